@@ -1,0 +1,192 @@
+//! What is known about a training.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use crate::llmmodel::EvaluationScore;
+
+/// What is known about a training.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FineTuneJobStatus {
+    /// `metadata.generation` that this status was computed from.
+    pub observed_generation: Option<i64>,
+    /// Ready, Progressing, Complete, Failed, Degraded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+    /// Where it is on its way.
+    pub phase: Option<Phase>,
+    /// Changes of the weights so far.
+    pub step: Option<i64>,
+    /// Changes of the weights in all.
+    pub total_steps: Option<i64>,
+    /// How often all data were seen, as a decimal string.
+    pub epoch: Option<String>,
+    /// Recent loss on the training data, as a decimal string.
+    pub loss: Option<String>,
+    /// Last loss on the validation data, as a decimal string.
+    pub eval_loss: Option<String>,
+    /// Learning rate now, as a decimal string.
+    pub learning_rate: Option<String>,
+    /// Tokens learned from each second, over all pods, as a decimal string.
+    pub tokens_per_second: Option<String>,
+    /// When it should end.
+    pub eta: Option<Time>,
+    /// What the pods use.
+    pub resource_use: Option<ResourceUse>,
+    /// The last saved state.
+    pub checkpoint: Option<CheckpointStatus>,
+    /// Trials of the sweep.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1000),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub trials: Vec<TrialStatus>,
+    /// Runs of the schedule, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 100),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub runs: Vec<RunStatus>,
+    /// What was published last.
+    pub output: Option<OutputStatus>,
+    /// The data as they were learned from.
+    pub dataset: Option<DatasetStatus>,
+}
+
+/// Where a training is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// It waits for room or for its base.
+    Pending,
+    /// Data are read and cleaned.
+    Preparing,
+    /// Weights change.
+    Training,
+    /// The result is measured.
+    Evaluating,
+    /// The result is written to the artifact store.
+    Publishing,
+    /// It was stopped by `spec.suspend`.
+    Suspended,
+    /// The result is published.
+    Succeeded,
+    /// It ended without a result.
+    Failed,
+}
+
+/// What all pods use together.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceUse {
+    /// CPU, as a quantity in cores.
+    pub cpu: Option<String>,
+    /// Resident memory, in bytes.
+    pub memory: Option<i64>,
+    /// Memory of accelerators, in bytes.
+    pub accelerator_memory: Option<i64>,
+}
+
+/// A saved state.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckpointStatus {
+    /// Step it was taken at.
+    pub step: i64,
+    /// Where it is.
+    pub uri: String,
+    /// When it was taken.
+    pub created: Option<Time>,
+}
+
+/// One trial of a sweep.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialStatus {
+    /// Name of the trial.
+    pub name: String,
+    /// Where it is on its way.
+    pub phase: Phase,
+    /// Its settings, by path under `hyperparameters`.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 16))]
+    pub settings: BTreeMap<String, String>,
+    /// Last value of the sweep's metric, as a decimal string.
+    pub metric: Option<String>,
+    /// Steps done.
+    pub step: Option<i64>,
+}
+
+/// One run of a schedule.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStatus {
+    /// Name of the child FineTuneJob.
+    pub name: String,
+    /// When it was due.
+    pub scheduled: Option<Time>,
+    /// Where it is on its way.
+    pub phase: Phase,
+    /// SHA-256 of the data it learned from.
+    pub dataset_digest: Option<String>,
+    /// SHA-256 of what it published.
+    pub output_digest: Option<String>,
+}
+
+/// What was published.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputStatus {
+    /// SHA-256 of its manifest.
+    pub digest: String,
+    /// Where it is.
+    pub uri: String,
+    /// What it is.
+    pub kind: OutputKind,
+    /// Scores of the evaluation suites.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["suite"])
+    )]
+    pub evaluation: Vec<EvaluationScore>,
+}
+
+/// What a training yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OutputKind {
+    /// Weights beside those of the base.
+    Adapter,
+    /// Complete weights.
+    Weights,
+}
+
+/// The data as they were learned from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatasetStatus {
+    /// SHA-256 of the cleaned data.
+    pub digest: String,
+    /// Records learned from.
+    pub documents: i64,
+    /// Records dropped, by reason.
+    #[serde(default)]
+    #[schemars(extend("maxProperties" = 32))]
+    pub dropped: BTreeMap<String, i64>,
+}

@@ -1,0 +1,111 @@
+//! Number of replicas by load.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use crate::common::pattern;
+
+/// Number of replicas by load.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.minReplicas <= self.maxReplicas")
+    .message("autoscaling.minReplicas must not be greater than autoscaling.maxReplicas"))]
+#[x_kube(validation = Rule::new("self.minReplicas > 0 || has(self.scaleToZero)")
+    .message("autoscaling.minReplicas 0 needs autoscaling.scaleToZero: set it, or set minReplicas to at least 1"))]
+pub struct Autoscaling {
+    /// Fewest replicas; 0 with scaleToZero. Default: 1.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub min_replicas: i32,
+    /// Most replicas.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_replicas: i32,
+    /// What to scale by; the target that wants most replicas wins. Default: 4 requests in flight for
+    /// each replica.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 5),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["metric"])
+    )]
+    pub targets: Vec<AutoscalingTarget>,
+    /// Stop the last replica while nobody asks. Default: never.
+    pub scale_to_zero: Option<ScaleToZero>,
+    /// How fast the number changes. Default: as the HorizontalPodAutoscaler does it.
+    pub behavior: Option<ScalingBehavior>,
+}
+
+fn one() -> i32 {
+    1
+}
+
+/// A measure and the value to keep it at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoscalingTarget {
+    /// What is measured.
+    pub metric: AutoscalingMetric,
+    /// Value for each replica, as a quantity: requests, seconds (`500m` is half a second), tokens, or
+    /// percent of the KV cache or CPU request.
+    #[schemars(length(max = 20), regex(pattern = pattern::QUANTITY))]
+    pub value: String,
+}
+
+/// What load is measured by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AutoscalingMetric {
+    /// Requests being answered.
+    InFlight,
+    /// How long requests wait before they are computed, in seconds.
+    QueueSeconds,
+    /// Tokens produced each second.
+    TokensPerSecond,
+    /// Share of the KV cache in use, in percent.
+    KvCacheUsage,
+    /// Share of the CPU request in use, in percent.
+    CPU,
+}
+
+/// When the last replica stops.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScaleToZero {
+    /// Seconds without a request after which the last replica stops. Default: 300.
+    #[serde(default = "five_minutes")]
+    #[schemars(range(min = 10, max = 604_800))]
+    pub idle_seconds: i32,
+    /// Seconds that the gateway holds a request while the first replica starts. Default: 60.
+    #[serde(default = "one_minute")]
+    #[schemars(range(min = 1, max = 600))]
+    pub hold_seconds: i32,
+}
+
+fn five_minutes() -> i32 {
+    300
+}
+
+fn one_minute() -> i32 {
+    60
+}
+
+/// How fast the number of replicas changes.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScalingBehavior {
+    /// Seconds that load must stay high before replicas are added. Default: 0.
+    #[schemars(range(min = 0, max = 3600))]
+    pub scale_up_stabilization_seconds: Option<i32>,
+    /// Seconds that load must stay low before replicas are removed. Default: 300.
+    #[schemars(range(min = 0, max = 3600))]
+    pub scale_down_stabilization_seconds: Option<i32>,
+    /// Most replicas added in a minute. Default: no limit.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_added_per_minute: Option<i32>,
+    /// Most replicas removed in a minute. Default: no limit.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_removed_per_minute: Option<i32>,
+}

@@ -1,0 +1,100 @@
+//! Smaller weights, within a bounded loss.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use super::ModelSource;
+use crate::common::pattern;
+
+/// How weights are made smaller.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.quantization in ['Int8', 'Int4'] || (!has(self.method) && !has(self.groupSize))")
+    .message("compress.method and compress.groupSize apply to quantization Int8 and Int4 only: leave them out or choose one of these"))]
+pub struct Compress {
+    /// Number format of the weights. Default: None, they stay as the source has them.
+    #[serde(default)]
+    pub quantization: Quantization,
+    /// How integers are chosen. Default: RTN for Int8, HQQ for Int4.
+    pub method: Option<QuantizationMethod>,
+    /// Weights that share one scale. Default: 128.
+    #[schemars(range(min = 16, max = 1024))]
+    pub group_size: Option<i32>,
+    /// Weights to set to zero. Default: none.
+    pub pruning: Option<Pruning>,
+    /// Perplexity, relative to the uncompressed weights, over which the version is refused. Default: 5%.
+    #[serde(default = "five_percent")]
+    #[schemars(length(max = 12), regex(pattern = pattern::PERCENT))]
+    pub max_perplexity_increase: String,
+    /// Text that calibration and the perplexity gate use. Default: a sample that comes with the worker.
+    pub calibration: Option<Calibration>,
+}
+
+fn five_percent() -> String {
+    "5%".into()
+}
+
+/// Number formats of weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Quantization {
+    /// As the source has them.
+    #[default]
+    None,
+    /// 16 bits with the exponent of a 32-bit float.
+    BF16,
+    /// 16 bits by IEEE 754.
+    FP16,
+    /// 8-bit integers.
+    Int8,
+    /// 4-bit integers.
+    Int4,
+}
+
+/// How integer weights are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum QuantizationMethod {
+    /// Round to nearest.
+    RTN,
+    /// Half-quadratic quantization: no calibration text needed.
+    HQQ,
+    /// Activation-aware quantization.
+    AWQ,
+    /// Second-order, layer by layer.
+    GPTQ,
+}
+
+/// Weights to set to zero.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pruning {
+    /// How weights are chosen.
+    pub method: PruningMethod,
+    /// Share of the weights to remove: `50%`.
+    #[schemars(length(max = 12), regex(pattern = pattern::PERCENT))]
+    pub sparsity: String,
+}
+
+/// How weights to remove are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PruningMethod {
+    /// The smallest ones.
+    Magnitude,
+    /// The smallest ones, weighted by the activations they meet.
+    Wanda,
+    /// Whole heads and neurons.
+    Structured,
+}
+
+/// Text to calibrate with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.source.provider) && !has(self.source.fineTuneJob)")
+    .message("compress.calibration.source must hold text: provider and fineTuneJob do not")
+    .field_path(".source"))]
+pub struct Calibration {
+    /// Where the text comes from: a plain text or JSON Lines file.
+    pub source: ModelSource,
+}

@@ -1,0 +1,54 @@
+//! What callers may use, and whom to ask instead.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+use crate::common::pattern;
+
+/// What callers may use.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Limits of each user. Default: none.
+    pub per_user: Option<UserLimits>,
+    /// Longest answer, in tokens; requests for more are cut to it. Default: the context length.
+    #[schemars(range(min = 1, max = 16_777_216))]
+    pub max_tokens: Option<i32>,
+    /// Where requests may be sent. Default: Any.
+    #[serde(default)]
+    pub data_policy: DataPolicy,
+}
+
+/// Limits of each user.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UserLimits {
+    /// Requests in any minute. Default: no limit.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_minute: Option<i32>,
+    /// Tokens, of prompts and answers, in any minute. Default: no limit.
+    #[schemars(range(min = 1, max = 2_000_000_000))]
+    pub tokens_per_minute: Option<i32>,
+}
+
+/// Where requests may be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DataPolicy {
+    /// Anywhere the spec says.
+    #[default]
+    Any,
+    /// Only to pods of this cluster.
+    LocalOnly,
+}
+
+/// A model to ask instead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Fallback {
+    /// Name of an LlmModel of this namespace.
+    #[schemars(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL))]
+    pub model: String,
+}

@@ -1,0 +1,176 @@
+//! What is known about a model.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_with::skip_serializing_none;
+
+/// What is known about a model.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LlmModelStatus {
+    /// `metadata.generation` that this status was computed from.
+    pub observed_generation: Option<i64>,
+    /// Ready, WeightsReady, Compressed, Evaluated, Serving, Progressing, Degraded, Drifted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+    /// The version that answers requests.
+    pub current_version: Option<String>,
+    /// The version on its way to replace it.
+    pub candidate_version: Option<String>,
+    /// The versions in the history, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 128),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub versions: Vec<VersionStatus>,
+    /// Memory that one replica of the wanted version should take.
+    pub estimate: Option<MemoryEstimate>,
+    /// What the serving replicas were measured to do.
+    pub measured: Option<Measured>,
+    /// How far the download of the wanted version's weights is.
+    pub download: Option<Download>,
+    /// Pods of the current version.
+    pub replicas: Option<i32>,
+    /// Pods of the current version that answer requests.
+    pub ready_replicas: Option<i32>,
+    /// Label selector of the current version's pods, for the scale subresource.
+    pub selector: Option<String>,
+    /// Where to ask the model.
+    pub url: Option<String>,
+}
+
+/// A version in the history. Its full snapshot is the ControllerRevision `<model>-<version>`.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionStatus {
+    /// Name: `v-` and ten hex digits.
+    pub name: String,
+    /// SHA-256 of the weights, as `sha256:` and 64 hex digits.
+    pub digest: Option<String>,
+    /// When the version was first asked for.
+    pub created: Option<Time>,
+    /// Where it is on its way.
+    pub state: VersionState,
+    /// CamelCase reason of the state, for Rejected.
+    pub reason: Option<String>,
+    /// What happened, for Rejected.
+    pub message: Option<String>,
+    /// Step of the canary, counted from 1.
+    pub canary_step: Option<i32>,
+    /// What the header of the weights file says.
+    pub weights: Option<WeightsFacts>,
+    /// Perplexity on the calibration text, as a decimal string.
+    pub perplexity: Option<String>,
+    /// Scores of the evaluation suites.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["suite"])
+    )]
+    pub evaluation: Vec<EvaluationScore>,
+    /// Seconds that it has answered requests in all; written when it stops.
+    pub served_seconds: Option<i64>,
+}
+
+/// Where a version is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VersionState {
+    /// Weights are fetched, verified and converted.
+    Preparing,
+    /// Tests with known answers run.
+    Evaluating,
+    /// It answers copies of live requests.
+    Shadowing,
+    /// It gets a share of the traffic.
+    Canary,
+    /// It answers requests.
+    Serving,
+    /// It has served, or was replaced before it could.
+    Retired,
+    /// It will not serve; the reason says why.
+    Rejected,
+}
+
+/// What the header of a weights file says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WeightsFacts {
+    /// Path of the file inside the source.
+    pub file: String,
+    /// Size of the file, in bytes.
+    pub bytes: i64,
+    /// Container format: `gguf`.
+    pub format: String,
+    /// Architecture: `llama`.
+    pub architecture: String,
+    /// Most common type of the weight matrices: `Q4_1`.
+    pub quantization: String,
+    /// Number of weights.
+    pub parameters: i64,
+    /// Longest context the model was trained for, in tokens.
+    pub context_length: i64,
+}
+
+/// The score of one evaluation suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EvaluationScore {
+    /// Name of the suite.
+    pub suite: String,
+    /// Score between 0 and 1, as a decimal string.
+    pub score: String,
+    /// Questions asked.
+    pub questions: i32,
+    /// Whether it is enough.
+    pub passed: bool,
+}
+
+/// Memory that one replica should take, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MemoryEstimate {
+    /// The weights, in the form they are computed with.
+    pub weights: i64,
+    /// Keys and values of one token over all layers.
+    pub kv_per_token: i64,
+    /// Temporaries of the widest forward pass.
+    pub activations: i64,
+    /// Everything: weights, KV cache of all conversations, activations, runtime and slack.
+    pub total: i64,
+}
+
+/// What replicas were measured to do.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Measured {
+    /// Seconds from the start of the container to ready, as a decimal string.
+    pub load_seconds: Option<String>,
+    /// Prompt tokens computed each second, as a decimal string.
+    pub prefill_tokens_per_second: Option<String>,
+    /// Tokens produced each second for one conversation, as a decimal string.
+    pub decode_tokens_per_second: Option<String>,
+    /// Resident memory, in bytes.
+    pub rss: Option<i64>,
+}
+
+/// How far a download is.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Download {
+    /// Bytes on disk.
+    pub bytes: i64,
+    /// Bytes in all, when the server said so.
+    pub total: Option<i64>,
+    /// Recent speed, in bytes each second.
+    pub per_second: Option<i64>,
+}

@@ -1,0 +1,145 @@
+//! Every name that two components, or two releases, must agree on.
+//!
+//! Changing one of these orphans what an earlier release created: the children would no longer be
+//! found, or a field manager would no longer own what it wrote.
+
+use std::collections::BTreeMap;
+
+/// API group of all kinds.
+pub const GROUP: &str = "atelier.dev";
+/// The one served version.
+pub const VERSION: &str = "v1alpha1";
+
+/// Longest name of an LlmModel, in characters. The longest name derived from it is the prepare
+/// Job's, `<model>-v-0123456789-prepare`, which must stay a DNS label (63 characters).
+pub const MODEL_NAME_MAX: usize = 40;
+
+/// Who manages an object; all children carry it. Watches of the operator and the gateway select by it.
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`LABEL_MANAGED_BY`].
+pub const MANAGED_BY: &str = "atelier";
+/// Kind of the owner in lower case.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
+/// Value of [`LABEL_NAME`] on the children of an LlmModel.
+pub const NAME_LLMMODEL: &str = "llmmodel";
+/// Name of the owner.
+pub const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
+/// What part of the owner an object is: one of the `COMPONENT_` values.
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// Value of [`LABEL_COMPONENT`]: pods that answer requests, and what surrounds them.
+pub const COMPONENT_SERVE: &str = "serve";
+/// Value of [`LABEL_COMPONENT`]: the Job that verifies weights before they are served.
+pub const COMPONENT_PREPARE: &str = "prepare";
+/// The LlmModel an object belongs to. Services pass it on to their EndpointSlices, where the gateway
+/// reads it.
+pub const LABEL_MODEL: &str = "atelier.dev/model";
+/// The version an object belongs to; passed on like [`LABEL_MODEL`].
+pub const LABEL_VERSION: &str = "atelier.dev/version";
+
+/// Set to `"true"` on an object of ours to make the operator leave its children alone; status is
+/// still reported.
+pub const ANNOTATION_PAUSED: &str = "atelier.dev/paused";
+
+/// Field manager of the children of LlmModels.
+pub const FIELD_MANAGER_LLMMODEL: &str = "atelier-llmmodel";
+/// Field manager of the status of LlmModels.
+pub const FIELD_MANAGER_LLMMODEL_STATUS: &str = "atelier-llmmodel-status";
+
+/// Name of the operator: its Deployment, its ServiceAccount, its Lease and the reporter of Events.
+pub const OPERATOR: &str = "atelier-operator";
+/// Name of the gateway: its Deployment, its ServiceAccount and its Service.
+pub const GATEWAY: &str = "atelier-gateway";
+/// Name of the Lease by which operators elect their leader.
+pub const LEASE: &str = OPERATOR;
+
+/// Audience that ServiceAccount tokens must be issued for.
+pub const AUDIENCE: &str = "atelier";
+/// RBAC verb on `llmmodels/<name>` that allows asking a model.
+pub const VERB_INFER: &str = "infer";
+
+/// Name of the serving container in worker pods.
+pub const CONTAINER_WORKER: &str = "worker";
+/// Name of the container of the prepare Job, and of the init container that fetches weights.
+pub const CONTAINER_PREPARE: &str = "prepare";
+/// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.
+pub const PORT_API: &str = "http";
+/// Name of the port for probes and metrics.
+pub const PORT_ADMIN: &str = "admin";
+
+pub use crate::conditions::types::READY as CONDITION_READY;
+
+/// Name of the Deployment, Service, PodDisruptionBudget, NetworkPolicy and ControllerRevision of one
+/// version. The gateway, `kubectl atelier` and people's dashboards depend on it.
+pub fn version_child(model: &str, version: &str) -> String {
+    format!("{model}-{version}")
+}
+
+/// Name of the Job that prepares one version. Its pods' termination messages hold the report.
+pub fn prepare_job(model: &str, version: &str) -> String {
+    format!("{}-prepare", version_child(model, version))
+}
+
+/// Labels by which everything of one model is found; used by watches and when pruning.
+pub fn model_labels(model: &str) -> BTreeMap<String, String> {
+    [
+        (LABEL_MANAGED_BY, MANAGED_BY),
+        (LABEL_NAME, NAME_LLMMODEL),
+        (LABEL_INSTANCE, model),
+        (LABEL_MODEL, model),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// Labels of the children of one version, without the component.
+pub fn version_labels(model: &str, version: &str) -> BTreeMap<String, String> {
+    let mut labels = model_labels(model);
+    labels.insert(LABEL_VERSION.into(), version.into());
+    labels
+}
+
+/// Labels that select the serving pods of one version. They are a Deployment's immutable selector:
+/// a change of this set cannot be rolled out.
+pub fn serving_selector(model: &str, version: &str) -> BTreeMap<String, String> {
+    [
+        (LABEL_MODEL, model),
+        (LABEL_VERSION, version),
+        (LABEL_COMPONENT, COMPONENT_SERVE),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// A label selector in the notation of list requests and of the scale subresource: `a=b,c=d`.
+pub fn selector_string(labels: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_child_is_a_dns_label() {
+        let model = "m".repeat(MODEL_NAME_MAX);
+        assert!(prepare_job(&model, "v-0123456789").len() <= 63);
+    }
+
+    #[test]
+    fn selectors_read_as_kubectl_writes_them() {
+        let selector = selector_string(&serving_selector("m", "v-0123456789"));
+        assert_eq!(
+            selector,
+            "app.kubernetes.io/component=serve,atelier.dev/model=m,atelier.dev/version=v-0123456789"
+        );
+    }
+
+    #[test]
+    fn pods_of_a_version_match_its_selector() {
+        let mut labels = version_labels("m", "v-0123456789");
+        labels.insert(LABEL_COMPONENT.into(), COMPONENT_SERVE.into());
+        let selector = serving_selector("m", "v-0123456789");
+        assert!(selector.iter().all(|(key, value)| labels.get(key) == Some(value)));
+    }
+}

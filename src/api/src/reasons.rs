@@ -1,0 +1,49 @@
+//! Reasons of conditions and Events that the operator gives. Reasons of failed downloads and broken
+//! files come from the worker's prepare report and are passed on as they are.
+
+/// The wanted version serves with all its replicas.
+pub const SERVING: &str = "Serving";
+/// An earlier version serves while the wanted one is on its way or was refused.
+pub const SERVING_PREVIOUS: &str = "ServingPreviousVersion";
+/// Replicas were set to zero.
+pub const SCALED_TO_ZERO: &str = "ScaledToZero";
+/// Some but not all replicas are ready.
+pub const REPLICAS_NOT_READY: &str = "ReplicasNotReady";
+/// No version has served yet.
+pub const NOTHING_SERVES: &str = "NothingServes";
+/// The prepare step is at work.
+pub const PREPARING: &str = "Preparing";
+/// The weights are complete and match their digest.
+pub const VERIFIED: &str = "Verified";
+/// The prepare step ended without a usable report.
+pub const PREPARE_FAILED: &str = "PrepareFailed";
+/// Pods of the wanted version are starting.
+pub const ROLLING_OUT: &str = "RollingOut";
+/// Nothing is left to do.
+pub const UP_TO_DATE: &str = "UpToDate";
+/// Nothing is wrong.
+pub const AS_EXPECTED: &str = "AsExpected";
+/// The spec asks for something this release does not do, or contradicts itself.
+pub const INVALID_SPEC: &str = "InvalidSpec";
+/// The spec asks for something this release does not do.
+pub const NOT_SUPPORTED: &str = "NotSupported";
+/// The version pinned by `spec.version` is not in the history.
+pub const VERSION_NOT_FOUND: &str = "VersionNotFound";
+/// The `atelier.dev/paused` annotation is set.
+pub const PAUSED: &str = "Paused";
+/// An object with the name of a child exists and belongs to somebody else.
+pub const NAME_CONFLICT: &str = "NameConflict";
+/// A referenced Secret, claim or other object does not exist.
+pub const REFERENCE_NOT_FOUND: &str = "ReferenceNotFound";
+/// An image cannot be pulled.
+pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
+/// No node has room, or none matches the placement.
+pub const UNSCHEDULABLE: &str = "Unschedulable";
+/// A container needed more memory than its limit.
+pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+/// A container starts and ends again and again.
+pub const CRASH_LOOP: &str = "CrashLoop";
+/// A container cannot be created: a volume, a Secret or its configuration is wrong.
+pub const CONTAINER_CONFIG: &str = "ContainerConfigError";
+/// The API server refused or did not answer.
+pub const API_ERROR: &str = "ApiError";

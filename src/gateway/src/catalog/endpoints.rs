@@ -1,0 +1,341 @@
+//! The workers behind each version of each model, from EndpointSlices.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use api::names::{LABEL_MODEL, LABEL_VERSION};
+use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointPort, EndpointSlice};
+use kube::ResourceExt;
+use protocol::ports::WORKER_API;
+
+/// A version of a model in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ServedVersion {
+    /// Namespace of the LlmModel.
+    pub namespace: String,
+    /// Name of the LlmModel.
+    pub model: String,
+    /// Name of the version.
+    pub version: String,
+}
+
+/// One worker. What its EndpointSlice says of it never changes within one value: a worker that
+/// becomes ready again is a new `Endpoint` with the old counters.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Where its API listens.
+    pub address: SocketAddr,
+    /// Whether it passes its readiness probe.
+    pub serving: bool,
+    /// Whether it is shutting down.
+    pub terminating: bool,
+    load: Arc<Load>,
+}
+
+#[derive(Debug, Default)]
+struct Load {
+    in_flight: AtomicUsize,
+    suspect_until: Mutex<Option<Instant>>,
+}
+
+/// How long a worker that could not be reached is used only when there is no other.
+const SUSPICION: Duration = Duration::from_secs(2);
+
+impl Endpoint {
+    /// A worker without load.
+    pub fn new(address: SocketAddr, serving: bool, terminating: bool) -> Self {
+        Self {
+            address,
+            serving,
+            terminating,
+            load: Arc::default(),
+        }
+    }
+
+    /// Requests this gateway has under way there.
+    pub fn in_flight(&self) -> usize {
+        self.load.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was unreachable a moment ago.
+    pub fn is_suspect(&self) -> bool {
+        let until = *self.load.suspect_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Notes that it could not be reached.
+    pub fn suspect(&self) {
+        let mut until = self.load.suspect_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = Some(Instant::now() + SUSPICION);
+    }
+
+    fn without_load(&self) -> Self {
+        Self::new(self.address, self.serving, self.terminating)
+    }
+
+    fn same_facts(&self, other: &Self) -> bool {
+        (self.address, self.serving, self.terminating) == (other.address, other.serving, other.terminating)
+    }
+}
+
+/// A request under way at a worker; counts until it is dropped.
+#[derive(Debug)]
+pub struct Lease(Arc<Endpoint>);
+
+impl Lease {
+    /// Counts one more request at `endpoint`.
+    pub fn new(endpoint: Arc<Endpoint>) -> Self {
+        endpoint.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(endpoint)
+    }
+
+    /// Where the request is.
+    pub fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Namespace and name of an EndpointSlice.
+pub type SliceKey = (String, String);
+
+/// Endpoints by version. A version may be spread over several slices.
+#[derive(Default)]
+pub struct Endpoints {
+    slices: HashMap<SliceKey, (ServedVersion, Vec<Endpoint>)>,
+    versions: HashMap<ServedVersion, Vec<Arc<Endpoint>>>,
+}
+
+impl Endpoints {
+    pub fn of(&self, version: &ServedVersion) -> &[Arc<Endpoint>] {
+        self.versions.get(version).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn is_live(&self, version: &ServedVersion) -> bool {
+        self.versions.contains_key(version)
+    }
+
+    pub fn apply(&mut self, slice: &EndpointSlice) {
+        let key = slice_key(slice);
+        let before = match parse(slice) {
+            Some((version, endpoints)) => {
+                let before = self.slices.insert(key, (version.clone(), endpoints));
+                self.rebuild(&version);
+                before.filter(|(old, _)| *old != version)
+            }
+            None => self.slices.remove(&key),
+        };
+        if let Some((version, _)) = before {
+            self.rebuild(&version);
+        }
+    }
+
+    pub fn remove(&mut self, key: &SliceKey) {
+        if let Some((version, _)) = self.slices.remove(key) {
+            self.rebuild(&version);
+        }
+    }
+
+    /// Removes all slices that `keep` does not hold for.
+    pub fn retain(&mut self, keep: impl Fn(&SliceKey) -> bool) {
+        let gone: Vec<_> = self.slices.keys().filter(|key| !keep(key)).cloned().collect();
+        for key in gone {
+            self.remove(&key);
+        }
+    }
+
+    /// Collects the endpoints of `version` anew; those that did not change stay the same value.
+    fn rebuild(&mut self, version: &ServedVersion) {
+        let old = self.versions.remove(version).unwrap_or_default();
+        let mut new: Vec<Arc<Endpoint>> = Vec::new();
+        let mut live = false;
+        for (_, endpoints) in self.slices.values().filter(|(of, _)| of == version) {
+            live = true;
+            for endpoint in endpoints {
+                if new.iter().any(|known| known.address == endpoint.address) {
+                    continue;
+                }
+                let known = old.iter().find(|old| old.address == endpoint.address);
+                new.push(match known {
+                    Some(same) if same.same_facts(endpoint) => same.clone(),
+                    Some(changed) => Arc::new(Endpoint {
+                        load: changed.load.clone(),
+                        ..endpoint.without_load()
+                    }),
+                    None => Arc::new(endpoint.without_load()),
+                });
+            }
+        }
+        if live {
+            self.versions.insert(version.clone(), new);
+        }
+    }
+}
+
+/// Namespace and name.
+pub fn slice_key(slice: &EndpointSlice) -> SliceKey {
+    (slice.namespace().unwrap_or_default(), slice.name_any())
+}
+
+/// The version a slice belongs to and its endpoints; `None` when it lacks our labels or a port.
+fn parse(slice: &EndpointSlice) -> Option<(ServedVersion, Vec<Endpoint>)> {
+    let label = |name| slice.labels().get(name).filter(|value| !value.is_empty()).cloned();
+    let version = ServedVersion {
+        namespace: slice.namespace()?,
+        model: label(LABEL_MODEL)?,
+        version: label(LABEL_VERSION)?,
+    };
+    let port = api_port(slice.ports.as_deref().unwrap_or_default())?;
+    let endpoints = slice.endpoints.iter().flatten().filter_map(|endpoint| {
+        // All addresses of an endpoint lead to the same pod; host names (FQDN slices) are not ours.
+        let address: IpAddr = endpoint.addresses.first()?.parse().ok()?;
+        let EndpointConditions {
+            ready,
+            serving,
+            terminating,
+        } = endpoint.conditions.clone().unwrap_or_default();
+        let serving = serving.or(ready).unwrap_or(true);
+        Some(Endpoint::new(
+            SocketAddr::new(address, port),
+            serving,
+            terminating.unwrap_or(false),
+        ))
+    });
+    Some((version, endpoints.collect()))
+}
+
+/// The port of the API among those of a slice: our worker's, or the only one.
+fn api_port(ports: &[EndpointPort]) -> Option<u16> {
+    let port = match ports {
+        [only] => only.port,
+        _ => Some(i32::from(WORKER_API)).filter(|api| ports.iter().any(|port| port.port == Some(*api))),
+    };
+    u16::try_from(port?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn slice(name: &str, version: &str, endpoints: Value) -> EndpointSlice {
+        serde_json::from_value(json!({
+            "addressType": "IPv4",
+            "metadata": {"name": name, "namespace": "ns", "labels": {LABEL_MODEL: "m", LABEL_VERSION: version}},
+            "ports": [{"name": "metrics", "port": 9090}, {"name": "http", "port": WORKER_API}],
+            "endpoints": endpoints,
+        }))
+        .unwrap()
+    }
+
+    fn version(version: &str) -> ServedVersion {
+        ServedVersion {
+            namespace: "ns".into(),
+            model: "m".into(),
+            version: version.into(),
+        }
+    }
+
+    fn addresses(endpoints: &Endpoints, of: &str) -> Vec<String> {
+        let mut all: Vec<_> = endpoints
+            .of(&version(of))
+            .iter()
+            .map(|e| e.address.to_string())
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn slices_add_up_and_go() {
+        let mut endpoints = Endpoints::default();
+        endpoints.apply(&slice("a", "v-1", json!([{"addresses": ["10.0.0.1"]}])));
+        endpoints.apply(&slice(
+            "b",
+            "v-1",
+            json!([{"addresses": ["10.0.0.2"]}, {"addresses": ["10.0.0.1"]}]),
+        ));
+        endpoints.apply(&slice("c", "v-2", json!([{"addresses": ["10.0.0.3"]}])));
+        assert_eq!(addresses(&endpoints, "v-1"), ["10.0.0.1:8000", "10.0.0.2:8000"]);
+        endpoints.apply(&slice("b", "v-2", json!([])));
+        assert_eq!(addresses(&endpoints, "v-1"), ["10.0.0.1:8000"]);
+        endpoints.retain(|(_, name)| name == "b");
+        assert!(!endpoints.is_live(&version("v-1")));
+        assert!(endpoints.is_live(&version("v-2")));
+        assert_eq!(addresses(&endpoints, "v-2"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn load_survives_an_update_and_a_change_makes_a_new_value() {
+        let mut endpoints = Endpoints::default();
+        let with_ready = |ready| {
+            slice(
+                "a",
+                "v-1",
+                json!([{"addresses": ["10.0.0.1"], "conditions": {"serving": ready}}]),
+            )
+        };
+        endpoints.apply(&with_ready(true));
+        let first = endpoints.of(&version("v-1"))[0].clone();
+        let lease = Lease::new(first.clone());
+        endpoints.apply(&with_ready(true));
+        assert!(Arc::ptr_eq(&first, &endpoints.of(&version("v-1"))[0]));
+        endpoints.apply(&with_ready(false));
+        let second = endpoints.of(&version("v-1"))[0].clone();
+        assert!(!second.serving && !Arc::ptr_eq(&first, &second));
+        assert_eq!(second.in_flight(), 1);
+        drop(lease);
+        assert_eq!(second.in_flight(), 0);
+    }
+
+    #[test]
+    fn absent_conditions_mean_ready() {
+        let mut endpoints = Endpoints::default();
+        let listed = json!([
+            {"addresses": ["10.0.0.1"]},
+            {"addresses": ["10.0.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true}},
+            {"addresses": ["fd00::3"], "conditions": {"ready": false}},
+            {"addresses": ["not.an.address"]},
+        ]);
+        endpoints.apply(&slice("a", "v-1", listed));
+        let states: Vec<_> = endpoints
+            .of(&version("v-1"))
+            .iter()
+            .map(|e| (e.serving, e.terminating))
+            .collect();
+        assert_eq!(states, [(true, false), (true, true), (false, false)]);
+        assert_eq!(addresses(&endpoints, "v-1")[2], "[fd00::3]:8000");
+    }
+
+    #[test]
+    fn foreign_slices_are_ignored() {
+        let mut endpoints = Endpoints::default();
+        let good = slice("a", "v-1", json!([{"addresses": ["10.0.0.1"]}]));
+        for spoil in [
+            (|s| s.metadata.labels = None) as fn(&mut EndpointSlice),
+            |s| s.ports = None,
+            |s| s.ports.iter_mut().flatten().for_each(|port| port.port = Some(1)),
+            |s| s.ports.iter_mut().for_each(|ports| ports.truncate(0)),
+        ] {
+            endpoints.apply(&good);
+            assert!(endpoints.is_live(&version("v-1")));
+            let mut bad = good.clone();
+            spoil(&mut bad);
+            endpoints.apply(&bad);
+            assert!(!endpoints.is_live(&version("v-1")));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What the gateway knows of the cluster: models and the workers that serve them. Fed by watches,
+//! read by every request, and kept when the API server is away.
+
+mod endpoints;
+mod models;
+pub mod watch;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use tokio::sync::watch as signal;
+
+pub use endpoints::{Endpoint, Lease, ServedVersion};
+pub use models::{Model, Readiness};
+
+use endpoints::{Endpoints, SliceKey};
+use models::Models;
+
+/// The shared index of models and endpoints.
+pub struct Catalog {
+    state: RwLock<State>,
+    changes: signal::Sender<()>,
+}
+
+#[derive(Default)]
+struct State {
+    models: Models,
+    endpoints: Endpoints,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            state: RwLock::default(),
+            changes: signal::Sender::new(()),
+        }
+    }
+}
+
+impl Catalog {
+    /// The LlmModel `name` in `namespace`.
+    pub fn model(&self, namespace: &str, name: &str) -> Option<Arc<Model>> {
+        self.read().models.get(namespace, name)
+    }
+
+    /// The LlmModels called `name`, in the order of their namespaces.
+    pub fn models_named(&self, name: &str) -> Vec<Arc<Model>> {
+        self.read().models.named(name)
+    }
+
+    /// All LlmModels, ordered by name and namespace.
+    pub fn models(&self) -> Vec<Arc<Model>> {
+        self.read().models.all()
+    }
+
+    /// Whether `version` of `model` has workers, ready or not.
+    pub fn is_live(&self, version: &ServedVersion) -> bool {
+        self.read().endpoints.is_live(version)
+    }
+
+    /// The worker to send the next request for `version` to, other than those in `tried`.
+    pub fn pick(&self, version: &ServedVersion, tried: &[Arc<Endpoint>]) -> Option<Lease> {
+        crate::balance::pick(self.read().endpoints.of(version), tried)
+    }
+
+    /// Adds or replaces a model.
+    pub fn apply_model(&self, model: Model) {
+        self.update(|state| state.models.apply(model));
+    }
+
+    /// Removes a model.
+    pub fn remove_model(&self, namespace: &str, name: &str) {
+        self.update(|state| state.models.remove(namespace, name));
+    }
+
+    /// Removes the models that `keep` does not hold for, and says which.
+    pub fn retain_models(&self, keep: impl Fn(&Model) -> bool) -> Vec<Arc<Model>> {
+        self.update(|state| state.models.retain(keep))
+    }
+
+    /// Adds or replaces the endpoints of a slice.
+    pub fn apply_slice(&self, slice: &EndpointSlice) {
+        self.update(|state| state.endpoints.apply(slice));
+    }
+
+    /// Removes the endpoints of a slice.
+    pub fn remove_slice(&self, key: &SliceKey) {
+        self.update(|state| state.endpoints.remove(key));
+    }
+
+    /// Removes the endpoints of the slices that `keep` does not hold for.
+    pub fn retain_slices(&self, keep: impl Fn(&SliceKey) -> bool) {
+        self.update(|state| state.endpoints.retain(keep));
+    }
+
+    /// Completes its `changed()` after each change of anything in the catalog.
+    pub fn subscribe(&self) -> signal::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.write());
+        self.changes.send_replace(());
+        result
+    }
+}

@@ -1,0 +1,196 @@
+//! The LlmModels of the cluster, by name.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use api::names::CONDITION_READY;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    ResourceExt,
+    core::{NotUsed, Object},
+};
+use serde::{Deserialize, Serialize};
+
+/// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
+/// newer operator with more fields and values does not disturb routing.
+pub type WatchedModel = Object<NotUsed, WatchedStatus>;
+
+/// See [`WatchedModel`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchedStatus {
+    /// The version that answers requests.
+    #[serde(default)]
+    pub current_version: Option<String>,
+    /// The conditions, of which only `Ready` is read.
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// An LlmModel as the gateway sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name, which its workers serve it under.
+    pub name: String,
+    /// Creation time in seconds since the Unix epoch.
+    pub created: i64,
+    /// The version that answers requests; none before the first is ready.
+    pub current_version: Option<String>,
+    /// The `Ready` condition.
+    pub readiness: Readiness,
+}
+
+/// A condition without its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Whether its status is `True`.
+    pub ready: bool,
+    /// Its CamelCase reason.
+    pub reason: String,
+    /// Its message.
+    pub message: String,
+}
+
+impl Model {
+    /// `namespace/name`.
+    pub fn qualified(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
+impl From<WatchedModel> for Model {
+    fn from(object: WatchedModel) -> Self {
+        let created = object.metadata.creation_timestamp.as_ref();
+        let created = created.map_or(0, |time| time.0.as_second());
+        let status = object.status.clone().unwrap_or_default();
+        let ready = status.conditions.into_iter().find(|c| c.type_ == CONDITION_READY);
+        let readiness = match ready {
+            Some(condition) => Readiness {
+                ready: condition.status == "True",
+                reason: condition.reason,
+                message: condition.message,
+            },
+            None => Readiness {
+                ready: false,
+                reason: "Pending".into(),
+                message: "the operator has not looked at it yet".into(),
+            },
+        };
+        Self {
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+            created,
+            current_version: status.current_version.filter(|version| !version.is_empty()),
+            readiness,
+        }
+    }
+}
+
+/// Models by name, then namespace: the unqualified name is the usual way in.
+#[derive(Default)]
+pub struct Models(BTreeMap<String, BTreeMap<String, Arc<Model>>>);
+
+impl Models {
+    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Model>> {
+        self.0.get(name)?.get(namespace).cloned()
+    }
+
+    pub fn named(&self, name: &str) -> Vec<Arc<Model>> {
+        self.0
+            .get(name)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .cloned()
+            .collect()
+    }
+
+    pub fn all(&self) -> Vec<Arc<Model>> {
+        self.0.values().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    pub fn apply(&mut self, model: Model) {
+        let same_name = self.0.entry(model.name.clone()).or_default();
+        same_name.insert(model.namespace.clone(), Arc::new(model));
+    }
+
+    pub fn remove(&mut self, namespace: &str, name: &str) {
+        if let Some(same_name) = self.0.get_mut(name) {
+            same_name.remove(namespace);
+            if same_name.is_empty() {
+                self.0.remove(name);
+            }
+        }
+    }
+
+    /// Removes all that `keep` does not hold for, and says which.
+    pub fn retain(&mut self, keep: impl Fn(&Model) -> bool) -> Vec<Arc<Model>> {
+        let gone: Vec<_> = self.all().into_iter().filter(|model| !keep(model)).collect();
+        for model in &gone {
+            self.remove(&model.namespace, &model.name);
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(object: serde_json::Value) -> Model {
+        serde_json::from_value::<WatchedModel>(object).unwrap().into()
+    }
+
+    #[test]
+    fn a_model_is_read_leniently() {
+        let model = parse(json!({
+            "apiVersion": "atelier.dev/v1alpha1", "kind": "LlmModel",
+            "metadata": {"name": "m", "namespace": "ns", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"unknown": ["to", "us"]},
+            "status": {
+                "currentVersion": "v-0123456789", "somethingNew": {"a": 1},
+                "conditions": [
+                    {"type": "Progressing", "status": "Unknown", "reason": "X", "message": "",
+                     "lastTransitionTime": "2026-01-01T00:00:00Z"},
+                    {"type": "Ready", "status": "True", "reason": "Serving", "message": "one replica",
+                     "lastTransitionTime": "2026-01-01T00:00:00Z"},
+                ],
+            },
+        }));
+        assert_eq!(model.qualified(), "ns/m");
+        assert_eq!(model.created, 1_767_225_600);
+        assert_eq!(model.current_version.as_deref(), Some("v-0123456789"));
+        assert!(model.readiness.ready);
+        assert_eq!(model.readiness.reason, "Serving");
+    }
+
+    #[test]
+    fn a_model_without_status_is_not_ready() {
+        let metadata = json!({"name": "m", "namespace": "ns"});
+        let model = parse(json!({"metadata": metadata, "spec": {}}));
+        assert!(!model.readiness.ready);
+        assert_eq!(model.current_version, None);
+    }
+
+    #[test]
+    fn names_are_found_in_all_namespaces() {
+        let named = |namespace: &str, name: &str| {
+            parse(json!({"metadata": {"name": name, "namespace": namespace}, "spec": {}}))
+        };
+        let mut models = Models::default();
+        for (namespace, name) in [("b", "m"), ("a", "m"), ("a", "other")] {
+            models.apply(named(namespace, name));
+        }
+        let namespaces = |models: Vec<Arc<Model>>| models.iter().map(|m| m.qualified()).collect::<Vec<_>>();
+        assert_eq!(namespaces(models.named("m")), ["a/m", "b/m"]);
+        assert_eq!(namespaces(models.all()), ["a/m", "b/m", "a/other"]);
+        let gone = models.retain(|model| model.namespace == "a");
+        assert_eq!(namespaces(gone), ["b/m"]);
+        models.remove("a", "m");
+        models.remove("a", "m");
+        assert_eq!(models.named("m"), []);
+        assert!(models.get("a", "other").is_some());
+    }
+}

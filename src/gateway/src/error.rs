@@ -1,0 +1,233 @@
+//! Every way a request can be refused, and how each is told to the caller.
+
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde_json::{Value, json};
+
+/// Why a request was refused. The text is for the caller: it never says more than the caller may know.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the variants are")]
+pub enum Error {
+    #[error("no credentials: send a ServiceAccount token as \"Authorization: Bearer <token>\"")]
+    MissingCredentials,
+    #[error(
+        "the token is invalid, expired, or not issued for the audience \"{audience}\"; \
+         get one with: kubectl create token <serviceaccount> --audience {audience}"
+    )]
+    InvalidCredentials { audience: String },
+    #[error("failed to check the credentials: the Kubernetes API server does not answer; try again")]
+    AuthenticationUnavailable,
+    #[error("failed to check the permission: the Kubernetes API server does not answer; try again")]
+    AuthorizationUnavailable,
+    #[error("the model \"{model}\" does not exist or you may not use it (verb \"infer\" on llmmodels)")]
+    ModelForbidden { model: String },
+    #[error("the model \"{model}\" does not exist")]
+    ModelNotFound { model: String },
+    #[error("the model \"{model}\" does not serve the version \"{version}\"{}", current_hint(.current.as_deref()))]
+    VersionNotFound {
+        model: String,
+        version: String,
+        current: Option<String>,
+    },
+    #[error("the name \"{model}\" is used in several namespaces; say which you mean: {}", .candidates.join(", "))]
+    ModelAmbiguous { model: String, candidates: Vec<String> },
+    #[error("\"{model}\" names an adapter, which this gateway does not serve; use the name before the colon")]
+    AdapterNotSupported { model: String },
+    #[error("\"{model}\" is not a model name: {reason}; write [namespace/]model[@version]")]
+    InvalidModelName { model: String, reason: &'static str },
+    #[error("the request body is not valid JSON: {detail}")]
+    InvalidJson { detail: String },
+    #[error("the field \"{field}\" is missing")]
+    MissingField { field: &'static str },
+    #[error("the field \"{field}\" must be {expected}")]
+    InvalidField {
+        field: &'static str,
+        expected: &'static str,
+    },
+    #[error("the request body is larger than {limit} bytes")]
+    BodyTooLarge { limit: usize },
+    #[error("the request body did not arrive in time")]
+    BodyTimeout,
+    #[error("the request body broke off before its end")]
+    BodyBroken,
+    #[error("the gateway holds as many request bodies as it may; try again")]
+    Overloaded,
+    #[error("the model \"{model}\" is not ready: {reason}: {message}")]
+    ModelNotReady {
+        model: String,
+        reason: String,
+        message: String,
+    },
+    #[error("no worker of the model \"{model}\" took the request; try again")]
+    UpstreamUnavailable { model: String },
+    #[error("a worker of the model \"{model}\" broke off the request; try again")]
+    UpstreamFailed { model: String },
+    #[error("no worker of the model \"{model}\" answered in time")]
+    UpstreamTimeout { model: String },
+    #[error("there is nothing at this path")]
+    RouteNotFound,
+    #[error("the method is not allowed at this path")]
+    MethodNotAllowed,
+}
+
+fn current_hint(current: Option<&str>) -> String {
+    current
+        .map(|version| format!("; it serves \"{version}\""))
+        .unwrap_or_default()
+}
+
+const INVALID: &str = "invalid_request_error";
+const PERMISSION: &str = "permission_error";
+const SERVER: &str = "server_error";
+
+/// One row of the error table.
+struct Row {
+    status: StatusCode,
+    kind: &'static str,
+    code: &'static str,
+    param: Option<&'static str>,
+    retry_after: Option<Duration>,
+}
+
+fn row(status: StatusCode, kind: &'static str, code: &'static str) -> Row {
+    Row {
+        status,
+        kind,
+        code,
+        param: None,
+        retry_after: None,
+    }
+}
+
+impl Row {
+    fn about(mut self, param: &'static str) -> Self {
+        self.param = Some(param);
+        self
+    }
+
+    fn retry(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(Duration::from_secs(seconds));
+        self
+    }
+}
+
+impl Error {
+    fn row(&self) -> Row {
+        use StatusCode as S;
+        match self {
+            Self::MissingCredentials | Self::InvalidCredentials { .. } => {
+                row(S::UNAUTHORIZED, INVALID, "invalid_api_key")
+            }
+            Self::AuthenticationUnavailable => {
+                row(S::SERVICE_UNAVAILABLE, SERVER, "authentication_unavailable").retry(2)
+            }
+            Self::AuthorizationUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "authorization_unavailable").retry(2),
+            Self::ModelForbidden { .. } => row(S::FORBIDDEN, PERMISSION, "model_forbidden").about("model"),
+            Self::ModelNotFound { .. } => row(S::NOT_FOUND, INVALID, "model_not_found").about("model"),
+            Self::VersionNotFound { .. } => row(S::NOT_FOUND, INVALID, "version_not_found").about("model"),
+            Self::ModelAmbiguous { .. } => row(S::BAD_REQUEST, INVALID, "model_ambiguous").about("model"),
+            Self::AdapterNotSupported { .. } => row(S::BAD_REQUEST, INVALID, "adapter_not_supported").about("model"),
+            Self::InvalidModelName { .. } => row(S::BAD_REQUEST, INVALID, "invalid_model_name").about("model"),
+            Self::InvalidJson { .. } => row(S::BAD_REQUEST, INVALID, "invalid_json"),
+            Self::MissingField { field } => row(S::BAD_REQUEST, INVALID, "missing_field").about(field),
+            Self::InvalidField { field, .. } => row(S::BAD_REQUEST, INVALID, "invalid_field").about(field),
+            Self::BodyTooLarge { .. } => row(S::PAYLOAD_TOO_LARGE, INVALID, "request_too_large"),
+            Self::BodyTimeout => row(S::REQUEST_TIMEOUT, INVALID, "request_timeout"),
+            Self::BodyBroken => row(S::BAD_REQUEST, INVALID, "request_incomplete"),
+            Self::Overloaded => row(S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded").retry(1),
+            Self::ModelNotReady { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "model_not_ready").retry(5),
+            Self::UpstreamUnavailable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "upstream_unavailable").retry(1),
+            Self::UpstreamFailed { .. } => row(S::BAD_GATEWAY, SERVER, "upstream_failed"),
+            Self::UpstreamTimeout { .. } => row(S::GATEWAY_TIMEOUT, SERVER, "upstream_timeout"),
+            Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
+            Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
+        }
+    }
+
+    /// The stable code, for clients and for metric labels.
+    pub fn code(&self) -> &'static str {
+        self.row().code
+    }
+
+    /// The OpenAI error object, `{"error": {message, type, param, code}}`.
+    pub fn body(&self) -> Value {
+        let Row { kind, code, param, .. } = self.row();
+        json!({"error": {"message": self.to_string(), "type": kind, "param": param, "code": code}})
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response<Body> {
+        let Row {
+            status, retry_after, ..
+        } = self.row();
+        let mut response = Response::new(Body::from(self.body().to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(after) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
+        }
+        match self {
+            Self::MissingCredentials => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::InvalidCredentials { .. } => {
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            // The rest of the body is not worth reading.
+            Self::BodyTooLarge { .. } | Self::BodyTimeout => {
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_has_the_openai_shape() {
+        let error = Error::MissingField { field: "model" };
+        assert_eq!(
+            error.body(),
+            json!({"error": {
+                "message": "the field \"model\" is missing",
+                "type": "invalid_request_error",
+                "param": "model",
+                "code": "missing_field",
+            }})
+        );
+    }
+
+    #[test]
+    fn refused_credentials_name_the_scheme() {
+        for error in [
+            Error::MissingCredentials,
+            Error::InvalidCredentials {
+                audience: "atelier".into(),
+            },
+        ] {
+            let response = error.into_response();
+            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+            let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+            assert!(challenge.starts_with("Bearer"), "{challenge}");
+        }
+    }
+
+    #[test]
+    fn an_outage_says_when_to_come_back() {
+        let response = Error::AuthorizationUnavailable.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+    }
+}

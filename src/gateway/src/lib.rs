@@ -1,0 +1,35 @@
+//! The front door: OpenAI-compatible HTTP in, workers of LlmModels behind it.
+//!
+//! A request passes, in this order: [`routes`] (surface), [`auth`] (who is it), [`body`] and [`head`]
+//! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`]
+//! and [`upstream`] (which worker), [`relay`] and [`events`] (the answer's way back). What the cluster
+//! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
+
+pub mod auth;
+pub mod authz;
+pub mod balance;
+pub mod body;
+pub mod cache;
+pub mod catalog;
+pub mod config;
+pub mod error;
+pub mod events;
+pub mod head;
+pub mod headers;
+pub mod identity;
+pub mod metrics;
+pub mod name;
+pub mod proxy;
+pub mod relay;
+pub mod resolve;
+pub mod review;
+pub mod routes;
+pub mod run;
+pub mod server;
+pub mod upstream;
+pub mod usage;
+
+#[cfg(test)]
+mod process_tests;
+#[cfg(test)]
+mod testing;

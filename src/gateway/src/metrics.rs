@@ -1,0 +1,320 @@
+//! What the gateway counts, in OpenTelemetry's GenAI vocabulary where it has the words.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::http::StatusCode;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    core::{Collector, GenericCounterVec},
+    exponential_buckets,
+};
+
+use crate::{catalog::Model, usage::Usage};
+
+/// What a request asks of a model (`gen_ai.operation.name`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `/v1/chat/completions`
+    Chat,
+    /// `/v1/completions`
+    TextCompletion,
+}
+
+impl Operation {
+    const ALL: [Self; 2] = [Self::Chat, Self::TextCompletion];
+
+    /// The name in the GenAI conventions.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::TextCompletion => "text_completion",
+        }
+    }
+
+    /// Its path, at the gateway and at the worker.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/v1/chat/completions",
+            Self::TextCompletion => "/v1/completions",
+        }
+    }
+}
+
+/// The gateway's metrics. Labels have few values: models that exist, our routes, and stable codes.
+#[derive(Clone)]
+pub struct Metrics {
+    /// What `/metrics` shows.
+    pub registry: Registry,
+    /// Requests by `route` and status `code`.
+    pub requests: IntCounterVec,
+    /// Lookups by `cache` and `result`.
+    pub cache_lookups: IntCounterVec,
+    /// Tries to send a request to a worker, by `outcome`.
+    pub attempts: IntCounterVec,
+    /// Time from a request's arrival to its sending to a worker, in seconds.
+    pub overhead: Histogram,
+    in_flight: IntGauge,
+    duration: HistogramVec,
+    time_to_first_token: HistogramVec,
+    token_usage: HistogramVec,
+}
+
+/// Buckets that the conventions prescribe, in seconds.
+const FIRST_TOKEN_BUCKETS: [f64; 16] = [
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
+
+const DURATION: &str = "gen_ai_server_request_duration_seconds";
+const FIRST_TOKEN: &str = "gen_ai_server_time_to_first_token_seconds";
+const TOKEN_USAGE: &str = "gen_ai_client_token_usage";
+const TOKEN_TYPE: &str = "gen_ai_token_type";
+const INPUT: &str = "input";
+const OUTPUT: &str = "output";
+const OPERATION: &str = "gen_ai_operation_name";
+const MODEL: &str = "gen_ai_request_model";
+const ERROR: &str = "error_type";
+/// Value of `error_type` for requests that went well: an absent label, in Prometheus' terms.
+const NO_ERROR: &str = "";
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, GenericCounterVec::new(Opts::new(name, help), labels))
+        };
+        let doubling = exponential_buckets(0.01, 2.0, 14).expect("a positive start and a factor above one");
+        let overhead = exponential_buckets(0.0001, 2.0, 14).expect("a positive start and a factor above one");
+        let quadrupling = exponential_buckets(1.0, 4.0, 14).expect("a positive start and a factor above one");
+        let usage = HistogramOpts::new(TOKEN_USAGE, "Tokens of prompts and answers, where workers state them.");
+        let duration = HistogramOpts::new(DURATION, "Time from a request's arrival to the end of its answer.");
+        let first_token = HistogramOpts::new(
+            FIRST_TOKEN,
+            "Time from a request's arrival to the first bytes of a stream.",
+        );
+        let overhead_opts = HistogramOpts::new(
+            "atelier_gateway_overhead_seconds",
+            "Time from a request's arrival to its sending to a worker, the reading of its body included.",
+        );
+        Self {
+            requests: counters(
+                "atelier_gateway_requests_total",
+                "Requests answered.",
+                &["route", "code"],
+            ),
+            cache_lookups: counters(
+                "atelier_gateway_cache_lookups_total",
+                "Lookups of identities and permissions: hit, miss, or shared with a question under way.",
+                &["cache", "result"],
+            ),
+            attempts: counters(
+                "atelier_gateway_upstream_attempts_total",
+                "Tries to send a request to a worker.",
+                &["outcome"],
+            ),
+            overhead: register(&registry, Histogram::with_opts(overhead_opts.buckets(overhead))),
+            in_flight: register(
+                &registry,
+                IntGauge::new(
+                    "atelier_gateway_requests_in_flight",
+                    "Requests being answered by workers.",
+                ),
+            ),
+            duration: register(
+                &registry,
+                HistogramVec::new(duration.buckets(doubling), &[OPERATION, MODEL, ERROR]),
+            ),
+            time_to_first_token: register(
+                &registry,
+                HistogramVec::new(first_token.buckets(FIRST_TOKEN_BUCKETS.to_vec()), &[OPERATION, MODEL]),
+            ),
+            token_usage: register(
+                &registry,
+                HistogramVec::new(usage.buckets(quadrupling), &[OPERATION, MODEL, TOKEN_TYPE]),
+            ),
+            registry,
+        }
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
+    let collector = collector.expect("names and labels are valid constants");
+    registry
+        .register(Box::new(collector.clone()))
+        .expect("each name is registered once");
+    collector
+}
+
+impl Metrics {
+    /// Starts measuring a request that arrived at `received`.
+    pub fn observe(&self, operation: Operation, model: &Model, received: Instant) -> Observation {
+        self.in_flight.inc();
+        Observation {
+            metrics: self.clone(),
+            operation,
+            model: model.qualified().into(),
+            received,
+            first_token_seen: false,
+            verdict: NO_ERROR.into(),
+            error: CLIENT_GONE.into(),
+        }
+    }
+
+    /// Drops the series of a model that is gone.
+    pub fn forget(&self, model: &Model) {
+        let model = model.qualified();
+        for family in prometheus::core::Collector::collect(&self.duration) {
+            for metric in family.get_metric() {
+                let label = |name| {
+                    metric
+                        .get_label()
+                        .iter()
+                        .find(|pair| pair.name() == name)
+                        .map(|pair| pair.value())
+                };
+                if label(MODEL) == Some(&model)
+                    && let (Some(operation), Some(error)) = (label(OPERATION), label(ERROR))
+                {
+                    let _ = self.duration.remove_label_values(&[operation, &model, error]);
+                }
+            }
+        }
+        for operation in Operation::ALL {
+            for token_type in [INPUT, OUTPUT] {
+                let _ = self
+                    .token_usage
+                    .remove_label_values(&[operation.name(), &model, token_type]);
+            }
+            let _ = self
+                .time_to_first_token
+                .remove_label_values(&[operation.name(), &model]);
+        }
+    }
+}
+
+const CLIENT_GONE: &str = "client_gone";
+
+/// Measures one request at a worker until it is dropped. Unless told otherwise, the client left.
+pub struct Observation {
+    metrics: Metrics,
+    operation: Operation,
+    model: Arc<str>,
+    received: Instant,
+    first_token_seen: bool,
+    verdict: String,
+    error: String,
+}
+
+impl Observation {
+    /// The first bytes of a stream are on their way to the client. Later calls change nothing.
+    pub fn first_token(&mut self) {
+        if !std::mem::replace(&mut self.first_token_seen, true) {
+            self.metrics
+                .time_to_first_token
+                .with_label_values(&[self.operation.name(), &self.model])
+                .observe(self.received.elapsed().as_secs_f64());
+        }
+    }
+
+    /// The worker answered with `status`; anything but success is an error of that name.
+    pub fn answered(&mut self, status: StatusCode) {
+        if !status.is_success() {
+            self.verdict = status.as_str().into();
+        }
+    }
+
+    /// The worker stated what the answer took.
+    pub fn used(&self, usage: Usage) {
+        for (token_type, tokens) in [(INPUT, usage.prompt_tokens), (OUTPUT, usage.completion_tokens)] {
+            self.metrics
+                .token_usage
+                .with_label_values(&[self.operation.name(), &self.model, token_type])
+                .observe(tokens as f64);
+        }
+    }
+
+    /// The answer is complete.
+    pub fn done(&mut self) {
+        self.error.clone_from(&self.verdict);
+    }
+
+    /// The request failed, for a reason of few possible values.
+    pub fn failed(&mut self, error: impl Into<String>) {
+        self.error = error.into();
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        self.metrics.in_flight.dec();
+        self.metrics
+            .duration
+            .with_label_values(&[self.operation.name(), &self.model, &self.error])
+            .observe(self.received.elapsed().as_secs_f64());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::model;
+
+    fn text(metrics: &Metrics) -> String {
+        prometheus::TextEncoder::new()
+            .encode_to_string(&metrics.registry.gather())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_request_is_measured_once_with_its_end() {
+        let metrics = Metrics::default();
+        let of = |end: fn(&mut Observation)| {
+            let mut observation = metrics.observe(Operation::Chat, &model("ns", "m"), Instant::now());
+            end(&mut observation);
+        };
+        of(|o| {
+            o.first_token();
+            o.first_token();
+            o.done();
+        });
+        of(|_| {});
+        of(|o| o.failed("upstream_failed"));
+        of(|o| {
+            o.answered(StatusCode::TOO_MANY_REQUESTS);
+            o.done();
+        });
+        let text = text(&metrics);
+        for (error, name) in [
+            ("", "fine"),
+            ("client_gone", "left"),
+            ("upstream_failed", "broken"),
+            ("429", "refused"),
+        ] {
+            let line = format!("{DURATION}_count{{{ERROR}=\"{error}\",{OPERATION}=\"chat\",{MODEL}=\"ns/m\"}} 1");
+            assert!(text.contains(&line), "{name}: {text}");
+        }
+        assert!(
+            text.contains(&format!(
+                "{FIRST_TOKEN}_count{{{OPERATION}=\"chat\",{MODEL}=\"ns/m\"}} 1"
+            )),
+            "{text}"
+        );
+        assert!(text.contains("atelier_gateway_requests_in_flight 0"), "{text}");
+    }
+
+    #[test]
+    fn a_deleted_model_leaves_no_series() {
+        let metrics = Metrics::default();
+        for name in ["m", "other"] {
+            let mut observation = metrics.observe(Operation::Chat, &model("ns", name), Instant::now());
+            observation.first_token();
+            observation.used(Usage {
+                prompt_tokens: 3,
+                completion_tokens: 4,
+            });
+        }
+        metrics.forget(&model("ns", "m"));
+        let text = text(&metrics);
+        assert!(!text.contains("\"ns/m\""), "{text}");
+        assert!(text.contains("\"ns/other\""), "{text}");
+    }
+}

@@ -1,0 +1,238 @@
+//! Sending a request to a worker, and to another one where that is safe.
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+};
+use hyper::body::Incoming;
+use prometheus::{Histogram, IntCounterVec};
+use tokio::time::timeout_at;
+
+use crate::{
+    body::HeldBody,
+    catalog::{Catalog, Endpoint, Lease, Model, ServedVersion},
+    error::Error,
+    headers,
+    metrics::{Metrics, Observation, Operation},
+    relay::Relay,
+    upstream::{Failure, Upstream, UpstreamTimeouts},
+};
+
+/// A request for a model that its caller may use.
+pub struct Request {
+    /// What it asks for.
+    pub operation: Operation,
+    /// The model.
+    pub model: Arc<Model>,
+    /// The version the caller insists on.
+    pub version: Option<String>,
+    /// The headers for the worker.
+    pub headers: HeaderMap,
+    /// The body for the worker.
+    pub body: HeldBody,
+    /// When it arrived.
+    pub received: Instant,
+}
+
+/// Sends requests to workers.
+pub struct Proxy {
+    catalog: Arc<Catalog>,
+    upstream: Upstream,
+    idle_timeout: Duration,
+    patience: Duration,
+    attempts: IntCounterVec,
+    overhead: Histogram,
+}
+
+/// Workers that one request is offered to.
+const MAX_ATTEMPTS: usize = 4;
+/// Of these, how many may break the connection after they had the request: one, so that a request
+/// which kills its worker does not go on to kill them all.
+const MAX_BROKEN: usize = 2;
+
+/// The story of one request so far.
+struct Attempts {
+    tried: Vec<Arc<Endpoint>>,
+    broken: usize,
+    last: Option<Error>,
+    /// Until when a worker is waited for.
+    until: tokio::time::Instant,
+}
+
+impl Attempts {
+    /// Notes a failure; `Err` when there shall be no further try.
+    fn failed(&mut self, lease: &Lease, error: Error, broken: bool) -> Result<(), Error> {
+        self.tried.push(lease.endpoint().clone());
+        self.broken += usize::from(broken);
+        if self.tried.len() >= MAX_ATTEMPTS || self.broken >= MAX_BROKEN {
+            return Err(error);
+        }
+        self.last = Some(error);
+        Ok(())
+    }
+}
+
+impl Proxy {
+    /// A proxy to the workers in `catalog`. For a model that ought to be ready, a worker is waited
+    /// for as long as `patience`: watches may bring the news of a roll-out in any order.
+    pub fn new(catalog: Arc<Catalog>, timeouts: UpstreamTimeouts, patience: Duration, metrics: &Metrics) -> Self {
+        Self {
+            catalog,
+            upstream: Upstream::new(timeouts),
+            idle_timeout: timeouts.idle,
+            patience,
+            attempts: metrics.attempts.clone(),
+            overhead: metrics.overhead.clone(),
+        }
+    }
+
+    /// The worker's answer to `request`, streaming. `observation` measures it to its end.
+    ///
+    /// # Errors
+    /// When no worker took the request, or the one that did broke off before its answer began.
+    pub async fn forward(&self, request: Request, mut observation: Observation) -> Result<Response<Body>, Error> {
+        match self.send(&request).await {
+            Ok((response, lease)) => Ok(self.relay(response, &request.model, observation, lease)),
+            Err(error) => {
+                observation.failed(error.code());
+                Err(error)
+            }
+        }
+    }
+
+    async fn send(&self, request: &Request) -> Result<(Response<Incoming>, Lease), Error> {
+        let mut attempts = Attempts {
+            tried: Vec::new(),
+            broken: 0,
+            last: None,
+            until: tokio::time::Instant::now() + self.patience,
+        };
+        let model = || request.model.qualified();
+        loop {
+            let lease = self.next_worker(request, &attempts).await?;
+            if attempts.tried.is_empty() {
+                self.overhead.observe(request.received.elapsed().as_secs_f64());
+            }
+            let sent = self.upstream.post(
+                lease.endpoint().address,
+                request.operation.path(),
+                request.headers.clone(),
+                request.body.bytes.clone(),
+            );
+            let (outcome, error, broken) = match sent.await {
+                // A worker that is stopping says so before it looks at the request.
+                Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                    ("unavailable", Error::UpstreamUnavailable { model: model() }, false)
+                }
+                Ok(response) => {
+                    self.count("answered");
+                    return Ok((response, lease));
+                }
+                Err(Failure::Connect) => {
+                    lease.endpoint().suspect();
+                    ("connect", Error::UpstreamUnavailable { model: model() }, false)
+                }
+                Err(Failure::Broken) => ("broken", Error::UpstreamFailed { model: model() }, true),
+                Err(Failure::Timeout) => {
+                    self.count("timeout");
+                    return Err(Error::UpstreamTimeout { model: model() });
+                }
+            };
+            self.count(outcome);
+            attempts.failed(&lease, error, broken)?;
+        }
+    }
+
+    fn count(&self, outcome: &str) {
+        self.attempts.with_label_values(&[outcome]).inc();
+    }
+
+    /// The best worker not tried yet, waited for a while if the model claims to be ready.
+    async fn next_worker(&self, request: &Request, attempts: &Attempts) -> Result<Lease, Error> {
+        let mut changes = self.catalog.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let Model { namespace, name, .. } = &*request.model;
+            let Some(model) = self.catalog.model(namespace, name) else {
+                return Err(Error::ModelNotFound {
+                    model: request.model.qualified(),
+                });
+            };
+            let version = self.version(&model, request.version.as_deref())?;
+            if let Some(lease) = version.and_then(|version| self.catalog.pick(&version, &attempts.tried)) {
+                return Ok(lease);
+            }
+            let refusal = || attempts.last.clone().unwrap_or_else(|| not_ready(&model));
+            if !model.readiness.ready && attempts.last.is_none() {
+                return Err(refusal());
+            }
+            if timeout_at(attempts.until, changes.changed()).await.is_err() {
+                return Err(refusal());
+            }
+        }
+    }
+
+    /// The version to use, if there is one yet.
+    fn version(&self, model: &Model, wanted: Option<&str>) -> Result<Option<ServedVersion>, Error> {
+        let current = model.current_version.as_deref();
+        let served = wanted.or(current).map(|version| ServedVersion {
+            namespace: model.namespace.clone(),
+            model: model.name.clone(),
+            version: version.into(),
+        });
+        match (wanted, served) {
+            (Some(wanted), Some(served)) if wanted_is_gone(self.catalog.is_live(&served), wanted, current) => {
+                Err(Error::VersionNotFound {
+                    model: model.qualified(),
+                    version: wanted.into(),
+                    current: current.map(Into::into),
+                })
+            }
+            (_, served) => Ok(served),
+        }
+    }
+
+    fn relay(
+        &self,
+        response: Response<Incoming>,
+        model: &Model,
+        mut observation: Observation,
+        lease: Lease,
+    ) -> Response<Body> {
+        let (mut parts, body) = response.into_parts();
+        observation.answered(parts.status);
+        headers::to_client(&mut parts.headers);
+        let streams = is_event_stream(parts.headers.get(header::CONTENT_TYPE));
+        if streams {
+            // An error event at the end would not fit the announced length.
+            parts.headers.remove(header::CONTENT_LENGTH);
+        }
+        let relay = Relay::new(body, streams, model.qualified(), self.idle_timeout, observation, lease);
+        Response::from_parts(parts, Body::new(relay))
+    }
+}
+
+/// A version without workers can still be the current one, which is then merely not ready.
+fn wanted_is_gone(live: bool, wanted: &str, current: Option<&str>) -> bool {
+    !live && current != Some(wanted)
+}
+
+fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"))
+}
+
+/// The refusal in the words of the model's `Ready` condition.
+fn not_ready(model: &Model) -> Error {
+    let (reason, message) = if model.readiness.ready {
+        ("NoReadyWorker", "no worker is ready right now")
+    } else {
+        (model.readiness.reason.as_str(), model.readiness.message.as_str())
+    };
+    Error::ModelNotReady {
+        model: model.qualified(),
+        reason: reason.into(),
+        message: message.into(),
+    }
+}

@@ -1,0 +1,186 @@
+//! The gateway's HTTP surface. Handlers are thin: they put the parts together.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request, State},
+    http::{HeaderValue, Response, StatusCode, header},
+    middleware::{self, Next},
+    response::IntoResponse,
+    routing::{get, post},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    auth::Authenticator,
+    authz::Authorizer,
+    body::{BodyLimits, BodyReader},
+    catalog::{Catalog, Model},
+    error::Error,
+    head::Head,
+    headers,
+    metrics::{Metrics, Operation},
+    name::ModelName,
+    proxy::{self, Proxy},
+    resolve::Resolver,
+    review::Reviewer,
+    upstream::UpstreamTimeouts,
+};
+
+/// What can be set about the handling of requests.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The audience that tokens must be issued for.
+    pub audience: String,
+    /// Bounds on request bodies.
+    pub bodies: BodyLimits,
+    /// Bounds on workers.
+    pub upstream: UpstreamTimeouts,
+    /// How long a worker is waited for when the model claims to be ready.
+    pub patience: Duration,
+}
+
+/// The gateway, less its sockets.
+pub struct Gateway {
+    authenticator: Authenticator,
+    resolver: Resolver,
+    bodies: BodyReader,
+    proxy: Proxy,
+    metrics: Metrics,
+    draining: AtomicBool,
+}
+
+impl Gateway {
+    /// Routes to what `catalog` knows for whom `reviewer` vouches.
+    pub fn new(settings: Settings, catalog: Arc<Catalog>, reviewer: Arc<dyn Reviewer>, metrics: Metrics) -> Self {
+        let lookups = || metrics.cache_lookups.clone();
+        let authorizer = Authorizer::new(reviewer.clone(), lookups());
+        Self {
+            authenticator: Authenticator::new(reviewer, settings.audience, lookups()),
+            resolver: Resolver::new(catalog.clone(), authorizer),
+            bodies: BodyReader::new(settings.bodies),
+            proxy: Proxy::new(catalog, settings.upstream, settings.patience, &metrics),
+            metrics,
+            draining: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on, every answer asks its client to connect anew, to another replica.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+type Shared = State<Arc<Gateway>>;
+
+/// All routes.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route(Operation::Chat.path(), post(chat))
+        .route(Operation::TextCompletion.path(), post(text_completion))
+        .route("/v1/models", get(list_models))
+        .route("/v1/models/{*id}", get(get_model))
+        .fallback(|| async { Error::RouteNotFound })
+        .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
+        .layer(middleware::from_fn_with_state(gateway.clone(), track))
+        .with_state(gateway)
+}
+
+/// The name of a route in metrics; unknown paths share one.
+fn route_name(path: &str) -> &'static str {
+    match path {
+        "/v1/chat/completions" => "chat_completions",
+        "/v1/completions" => "completions",
+        "/v1/models" => "models",
+        path if path.starts_with("/v1/models/") => "model",
+        _ => "other",
+    }
+}
+
+/// Gives each request its id, and counts and logs each answer.
+async fn track(State(gateway): Shared, mut request: Request, next: Next) -> Response<Body> {
+    let received = Instant::now();
+    let id = headers::request_id(request.headers());
+    request.headers_mut().insert(headers::REQUEST_ID, id.clone());
+    let route = route_name(request.uri().path());
+    let mut response = next.run(request).await;
+    let status = response.status();
+    gateway
+        .metrics
+        .requests
+        .with_label_values(&[route, status.as_str()])
+        .inc();
+    let milliseconds = received.elapsed().as_millis() as u64;
+    let code = status.as_u16();
+    match id.to_str().unwrap_or_default() {
+        id if status.is_server_error() => tracing::warn!(id, route, code, milliseconds, "answered"),
+        id => tracing::debug!(id, route, code, milliseconds, "answered"),
+    }
+    response.headers_mut().insert(headers::REQUEST_ID, id);
+    if gateway.draining.load(Ordering::Relaxed) {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    response
+}
+
+async fn chat(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
+    complete(&gateway, Operation::Chat, request).await
+}
+
+async fn text_completion(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
+    complete(&gateway, Operation::TextCompletion, request).await
+}
+
+async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> Result<Response<Body>, Error> {
+    let received = Instant::now();
+    let (parts, body) = request.into_parts();
+    let caller = gateway.authenticator.authenticate(&parts.headers).await?;
+    let mut body = gateway.bodies.read(&parts.headers, body).await?;
+    let head = Head::parse(&body.bytes)?;
+    let name = ModelName::parse(&head.model)?;
+    let model = gateway.resolver.resolve(&caller, &name).await?;
+    let observation = gateway.metrics.observe(operation, &model, received);
+    // Workers know their model by its bare name.
+    body.bytes = head.rename(body.bytes, &model.name);
+    let request = proxy::Request {
+        operation,
+        headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID]),
+        body,
+        version: name.version,
+        model,
+        received,
+    };
+    gateway.proxy.forward(request, observation).await
+}
+
+async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
+    let caller = gateway.authenticator.authenticate(request.headers()).await?;
+    let models = gateway.resolver.list(&caller).await?;
+    let data: Vec<_> = models.iter().map(|(id, model)| model_object(id, model)).collect();
+    Ok(answer(&json!({"object": "list", "data": data})))
+}
+
+async fn get_model(State(gateway): Shared, Path(id): Path<String>, request: Request) -> Result<Response<Body>, Error> {
+    let caller = gateway.authenticator.authenticate(request.headers()).await?;
+    let model = gateway.resolver.resolve(&caller, &ModelName::parse(&id)?).await?;
+    Ok(answer(&model_object(&id, &model)))
+}
+
+/// The OpenAI model object.
+fn model_object(id: &str, model: &Model) -> Value {
+    json!({"id": id, "object": "model", "created": model.created, "owned_by": model.namespace})
+}
+
+fn answer(value: &Value) -> Response<Body> {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (StatusCode::OK, json, value.to_string()).into_response()
+}

@@ -1,0 +1,117 @@
+//! The process: wires the parts to a cluster and to sockets.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use kube::Client;
+use telemetry::Readiness;
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    catalog::{
+        Catalog,
+        watch::{self as watches, READ_TIMEOUT, Synced},
+    },
+    config::Args,
+    metrics::Metrics,
+    review::KubeReviewer,
+    routes::{Gateway, router},
+    server,
+};
+
+/// Runs the gateway until it is told to stop and has drained.
+///
+/// # Errors
+/// When the cluster is not configured, or an address cannot be bound.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            telemetry::shutdown_signal().await;
+            stop.cancel();
+        }
+    });
+
+    let client = client().await?;
+    let metrics = Metrics::default();
+    let readiness = Readiness::default();
+    let catalog = Arc::new(Catalog::default());
+    let admin = TcpListener::bind(args.admin_listen)
+        .await
+        .with_context(|| format!("failed to listen on {}", args.admin_listen))?;
+    let ended = CancellationToken::new();
+    let probes = telemetry::admin::serve_on(
+        admin,
+        metrics.registry.clone(),
+        readiness.clone(),
+        ended.clone().cancelled_owned(),
+    );
+    let probes = tokio::spawn(probes);
+
+    let synced = watch_cluster(&client, &catalog, &metrics);
+    let gateway = Arc::new(Gateway::new(
+        args.settings(),
+        catalog,
+        Arc::new(KubeReviewer::new(client, args.audience.clone())),
+        metrics,
+    ));
+    if wait_for_sync(synced, &stop).await {
+        // Not before: a gateway that does not know the models would deny that they exist.
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("failed to listen on {}", args.listen))?;
+        readiness.set_ready(true);
+        let draining = || {
+            readiness.set_ready(false);
+            gateway.drain();
+        };
+        server::serve(
+            listener,
+            router(gateway.clone()),
+            args.server_settings(),
+            stop.cancelled(),
+            draining,
+        )
+        .await;
+    }
+    ended.cancel();
+    probes
+        .await
+        .context("the admin port failed")?
+        .context("the admin port failed")
+}
+
+/// A client that fails fast: retries and timeouts are ours to decide.
+async fn client() -> anyhow::Result<Client> {
+    let mut config = kube::Config::infer()
+        .await
+        .context("failed to find a cluster: neither a kubeconfig nor a ServiceAccount is there")?;
+    config.default_retry = false;
+    config.read_timeout = Some(READ_TIMEOUT);
+    Client::try_from(config).context("failed to build a Kubernetes client")
+}
+
+fn watch_cluster(client: &Client, catalog: &Arc<Catalog>, metrics: &Metrics) -> watch::Receiver<Synced> {
+    let (sender, synced) = watch::channel(Synced::default());
+    let metrics = metrics.clone();
+    tokio::spawn(watches::models(
+        client.clone(),
+        catalog.clone(),
+        sender.clone(),
+        move |gone| {
+            metrics.forget(gone);
+        },
+    ));
+    tokio::spawn(watches::endpoints(client.clone(), catalog.clone(), sender));
+    synced
+}
+
+/// Waits until the catalog is complete; `false` when the process shall stop before.
+async fn wait_for_sync(mut synced: watch::Receiver<Synced>, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        complete = synced.wait_for(|synced| synced.all()) => complete.is_ok(),
+        () = stop.cancelled() => false,
+    }
+}

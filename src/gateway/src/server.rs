@@ -1,0 +1,129 @@
+//! Sockets: accepting connections, and letting go of them without breaking requests.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::{GracefulShutdown, Watcher},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{Instant, sleep, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Bounds on connections, and the course of a shutdown.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerSettings {
+    /// Connections open at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// Longest wait for a request's head, on a new connection or between requests. Longer than load
+    /// balancers keep idle connections (60 s is common), so that they never send into a closing one.
+    pub head_timeout: Duration,
+    /// How long connections are still accepted after the signal to stop: until the news has
+    /// reached every node's proxy.
+    pub drain_delay: Duration,
+    /// How long after the signal to stop the last request is cut off.
+    pub drain_deadline: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> Self {
+        Self {
+            max_connections: 8192,
+            head_timeout: Duration::from_secs(75),
+            drain_delay: Duration::from_secs(5),
+            drain_deadline: Duration::from_secs(55),
+        }
+    }
+}
+
+/// Largest request head in bytes; beyond it the answer is 431.
+const MAX_HEAD: usize = 64 << 10;
+const MAX_HEADERS: usize = 100;
+
+/// Serves `router` on `listener` until `stop` completes and the requests under way have ended, or
+/// the deadline has come. `draining` is called when `stop` completes.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: ServerSettings,
+    stop: impl Future<Output = ()>,
+    draining: impl FnOnce(),
+) {
+    let graceful = GracefulShutdown::new();
+    let cut = CancellationToken::new();
+    let accepting = accept(&listener, &router, settings, &graceful, &cut);
+    let until_drained = async {
+        stop.await;
+        draining();
+        let deadline = Instant::now() + settings.drain_deadline;
+        sleep(settings.drain_delay.min(settings.drain_deadline)).await;
+        deadline
+    };
+    let deadline = tokio::select! {
+        () = accepting => unreachable!("accepting goes on until it is dropped"),
+        deadline = until_drained => deadline,
+    };
+    drop(listener);
+    tracing::info!(connections = graceful.count(), "finishing the requests under way");
+    if timeout_at(deadline, graceful.shutdown()).await.is_err() {
+        tracing::warn!("cutting off requests at the end of the grace period");
+        cut.cancel();
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    router: &Router,
+    settings: ServerSettings,
+    graceful: &GracefulShutdown,
+    cut: &CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(settings.max_connections));
+    loop {
+        let place = room
+            .clone()
+            .acquire_owned()
+            .await
+            .expect("the semaphore is never closed");
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of descriptors, or the peer left already. Neither is helped by haste.
+                tracing::warn!(%error, "failed to accept a connection");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let serving = connection(stream, router.clone(), settings, graceful.watcher());
+        let cut = cut.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serving => {}
+                () = cut.cancelled() => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn connection(stream: TcpStream, router: Router, settings: ServerSettings, watcher: Watcher) {
+    // Tokens are small and must not wait for each other.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "failed to set TCP_NODELAY");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(settings.head_timeout)
+        .max_header_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
+    }
+}

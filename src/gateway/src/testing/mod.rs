@@ -1,0 +1,29 @@
+//! Stand-ins for what is outside the gateway: the API server's reviews and the workers.
+
+mod gateway;
+mod reviewer;
+mod worker;
+
+use crate::catalog::{Model, Readiness};
+
+pub use gateway::{TestGateway, Timing};
+pub use reviewer::ScriptedReviewer;
+pub use worker::Worker;
+
+/// The version that [`model`] serves.
+pub const VERSION: &str = "v-0123456789";
+
+/// A ready model.
+pub fn model(namespace: &str, name: &str) -> Model {
+    Model {
+        namespace: namespace.into(),
+        name: name.into(),
+        created: 1_767_225_600,
+        current_version: Some(VERSION.into()),
+        readiness: Readiness {
+            ready: true,
+            reason: "Serving".into(),
+            message: String::new(),
+        },
+    }
+}

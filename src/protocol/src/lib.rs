@@ -1,0 +1,13 @@
+//! What the operator, the gateway and the worker say to each other.
+//!
+//! The operator must not depend on libtorch and the worker must not depend on Kubernetes, so the
+//! few facts that cross between them live here: ports, file places, and the report of `prepare`,
+//! which travels through the pod's termination message.
+
+pub mod memory;
+pub mod paths;
+pub mod ports;
+pub mod report;
+
+pub use memory::{MemoryEstimate, ServingShape};
+pub use report::{ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress};

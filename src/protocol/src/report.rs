@@ -1,0 +1,173 @@
+//! The last words of `atelier-worker prepare`: one JSON object in the pod's termination message.
+//!
+//! Kubernetes keeps at most 4096 bytes of it, so the report holds facts and never lists of tensors.
+
+use serde::{Deserialize, Serialize};
+
+/// What `prepare` found out about the weights, or why it gave up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PrepareOutcome {
+    /// The weights are complete, match their digest and can be served.
+    Ready(PrepareReport),
+    /// They are not; nothing may serve them.
+    Failed(PrepareFailure),
+    /// Still at work (written while a download runs, so that a killed pod leaves its progress).
+    Running(Progress),
+}
+
+/// Verified weights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PrepareReport {
+    /// `sha256:` and 64 hex digits, over the bytes of the weights file.
+    pub digest: String,
+    /// Size of the weights file in bytes.
+    pub bytes: u64,
+    /// Path of the weights file inside the mounted source, e.g. `model.gguf`.
+    pub file: String,
+    /// What the header says.
+    pub model: ModelFacts,
+}
+
+/// The facts of a model that its file's header states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelFacts {
+    /// Container format: `gguf`.
+    pub format: String,
+    /// Architecture name as the file gives it: `llama`.
+    pub architecture: String,
+    /// The most common type of the weight matrices: `Q4_1`, `BF16`.
+    pub quantization: String,
+    /// Number of weights, tied embeddings counted once.
+    pub parameters: u64,
+    /// Transformer blocks.
+    pub layers: u64,
+    /// Width of the residual stream.
+    pub hidden_size: u64,
+    /// Width of the feed-forward layer.
+    pub feed_forward_size: u64,
+    /// Query heads.
+    pub heads: u64,
+    /// Key and value heads (fewer than `heads` with grouped-query attention).
+    pub kv_heads: u64,
+    /// Width of one head.
+    pub head_dim: u64,
+    /// Longest context the model was trained for, in tokens.
+    pub context_length: u64,
+    /// Number of tokens in the vocabulary.
+    pub vocabulary_size: u64,
+}
+
+/// Why `prepare` gave up. `reason` is CamelCase and becomes the reason of a condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{reason}: {message}")]
+#[serde(rename_all = "camelCase")]
+pub struct PrepareFailure {
+    /// One of [`reasons`].
+    pub reason: String,
+    /// What failed, where, and what to do about it.
+    pub message: String,
+    /// Whether trying again without a change of the spec can help.
+    pub retryable: bool,
+}
+
+/// How far a download is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// Bytes on disk.
+    pub bytes: u64,
+    /// Bytes in all, when the server said so.
+    pub total: Option<u64>,
+    /// Recent speed.
+    pub bytes_per_second: u64,
+}
+
+/// The reasons a [`PrepareFailure`] can carry.
+pub mod reasons {
+    /// The server answered 404 or 410.
+    pub const NOT_FOUND: &str = "SourceNotFound";
+    /// The server refused the credentials (401 or 403).
+    pub const FORBIDDEN: &str = "SourceForbidden";
+    /// The server could not be reached, stalled, or broke off more often than we resume.
+    pub const DOWNLOAD_FAILED: &str = "DownloadFailed";
+    /// The bytes do not have the promised SHA-256.
+    pub const DIGEST_MISMATCH: &str = "DigestMismatch";
+    /// The path does not exist in the mounted source, or names no single weights file.
+    pub const FILE_NOT_FOUND: &str = "FileNotFound";
+    /// The file ends before its header says it should.
+    pub const TRUNCATED: &str = "FileTruncated";
+    /// Not a format we read.
+    pub const UNSUPPORTED_FORMAT: &str = "UnsupportedFormat";
+    /// A readable file of a model family that the worker cannot run.
+    pub const UNSUPPORTED_ARCHITECTURE: &str = "UnsupportedArchitecture";
+    /// The header contradicts itself.
+    pub const INVALID_FILE: &str = "InvalidFile";
+    /// No room left to store the file.
+    pub const NO_SPACE: &str = "NoSpace";
+    /// Anything else on our side.
+    pub const INTERNAL: &str = "InternalError";
+}
+
+/// Exit code of a failure that only a change of the spec or of the source can mend; the Job's
+/// failure policy stops retrying on it (`EX_DATAERR` of sysexits).
+pub const EXIT_PERMANENT: i32 = 65;
+/// Exit code of a failure worth another try (`EX_TEMPFAIL` of sysexits).
+pub const EXIT_TEMPORARY: i32 = 75;
+
+/// Longest message that still fits the 4096 bytes of a termination message with room to spare.
+const MAX_MESSAGE: usize = 2048;
+
+impl PrepareFailure {
+    /// A failure with one of [`reasons`]; long messages are cut so that the report stays readable.
+    pub fn new(reason: &str, message: impl Into<String>, retryable: bool) -> Self {
+        let mut message = message.into();
+        if message.len() > MAX_MESSAGE {
+            let cut = (0..=MAX_MESSAGE)
+                .rev()
+                .find(|i| message.is_char_boundary(*i))
+                .unwrap_or(0);
+            message.truncate(cut);
+            message.push('…');
+        }
+        Self {
+            reason: reason.into(),
+            message,
+            retryable,
+        }
+    }
+
+    /// The process exit code that goes with it.
+    pub fn exit_code(&self) -> i32 {
+        if self.retryable { EXIT_TEMPORARY } else { EXIT_PERMANENT }
+    }
+}
+
+impl PrepareOutcome {
+    /// Parses a termination message. `None` when it is not a report (the container was killed, or
+    /// the kubelet wrote its own text).
+    pub fn parse(termination_message: &str) -> Option<Self> {
+        serde_json::from_str(termination_message.trim()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_survives_the_termination_message() {
+        let outcome = PrepareOutcome::Failed(PrepareFailure::new(reasons::DIGEST_MISMATCH, "é".repeat(9000), false));
+        let text = serde_json::to_string(&outcome).unwrap();
+        assert!(text.len() < 4096, "{}", text.len());
+        assert_eq!(PrepareOutcome::parse(&text), Some(outcome));
+    }
+
+    #[test]
+    fn foreign_text_is_no_report() {
+        assert_eq!(PrepareOutcome::parse("Error: exec format error"), None);
+        assert_eq!(PrepareOutcome::parse(""), None);
+    }
+}

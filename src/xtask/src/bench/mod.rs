@@ -1,0 +1,50 @@
+//! `cargo xtask bench`: figures, not tests; nothing here fails for being slow.
+
+mod controller;
+mod report;
+mod up;
+mod worker;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::home::Home;
+use crate::lock::CacheLock;
+use crate::toolbox;
+use crate::ui::Stage;
+
+use report::Report;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Bench {
+    /// The worker alone: loading, writing, memory.
+    Worker,
+    /// The operator of the running local cluster: memory, and writes while nothing changes.
+    Controller,
+    /// From nothing to the first token. Takes the local cluster down first.
+    Up,
+}
+
+/// Measures and prints.
+pub fn run(home: &Home, bench: Bench, json: bool) -> Result<()> {
+    let _lock = CacheLock::take(home)?;
+    let (name, rows) = match bench {
+        Bench::Worker => {
+            let stage = Stage::begin("worker");
+            toolbox::for_build(home, &stage)?;
+            toolbox::for_tests(home, &stage)?;
+            let rows = worker::run(home, &stage)?;
+            stage.done("measured");
+            ("worker", rows)
+        }
+        Bench::Controller => {
+            let stage = Stage::begin("controller");
+            let rows = controller::run(home, &stage)?;
+            stage.done("measured");
+            ("controller", rows)
+        }
+        Bench::Up => ("up", up::run(home)?),
+    };
+    Report::new(home, name, rows)?.print(json)
+}

@@ -1,0 +1,178 @@
+//! What `cargo xtask bench` prints: a table for people, one JSON object for machines.
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::home::Home;
+use crate::process;
+
+/// The measurements of one call.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    bench: &'static str,
+    commit: String,
+    machine: Machine,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Machine {
+    cpu: String,
+    cores: usize,
+    /// Bytes.
+    memory: u64,
+}
+
+/// One measured quantity.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub id: &'static str,
+    /// Its unit: `s`, `bytes`, `tokens/s`, `writes`.
+    pub unit: &'static str,
+    /// What we measured.
+    pub ours: Spread,
+    /// What somebody else's program did on the same work; none of these rows has one yet.
+    pub peer: Option<Spread>,
+    /// Ours over the peer's.
+    pub ratio: Option<f64>,
+    /// The goal, and what to know when reading the figure.
+    pub note: String,
+}
+
+/// Repeated measurements of one quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+    n: usize,
+}
+
+impl Spread {
+    /// Of at least one sample.
+    pub fn of(samples: &[f64]) -> Self {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (Some(min), Some(max)) = (sorted.first(), sorted.last()) else {
+            unreachable!("a measured row has samples")
+        };
+        let middle = sorted.len() / 2;
+        let median = if sorted.len() % 2 == 1 {
+            sorted[middle]
+        } else {
+            (sorted[middle - 1] + sorted[middle]) / 2.0
+        };
+        Self {
+            median,
+            min: *min,
+            max: *max,
+            n: sorted.len(),
+        }
+    }
+}
+
+impl Row {
+    /// A row without a peer.
+    pub fn new(id: &'static str, unit: &'static str, samples: &[f64], note: impl Into<String>) -> Self {
+        Self {
+            id,
+            unit,
+            ours: Spread::of(samples),
+            peer: None,
+            ratio: None,
+            note: note.into(),
+        }
+    }
+}
+
+impl Report {
+    /// Collects what identifies the machine and the code.
+    pub fn new(home: &Home, bench: &'static str, rows: Vec<Row>) -> Result<Self> {
+        let mut head = process::command("git");
+        head.current_dir(&home.repo).args(["describe", "--always", "--dirty"]);
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo")?;
+        let meminfo = std::fs::read_to_string("/proc/meminfo")?;
+        Ok(Self {
+            bench,
+            commit: process::read(&mut head).map_or_else(|_| "uncommitted".into(), |text| text.trim().to_owned()),
+            machine: Machine {
+                cpu: field(&cpuinfo, "model name").unwrap_or("unknown").to_owned(),
+                cores: std::thread::available_parallelism()?.get(),
+                memory: kibibytes(&meminfo, "MemTotal").unwrap_or_default(),
+            },
+            rows,
+        })
+    }
+
+    /// Prints it on standard output.
+    pub fn print(&self, json: bool) -> Result<()> {
+        if json {
+            println!("{}", serde_json::to_string_pretty(self)?);
+            return Ok(());
+        }
+        println!("{} on {} x {}", self.bench, self.machine.cores, self.machine.cpu);
+        for row in &self.rows {
+            let Spread { median, min, max, n } = row.ours;
+            println!(
+                "{:<20} {median:>12.2} {:<9} ({min:.2} to {max:.2}, n={n})  {}",
+                row.id, row.unit, row.note
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The value of `name : value` in a file of /proc.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'))
+        .map(str::trim)
+}
+
+/// The value of `name: 123 kB` in bytes.
+pub fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    field(text, name)?
+        .strip_suffix("kB")?
+        .trim()
+        .parse::<u64>()
+        .ok()
+        .map(|value| value * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle() {
+        assert_eq!(
+            Spread::of(&[3.0, 1.0, 2.0]),
+            Spread {
+                median: 2.0,
+                min: 1.0,
+                max: 3.0,
+                n: 3
+            }
+        );
+        assert_eq!(
+            Spread::of(&[4.0, 1.0]),
+            Spread {
+                median: 2.5,
+                min: 1.0,
+                max: 4.0,
+                n: 2
+            }
+        );
+    }
+
+    #[test]
+    fn files_of_proc_are_read() {
+        assert_eq!(
+            field("processor\t: 0\nmodel name\t: A CPU\n", "model name"),
+            Some("A CPU")
+        );
+        assert_eq!(kibibytes("Name:\tx\nVmRSS:\t  2048 kB\n", "VmRSS"), Some(2 << 20));
+        assert_eq!(kibibytes("Name:\tx\n", "VmRSS"), None);
+    }
+}

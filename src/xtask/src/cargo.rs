@@ -1,0 +1,47 @@
+//! Cargo with the environment that our crates build and run in.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::home::Home;
+use crate::process;
+use crate::ui::Stage;
+
+/// What a build of the workspace needs in its environment: where cargo writes, and where libtorch is.
+pub fn environment(home: &Home) -> Vec<(&'static str, OsString)> {
+    let libraries = home.libtorch().join("lib");
+    vec![
+        ("CARGO_TARGET_DIR", home.target().into()),
+        ("LIBTORCH", home.libtorch().into()),
+        // torch-sys asks Python for the version otherwise; ours is fixed by the cache's key.
+        ("LIBTORCH_BYPASS_VERSION_CHECK", "1".into()),
+        ("LD_LIBRARY_PATH", libraries.into()),
+        ("ATELIER_MODEL_DIR", home.models().into()),
+        ("ATELIER_CORPORA_DIR", home.corpora().into()),
+    ]
+}
+
+/// A cargo command in the checkout, with [`environment`].
+pub fn command(home: &Home) -> Command {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = process::command(program);
+    command.current_dir(&home.repo).envs(environment(home));
+    command
+}
+
+/// Builds the release programs of the given packages and returns their paths, in the same order.
+/// Each package's program has the package's name.
+pub fn release(home: &Home, stage: &Stage, packages: &[&str]) -> Result<Vec<PathBuf>> {
+    let mut build = command(home);
+    build.args(["build", "--release", "--locked"]);
+    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    process::run(stage, &mut build)?;
+    Ok(packages
+        .iter()
+        .map(|package| home.target().join("release").join(package))
+        .collect())
+}

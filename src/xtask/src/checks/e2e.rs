@@ -1,0 +1,54 @@
+//! The tests on the real cluster.
+
+use std::thread::available_parallelism;
+
+use anyhow::{Context, Result};
+
+use crate::cluster::Cluster;
+use crate::home::Home;
+use crate::lock::CacheLock;
+use crate::target::Target;
+use crate::toolbox::table;
+use crate::ui::Stage;
+use crate::{cargo, deploy, env, process, up};
+
+/// Cases wait more than they compute: this many at once for each core.
+const CASES_PER_CORE: usize = 2;
+
+/// Brings the local cluster up with what the checkout holds and runs the tests on it.
+pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>) -> Result<()> {
+    let lock = CacheLock::take(home)?;
+    let images = up::local(home)?;
+    let target = Target::new(home, None)?;
+    up::chart(home, &target, &deploy::Images::local(&images)?)?;
+    drop(lock);
+
+    let cluster = Cluster::new(home)?;
+    let cores = available_parallelism().context("failed to count cores")?.get();
+    let mut test = cargo::command(home);
+    test.args(["test", "--locked", "--package", "atelier-e2e"]);
+    if let Some(suite) = suite {
+        test.args(["--test", suite]);
+    }
+    test.args(["--", &format!("--test-threads={}", cores * CASES_PER_CORE)]);
+    test.args(case);
+    test.envs(env::cluster(&target)?);
+    test.env("ATELIER_CLUSTER_BIN", &cluster.program)
+        .env("ATELIER_CLUSTER_DIR", &cluster.dir);
+    test.env("ATELIER_HELM_BIN", table::HELM.program(home));
+    process::pass(&mut test)
+}
+
+/// Runs all of them and leaves the machine as it was: a cluster that ran before keeps running.
+pub fn run_all(home: &Home) -> Result<()> {
+    let ran_before = Cluster::new(home)?.is_up();
+    let result = run(home, None, None);
+    if !ran_before {
+        let cluster = Cluster::new(home)?;
+        let stage = Stage::begin("cluster");
+        let gone = cluster.down(home, &stage);
+        stage.done(if gone.is_ok() { "gone" } else { "not gone" });
+        return result.and(gone);
+    }
+    result
+}

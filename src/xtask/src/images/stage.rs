@@ -1,0 +1,167 @@
+//! What goes into each image, and the directory that its Containerfile is built in.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::base::Base;
+use crate::home::Home;
+use crate::toolbox::table;
+use crate::ui::Stage;
+use crate::{cargo, hash};
+
+/// The shared objects that the worker loads; libtorch.so is there for the linker only.
+const WORKER_LIBRARIES: [&str; 5] = [
+    "libtorch_cpu.so",
+    "libc10.so",
+    "libgomp.so.1",
+    "libcudart.so.13",
+    "libcupti.so.13",
+];
+
+/// The programs that images hold, by component.
+const COMPONENTS: [&str; 3] = ["operator", "gateway", "worker"];
+
+/// How one image is made.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// `operator`, `gateway`, `worker` or the name of a model.
+    pub component: String,
+    /// What builds it.
+    pub containerfile: PathBuf,
+    /// Files of the build context: name there, and where they are taken from.
+    pub files: Vec<(String, PathBuf)>,
+    /// A tag other than the key: that of data whose version is known.
+    pub tag: Option<&'static str>,
+}
+
+/// Compiles the programs and lists all images of the project.
+pub fn recipes(home: &Home, stage: &Stage) -> Result<Vec<Recipe>> {
+    let packages = COMPONENTS.map(|component| format!("atelier-{component}"));
+    stage.status("compiling operator, gateway and worker");
+    let programs = cargo::release(home, stage, &packages.each_ref().map(String::as_str))?;
+    let mut recipes: Vec<Recipe> = COMPONENTS
+        .iter()
+        .zip(packages.into_iter().zip(programs))
+        .map(|(component, program)| Recipe {
+            component: (*component).into(),
+            containerfile: home.repo.join("images").join(component).join("Containerfile"),
+            files: vec![program],
+            tag: None,
+        })
+        .collect();
+    let worker = recipes.last_mut().expect("the worker is the last component");
+    worker
+        .files
+        .extend(WORKER_LIBRARIES.map(|name| (format!("lib/{name}"), home.libtorch().join("lib").join(name))));
+    recipes.push(smollm2(home));
+    Ok(recipes)
+}
+
+/// The quickstart's model: data without a program.
+fn smollm2(home: &Home) -> Recipe {
+    let dir = home.repo.join("images/models/smollm2");
+    Recipe {
+        component: "smollm2-135m-instruct".into(),
+        containerfile: dir.join("Containerfile"),
+        files: vec![
+            ("model.gguf".into(), home.models().join(table::MODEL_FILE)),
+            ("LICENSE".into(), home.repo.join("LICENSE")),
+            ("NOTICE".into(), dir.join("NOTICE")),
+        ],
+        tag: Some("0.1.2"),
+    }
+}
+
+impl Recipe {
+    /// The hash over everything that makes the image what it is.
+    pub fn key(&self, base: &Base) -> Result<String> {
+        let mut parts = vec![
+            ("base".to_owned(), base.id.clone()),
+            ("Containerfile".to_owned(), hash::file(&self.containerfile)?),
+        ];
+        for (name, path) in &self.files {
+            parts.push((format!("context/{name}"), hash::file(path)?));
+        }
+        Ok(hash::key(
+            parts.iter().map(|(name, content)| (name.as_str(), content.as_str())),
+        ))
+    }
+
+    /// The name under which pods ask for it.
+    pub fn reference(&self, key: &str) -> String {
+        format!("localhost/atelier/{}:{}", self.component, self.tag.unwrap_or(key))
+    }
+
+    /// Lays the build context out in the cache.
+    pub fn stage(&self, home: &Home) -> Result<PathBuf> {
+        let context = home.fresh_work_dir("image")?;
+        for (name, source) in &self.files {
+            let target = context.join(name);
+            let parent = target.parent().expect("the context is a directory");
+            std::fs::create_dir_all(parent).with_context(|| format!("failed to create {}", parent.display()))?;
+            copy(source, &target)?;
+        }
+        Ok(context)
+    }
+}
+
+/// A hard link where the file system allows it (libtorch is large), else a copy.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if std::fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    std::fs::copy(from, to)
+        .map(drop)
+        .with_context(|| format!("failed to copy {} to {}", from.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe(dir: &Path) -> Recipe {
+        Recipe {
+            component: "operator".into(),
+            containerfile: dir.join("Containerfile"),
+            files: vec![("program".into(), dir.join("program"))],
+            tag: None,
+        }
+    }
+
+    #[test]
+    fn the_key_follows_base_recipe_and_content() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("Containerfile"), "FROM scratch").unwrap();
+        std::fs::write(dir.path().join("program"), "1").unwrap();
+        let base = Base {
+            name: "debian:bookworm-slim".into(),
+            id: "a".into(),
+        };
+        let recipe = recipe(dir.path());
+        let first = recipe.key(&base).unwrap();
+        assert_eq!(first, recipe.key(&base).unwrap());
+        assert_ne!(
+            first,
+            recipe
+                .key(&Base {
+                    id: "b".into(),
+                    ..base.clone()
+                })
+                .unwrap()
+        );
+        std::fs::write(dir.path().join("program"), "2").unwrap();
+        assert_ne!(first, recipe.key(&base).unwrap());
+    }
+
+    #[test]
+    fn data_keeps_the_tag_of_its_version() {
+        let mut recipe = recipe(Path::new("/"));
+        assert_eq!(
+            recipe.reference("0123456789ab"),
+            "localhost/atelier/operator:0123456789ab"
+        );
+        recipe.tag = Some("0.1.2");
+        assert_eq!(recipe.reference("0123456789ab"), "localhost/atelier/operator:0.1.2");
+    }
+}

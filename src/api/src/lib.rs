@@ -5,12 +5,15 @@
 //! round trip through clients of different languages. Sizes are in bytes, tokens or Kubernetes
 //! quantities, times in Go's duration notation with days added (`90s`, `1h30m`, `7d`).
 
+pub mod cel_cases;
 pub mod common;
 pub mod conditions;
 pub mod crd;
 pub mod finetunejob;
+pub mod generate;
 pub mod llmmodel;
 pub mod names;
+pub mod rbac;
 pub mod reasons;
 pub mod room;
 pub mod shadowdeployment;

@@ -18,7 +18,8 @@ use crate::{
     review::Reviewer,
 };
 
-/// How long an accepted token is believed. A deleted ServiceAccount is refused after this time.
+/// How long an accepted token is believed. A deleted ServiceAccount is refused after this time, or
+/// when the API server is back ([`cache::KEPT_IN_OUTAGE`](crate::cache::KEPT_IN_OUTAGE) at most).
 const ACCEPTED_TTL: Duration = Duration::from_secs(10);
 /// How long a rejected token stays rejected: short, since a ServiceAccount may just be in the making.
 const REJECTED_TTL: Duration = Duration::from_secs(2);

@@ -11,7 +11,8 @@ use crate::{
     review::{Access, Reviewer},
 };
 
-/// How long a decision holds, whichever it is; a changed RoleBinding works after this time.
+/// How long a decision holds, whichever it is; a changed RoleBinding works after this time, or when
+/// the API server is back ([`cache::KEPT_IN_OUTAGE`](crate::cache::KEPT_IN_OUTAGE) at most).
 const TTL: Duration = Duration::from_secs(10);
 const CACHED_DECISIONS: usize = 16_384;
 

@@ -2,7 +2,11 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use axum::{body::Body, http::HeaderMap, http::header};
+use axum::{
+    body::{Body, HttpBody},
+    http::HeaderMap,
+    http::header,
+};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tokio::{
@@ -75,7 +79,7 @@ impl BodyReader {
         let mut body = body;
         match self.read_bounded(headers, &mut body).await {
             Err(error @ (Error::BodyTooLarge { .. } | Error::Overloaded)) => {
-                tokio::spawn(linger(body));
+                forget(body);
                 Err(error)
             }
             outcome => outcome,
@@ -129,20 +133,25 @@ fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX >> 4)
 }
 
-/// Reads on a little and forgets what it reads.
-async fn linger(body: Body) {
-    let mut body = pin!(body);
-    let mut rest = LINGER_BYTES;
-    let read = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            let length = frame.data_ref().map_or(0, Bytes::len);
-            match rest.checked_sub(length) {
-                Some(left) => rest = left,
-                None => return,
+/// Reads a little of the body of a refused request and forgets what it reads.
+pub fn forget(body: Body) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut body = pin!(body);
+        let mut rest = LINGER_BYTES;
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                match rest.checked_sub(length) {
+                    Some(left) => rest = left,
+                    None => return,
+                }
             }
-        }
-    };
-    let _ = timeout(LINGER_TIME, read).await;
+        };
+        let _ = timeout(LINGER_TIME, read).await;
+    });
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture, future::Shared};
 use prometheus::IntCounterVec;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// The authority behind the cache could not be asked. Never cached.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,9 +22,24 @@ pub type Answer<V> = Result<(V, Duration), Unavailable>;
 
 type Pending<V> = Shared<BoxFuture<'static, Result<V, Unavailable>>>;
 
+/// How long an answer that has expired still counts while the authority cannot be asked.
+pub const KEPT_IN_OUTAGE: Duration = Duration::from_secs(300);
+/// How long the authority may take before an expired answer is used instead.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// After a failure to ask, when to ask again.
+const RECHECK: Duration = Duration::from_secs(5);
+
+#[derive(Clone)]
+struct Known<V> {
+    value: V,
+    asked: Instant,
+    expires: Instant,
+}
+
 enum Slot<V: Clone> {
-    Known { value: V, expires: Instant },
-    Asked(Pending<V>),
+    Known(Known<V>),
+    /// Being asked, and what was known before.
+    Asked(Pending<V>, Option<Known<V>>),
 }
 
 struct Inner<K, V: Clone> {
@@ -34,9 +49,10 @@ struct Inner<K, V: Clone> {
 
 /// Cache of answers from an authority (the Kubernetes API server).
 ///
-/// Answers count from the moment the question was asked, so nothing older than its time to live is
-/// ever returned. Concurrent questions with one key are asked once; that asking goes on when the
-/// callers leave, so that one impatient client cannot fail the others.
+/// Answers count from the moment the question was asked, and are not used beyond their time to live
+/// unless the authority fails to answer: then for [`KEPT_IN_OUTAGE`]. Concurrent questions with one
+/// key are asked once; that asking goes on when the callers leave, so that one impatient client
+/// cannot fail the others.
 pub struct Cache<K, V: Clone> {
     inner: Arc<Inner<K, V>>,
     lookups: IntCounterVec,
@@ -49,7 +65,7 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// An empty cache of at most `capacity` entries. `lookups` counts by the labels `cache` (the
-    /// `name`) and `result` (`hit`, `miss`, `shared`).
+    /// `name`) and `result` (`hit`, `miss`, `shared`, and `outage` for an expired answer).
     pub fn new(name: &'static str, capacity: usize, lookups: IntCounterVec) -> Self {
         let inner = Inner {
             slots: Mutex::new(HashMap::new()),
@@ -65,31 +81,47 @@ where
     /// The cached answer for `key`, or that of `ask`.
     ///
     /// # Errors
-    /// When the authority cannot be asked.
+    /// When the authority cannot be asked and no answer is kept.
     pub async fn get<F>(&self, key: K, ask: impl FnOnce() -> F) -> Result<V, Unavailable>
     where
         F: Future<Output = Answer<V>> + Send + 'static,
     {
-        let (pending, result) = {
+        let (pending, before, result) = {
             let mut slots = self.inner.lock();
-            match slots.get(&key) {
-                Some(Slot::Known { value, expires }) if Instant::now() < *expires => {
-                    let value = value.clone();
+            let now = Instant::now();
+            let before = match slots.get(&key) {
+                Some(Slot::Known(known)) if now < known.expires => {
+                    let value = known.value.clone();
                     drop(slots);
                     self.count("hit");
                     return Ok(value);
                 }
-                Some(Slot::Asked(pending)) => (pending.clone(), "shared"),
+                Some(Slot::Known(known)) => Some(known.clone()),
+                Some(Slot::Asked(_, before)) => before.clone(),
+                None => None,
+            };
+            let before = before.filter(|known| now < known.asked + KEPT_IN_OUTAGE);
+            match slots.get(&key) {
+                Some(Slot::Asked(pending, _)) => (pending.clone(), before, "shared"),
                 _ => {
                     let pending = self.inner.ask(key.clone(), ask());
                     make_room(&mut slots, self.inner.capacity);
-                    slots.insert(key, Slot::Asked(pending.clone()));
-                    (pending, "miss")
+                    slots.insert(key, Slot::Asked(pending.clone(), before.clone()));
+                    (pending, before, "miss")
                 }
             }
         };
         self.count(result);
-        pending.await
+        let Some(before) = before else {
+            return pending.await;
+        };
+        match timeout(PATIENCE, pending).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(_)) | Err(_) => {
+                self.count("outage");
+                Ok(before.value)
+            }
+        }
     }
 
     fn count(&self, result: &str) {
@@ -120,15 +152,19 @@ where
             let mut slots = inner.lock();
             match answer {
                 Ok((value, ttl)) => {
-                    let known = Slot::Known {
+                    let known = Known {
                         value: value.clone(),
+                        asked,
                         expires: asked + ttl,
                     };
-                    slots.insert(key, known);
+                    slots.insert(key, Slot::Known(known));
                     Ok(value)
                 }
                 Err(error) => {
-                    slots.remove(&key);
+                    if let Some(Slot::Asked(_, Some(before))) = slots.remove(&key) {
+                        let expires = (Instant::now() + RECHECK).min(before.asked + KEPT_IN_OUTAGE);
+                        slots.insert(key, Slot::Known(Known { expires, ..before }));
+                    }
                     Err(error)
                 }
             }
@@ -147,15 +183,15 @@ fn make_room<K: Clone + Eq + Hash, V: Clone>(slots: &mut HashMap<K, Slot<V>>, ca
     }
     let now = Instant::now();
     slots.retain(|_, slot| match slot {
-        Slot::Known { expires, .. } => now < *expires,
-        Slot::Asked(_) => true,
+        Slot::Known(known) => now < known.expires,
+        Slot::Asked(..) => true,
     });
     while slots.len() >= capacity {
         let victim = slots
             .iter()
             .filter_map(|(key, slot)| match slot {
-                Slot::Known { expires, .. } => Some((*expires, key)),
-                Slot::Asked(_) => None,
+                Slot::Known(known) => Some((known.expires, key)),
+                Slot::Asked(..) => None,
             })
             .take(16)
             .min_by_key(|(expires, _)| *expires)
@@ -253,6 +289,46 @@ mod tests {
         let panicked = cache.get(1, || async { panic!("boom") }).await;
         assert!(panicked.is_err());
         assert_eq!(cache.get(1, || async { Ok((2, TTL)) }).await, Ok(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn in_an_outage_the_last_answer_stands_for_a_while() {
+        let cache = cache(8);
+        let down = || async { Err(Unavailable("down".into())) };
+        let started = Instant::now();
+        assert_eq!(cache.get(1, || async { Ok((7, TTL)) }).await, Ok(7));
+        while started.elapsed() < KEPT_IN_OUTAGE {
+            assert_eq!(cache.get(1, down).await, Ok(7), "after {:?}", started.elapsed());
+            time::advance(Duration::from_secs(7)).await;
+        }
+        assert_eq!(cache.get(1, down).await, Err(Unavailable("down".into())));
+        assert_eq!(cache.get(1, || async { Ok((8, TTL)) }).await, Ok(8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_outage_over_the_answer_is_asked_for_again() {
+        let cache = cache(8);
+        assert_eq!(cache.get(1, || async { Ok((7, TTL)) }).await, Ok(7));
+        time::advance(TTL).await;
+        assert_eq!(cache.get(1, || async { Err(Unavailable("down".into())) }).await, Ok(7));
+        time::advance(RECHECK).await;
+        assert_eq!(cache.get(1, || async { Ok((8, TTL)) }).await, Ok(8));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_authority_delays_a_known_answer_only_a_little() {
+        let cache = cache(8);
+        assert_eq!(cache.get(1, || async { Ok((7, TTL)) }).await, Ok(7));
+        time::advance(TTL).await;
+        let slow = || async {
+            time::sleep(TTL / 2).await;
+            Ok((8, TTL))
+        };
+        let started = Instant::now();
+        assert_eq!(cache.get(1, slow).await, Ok(7));
+        assert_eq!(started.elapsed(), PATIENCE);
+        time::sleep(TTL / 2).await;
+        assert_eq!(cache.get(1, slow).await, Ok(8), "the late answer counts");
     }
 
     #[tokio::test(start_paused = true)]

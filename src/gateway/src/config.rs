@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use api::names::AUDIENCE;
 use clap::Parser;
 use protocol::ports;
 
@@ -18,7 +19,7 @@ pub struct Args {
     #[arg(long, env = "ATELIER_ADMIN_LISTEN", default_value_t = any(ports::GATEWAY_ADMIN))]
     pub admin_listen: SocketAddr,
     /// The audience that tokens must be issued for.
-    #[arg(long, env = "ATELIER_AUDIENCE", default_value = "atelier")]
+    #[arg(long, env = "ATELIER_AUDIENCE", default_value = AUDIENCE)]
     pub audience: String,
     /// Largest request body in bytes.
     #[arg(long, env = "ATELIER_MAX_BODY_BYTES", default_value_t = BodyLimits::default().size)]

@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     body::HeldBody,
-    catalog::{Catalog, Endpoint, Lease, Model, ServedVersion},
+    catalog::{Catalog, Endpoint, Lease, Model},
     error::Error,
     headers,
     metrics::{Metrics, Observation, Operation},
@@ -46,15 +46,19 @@ pub struct Proxy {
     overhead: Histogram,
 }
 
-/// Workers that one request is offered to.
-const MAX_ATTEMPTS: usize = 4;
-/// Of these, how many may break the connection after they had the request: one, so that a request
-/// which kills its worker does not go on to kill them all.
+/// How often one request is offered to workers when there is no time left to wait for them.
+const MAX_OFFERS: usize = 4;
+/// How many workers may break the connection after they had the request: there is one more try, so
+/// that a request which kills its worker does not go on to kill them all.
 const MAX_BROKEN: usize = 2;
+/// When all workers have been tried, how long until the first may be tried again.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// The story of one request so far.
 struct Attempts {
+    /// Workers that did not take it, lately.
     tried: Vec<Arc<Endpoint>>,
+    offers: usize,
     broken: usize,
     last: Option<Error>,
     /// Until when a worker is waited for.
@@ -65,8 +69,10 @@ impl Attempts {
     /// Notes a failure; `Err` when there shall be no further try.
     fn failed(&mut self, lease: &Lease, error: Error, broken: bool) -> Result<(), Error> {
         self.tried.push(lease.endpoint().clone());
+        self.offers += 1;
         self.broken += usize::from(broken);
-        if self.tried.len() >= MAX_ATTEMPTS || self.broken >= MAX_BROKEN {
+        let late = tokio::time::Instant::now() >= self.until;
+        if (late && self.offers >= MAX_OFFERS) || self.broken >= MAX_BROKEN {
             return Err(error);
         }
         self.last = Some(error);
@@ -105,14 +111,15 @@ impl Proxy {
     async fn send(&self, request: &Request) -> Result<(Response<Incoming>, Lease), Error> {
         let mut attempts = Attempts {
             tried: Vec::new(),
+            offers: 0,
             broken: 0,
             last: None,
             until: tokio::time::Instant::now() + self.patience,
         };
         let model = || request.model.qualified();
         loop {
-            let lease = self.next_worker(request, &attempts).await?;
-            if attempts.tried.is_empty() {
+            let lease = self.next_worker(request, &mut attempts).await?;
+            if attempts.offers == 0 {
                 self.overhead.observe(request.received.elapsed().as_secs_f64());
             }
             let sent = self.upstream.post(
@@ -150,7 +157,7 @@ impl Proxy {
     }
 
     /// The best worker not tried yet, waited for a while if the model claims to be ready.
-    async fn next_worker(&self, request: &Request, attempts: &Attempts) -> Result<Lease, Error> {
+    async fn next_worker(&self, request: &Request, attempts: &mut Attempts) -> Result<Lease, Error> {
         let mut changes = self.catalog.subscribe();
         loop {
             changes.mark_unchanged();
@@ -160,38 +167,45 @@ impl Proxy {
                     model: request.model.qualified(),
                 });
             };
-            let version = self.version(&model, request.version.as_deref())?;
-            if let Some(lease) = version.and_then(|version| self.catalog.pick(&version, &attempts.tried)) {
+            let lease = match &request.version {
+                Some(version) => self.pick_version(&model, version, &attempts.tried)?,
+                None => self.catalog.pick_current(&model, &attempts.tried),
+            };
+            if let Some(lease) = lease {
                 return Ok(lease);
             }
             let refusal = || attempts.last.clone().unwrap_or_else(|| not_ready(&model));
             if !model.readiness.ready && attempts.last.is_none() {
                 return Err(refusal());
             }
-            if timeout_at(attempts.until, changes.changed()).await.is_err() {
-                return Err(refusal());
+            // What kept a worker from taking the request may be over before anybody reports it.
+            let again = tokio::time::Instant::now() + RETRY_PAUSE;
+            let wake = match attempts.tried[..] {
+                [] => attempts.until,
+                _ => again.min(attempts.until),
+            };
+            if timeout_at(wake, changes.changed()).await.is_err() {
+                if wake == attempts.until {
+                    return Err(refusal());
+                }
+                attempts.tried.clear();
             }
         }
     }
 
-    /// The version to use, if there is one yet.
-    fn version(&self, model: &Model, wanted: Option<&str>) -> Result<Option<ServedVersion>, Error> {
+    /// The best worker not tried yet of a version that the caller insists on.
+    fn pick_version(&self, model: &Model, version: &str, tried: &[Arc<Endpoint>]) -> Result<Option<Lease>, Error> {
+        let wanted = model.served(version);
         let current = model.current_version.as_deref();
-        let served = wanted.or(current).map(|version| ServedVersion {
-            namespace: model.namespace.clone(),
-            model: model.name.clone(),
-            version: version.into(),
-        });
-        match (wanted, served) {
-            (Some(wanted), Some(served)) if wanted_is_gone(self.catalog.is_live(&served), wanted, current) => {
-                Err(Error::VersionNotFound {
-                    model: model.qualified(),
-                    version: wanted.into(),
-                    current: current.map(Into::into),
-                })
-            }
-            (_, served) => Ok(served),
+        // A version without workers can still be the current one, which is then merely not ready.
+        if current != Some(version) && !self.catalog.is_live(&wanted) {
+            return Err(Error::VersionNotFound {
+                model: model.qualified(),
+                version: version.into(),
+                current: current.map(Into::into),
+            });
         }
+        Ok(self.catalog.pick(&wanted, tried))
     }
 
     fn relay(
@@ -212,11 +226,6 @@ impl Proxy {
         let relay = Relay::new(body, streams, model.qualified(), self.idle_timeout, observation, lease);
         Response::from_parts(parts, Body::new(relay))
     }
-}
-
-/// A version without workers can still be the current one, which is then merely not ready.
-fn wanted_is_gone(live: bool, wanted: &str, current: Option<&str>) -> bool {
-    !live && current != Some(wanted)
 }
 
 fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {

@@ -2,6 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use api::names::VERB_INFER;
 use futures::future::BoxFuture;
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus},
@@ -14,9 +15,6 @@ use tokio::{
 };
 
 use crate::{cache::Unavailable, identity::Identity};
-
-/// The verb that permits sending requests to a model.
-pub const VERB: &str = "infer";
 
 /// What a caller wants to use. Empty strings stand for "all", as in a SubjectAccessReview.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,7 +30,7 @@ pub trait Reviewer: Send + Sync + 'static {
     /// Who presents `token`; `None` when the token is not good for this gateway.
     fn review_token(&self, token: String) -> BoxFuture<'static, Result<Option<Identity>, Unavailable>>;
 
-    /// Whether `identity` may [`VERB`] on `access`.
+    /// Whether `identity` may [`VERB_INFER`] on `access`.
     fn review_access(&self, identity: &Identity, access: &Access) -> BoxFuture<'static, Result<bool, Unavailable>>;
 }
 
@@ -121,7 +119,7 @@ fn access_review(identity: &Identity, access: &Access) -> SubjectAccessReview {
             resource_attributes: Some(ResourceAttributes {
                 group: Some(api::LlmModel::group(&()).into_owned()),
                 resource: Some(api::LlmModel::plural(&()).into_owned()),
-                verb: Some(VERB.into()),
+                verb: Some(VERB_INFER.into()),
                 namespace: Some(access.namespace.clone()),
                 name: Some(access.name.clone()),
                 ..ResourceAttributes::default()

@@ -11,7 +11,7 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderValue, Response, StatusCode, header},
     middleware::{self, Next},
     response::IntoResponse,
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     auth::Authenticator,
     authz::Authorizer,
-    body::{BodyLimits, BodyReader},
+    body::{self, BodyLimits, BodyReader},
     catalog::{Catalog, Model},
     error::Error,
     head::Head,
@@ -143,7 +143,13 @@ async fn text_completion(State(gateway): Shared, request: Request) -> Result<Res
 async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> Result<Response<Body>, Error> {
     let received = Instant::now();
     let (parts, body) = request.into_parts();
-    let caller = gateway.authenticator.authenticate(&parts.headers).await?;
+    let caller = match gateway.authenticator.authenticate(&parts.headers).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            body::forget(body);
+            return Err(error);
+        }
+    };
     let mut body = gateway.bodies.read(&parts.headers, body).await?;
     let head = Head::parse(&body.bytes)?;
     let name = ModelName::parse(&head.model)?;
@@ -169,8 +175,14 @@ async fn list_models(State(gateway): Shared, request: Request) -> Result<Respons
     Ok(answer(&json!({"object": "list", "data": data})))
 }
 
-async fn get_model(State(gateway): Shared, Path(id): Path<String>, request: Request) -> Result<Response<Body>, Error> {
+async fn get_model(
+    State(gateway): Shared,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response<Body>, Error> {
     let caller = gateway.authenticator.authenticate(request.headers()).await?;
+    // Percent-encoded bytes that are no text name nothing.
+    let Path(id) = id.map_err(|_| Error::RouteNotFound)?;
     let model = gateway.resolver.resolve(&caller, &ModelName::parse(&id)?).await?;
     Ok(answer(&model_object(&id, &model)))
 }

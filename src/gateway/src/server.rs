@@ -1,6 +1,6 @@
 //! Sockets: accepting connections, and letting go of them without breaking requests.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -9,6 +9,7 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -41,6 +42,12 @@ impl Default for ServerSettings {
         }
     }
 }
+
+/// A client that vanished without a goodbye is noticed when it is silent for this long.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// A client that takes none of its answer for this long is cut off: it holds a place at a worker.
+const STALLED: Duration = Duration::from_secs(120);
 
 /// Largest request head in bytes; beyond it the answer is 431.
 const MAX_HEAD: usize = 64 << 10;
@@ -113,9 +120,8 @@ async fn accept(
 }
 
 async fn connection(stream: TcpStream, router: Router, settings: ServerSettings, watcher: Watcher) {
-    // Tokens are small and must not wait for each other.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "failed to set TCP_NODELAY");
+    if let Err(error) = tune(&stream) {
+        tracing::debug!(%error, "failed to set socket options");
     }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -126,4 +132,13 @@ async fn connection(stream: TcpStream, router: Router, settings: ServerSettings,
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
     }
+}
+
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    // Tokens are small and must not wait for each other.
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(Some(STALLED))
 }

@@ -55,8 +55,7 @@ use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, pattern
     printcolumn(name = "Tokens/s", type_ = "string", json_path = ".status.tokensPerSecond", priority = 1),
     printcolumn(name = "Output", type_ = "string", json_path = ".status.output.digest", priority = 1),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
-        .message("FineTuneJob metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit")
-        .field_path(".metadata.name"),
+        .message("FineTuneJob metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit"),
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.base) != has(self.architecture)")

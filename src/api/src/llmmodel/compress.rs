@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::ModelSource;
+use super::FileSource;
 use crate::common::pattern;
 
 /// How weights are made smaller.
@@ -89,12 +89,9 @@ pub enum PruningMethod {
 }
 
 /// Text to calibrate with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("!has(self.source.provider) && !has(self.source.fineTuneJob)")
-    .message("compress.calibration.source must hold text: provider and fineTuneJob do not")
-    .field_path(".source"))]
 pub struct Calibration {
     /// Where the text comes from: a plain text or JSON Lines file.
-    pub source: ModelSource,
+    pub source: FileSource,
 }

@@ -27,7 +27,7 @@ pub use provider::{AzureOpenAi, OpenAi, OpenAiCompatibleProvider, Pricing, Provi
 pub use rollout::{
     Canary, CanaryStep, EvaluationGate, EvaluationSuite, Gate, Rollout, RolloutGates, RolloutStrategy, ShadowGate,
 };
-pub use source::{FineTuneJobOutput, FineTuneJobSource, HuggingFaceSource, ModelSource};
+pub use source::{FileSource, FineTuneJobOutput, FineTuneJobSource, HuggingFaceSource, ModelSource};
 pub use status::{
     Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate, VersionState, VersionStatus, WeightsFacts,
 };
@@ -63,15 +63,13 @@ use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, pattern
     ),
     printcolumn(name = "Version", type_ = "string", json_path = ".status.currentVersion", description = "The version that answers requests"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", description = "Why the model is ready or not"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status", description = "Whether the wanted version serves with all its replicas"),
-    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas", description = "Pods that answer requests"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.ready", description = "Pods that answer requests, of those wanted"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", description = "Where to ask the model"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Candidate", type_ = "string", json_path = ".status.candidateVersion", description = "The version on its way", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].message", description = "What is going on", priority = 1),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
-        .message("metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit")
-        .field_path(".metadata.name"),
+        .message("metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit"),
     validation = Rule::new("!has(self.spec.fallback) || self.spec.fallback.all(f, f.model != self.metadata.name)")
         .message("spec.fallback must not name the model itself: remove it or name another LlmModel")
         .field_path(".spec.fallback"),

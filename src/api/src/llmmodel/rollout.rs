@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use super::ModelSource;
+use super::FileSource;
 use crate::common::pattern;
 
 /// How a new version replaces the old one.
@@ -125,7 +125,7 @@ pub struct EvaluationSuite {
     #[schemars(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL))]
     pub name: String,
     /// Questions and answers as JSON Lines. Default: the suite of this name that comes with the worker.
-    pub source: Option<ModelSource>,
+    pub source: Option<FileSource>,
     /// Least score, between 0 and 1, as a decimal string. Default: none.
     #[schemars(length(max = 12), regex(pattern = pattern::FRACTION))]
     pub min_score: Option<String>,

@@ -32,7 +32,27 @@ pub struct ModelSource {
     pub provider: Option<Provider>,
 }
 
-/// Weights on the Hugging Face Hub.
+/// Where a file that is not a model comes from: exactly one field is set.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("[has(self.oci), has(self.huggingFace), has(self.http), has(self.objectStore), \
+        has(self.persistentVolumeClaim)].filter(x, x).size() == 1")
+    .message("a file's source needs exactly one of oci, huggingFace, http, objectStore and persistentVolumeClaim"))]
+pub struct FileSource {
+    /// A container image that holds the file, mounted read-only as an image volume.
+    pub oci: Option<OciSource>,
+    /// A repository of the Hugging Face Hub, or of a mirror of it.
+    pub hugging_face: Option<HuggingFaceSource>,
+    /// One file from an HTTP server.
+    pub http: Option<HttpSource>,
+    /// A file or a folder of an object store.
+    pub object_store: Option<ObjectStoreSource>,
+    /// A file on a volume of this namespace.
+    pub persistent_volume_claim: Option<PersistentVolumeClaimSource>,
+}
+
+/// Files on the Hugging Face Hub.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -40,6 +40,8 @@ pub struct LlmModelStatus {
     pub replicas: Option<i32>,
     /// Pods of the current version that answer requests.
     pub ready_replicas: Option<i32>,
+    /// Pods that answer requests, of those wanted: `1/1`. For people; read readyReplicas in programs.
+    pub ready: Option<String>,
     /// Label selector of the current version's pods, for the scale subresource.
     pub selector: Option<String>,
     /// Where to ask the model.

@@ -46,8 +46,7 @@ use crate::{common::ModelRef, llmmodel::Feedback};
     printcolumn(name = "Model", type_ = "string", json_path = ".spec.model.name", priority = 1),
     printcolumn(name = "Recall@10", type_ = "string", json_path = ".status.recallAt10", priority = 1),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
-        .message("Room metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit")
-        .field_path(".metadata.name"),
+        .message("Room metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoomSpec {

@@ -41,8 +41,7 @@ use crate::common::{ModelRef, pattern};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Report", type_ = "string", json_path = ".status.report", priority = 1),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
-        .message("ShadowDeployment metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit")
-        .field_path(".metadata.name"),
+        .message("ShadowDeployment metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit"),
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.candidate.model) || self.candidate.model != self.model.name")

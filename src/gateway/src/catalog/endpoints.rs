@@ -10,10 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::names::{LABEL_MODEL, LABEL_VERSION};
+use api::names::{LABEL_MODEL, LABEL_VERSION, PORT_API};
 use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointPort, EndpointSlice};
 use kube::ResourceExt;
-use protocol::ports::WORKER_API;
 
 /// A version of a model in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -127,6 +126,13 @@ impl Endpoints {
         self.versions.contains_key(version)
     }
 
+    /// Whether a worker of `version` is ready and stays.
+    pub fn serves(&self, version: &ServedVersion) -> bool {
+        self.of(version)
+            .iter()
+            .any(|worker| worker.serving && !worker.terminating)
+    }
+
     pub fn apply(&mut self, slice: &EndpointSlice) {
         let key = slice_key(slice);
         let before = match parse(slice) {
@@ -216,13 +222,13 @@ fn parse(slice: &EndpointSlice) -> Option<(ServedVersion, Vec<Endpoint>)> {
     Some((version, endpoints.collect()))
 }
 
-/// The port of the API among those of a slice: our worker's, or the only one.
+/// The port of the API among those of a slice: the one of that name, or the only one.
 fn api_port(ports: &[EndpointPort]) -> Option<u16> {
     let port = match ports {
-        [only] => only.port,
-        _ => Some(i32::from(WORKER_API)).filter(|api| ports.iter().any(|port| port.port == Some(*api))),
+        [only] => only,
+        _ => ports.iter().find(|port| port.name.as_deref() == Some(PORT_API))?,
     };
-    u16::try_from(port?).ok()
+    u16::try_from(port.port?).ok().filter(|port| *port != 0)
 }
 
 #[cfg(test)]
@@ -235,7 +241,7 @@ mod tests {
         serde_json::from_value(json!({
             "addressType": "IPv4",
             "metadata": {"name": name, "namespace": "ns", "labels": {LABEL_MODEL: "m", LABEL_VERSION: version}},
-            "ports": [{"name": "metrics", "port": 9090}, {"name": "http", "port": WORKER_API}],
+            "ports": [{"name": "admin", "port": 9090}, {"name": PORT_API, "port": 8000}],
             "endpoints": endpoints,
         }))
         .unwrap()
@@ -327,7 +333,14 @@ mod tests {
         for spoil in [
             (|s| s.metadata.labels = None) as fn(&mut EndpointSlice),
             |s| s.ports = None,
-            |s| s.ports.iter_mut().flatten().for_each(|port| port.port = Some(1)),
+            |s| s.ports.iter_mut().flatten().for_each(|port| port.port = None),
+            |s| s.ports.iter_mut().flatten().for_each(|port| port.port = Some(0)),
+            |s| {
+                s.ports
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|port| port.name = Some("other".into()))
+            },
             |s| s.ports.iter_mut().for_each(|ports| ports.truncate(0)),
         ] {
             endpoints.apply(&good);

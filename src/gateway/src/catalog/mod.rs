@@ -2,6 +2,7 @@
 //! read by every request, and kept when the API server is away.
 
 mod endpoints;
+mod handover;
 mod models;
 pub mod watch;
 
@@ -14,6 +15,7 @@ pub use endpoints::{Endpoint, Lease, ServedVersion};
 pub use models::{Model, Readiness};
 
 use endpoints::{Endpoints, SliceKey};
+use handover::Handovers;
 use models::Models;
 
 /// The shared index of models and endpoints.
@@ -26,6 +28,16 @@ pub struct Catalog {
 struct State {
     models: Models,
     endpoints: Endpoints,
+    handovers: Handovers,
+}
+
+impl State {
+    fn apply_model(&mut self, model: Model) {
+        let model = Arc::new(model);
+        if let Some(old) = self.models.apply(model.clone()) {
+            self.handovers.replace(&old, &model);
+        }
+    }
 }
 
 impl Default for Catalog {
@@ -63,9 +75,18 @@ impl Catalog {
         crate::balance::pick(self.read().endpoints.of(version), tried)
     }
 
+    /// As [`Self::pick`], for the current version of `model`, or for the one before it as long as no
+    /// worker of the current one has been seen ready.
+    pub fn pick_current(&self, model: &Model, tried: &[Arc<Endpoint>]) -> Option<Lease> {
+        let state = self.read();
+        let versions = [model.current(), state.handovers.stand_in(model)];
+        let mut workers = versions.iter().flatten().map(|version| state.endpoints.of(version));
+        workers.find_map(|workers| crate::balance::pick(workers, tried))
+    }
+
     /// Adds or replaces a model.
     pub fn apply_model(&self, model: Model) {
-        self.update(|state| state.models.apply(model));
+        self.update(|state| state.apply_model(model));
     }
 
     /// Removes a model.
@@ -107,7 +128,17 @@ impl Catalog {
     }
 
     fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let result = change(&mut self.write());
+        let result = {
+            let mut state = self.write();
+            let result = change(&mut state);
+            let State {
+                models,
+                endpoints,
+                handovers,
+            } = &mut *state;
+            handovers.settle(models, endpoints);
+            result
+        };
         self.changes.send_replace(());
         result
     }

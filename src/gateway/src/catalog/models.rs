@@ -10,6 +10,8 @@ use kube::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::endpoints::ServedVersion;
+
 /// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
 /// newer operator with more fields and values does not disturb routing.
 pub type WatchedModel = Object<NotUsed, WatchedStatus>;
@@ -56,6 +58,20 @@ impl Model {
     /// `namespace/name`.
     pub fn qualified(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// `version` of this model.
+    pub fn served(&self, version: &str) -> ServedVersion {
+        ServedVersion {
+            namespace: self.namespace.clone(),
+            model: self.name.clone(),
+            version: version.into(),
+        }
+    }
+
+    /// The version that answers requests.
+    pub fn current(&self) -> Option<ServedVersion> {
+        self.current_version.as_deref().map(|version| self.served(version))
     }
 }
 
@@ -109,9 +125,10 @@ impl Models {
         self.0.values().flat_map(BTreeMap::values).cloned().collect()
     }
 
-    pub fn apply(&mut self, model: Model) {
+    /// Adds `model`, or replaces the one returned.
+    pub fn apply(&mut self, model: Arc<Model>) -> Option<Arc<Model>> {
         let same_name = self.0.entry(model.name.clone()).or_default();
-        same_name.insert(model.namespace.clone(), Arc::new(model));
+        same_name.insert(model.namespace.clone(), model)
     }
 
     pub fn remove(&mut self, namespace: &str, name: &str) {
@@ -181,7 +198,7 @@ mod tests {
         };
         let mut models = Models::default();
         for (namespace, name) in [("b", "m"), ("a", "m"), ("a", "other")] {
-            models.apply(named(namespace, name));
+            models.apply(Arc::new(named(namespace, name)));
         }
         let namespaces = |models: Vec<Arc<Model>>| models.iter().map(|m| m.qualified()).collect::<Vec<_>>();
         assert_eq!(namespaces(models.named("m")), ["a/m", "b/m"]);

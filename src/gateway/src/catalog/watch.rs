@@ -10,7 +10,12 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{
     Api, Client, Resource,
     api::ApiResource,
-    runtime::{WatchStreamExt, watcher, watcher::Event},
+    runtime::{
+        WatchStreamExt,
+        utils::Backoff,
+        watcher,
+        watcher::{DefaultBackoff, Event},
+    },
 };
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, time::sleep};
@@ -22,6 +27,8 @@ use super::{Catalog, Model, endpoints::slice_key, models::WatchedModel};
 const WATCH_SECONDS: u32 = 60;
 /// Before a watch is started over.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause between tries to reach the API server: workers move while it restarts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Whatever is read from the API server must move within this time: longer than a watch lasts.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(75);
 
@@ -101,7 +108,7 @@ where
 {
     let config = config.any_semantic().timeout(WATCH_SECONDS);
     loop {
-        let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
+        let mut events = watcher(api.clone(), config.clone()).backoff(Pauses::default()).boxed();
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => apply(event),
@@ -117,15 +124,34 @@ where
     }
 }
 
+/// kube's usual pauses, up to [`LONGEST_PAUSE`].
+#[derive(Default)]
+struct Pauses(DefaultBackoff);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST_PAUSE))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 /// The EndpointSlices of our Services, which hand their labels on.
 fn endpoint_selector() -> String {
     format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_MODEL},{LABEL_VERSION}")
 }
 
-/// Whether the server answered the start of a watch with 410 Gone: the watcher would ask for the same
-/// resource version again and again.
+/// Whether the server answered a watch with the HTTP status 410 Gone: the watcher, which only knows
+/// 410 as an event, would ask for the same resource version again and again.
 fn is_expired(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+    use watcher::Error::{WatchFailed, WatchStartFailed};
+    matches!(error, WatchStartFailed(kube::Error::Api(status)) | WatchFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
 #[cfg(test)]

@@ -143,6 +143,16 @@ async fn models_are_listed_in_the_openai_shape() {
         .await
         .unwrap();
     refused(hidden, 403, "model_forbidden").await;
+    for (path, code) in [
+        ("/v1/models/%ff%fe", "not_found"),
+        ("/v1/models/%2e%2e%2f%2e%2e%2fmetrics", "invalid_model_name"),
+        ("/v1/models/..%2Fm", "model_forbidden"),
+        ("/v1/models/m%00", "invalid_model_name"),
+    ] {
+        let odd = within(gateway.request(Method::GET, path).send()).await.unwrap();
+        let (_, error) = refusal(odd).await;
+        assert_eq!(error["code"], code, "{path}");
+    }
 }
 
 #[tokio::test]

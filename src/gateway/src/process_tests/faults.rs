@@ -1,14 +1,17 @@
 //! Workers that die or fall silent, and clients that leave.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{Response, StatusCode},
+};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, future::join_all, stream};
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use super::{CHAT, EVENTS, STREAM, read_request, refused, within};
-use crate::testing::{TestGateway, VERSION, Worker};
+use crate::testing::{TestGateway, VERSION, Worker, model};
 
 /// The data of the `error` event that ends `text`, and what came before it.
 fn split_error(text: &str) -> (&str, serde_json::Value) {
@@ -96,6 +99,48 @@ async fn a_client_that_leaves_before_the_answer_stops_the_worker() {
     let _ = within(connection.read_to_end(&mut rest)).await;
     assert!(rest.is_empty());
     drop(gateway);
+}
+
+/// Waits until the worker of `ns/m` has no request under way.
+async fn until_idle(gateway: &TestGateway) {
+    let model = model("ns", "m");
+    within(async {
+        // The lease of the look itself is the one that remains.
+        while gateway
+            .catalog
+            .pick_current(&model, &[])
+            .unwrap()
+            .endpoint()
+            .in_flight()
+            > 1
+        {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn many_clients_that_leave_leave_no_load_behind() {
+    let endless = Worker::start(|| {
+        let events = stream::repeat(Bytes::from_static(b"data: {}\n\n")).map(Ok::<_, Infallible>);
+        let paced = events.then(async |event| {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            event
+        });
+        Response::builder()
+            .header("content-type", EVENTS)
+            .body(Body::from_stream(paced))
+            .unwrap()
+    })
+    .await;
+    let gateway = TestGateway::with_workers(&[&endless]).await;
+    let client = async || {
+        let mut response = gateway.chat(STREAM).await;
+        response.chunk().await.unwrap().unwrap();
+    };
+    within(join_all((0..50).map(|_| client()))).await;
+    until_idle(&gateway).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod drain;
 mod faults;
 mod limits;
 mod passage;
+mod rollout;
 mod workers;
 
 use std::{future::Future, time::Duration};
@@ -12,7 +13,10 @@ use std::{future::Future, time::Duration};
 use axum::http::StatusCode;
 use reqwest::Response;
 use serde_json::Value;
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// A minimal good request.
 const CHAT: &str = r#"{"model":"m","messages":[]}"#;
@@ -65,4 +69,10 @@ async fn read_request(stream: &mut TcpStream) {
             return;
         }
     }
+}
+
+/// Answers a request with `body`; the connection stays open.
+async fn answer(stream: &mut TcpStream, body: &str) {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all((head + body).as_bytes()).await.unwrap();
 }

@@ -1,12 +1,11 @@
 //! Which worker a request goes to, and when it is offered to another.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::http::StatusCode;
-use rstest::rstest;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
-use super::{CHAT, read_request, refused, within};
+use super::{CHAT, answer, read_request, refused, within};
 use crate::{
     catalog::Readiness,
     testing::{TestGateway, VERSION, Worker, model},
@@ -87,7 +86,7 @@ async fn a_request_that_kills_workers_does_not_kill_them_all() {
 
 #[tokio::test]
 async fn when_nobody_answers_the_client_hears_so() {
-    let gateway = TestGateway::start(&[], |timing| timing.patience = std::time::Duration::ZERO).await;
+    let gateway = TestGateway::start(&[], |timing| timing.patience = Duration::ZERO).await;
     gateway.set_workers("m", VERSION, &[nobody().await]);
     let response = within(gateway.chat(CHAT)).await;
     assert!(response.headers().contains_key("retry-after"));
@@ -111,36 +110,42 @@ async fn a_model_that_is_not_ready_says_why() {
     assert!(message.contains("DigestMismatch: the file is another one"), "{message}");
 }
 
-/// The watches of models and of endpoints may lag behind each other in either direction.
-#[rstest]
-#[case::endpoints_come_late(true)]
-#[case::status_comes_late(false)]
+/// Answers a request on a connection, then reads the next one there and closes without an answer.
+async fn forgetful(mut connection: TcpStream) {
+    read_request(&mut connection).await;
+    answer(&mut connection, "fine").await;
+    read_request(&mut connection).await;
+}
+
 #[tokio::test]
-async fn a_roll_out_loses_no_request_whatever_news_comes_first(#[case] status_first: bool) {
-    let (old, new) = (answering("old").await, answering("new").await);
-    let gateway = TestGateway::with_workers(&[&old]).await;
-    assert_eq!(within(gateway.chat(CHAT)).await.text().await.unwrap(), "old");
-    let mut switched = model("ns", "m");
-    switched.current_version = Some("v-new".into());
-    let status = || gateway.catalog.apply_model(switched.clone());
-    let endpoints = || {
-        gateway.set_workers("m", VERSION, &[]);
-        gateway.set_workers("m", "v-new", &[new.address]);
-    };
-    if status_first {
-        status()
-    } else {
-        endpoints()
+async fn a_kept_connection_that_its_worker_closes_costs_no_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gateway = TestGateway::with_workers(&[]).await;
+    gateway.set_workers("m", VERSION, &[listener.local_addr().unwrap()]);
+    tokio::spawn(async move {
+        loop {
+            tokio::spawn(forgetful(listener.accept().await.unwrap().0));
+        }
+    });
+    for _ in 0..4 {
+        assert_eq!(within(gateway.chat(CHAT)).await.text().await.unwrap(), "fine");
     }
-    let mut changes = gateway.catalog.subscribe();
-    let request = gateway.chat(CHAT);
-    let rest = async {
-        // Any time is right; after the request has begun to wait is the interesting one.
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(50), changes.changed()).await;
-        if status_first { endpoints() } else { status() }
+}
+
+#[tokio::test]
+async fn the_only_worker_is_tried_again_when_it_was_out_of_reach() {
+    let address = nobody().await;
+    let gateway = TestGateway::with_workers(&[]).await;
+    gateway.set_workers("m", VERSION, &[address]);
+    let late = async {
+        // Any time is right; after the first try is the interesting one.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (mut connection, _) = TcpListener::bind(address).await.unwrap().accept().await.unwrap();
+        read_request(&mut connection).await;
+        answer(&mut connection, "fine").await;
     };
-    let (response, ()) = within(futures::future::join(request, rest)).await;
-    assert_eq!(response.text().await.unwrap(), "new");
+    let (response, ()) = within(futures::future::join(gateway.chat(CHAT), late)).await;
+    assert_eq!(response.text().await.unwrap(), "fine");
 }
 
 #[tokio::test]

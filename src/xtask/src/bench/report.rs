@@ -6,6 +6,18 @@ use serde::Serialize;
 use crate::home::Home;
 use crate::process;
 
+/// Instruction sets that kernels of matrix products use.
+const FEATURES: [&str; 8] = [
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_tile",
+    "amx_int8",
+    "amx_bf16",
+];
+
 /// The measurements of one call.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -19,6 +31,8 @@ pub struct Report {
 struct Machine {
     cpu: String,
     cores: usize,
+    /// Instruction sets that decide how fast tensors are computed.
+    features: Vec<&'static str>,
     /// Bytes.
     memory: u64,
 }
@@ -99,6 +113,7 @@ impl Report {
             machine: Machine {
                 cpu: field(&cpuinfo, "model name").unwrap_or("unknown").to_owned(),
                 cores: std::thread::available_parallelism()?.get(),
+                features: features(&cpuinfo),
                 memory: kibibytes(&meminfo, "MemTotal").unwrap_or_default(),
             },
             rows,
@@ -111,7 +126,10 @@ impl Report {
             println!("{}", serde_json::to_string_pretty(self)?);
             return Ok(());
         }
-        println!("{} on {} x {}", self.bench, self.machine.cores, self.machine.cpu);
+        let Machine {
+            cpu, cores, features, ..
+        } = &self.machine;
+        println!("{} on {cores} x {cpu} ({})", self.bench, features.join(" "));
         for row in &self.rows {
             let Spread { median, min, max, n } = row.ours;
             println!(
@@ -121,6 +139,12 @@ impl Report {
         }
         Ok(())
     }
+}
+
+/// Those of the named instruction sets that the machine has.
+fn features(cpuinfo: &str) -> Vec<&'static str> {
+    let flags: Vec<&str> = field(cpuinfo, "flags").unwrap_or_default().split_whitespace().collect();
+    FEATURES.into_iter().filter(|name| flags.contains(name)).collect()
 }
 
 /// The value of `name : value` in a file of /proc.

@@ -8,7 +8,7 @@ use crate::cluster::Cluster;
 use crate::home::Home;
 use crate::lock::CacheLock;
 use crate::target::Target;
-use crate::toolbox::table;
+use crate::toolbox::{self, table};
 use crate::ui::Stage;
 use crate::{cargo, deploy, env, process, up};
 
@@ -21,6 +21,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>) -> Result<()> {
     let images = up::local(home)?;
     let target = Target::new(home, None)?;
     up::chart(home, &target, &deploy::Images::local(&images)?)?;
+    up::tools(home, |stage| toolbox::for_e2e(home, stage))?;
     drop(lock);
 
     let cluster = Cluster::new(home)?;
@@ -35,7 +36,8 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>) -> Result<()> {
     test.envs(env::cluster(&target)?);
     test.env("ATELIER_CLUSTER_BIN", &cluster.program)
         .env("ATELIER_CLUSTER_DIR", &cluster.dir);
-    test.env("ATELIER_HELM_BIN", table::HELM.program(home));
+    test.env("ATELIER_HELM_BIN", table::HELM.program(home))
+        .env("ATELIER_OPENAI_PYTHONPATH", table::OPENAI.dir(home)?);
     process::pass(&mut test)
 }
 

@@ -5,6 +5,7 @@
 
 pub mod debian;
 pub mod go;
+pub mod python;
 pub mod table;
 mod wheels;
 
@@ -65,6 +66,13 @@ pub fn for_cluster(home: &Home, stage: &Stage) -> Result<()> {
 /// What installing the chart takes.
 pub fn for_chart(home: &Home, stage: &Stage) -> Result<()> {
     table::HELM.ensure(home, stage)
+}
+
+/// What the tests on the cluster take beside it.
+pub fn for_e2e(home: &Home, stage: &Stage) -> Result<()> {
+    debian::ensure(stage, table::BUILD_PACKAGES)?;
+    table::OPENAI.ensure(home, stage)?;
+    model(home, stage)
 }
 
 /// The quickstart's model, verified.

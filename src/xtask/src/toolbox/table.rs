@@ -2,6 +2,7 @@
 
 use super::debian::{Find, Package};
 use super::go::GoTool;
+use super::python::PythonPackage;
 use super::wheels::{Extract, Wheel, WheelSet};
 
 /// Debian packages without which the code does not build.
@@ -102,6 +103,13 @@ pub const KUBECONFORM: GoTool = GoTool {
     version: "v0.8.0",
     packages: &["github.com/yannh/kubeconform/cmd/kubeconform"],
     why: "checks the rendered chart against the schemas of Kubernetes",
+};
+
+/// The client that most applications call models with.
+pub const OPENAI: PythonPackage = PythonPackage {
+    name: "openai",
+    version: "3.57.0",
+    why: "a test calls the gateway with it",
 };
 
 /// Kubernetes as the local cluster runs it and the chart is checked against; e2e/cluster/go.mod names the same.

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::{FineTuneJob, LlmModel, Room, ShadowDeployment};
 
+#[cfg(test)]
+pub(crate) mod structural;
+
 /// Kinds, by plural, whose controllers exist: the chart installs these and no others.
 pub const INSTALLED: &[&str] = &["llmmodels"];
 

@@ -1,0 +1,47 @@
+//! What `cargo xtask e2e` passes to the tests by environment variables.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+/// Namespace that the chart is installed in.
+pub const SYSTEM_NAMESPACE: &str = "atelier-system";
+/// The bundled model's image, which every node of the test cluster has.
+pub const MODEL_IMAGE: &str = "localhost/atelier/smollm2-135m-instruct:0.1.2";
+/// The address of this machine as pods see it.
+pub const HOST_ADDRESS: &str = "10.77.0.1";
+
+/// The gateway's base URL, without `/v1`.
+pub fn gateway_url() -> Result<String> {
+    variable("ATELIER_URL")
+}
+
+/// The program that runs the cluster; `atelier-cluster kubectl` is kubectl.
+pub fn cluster_program() -> Result<PathBuf> {
+    variable("ATELIER_CLUSTER_BIN").map(Into::into)
+}
+
+/// The cluster's directory: logs, audit log.
+pub fn cluster_dir() -> Result<PathBuf> {
+    variable("ATELIER_CLUSTER_DIR").map(Into::into)
+}
+
+/// helm.
+pub fn helm_program() -> Result<PathBuf> {
+    variable("ATELIER_HELM_BIN").map(Into::into)
+}
+
+/// A directory with the Python package `openai`.
+pub fn openai_package() -> Result<PathBuf> {
+    variable("ATELIER_OPENAI_PYTHONPATH").map(Into::into)
+}
+
+/// The bundled model's weights as a file on this machine.
+pub fn model_file() -> Result<PathBuf> {
+    Ok(PathBuf::from(variable("ATELIER_MODEL_DIR")?).join("SmolLM2-135M-Instruct.Q4_1.gguf"))
+}
+
+fn variable(name: &str) -> Result<String> {
+    env::var(name).with_context(|| format!("{name} is not set: run these tests by `cargo xtask e2e`"))
+}

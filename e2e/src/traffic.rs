@@ -1,0 +1,97 @@
+//! Users who never stop asking, and a tally of what they got.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use tokio::task::JoinHandle;
+
+use crate::gateway::{Gateway, Streamed};
+use crate::wait;
+
+/// Requests that go on until [`Traffic::stop`].
+pub struct Traffic {
+    stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
+    users: Vec<JoinHandle<Vec<String>>>,
+}
+
+/// What the users got.
+#[derive(Debug)]
+pub struct Tally {
+    /// Complete answers.
+    pub answered: u64,
+    /// What was told in place of an answer.
+    pub failures: Vec<String>,
+}
+
+impl Traffic {
+    /// Lets `users` ask a model without a break, streaming, and waits until each got an answer.
+    pub async fn start(gateway: &Gateway, model: &str, users: u64) -> Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let answered = Arc::new(AtomicU64::new(0));
+        let tasks = (0..users)
+            .map(|_| tokio::spawn(user(gateway.clone(), model.into(), stop.clone(), answered.clone())))
+            .collect();
+        let traffic = Self {
+            stop,
+            answered,
+            users: tasks,
+        };
+        traffic.answers(users).await?;
+        Ok(traffic)
+    }
+
+    /// Waits for `more` further answers.
+    pub async fn answers(&self, more: u64) -> Result<()> {
+        let goal = self.answered.load(Ordering::Relaxed) + more;
+        wait::until("answers", async || {
+            Ok((self.answered.load(Ordering::Relaxed) >= goal).then_some(()))
+        })
+        .await
+    }
+
+    /// Lets the users finish what they asked and tells how they fared.
+    pub async fn stop(self) -> Result<Tally> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut failures = Vec::new();
+        for user in self.users {
+            failures.extend(user.await.context("a user panicked")?);
+        }
+        Ok(Tally {
+            answered: self.answered.load(Ordering::Relaxed),
+            failures,
+        })
+    }
+
+    /// [`Traffic::stop`] where every request must have been answered.
+    pub async fn stop_without_failure(self) -> Result<u64> {
+        let tally = self.stop().await?;
+        ensure!(
+            tally.failures.is_empty(),
+            "{} of {} requests failed: {:#?}",
+            tally.failures.len(),
+            tally.failures.len() as u64 + tally.answered,
+            tally.failures
+        );
+        Ok(tally.answered)
+    }
+}
+
+async fn user(gateway: Gateway, model: String, stop: Arc<AtomicBool>, answered: Arc<AtomicU64>) -> Vec<String> {
+    let mut failures = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        match gateway.stream(&model, "Count from one to ten.", 8).await {
+            Ok(answer) if is_complete(&answer) => {
+                answered.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(partial) => failures.push(format!("{partial:?}")),
+            Err(error) => failures.push(format!("{error:#}")),
+        }
+    }
+    failures
+}
+
+fn is_complete(answer: &Streamed) -> bool {
+    answer.done && answer.error.is_none() && answer.finish_reason.is_some() && !answer.text.is_empty()
+}

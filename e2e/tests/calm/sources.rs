@@ -1,0 +1,246 @@
+//! Where weights come from, and each way in which that goes wrong.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context, Result, ensure};
+use atelier_e2e::files::{Behaviour, FileServer};
+use atelier_e2e::{Model, Namespace, model, settings, with_namespace};
+use axum::http::StatusCode;
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Secret};
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
+use protocol::report::reasons;
+use serde_json::{Value, json};
+
+const FILE_BYTES: usize = 98_362_432;
+
+fn weights() -> Result<Vec<u8>> {
+    std::fs::read(settings::model_file()?).context("failed to read the model's file")
+}
+
+/// The source that downloads what a server offers.
+fn http(server: &FileServer) -> Value {
+    json!({"http": {"url": server.url, "sha256": server.sha256}})
+}
+
+/// Creates a model whose weights come from a server and returns what it says when it is refused.
+async fn refused(namespace: &Namespace, server: &FileServer, reason: &str) -> Result<String> {
+    let model = Model::create(namespace, "m", model::with_source(http(server))).await?;
+    model.not_ready(reason).await
+}
+
+#[tokio::test]
+async fn a_broken_download_is_resumed() -> Result<()> {
+    with_namespace("resume", async |namespace| {
+        let cut = Behaviour::Cut {
+            after: FILE_BYTES / 3,
+            times: 2,
+        };
+        let server = FileServer::start(weights()?, cut).await?;
+        let secret = json!({"metadata": {"name": "headers"}, "stringData": {"X-Team": "blue"}});
+        namespace.create_object::<Secret>(secret).await?;
+        let mut source = http(&server);
+        source["http"]["headersSecretRef"] = json!({"name": "headers"});
+        let model = Model::create(&namespace, "m", model::with_source(source)).await?;
+        model.ready().await?;
+        let requests = server.requests();
+        ensure!(
+            requests.iter().any(|headers| headers.contains_key("range")),
+            "{requests:#?}"
+        );
+        let named = requests
+            .iter()
+            .all(|headers| headers.get("x-team").is_some_and(|team| team == "blue"));
+        ensure!(named, "the Secret's header is missing: {requests:#?}");
+        let answer = namespace
+            .gateway()
+            .await?
+            .ask(&model.address(), "Name the capital city of France.")
+            .await?;
+        ensure!(answer.contains("Paris"), "{answer}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_stalled_download_says_where_it_stands() -> Result<()> {
+    with_namespace("stall", async |namespace| {
+        let server = FileServer::start(weights()?, Behaviour::Stall { after: 1 << 20 }).await?;
+        let message = refused(&namespace, &server, reasons::DOWNLOAD_FAILED).await?;
+        ensure!(message.contains(&server.url), "{message}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_missing_file_is_told_with_its_url() -> Result<()> {
+    with_namespace("not-found", async |namespace| {
+        let server = FileServer::start(Vec::new(), Behaviour::Status(StatusCode::NOT_FOUND)).await?;
+        let message = refused(&namespace, &server, reasons::NOT_FOUND).await?;
+        ensure!(message.contains(&server.url) && message.contains("404"), "{message}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told() -> Result<()> {
+    with_namespace("unauthorized", async |namespace| {
+        let server = FileServer::start(Vec::new(), Behaviour::Status(StatusCode::UNAUTHORIZED)).await?;
+        let message = refused(&namespace, &server, reasons::FORBIDDEN).await?;
+        ensure!(
+            message.contains("401") && message.contains("headersSecretRef"),
+            "{message}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_wrong_digest_is_refused_and_the_right_one_serves() -> Result<()> {
+    with_namespace("digest", async |namespace| {
+        let server = FileServer::start(weights()?, Behaviour::Whole).await?;
+        let wrong = "0".repeat(64);
+        let source = json!({"http": {"url": server.url, "sha256": wrong}});
+        let model = Model::create(&namespace, "m", model::with_source(source)).await?;
+        let message = model.not_ready(reasons::DIGEST_MISMATCH).await?;
+        ensure!(
+            message.contains(&wrong) && message.contains(&server.sha256),
+            "{message}"
+        );
+        model.patch(json!({"spec": {"source": http(&server)}})).await?;
+        model.ready().await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn files_that_are_no_models_are_refused() -> Result<()> {
+    let mut truncated = weights()?;
+    truncated.truncate(FILE_BYTES / 2);
+    let mut wrong_magic = weights()?;
+    wrong_magic[..4].copy_from_slice(b"GGUX");
+    let mut unknown_architecture = weights()?;
+    let name = find(&unknown_architecture, b"llama").context("the file does not name its architecture")?;
+    unknown_architecture[name..name + 5].copy_from_slice(b"bloom");
+    for (what, content, reason, says) in [
+        ("truncated", truncated, reasons::TRUNCATED, "bytes"),
+        ("magic", wrong_magic, reasons::UNSUPPORTED_FORMAT, "GGUF"),
+        (
+            "architecture",
+            unknown_architecture,
+            reasons::UNSUPPORTED_ARCHITECTURE,
+            "bloom",
+        ),
+    ] {
+        with_namespace(what, async |namespace| {
+            let server = FileServer::start(content, Behaviour::Whole).await?;
+            let message = refused(&namespace, &server, reason).await?;
+            ensure!(message.contains(says), "{message}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Where some bytes first occur.
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+#[tokio::test]
+async fn a_missing_image_is_told_with_its_name() -> Result<()> {
+    with_namespace("no-image", async |namespace| {
+        let source = json!({"oci": {"image": "localhost/atelier/no-such-model:1", "pullPolicy": "Never"}});
+        let model = Model::create(&namespace, "m", model::with_source(source)).await?;
+        let message = model.not_ready("ImagePullFailed").await?;
+        ensure!(message.contains("localhost/atelier/no-such-model:1"), "{message}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_claim_serves_and_a_missing_one_is_told() -> Result<()> {
+    with_namespace("claim", async |namespace| {
+        let source = json!({"persistentVolumeClaim": {"claimName": "weights", "path": "models/small.gguf"}});
+        let model = Model::create(&namespace, "m", model::with_source(source)).await?;
+        let message = model.not_ready("ReferenceNotFound").await?;
+        ensure!(message.contains("weights"), "{message}");
+
+        let volume = Volume::create(&namespace).await?;
+        model.ready().await?;
+        let answer = namespace
+            .gateway()
+            .await?
+            .ask(&model.address(), "Name the capital city of France.")
+            .await?;
+        ensure!(answer.contains("Paris"), "{answer}");
+
+        model
+            .patch(json!({"spec": {"source": {"persistentVolumeClaim": {"path": "other.gguf"}}}}))
+            .await?;
+        let condition = model
+            .condition("Progressing", "False", reasons::FILE_NOT_FOUND)
+            .await?;
+        ensure!(condition.message.contains("other.gguf"), "{}", condition.message);
+        namespace.delete_model("m").await?;
+        volume.delete(&namespace).await
+    })
+    .await
+}
+
+/// A volume with the model's file, made of a directory of this machine.
+struct Volume {
+    name: String,
+    _dir: tempfile::TempDir,
+}
+
+impl Volume {
+    async fn create(namespace: &Namespace) -> Result<Self> {
+        let dir = tempfile::tempdir().context("failed to create a directory")?;
+        let models = dir.path().join("models");
+        std::fs::create_dir(&models)?;
+        std::fs::copy(settings::model_file()?, models.join("small.gguf")).context("failed to copy the model's file")?;
+        // The worker's user is nobody's on this machine.
+        for path in [dir.path(), &models] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
+        }
+        let name = namespace.name.clone();
+        let volume: PersistentVolume = serde_json::from_value(json!({
+            "metadata": {"name": name},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteOnce"],
+                "persistentVolumeReclaimPolicy": "Retain",
+                "hostPath": {"path": dir.path()},
+                "claimRef": {"namespace": namespace.name, "name": "weights"},
+            },
+        }))?;
+        let volumes = Api::<PersistentVolume>::all(namespace.client.clone());
+        volumes.create(&PostParams::default(), &volume).await?;
+        namespace
+            .create_object::<PersistentVolumeClaim>(json!({
+                "metadata": {"name": "weights"},
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": "",
+                    "volumeName": name,
+                    "resources": {"requests": {"storage": "1Gi"}},
+                },
+            }))
+            .await?;
+        Ok(Self { name, _dir: dir })
+    }
+
+    async fn delete(self, namespace: &Namespace) -> Result<()> {
+        let volumes = Api::<PersistentVolume>::all(namespace.client.clone());
+        volumes.delete(&self.name, &DeleteParams::default()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! Cases that kill parts of the system. They run one by one.
+
+mod apiserver;
+mod chart;
+mod clients;
+mod operator;
+mod steady;
+mod workers;
+
+/// Held by each case: what one of them breaks, no other may rely on.
+static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

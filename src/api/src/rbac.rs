@@ -1,0 +1,235 @@
+//! What each component may do in the cluster: the one table that the chart's roles are rendered from.
+//!
+//! The components run under these rights in all tests on a cluster, so a missing grant shows as a 403
+//! there. A grant that nothing uses is a defect as well.
+
+use crate::names;
+
+/// A right and why it is needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// API group; the core group is `""`.
+    pub group: &'static str,
+    /// Plurals, with the subresource where it is one: `llmmodels/status`.
+    pub resources: &'static [&'static str],
+    /// Names of the only objects meant. Empty: all.
+    pub names: &'static [&'static str],
+    /// What may be done.
+    pub verbs: &'static [&'static str],
+    /// What the component needs it for.
+    pub why: &'static str,
+}
+
+/// A component and its rights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Value of the label `app.kubernetes.io/component`.
+    pub component: &'static str,
+    /// Name of its ServiceAccount, and of its roles and bindings.
+    pub account: &'static str,
+    /// Rights in all namespaces.
+    pub cluster: &'static [Grant],
+    /// Rights in the namespace that Atelier is installed in.
+    pub own_namespace: &'static [Grant],
+}
+
+/// All components that talk to the API server. Workers do not: they get no token.
+pub const COMPONENTS: &[Component] = &[
+    Component {
+        component: "operator",
+        account: names::OPERATOR,
+        cluster: OPERATOR,
+        own_namespace: OPERATOR_OWN_NAMESPACE,
+    },
+    Component {
+        component: "gateway",
+        account: names::GATEWAY,
+        cluster: GATEWAY,
+        own_namespace: &[],
+    },
+];
+
+const READ: &[&str] = &["get", "list", "watch"];
+const OWN: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
+
+const fn grant(
+    group: &'static str,
+    resources: &'static [&'static str],
+    verbs: &'static [&'static str],
+    why: &'static str,
+) -> Grant {
+    Grant {
+        group,
+        resources,
+        names: &[],
+        verbs,
+        why,
+    }
+}
+
+const OPERATOR: &[Grant] = &[
+    grant(
+        names::GROUP,
+        &["llmmodels"],
+        READ,
+        "What people ask for; the spec is theirs and is never written.",
+    ),
+    grant(names::GROUP, &["llmmodels/status"], &["patch"], "What became of it."),
+    grant("apps", &["deployments"], OWN, "Workers of each live version."),
+    grant(
+        "apps",
+        &["controllerrevisions"],
+        OWN,
+        "The immutable snapshot of each version.",
+    ),
+    grant(
+        "batch",
+        &["jobs"],
+        OWN,
+        "The step that verifies weights before they are served.",
+    ),
+    grant(
+        "",
+        &["services"],
+        OWN,
+        "How the gateway finds the workers of a version.",
+    ),
+    grant(
+        "policy",
+        &["poddisruptionbudgets"],
+        OWN,
+        "Drained nodes leave enough workers.",
+    ),
+    grant(
+        "networking.k8s.io",
+        &["networkpolicies"],
+        OWN,
+        "Workers are reached from the gateway only.",
+    ),
+    grant(
+        "",
+        &["pods"],
+        READ,
+        "Why workers and prepare steps do not start, and their reports.",
+    ),
+    grant(
+        "",
+        &["persistentvolumeclaims"],
+        READ,
+        "Whether a claim that a source names exists.",
+    ),
+    grant(
+        "events.k8s.io",
+        &["events"],
+        &["create", "patch"],
+        "What happened to a model, for `kubectl describe`.",
+    ),
+];
+
+const OPERATOR_OWN_NAMESPACE: &[Grant] = &[
+    grant(
+        "coordination.k8s.io",
+        &["leases"],
+        &["create"],
+        "Election of the leader. Names cannot restrict creation.",
+    ),
+    Grant {
+        group: "coordination.k8s.io",
+        resources: &["leases"],
+        names: &[names::LEASE],
+        verbs: &["get", "patch"],
+        why: "Election of the leader.",
+    },
+];
+
+const GATEWAY: &[Grant] = &[
+    grant(
+        names::GROUP,
+        &["llmmodels"],
+        &["list", "watch"],
+        "Which models there are and which version serves.",
+    ),
+    grant(
+        "discovery.k8s.io",
+        &["endpointslices"],
+        &["list", "watch"],
+        "Which workers are ready.",
+    ),
+    grant(
+        "authentication.k8s.io",
+        &["tokenreviews"],
+        &["create"],
+        "Who a caller is.",
+    ),
+    grant(
+        "authorization.k8s.io",
+        &["subjectaccessreviews"],
+        &["create"],
+        "Whether a caller may ask a model.",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants() -> impl Iterator<Item = &'static Grant> {
+        COMPONENTS
+            .iter()
+            .flat_map(|component| component.cluster.iter().chain(component.own_namespace))
+    }
+
+    #[test]
+    fn nothing_is_granted_wholesale() {
+        for grant in grants() {
+            let all = [grant.resources, grant.verbs].concat();
+            assert!(
+                !grant.group.contains('*') && !all.iter().any(|word| word.contains('*')),
+                "{grant:?}"
+            );
+            assert!(!grant.why.is_empty(), "{grant:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_reads_secrets_or_becomes_somebody_else() {
+        let forbidden_resources = [
+            "secrets",
+            "serviceaccounts/token",
+            "pods/exec",
+            "nodes",
+            "roles",
+            "clusterroles",
+        ];
+        let forbidden_verbs = ["impersonate", "escalate", "bind", "deletecollection"];
+        for grant in grants() {
+            assert!(
+                !grant.resources.iter().any(|it| forbidden_resources.contains(it)),
+                "{grant:?}"
+            );
+            assert!(!grant.verbs.iter().any(|it| forbidden_verbs.contains(it)), "{grant:?}");
+        }
+    }
+
+    #[test]
+    fn specs_of_our_kinds_are_never_written() {
+        for grant in grants().filter(|grant| grant.group == names::GROUP) {
+            let writes = grant.verbs.iter().any(|verb| !READ.contains(verb));
+            assert!(
+                !writes || grant.resources.iter().all(|it| it.ends_with("/status")),
+                "{grant:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_applied_may_be_created_and_patched() {
+        // Server-side apply of an object that does not exist needs both.
+        for grant in grants().filter(|grant| grant.verbs.contains(&"delete")) {
+            assert!(
+                grant.verbs.contains(&"create") && grant.verbs.contains(&"patch"),
+                "{grant:?}"
+            );
+        }
+    }
+}

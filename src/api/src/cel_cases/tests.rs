@@ -1,34 +1,34 @@
-use kube::core::cel::{ErrorKind, ValidationErrors};
-use serde::de::DeserializeOwned;
+use kube::core::cel::{ErrorKind, Validator, apply_defaults, compile_schema};
 
 use super::*;
 use crate::{FineTuneJob, LlmModel, Room, ShadowDeployment, crd::structural};
 
-fn definition(plural: &str) -> Value {
-    crd::all().into_iter().find(|it| crd::plural(it) == plural).unwrap()
+/// Each kind's schema with the cases for it.
+fn kinds() -> Vec<(Value, Vec<Case>)> {
+    let definitions = crd::all();
+    definitions
+        .iter()
+        .map(|definition| (crd::schema(definition).clone(), of_kind(definition)))
+        .collect()
 }
 
-/// `check` on an object read as its type, and on the one that it updates.
-macro_rules! checked {
-    ($type:ty, $object:expr, $existing:expr) => {{
-        let object: $type = read($object);
-        match $existing {
-            Some(existing) => object.validate_cel_update(&read::<$type>(existing)),
-            None => object.validate_cel(),
-        }
-    }};
+fn objects(case: &Case) -> impl Iterator<Item = &Value> {
+    [&case.accepted, &case.rejected].into_iter().chain(&case.existing)
 }
 
-fn read<T: DeserializeOwned>(object: &Value) -> T {
-    serde_json::from_value(object.clone()).unwrap_or_else(|error| panic!("{error}: {object}"))
-}
-
-fn validate(plural: &str, object: &Value, existing: Option<&Value>) -> Result<(), ValidationErrors> {
+/// What the types make of an object: read and written again.
+fn through_type(plural: &str, object: &Value) -> Value {
+    macro_rules! through {
+        ($type:ty) => {{
+            let typed: $type = serde_json::from_value(object.clone()).unwrap();
+            serde_json::to_value(typed).unwrap()
+        }};
+    }
     match plural {
-        "llmmodels" => checked!(LlmModel, object, existing),
-        "finetunejobs" => checked!(FineTuneJob, object, existing),
-        "shadowdeployments" => checked!(ShadowDeployment, object, existing),
-        _ => checked!(Room, object, existing),
+        "llmmodels" => through!(LlmModel),
+        "finetunejobs" => through!(FineTuneJob),
+        "shadowdeployments" => through!(ShadowDeployment),
+        _ => through!(Room),
     }
 }
 
@@ -49,29 +49,48 @@ fn every_rule_has_a_case() {
 /// The objects differ from valid ones in what the rule forbids and in nothing else.
 #[test]
 fn the_objects_have_the_right_structure() {
-    for case in all() {
-        let definition = definition(&case.plural);
-        let objects = [Some(&case.accepted), Some(&case.rejected), case.existing.as_ref()];
-        for object in objects.into_iter().flatten() {
-            let errors = structural::errors(crd::schema(&definition), object);
-            assert!(errors.is_empty(), "{}: {errors:?}: {object}", case.message);
+    for (schema, cases) in kinds() {
+        for case in &cases {
+            for object in objects(case) {
+                let errors = structural::errors(&schema, object);
+                assert!(errors.is_empty(), "{}: {errors:?}: {object}", case.message);
+            }
+        }
+    }
+}
+
+#[test]
+fn types_and_schemas_have_the_same_defaults() {
+    for (schema, cases) in kinds() {
+        for case in &cases {
+            for object in objects(case) {
+                assert_eq!(through_type(&case.plural, object), apply_defaults(&schema, object));
+            }
         }
     }
 }
 
 #[test]
 fn rules_accept_and_refuse() {
-    for case in all() {
-        let existing = case.existing.as_ref();
-        if let Err(errors) = validate(&case.plural, &case.accepted, existing) {
-            panic!("\"{}\" refused {}: {errors:?}", case.message, case.accepted);
+    for (schema, cases) in kinds() {
+        let rules = compile_schema(&schema);
+        assert!(!rules.has_errors(), "{:?}", rules.compilation_errors());
+        for case in &cases {
+            let existing = case.existing.as_ref().map(|object| apply_defaults(&schema, object));
+            let validate = |object: &Value| {
+                let object = apply_defaults(&schema, object);
+                Validator::new().validate_compiled(&rules, &object, existing.as_ref())
+            };
+            if let Err(errors) = validate(&case.accepted) {
+                panic!("\"{}\" refused {}: {errors:?}", case.message, case.accepted);
+            }
+            let errors = validate(&case.rejected).expect_err(&case.message);
+            let found: BTreeSet<_> = errors.iter().map(|error| error.message.as_str()).collect();
+            assert_eq!(found, BTreeSet::from([case.message.as_str()]), "{}", case.rejected);
+            assert!(
+                errors.iter().all(|error| error.kind == ErrorKind::ValidationFailure),
+                "{errors:?}"
+            );
         }
-        let errors = validate(&case.plural, &case.rejected, existing).expect_err(&case.message);
-        let found: BTreeSet<_> = errors.iter().map(|error| error.message.as_str()).collect();
-        assert_eq!(found, BTreeSet::from([case.message.as_str()]), "{}", case.rejected);
-        assert!(
-            errors.iter().all(|error| error.kind == ErrorKind::ValidationFailure),
-            "{errors:?}"
-        );
     }
 }

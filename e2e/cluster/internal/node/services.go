@@ -1,0 +1,30 @@
+package node
+
+// kubeProxy turns Services into nftables rules.
+func kubeProxy(l Layout) Component {
+	return Component{
+		Name: "kube-proxy",
+		Args: []string{
+			"--kubeconfig=" + l.Pki("kube-proxy.kubeconfig"),
+			"--hostname-override=" + NodeName,
+			"--proxy-mode=nftables",
+			"--cluster-cidr=" + l.PodCIDR(),
+			"--healthz-bind-address=127.0.0.1:10256",
+			// These belong to the machine: kube-proxy may not set them here, and exits when it tries in vain.
+			"--conntrack-max-per-core=0",
+			"--conntrack-tcp-timeout-established=0",
+			"--conntrack-tcp-timeout-close-wait=0",
+			"--oom-score-adj=0",
+		},
+		After: []string{l.APIServer()},
+	}
+}
+
+// coreDNS is the cluster's name server, as a process beside the kubelet instead of a pod.
+func coreDNS(l Layout) Component {
+	return Component{
+		Name:  "coredns",
+		Args:  []string{l.Config("Corefile")},
+		After: []string{l.APIServer()},
+	}
+}

@@ -75,6 +75,12 @@ const OPERATOR: &[Grant] = &[
         "What people ask for; the spec is theirs and is never written.",
     ),
     grant(names::GROUP, &["llmmodels/status"], &["patch"], "What became of it."),
+    grant(
+        names::GROUP,
+        &["llmmodels/finalizers"],
+        &["update"],
+        "Children name their model as owner; OwnerReferencesPermissionEnforcement asks for this right. Finalizers are not used.",
+    ),
     grant("apps", &["deployments"], OWN, "Workers of each live version."),
     grant(
         "apps",
@@ -114,9 +120,9 @@ const OPERATOR: &[Grant] = &[
     ),
     grant(
         "",
-        &["persistentvolumeclaims"],
-        READ,
-        "Whether a claim that a source names exists.",
+        &["events"],
+        &["list"],
+        "Why a pod hangs: missing volumes and Secrets are only told there.",
     ),
     grant(
         "events.k8s.io",
@@ -216,7 +222,7 @@ mod tests {
         for grant in grants().filter(|grant| grant.group == names::GROUP) {
             let writes = grant.verbs.iter().any(|verb| !READ.contains(verb));
             assert!(
-                !writes || grant.resources.iter().all(|it| it.ends_with("/status")),
+                !writes || grant.resources.iter().all(|it| it.contains('/')),
                 "{grant:?}"
             );
         }

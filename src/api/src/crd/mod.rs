@@ -9,6 +9,9 @@ use crate::{FineTuneJob, LlmModel, Room, ShadowDeployment};
 #[cfg(test)]
 pub(crate) mod structural;
 
+#[cfg(test)]
+mod examples;
+
 /// Kinds, by plural, whose controllers exist: the chart installs these and no others.
 pub const INSTALLED: &[&str] = &["llmmodels"];
 

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+	"k8s.io/component-base/cli"
+	_ "k8s.io/component-base/logs/json/register"          // the log format `json`
+	_ "k8s.io/component-base/metrics/prometheus/clientgo" // metrics of API clients
+	_ "k8s.io/component-base/metrics/prometheus/version"  // the metric with the version
+	kubectlcmd "k8s.io/kubectl/pkg/cmd"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
+)
+
+// components maps the names under which the supervisor calls this program to what they run.
+var components = map[string]func(){
+	"etcd":                    func() { etcdmain.Main(os.Args) },
+	"kube-apiserver":          command(func() *cobra.Command { return apiserver.NewAPIServerCommand() }),
+	"kube-controller-manager": command(func() *cobra.Command { return controllermanager.NewControllerManagerCommand() }),
+	"kube-scheduler":          command(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
+	"kubelet":                 command(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
+	"kube-proxy":              command(func() *cobra.Command { return proxy.NewProxyCommand() }),
+	"coredns":                 coreDNS,
+}
+
+// command runs one of Kubernetes' commands as its own program does.
+func command(build func() *cobra.Command) func() {
+	return func() { os.Exit(cli.Run(build())) }
+}
+
+func kubectl() {
+	os.Exit(cli.Run(kubectlcmd.NewDefaultKubectlCommand()))
+}

@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The operator: brings the cluster to what LlmModels ask for.
+//!
+//! ```text
+//!  watches (metadata only) -> queue -> reconcile one LlmModel:
+//!    dereference (reads)  what exists now
+//!    validate    (pure)   what is asked for, or every fault of it
+//!    decide      (pure)   children to write and to delete, facts for the status
+//!    apply       (writes) server-side apply, deletes with a uid precondition
+//!    status      (pure, then one write if anything changed)
+//! ```
+//!
+//! Only the holder of the Lease reconciles; every write checks that it still holds it.
+
+pub mod cli;
+pub mod cluster;
+pub mod controllers;
+pub mod events;
+pub mod lease;
+pub mod metrics;
+pub mod run;
+pub mod watches;

@@ -1,0 +1,340 @@
+//! Calls to the API server: each under a deadline, counted, and writes only while this process leads.
+
+use std::{
+    fmt::Debug,
+    future::Future,
+    time::Duration,
+};
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy},
+    core::NamespaceResourceScope,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{lease::Leadership, metrics::Metrics};
+
+/// Longest call; kube itself sets no limit.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A namespaced kind that is known at compile time.
+pub trait Kind:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync
+{
+}
+
+impl<K> Kind for K where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + Sync
+{
+}
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The API server refused, or could not be reached.
+    #[error("failed to {verb} {what}: {}", explain(source))]
+    Api {
+        /// What was tried.
+        verb: &'static str,
+        /// On which object.
+        what: String,
+        /// The answer.
+        source: Box<kube::Error>,
+    },
+    /// No answer in time; the call may have taken effect.
+    #[error("failed to {verb} {what}: no answer within {} s", CALL_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was tried.
+        verb: &'static str,
+        /// On which object.
+        what: String,
+    },
+    /// Not tried: another process may lead.
+    #[error("did not {verb} {what}: this process does not lead any more")]
+    NotLeading {
+        /// What was to be done.
+        verb: &'static str,
+        /// On which object.
+        what: String,
+    },
+}
+
+impl ClusterError {
+    /// The HTTP status of a refusal.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::Timeout { .. } | Self::NotLeading { .. } => None,
+        }
+    }
+
+    /// Whether the same call will be refused again until somebody changes something.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.status(), Some(400..=428 | 430..=499)) && !matches!(self.status(), Some(404 | 408 | 409))
+    }
+
+    /// A short name for metrics.
+    pub fn category(&self) -> &'static str {
+        match (self, self.status()) {
+            (Self::Timeout { .. }, _) => "timeout",
+            (Self::NotLeading { .. }, _) => "not_leading",
+            (_, Some(409)) => "conflict",
+            (_, Some(403)) => "forbidden",
+            (_, Some(400..=499)) => "refused",
+            (_, Some(_)) => "server",
+            (_, None) => "unreachable",
+        }
+    }
+}
+
+fn explain(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The cluster as the controllers use it.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    leadership: Leadership,
+    metrics: Metrics,
+}
+
+impl Cluster {
+    /// A cluster that is written to only while `leadership` lasts.
+    pub fn new(client: Client, leadership: Leadership, metrics: Metrics) -> Self {
+        Self {
+            client,
+            leadership,
+            metrics,
+        }
+    }
+
+    /// The client below, for watches.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The object `name`, if there is one.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn get<K: Kind>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
+        self.call("get", describe::<K>(name), self.api::<K>(namespace).get_opt(name)).await
+    }
+
+    /// The object `name` as plain JSON, for kinds whose stored form may not fit the type.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn get_raw<K: Kind>(&self, namespace: &str, name: &str) -> Result<Option<Value>, ClusterError> {
+        let resource = kube::api::ApiResource::erase::<K>(&());
+        let api = Api::<kube::api::DynamicObject>::namespaced_with(self.client.clone(), namespace, &resource);
+        let object = self.call("get", describe::<K>(name), api.get_opt(name)).await?;
+        Ok(object.map(|object| serde_json::to_value(object).expect("what was JSON is JSON")))
+    }
+
+    /// The objects with these labels.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn list<K: Kind>(&self, namespace: &str, labels: &str) -> Result<Vec<K>, ClusterError> {
+        self.list_by::<K>(namespace, ListParams::default().labels(labels)).await
+    }
+
+    /// The objects with these fields.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn list_fields<K: Kind>(&self, namespace: &str, fields: &str) -> Result<Vec<K>, ClusterError> {
+        self.list_by::<K>(namespace, ListParams::default().fields(fields)).await
+    }
+
+    async fn list_by<K: Kind>(&self, namespace: &str, params: ListParams) -> Result<Vec<K>, ClusterError> {
+        let list = self
+            .call("list", describe::<K>(""), self.api::<K>(namespace).list(&params))
+            .await?;
+        Ok(list.items)
+    }
+
+    /// Makes the fields of `object` hold, as `manager`; fields of others are left alone.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn apply<K: Kind>(&self, manager: &str, object: &K) -> Result<K, ClusterError> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let params = PatchParams::apply(manager).force();
+        let api = self.api::<K>(&namespace);
+        self.write("apply", describe::<K>(&name), api.patch(&name, &params, &Patch::Apply(object)))
+            .await
+    }
+
+    /// Makes the fields of `status` hold; `status` is a whole object with nothing but a status.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn apply_status<K: Kind>(
+        &self,
+        manager: &str,
+        namespace: &str,
+        name: &str,
+        status: &Value,
+    ) -> Result<(), ClusterError> {
+        let params = PatchParams::apply(manager).force();
+        let api = self.api::<K>(namespace);
+        let what = format!("the status of {}", describe::<K>(name));
+        self.write("apply", what, api.patch_status(name, &params, &Patch::Apply(status)))
+            .await
+            .map(drop)
+    }
+
+    /// Changes single fields of an object, leaving the rest to its other managers.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn merge<K: Kind>(
+        &self,
+        manager: &str,
+        namespace: &str,
+        name: &str,
+        patch: &Value,
+    ) -> Result<(), ClusterError> {
+        let params = PatchParams {
+            field_manager: Some(manager.into()),
+            ..PatchParams::default()
+        };
+        let api = self.api::<K>(namespace);
+        self.write("patch", describe::<K>(name), api.patch(name, &params, &Patch::Merge(patch)))
+            .await
+            .map(drop)
+    }
+
+    /// Deletes the very object with this `uid`. That it is gone already, or was replaced, is fine.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn delete<K: Kind>(&self, namespace: &str, name: &str, uid: &str) -> Result<(), ClusterError> {
+        let params = DeleteParams {
+            propagation_policy: Some(PropagationPolicy::Background),
+            preconditions: Some(Preconditions {
+                uid: Some(uid.into()),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let api = self.api::<K>(namespace);
+        match self.write("delete", describe::<K>(name), api.delete(name, &params)).await {
+            Ok(_) => Ok(()),
+            Err(error) if matches!(error.status(), Some(404 | 409)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn api<K: Kind>(&self, namespace: &str) -> Api<K> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    async fn write<T>(
+        &self,
+        verb: &'static str,
+        what: String,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ClusterError> {
+        if !self.leadership.is_current() {
+            self.count(verb, "dropped");
+            return Err(ClusterError::NotLeading { verb, what });
+        }
+        self.call(verb, what, call).await
+    }
+
+    async fn call<T>(
+        &self,
+        verb: &'static str,
+        what: String,
+        call: impl Future<Output = kube::Result<T>>,
+    ) -> Result<T, ClusterError> {
+        match timeout(CALL_TIMEOUT, call).await {
+            Ok(Ok(answer)) => {
+                self.count(verb, "ok");
+                Ok(answer)
+            }
+            Ok(Err(source)) => {
+                self.count(verb, "error");
+                Err(ClusterError::Api {
+                    verb,
+                    what,
+                    source: Box::new(source),
+                })
+            }
+            Err(_) => {
+                self.count(verb, "timeout");
+                Err(ClusterError::Timeout { verb, what })
+            }
+        }
+    }
+
+    fn count(&self, verb: &str, outcome: &str) {
+        self.metrics.requests.with_label_values(&[verb, outcome]).inc();
+    }
+}
+
+fn describe<K: Resource<DynamicType = ()>>(name: &str) -> String {
+    let kind = K::kind(&());
+    if name.is_empty() {
+        format!("objects of kind {kind}")
+    } else {
+        format!("{kind} {name}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn refused(code: u16) -> ClusterError {
+        ClusterError::Api {
+            verb: "apply",
+            what: "Deployment m".into(),
+            source: Box::new(kube::Error::Api(Box::new(
+                Status::failure("exceeded quota: pods", "Forbidden").with_code(code),
+            ))),
+        }
+    }
+
+    #[rstest]
+    #[case(403, true, "forbidden")]
+    #[case(422, true, "refused")]
+    #[case(404, false, "refused")]
+    #[case(409, false, "conflict")]
+    #[case(429, false, "refused")]
+    #[case(500, false, "server")]
+    fn answers_are_told_apart(#[case] code: u16, #[case] refusal: bool, #[case] category: &str) {
+        let error = refused(code);
+        assert_eq!((error.is_refusal(), error.category()), (refusal, category));
+    }
+
+    #[test]
+    fn errors_name_the_object_and_the_answer() {
+        assert_eq!(
+            refused(403).to_string(),
+            "failed to apply Deployment m: exceeded quota: pods"
+        );
+    }
+}

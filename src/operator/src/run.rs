@@ -1,0 +1,108 @@
+//! The process: wires the parts to a cluster and to sockets.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use api::names;
+use kube::Client;
+use telemetry::Readiness;
+use tokio::{net::TcpListener, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::Args,
+    cluster::Cluster,
+    controllers::llmmodel,
+    events::Events,
+    lease::{Elector, Leadership},
+    metrics::Metrics,
+};
+
+/// Time for reconciliations under way when the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// When the cluster is not configured, or the admin address cannot be bound.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            telemetry::shutdown_signal().await;
+            stop.cancel();
+        }
+    });
+
+    let client = client().await?;
+    let metrics = Metrics::default();
+    let readiness = Readiness::default();
+    let ended = CancellationToken::new();
+    let admin = TcpListener::bind(args.admin_listen)
+        .await
+        .with_context(|| format!("failed to listen on {}", args.admin_listen))?;
+    let probes = tokio::spawn(telemetry::admin::serve_on(
+        admin,
+        metrics.registry.clone(),
+        readiness.clone(),
+        ended.clone().cancelled_owned(),
+    ));
+
+    // A standby is ready too: it has to be there before the leader leaves.
+    let ready = move || readiness.set_ready(true);
+    let (elector, leadership) = Elector::new(
+        client.clone(),
+        &args.lease_namespace,
+        names::LEASE,
+        args.pod_name.clone(),
+        metrics.clone(),
+        ready,
+    );
+    let events = Events::new(client.clone(), elector.identity().to_owned());
+    let release = CancellationToken::new();
+    let elector = tokio::spawn(elector.run(release.clone()));
+
+    let cluster = Cluster::new(client, leadership.clone(), metrics.clone());
+    let controller = llmmodel::Controller::new(cluster, events, metrics, args.settings(), args.concurrency);
+    lead(leadership, &controller, &stop).await;
+
+    release.cancel();
+    elector.await.context("the elector failed")?;
+    ended.cancel();
+    probes
+        .await
+        .context("the admin port failed")?
+        .context("the admin port failed")
+}
+
+/// Runs the controller whenever this process leads, until `stop`.
+async fn lead(mut leadership: Leadership, controller: &llmmodel::Controller, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        tokio::select! {
+            acquired = leadership.acquired() => if !acquired { return },
+            () = stop.cancelled() => return,
+        }
+        let work = controller.run(stop.clone().cancelled_owned());
+        let drained = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            () = work => {}
+            // Dropping the work ends its calls; what they wrote is picked up by the next leader.
+            () = leadership.lost() => tracing::warn!("leadership is lost; reconciling stops until it is back"),
+            () = drained => tracing::warn!("reconciliations did not end in time"),
+        }
+    }
+}
+
+/// A client that fails fast: retries and timeouts are ours to decide.
+async fn client() -> anyhow::Result<Client> {
+    let infer = timeout(DRAIN, kube::Config::infer()).await;
+    let mut config = infer
+        .context("failed to find a cluster in time")?
+        .context("failed to find a cluster: neither a kubeconfig nor a ServiceAccount is there")?;
+    config.default_retry = false;
+    Client::try_from(config).context("failed to build a Kubernetes client")
+}

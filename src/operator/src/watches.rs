@@ -1,0 +1,210 @@
+//! Watches of metadata only: they say which LlmModel to look at, never how it is. What is decided
+//! upon is read when it is needed, so no decision rests on an old cache.
+
+use std::{collections::BTreeSet, fmt::Debug};
+
+use api::{
+    LlmModel,
+    names::{LABEL_MANAGED_BY, LABEL_MODEL, MANAGED_BY},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{ObjectMeta, PartialObjectMeta},
+    core::NamespaceResourceScope,
+    runtime::{
+        WatchStreamExt,
+        reflector::{ObjectRef, Store, store::Writer},
+        watcher,
+        watcher::Event,
+    },
+};
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
+
+use crate::metrics::Metrics;
+
+/// An LlmModel without its spec and status.
+pub type ModelMeta = PartialObjectMeta<LlmModel>;
+
+/// The API server ends a watch after this many seconds. Short, because a connection that died without
+/// a goodbye is only noticed then.
+const WATCH_SECONDS: u32 = 120;
+/// Notifications that may wait for the scheduler.
+const QUEUE: usize = 1024;
+
+/// The watches behind one controller. Dropping it ends them.
+pub struct Watches {
+    tasks: JoinSet<()>,
+    sender: mpsc::Sender<ObjectRef<ModelMeta>>,
+    client: Client,
+    metrics: Metrics,
+}
+
+impl Watches {
+    /// No watch yet; the receiver hears which LlmModels to look at.
+    pub fn new(client: Client, metrics: Metrics) -> (Self, mpsc::Receiver<ObjectRef<ModelMeta>>) {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        metrics.queue.set(0);
+        let watches = Self {
+            tasks: JoinSet::new(),
+            sender,
+            client,
+            metrics,
+        };
+        (watches, receiver)
+    }
+
+    /// Follows the LlmModels themselves.
+    pub fn models(&mut self) -> Store<ModelMeta> {
+        let mut writer = Writer::<ModelMeta>::new(());
+        let store = writer.as_reader();
+        let known = store.clone();
+        let mut listed = Vec::new();
+        let notify = move |event: Event<ModelMeta>| {
+            let touched = match &event {
+                Event::Init => {
+                    listed = Vec::new();
+                    Vec::new()
+                }
+                Event::InitApply(model) => {
+                    listed.push(ObjectRef::from_obj(model));
+                    Vec::new()
+                }
+                // Only now does the store hold them.
+                Event::InitDone => std::mem::take(&mut listed),
+                Event::Apply(model) => {
+                    let reference = ObjectRef::from_obj(model);
+                    let before = known.get(&reference);
+                    let matters = is_asked_anew(before.as_deref().map(|model| &model.metadata), &model.metadata);
+                    matters.then_some(reference).into_iter().collect()
+                }
+                // Everything below it goes by its owner reference.
+                Event::Delete(_) => Vec::new(),
+            };
+            writer.apply_watcher_event(&event);
+            touched
+        };
+        self.follow(watcher::Config::default(), notify);
+        store
+    }
+
+    /// Follows children of one kind.
+    pub fn children<K>(&mut self)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
+    {
+        let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_MODEL}"));
+        let mut listed = BTreeSet::new();
+        let notify = move |event: Event<PartialObjectMeta<K>>| match event {
+            Event::Init => {
+                listed = BTreeSet::new();
+                Vec::new()
+            }
+            Event::InitApply(child) => {
+                listed.extend(owner_key(&child.metadata));
+                Vec::new()
+            }
+            Event::InitDone => std::mem::take(&mut listed).into_iter().map(reference).collect(),
+            Event::Apply(child) | Event::Delete(child) => owner_key(&child.metadata).map(reference).into_iter().collect(),
+        };
+        self.follow::<PartialObjectMeta<K>>(ours, notify);
+    }
+
+    fn follow<K>(
+        &mut self,
+        config: watcher::Config,
+        mut notify: impl FnMut(Event<K>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static,
+    ) where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        let api = Api::<K>::all(self.client.clone());
+        let config = config.any_semantic().timeout(WATCH_SECONDS);
+        let (sender, metrics) = (self.sender.clone(), self.metrics.clone());
+        self.tasks.spawn(async move {
+            loop {
+                let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
+                while let Some(event) = events.next().await {
+                    match event {
+                        Ok(event) => {
+                            for reference in notify(event) {
+                                metrics.queue.inc();
+                                if sender.send(reference).await.is_err() {
+                                    return;
+                                }
+                            }
+                        }
+                        Err(error) => {
+                            tracing::warn!(resource = api.resource_url(), %error, "a watch failed; trying again");
+                            if is_expired(&error) {
+                                sleep(std::time::Duration::from_secs(1)).await;
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Whether a change of an LlmModel asks for anything: its status, which is ours, does not.
+fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
+    before.is_none_or(|before| {
+        (before.uid != now.uid)
+            || (before.generation != now.generation)
+            || (before.annotations != now.annotations)
+            || (before.deletion_timestamp != now.deletion_timestamp)
+    })
+}
+
+/// Namespace and name of the LlmModel that a child's labels name.
+fn owner_key(child: &ObjectMeta) -> Option<(String, String)> {
+    let model = child.labels.as_ref()?.get(LABEL_MODEL)?;
+    Some((child.namespace.clone()?, model.clone()))
+}
+
+fn reference((namespace, name): (String, String)) -> ObjectRef<ModelMeta> {
+    ObjectRef::new(&name).within(&namespace)
+}
+
+/// Whether the server answered a watch with the HTTP status 410 Gone: the watcher, which only knows
+/// 410 as an event, would ask for the same resource version again and again.
+fn is_expired(error: &watcher::Error) -> bool {
+    use watcher::Error::{WatchFailed, WatchStartFailed};
+    matches!(error, WatchStartFailed(kube::Error::Api(status)) | WatchFailed(kube::Error::Api(status)) if status.code == 410)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn meta(value: Value) -> ObjectMeta {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn only_what_people_change_asks_anew() {
+        let base = meta(json!({"uid": "a", "generation": 1, "resourceVersion": "1", "annotations": {"x": "1"}}));
+        assert!(is_asked_anew(None, &base));
+        let echo = meta(json!({"uid": "a", "generation": 1, "resourceVersion": "2", "annotations": {"x": "1"}}));
+        assert!(!is_asked_anew(Some(&base), &echo));
+        for changed in [
+            json!({"uid": "b", "generation": 1, "annotations": {"x": "1"}}),
+            json!({"uid": "a", "generation": 2, "annotations": {"x": "1"}}),
+            json!({"uid": "a", "generation": 1, "annotations": {"x": "1", "atelier.dev/paused": "true"}}),
+        ] {
+            assert!(is_asked_anew(Some(&base), &meta(changed.clone())), "{changed}");
+        }
+    }
+
+    #[test]
+    fn children_lead_to_their_model() {
+        let child = meta(json!({"namespace": "ns", "labels": {LABEL_MODEL: "m"}}));
+        let reference = reference(owner_key(&child).unwrap());
+        assert_eq!((reference.namespace.as_deref(), reference.name.as_str()), (Some("ns"), "m"));
+        assert_eq!(owner_key(&meta(json!({"namespace": "ns"}))), None);
+    }
+}

@@ -40,6 +40,16 @@ pub const LABEL_VERSION: &str = "atelier.dev/version";
 /// still reported.
 pub const ANNOTATION_PAUSED: &str = "atelier.dev/paused";
 
+/// On a child: digest of what the operator last applied, so that an unchanged child is not written.
+pub const ANNOTATION_APPLIED: &str = "atelier.dev/applied";
+/// On a Deployment whose version no longer serves: since when, in RFC 3339. It is deleted a little later.
+pub const ANNOTATION_RETIRED: &str = "atelier.dev/retired";
+/// On a ControllerRevision: the source of its weights as JSON. Other than the data it may change: the
+/// same weights can move.
+pub const ANNOTATION_SOURCE: &str = "atelier.dev/source";
+/// On a worker pod: its chat template, which the pod reads as a file.
+pub const ANNOTATION_CHAT_TEMPLATE: &str = "atelier.dev/chat-template";
+
 /// Field manager of the children of LlmModels.
 pub const FIELD_MANAGER_LLMMODEL: &str = "atelier-llmmodel";
 /// Field manager of the status of LlmModels.

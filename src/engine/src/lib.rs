@@ -1,1 +1,43 @@
-//! Placeholder.
+//! The engine: turns token ids into token ids, on libtorch.
+//!
+//! ```text
+//!  GGUF file -> config, weights, tokenizer
+//!                  |
+//!  submit(Request) -> queue -> [engine thread] admit -> plan a step -> one forward pass -> sample -> events
+//! ```
+//!
+//! One thread owns every tensor; everybody else talks to it through [`Engine`] in token ids. Text
+//! (tokenizer, stop strings, incomplete UTF-8) is handled by the caller with the types of [`text`].
+
+mod batch;
+mod config;
+mod dequantize;
+mod dtype;
+mod engine;
+mod error;
+mod kv_cache;
+mod layer;
+mod logprobs;
+mod model;
+mod request;
+mod rope;
+mod sampler;
+mod sampling;
+mod sequence;
+mod step;
+pub mod text;
+mod threads;
+mod warm_up;
+mod weights;
+
+pub use batch::{Batch, LogitRows, Segment};
+pub use config::ModelConfig;
+pub use dtype::Dtype;
+pub use engine::{Engine, EngineOptions, Gauges};
+pub use error::{LoadError, SubmitError};
+pub use kv_cache::KvCache;
+pub use logprobs::{TokenLogprob, TokenLogprobs};
+pub use model::Model;
+pub use request::{Event, FinishReason, Request};
+pub use sampling::Sampling;
+pub use threads::{available_threads, set_threads};

@@ -1,10 +1,6 @@
 //! Calls to the API server: each under a deadline, counted, and writes only while this process leads.
 
-use std::{
-    fmt::Debug,
-    future::Future,
-    time::Duration,
-};
+use std::{fmt::Debug, future::Future, time::Duration};
 
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -134,7 +130,8 @@ impl Cluster {
     /// # Errors
     /// See [`ClusterError`].
     pub async fn get<K: Kind>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
-        self.call("get", describe::<K>(name), self.api::<K>(namespace).get_opt(name)).await
+        self.call("get", describe::<K>(name), self.api::<K>(namespace).get_opt(name))
+            .await
     }
 
     /// The object `name` as plain JSON, for kinds whose stored form may not fit the type.
@@ -179,8 +176,12 @@ impl Cluster {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         let params = PatchParams::apply(manager).force();
         let api = self.api::<K>(&namespace);
-        self.write("apply", describe::<K>(&name), api.patch(&name, &params, &Patch::Apply(object)))
-            .await
+        self.write(
+            "apply",
+            describe::<K>(&name),
+            api.patch(&name, &params, &Patch::Apply(object)),
+        )
+        .await
     }
 
     /// Makes the fields of `status` hold; `status` is a whole object with nothing but a status.
@@ -218,9 +219,13 @@ impl Cluster {
             ..PatchParams::default()
         };
         let api = self.api::<K>(namespace);
-        self.write("patch", describe::<K>(name), api.patch(name, &params, &Patch::Merge(patch)))
-            .await
-            .map(drop)
+        self.write(
+            "patch",
+            describe::<K>(name),
+            api.patch(name, &params, &Patch::Merge(patch)),
+        )
+        .await
+        .map(drop)
     }
 
     /// Deletes the very object with this `uid`. That it is gone already, or was replaced, is fine.
@@ -237,7 +242,10 @@ impl Cluster {
             ..DeleteParams::default()
         };
         let api = self.api::<K>(namespace);
-        match self.write("delete", describe::<K>(name), api.delete(name, &params)).await {
+        match self
+            .write("delete", describe::<K>(name), api.delete(name, &params))
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) if matches!(error.status(), Some(404 | 409)) => Ok(()),
             Err(error) => Err(error),

@@ -39,7 +39,11 @@ impl Events {
     /// Publishes `notice` about `model`; a failure is logged.
     pub async fn publish(&self, model: &LlmModel, notice: &Notice) {
         let event = Event {
-            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
+            type_: if notice.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: notice.reason.clone(),
             note: Some(cut(&notice.note).to_owned()),
             action: notice.action.into(),

@@ -1,9 +1,6 @@
 //! What the operator counts. Names of objects are never labels: their number has no bound.
 
-use prometheus::{
-    Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry,
-    core::Collector,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
 
 /// Counters of the whole process; clones share them.
 #[derive(Clone)]

@@ -7,8 +7,9 @@ use api::{
     LlmModel,
     names::{LABEL_MANAGED_BY, LABEL_MODEL, MANAGED_BY},
 };
+use futures::StreamExt;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::{ObjectMeta, PartialObjectMeta},
     core::NamespaceResourceScope,
     runtime::{
@@ -18,7 +19,6 @@ use kube::{
         watcher::Event,
     },
 };
-use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
@@ -106,7 +106,9 @@ impl Watches {
                 Vec::new()
             }
             Event::InitDone => std::mem::take(&mut listed).into_iter().map(reference).collect(),
-            Event::Apply(child) | Event::Delete(child) => owner_key(&child.metadata).map(reference).into_iter().collect(),
+            Event::Apply(child) | Event::Delete(child) => {
+                owner_key(&child.metadata).map(reference).into_iter().collect()
+            }
         };
         self.follow::<PartialObjectMeta<K>>(ours, notify);
     }
@@ -204,7 +206,10 @@ mod tests {
     fn children_lead_to_their_model() {
         let child = meta(json!({"namespace": "ns", "labels": {LABEL_MODEL: "m"}}));
         let reference = reference(owner_key(&child).unwrap());
-        assert_eq!((reference.namespace.as_deref(), reference.name.as_str()), (Some("ns"), "m"));
+        assert_eq!(
+            (reference.namespace.as_deref(), reference.name.as_str()),
+            (Some("ns"), "m")
+        );
         assert_eq!(owner_key(&meta(json!({"namespace": "ns"}))), None);
     }
 }

@@ -8,8 +8,8 @@ type Component struct {
 	Path string
 	// Args without the program's name.
 	Args []string
-	// After lists the addresses (`host:port` or a Unix socket's path) that must accept connections first.
-	After []string
+	// After lists what must be so before it can start; each returns nil once it is.
+	After []func() error
 }
 
 // Components lists all processes of the cluster in the order in which they become useful.

@@ -34,8 +34,10 @@ func apiServer(l Layout) Component {
 			"--audit-log-path=" + l.Log("audit"),
 			// Blocking: a write is in the log before its caller has the answer, so tests can count.
 			"--audit-log-mode=blocking",
+			// Never rotated: tests remember offsets.
+			"--audit-log-maxsize=0",
 		},
-		After: []string{l.Etcd()},
+		After: []func() error{listens(l.Etcd())},
 	}
 }
 
@@ -55,10 +57,13 @@ func controllerManager(l Layout) Component {
 			"--service-account-private-key-file=" + l.Pki("service-account.key"),
 			"--use-service-account-credentials",
 			"--flex-volume-plugin-dir=/var/lib/kubelet/volumeplugins",
+			// Each of its controllers asks for a token of its own first; the default limit makes that take seconds.
+			"--kube-api-qps=200",
+			"--kube-api-burst=400",
 			// There is one of it, and after a restart it should work at once.
 			"--leader-elect=false",
 		},
-		After: []string{l.APIServer()},
+		After: []func() error{authorizes(l)},
 	}
 }
 
@@ -74,6 +79,6 @@ func scheduler(l Layout) Component {
 			"--bind-address=127.0.0.1",
 			"--leader-elect=false",
 		},
-		After: []string{l.APIServer()},
+		After: []func() error{authorizes(l)},
 	}
 }

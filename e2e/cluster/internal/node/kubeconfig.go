@@ -28,7 +28,7 @@ contexts:
 // writeKubeconfigs gives every client of the API server an identity of its own.
 func writeKubeconfigs(l Layout, ca *authority) error {
 	for path, who := range map[string]subject{
-		l.Kubeconfig():                              {name: "admin", groups: []string{"system:masters"}},
+		l.Kubeconfig(): {name: "admin", groups: []string{"system:masters"}},
 		l.Pki("kube-controller-manager.kubeconfig"): {name: "system:kube-controller-manager"},
 		l.Pki("kube-scheduler.kubeconfig"):          {name: "system:kube-scheduler"},
 		l.Pki("kube-proxy.kubeconfig"):              {name: "system:kube-proxy"},

@@ -10,6 +10,6 @@ func kubelet(l Layout) Component {
 			"--node-ip=" + l.NodeIP(),
 			"--hostname-override=" + NodeName,
 		},
-		After: []string{l.APIServer(), l.ContainerdSocket()},
+		After: []func() error{listens(l.APIServer()), listens(l.ContainerdSocket())},
 	}
 }

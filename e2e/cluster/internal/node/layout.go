@@ -51,6 +51,10 @@ func Load(dir string) (Layout, error) {
 	if err != nil {
 		return layout, fmt.Errorf("failed to read the cluster's state: %w", err)
 	}
+	if len(text) == 0 {
+		// `up` was killed as it began to write; it had started nothing yet.
+		return layout, nil
+	}
 	if err := json.Unmarshal(text, &layout); err != nil {
 		return layout, fmt.Errorf("failed to parse %s: %w", layout.stateFile(), err)
 	}

@@ -21,6 +21,17 @@ var privateDirs = []struct{ path, standIn string }{
 	{"/var/log", "podlogs"},
 }
 
+// privateSettings are those of the whole kernel that the kubelet insists on, with the values it wants. Covered by
+// files that say so they satisfy it, and the machine keeps its own.
+var privateSettings = map[string]string{
+	"/proc/sys/vm/overcommit_memory":      "1",
+	"/proc/sys/vm/panic_on_oom":           "0",
+	"/proc/sys/kernel/panic":              "10",
+	"/proc/sys/kernel/panic_on_oops":      "1",
+	"/proc/sys/kernel/keys/root_maxkeys":  "1000000",
+	"/proc/sys/kernel/keys/root_maxbytes": "25000000",
+}
+
 // isolateMounts gives this process's mount namespace a /proc of its own and puts private directories in place.
 func isolateMounts(l Layout) error {
 	// Nothing that is mounted here shows outside; all processes in here see each other's mounts.
@@ -35,6 +46,15 @@ func isolateMounts(l Layout) error {
 	for _, private := range privateDirs {
 		if err := mountPrivate(l, private.path, filepath.Join(l.Dir, private.standIn)); err != nil {
 			return err
+		}
+	}
+	for setting, value := range privateSettings {
+		file := l.Config("settings" + setting)
+		if err := writeFile(file, []byte(value)); err != nil {
+			return err
+		}
+		if err := unix.Mount(file, setting, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("failed to mount over %s: %w", setting, err)
 		}
 	}
 	return nil

@@ -16,15 +16,16 @@ func kubeProxy(l Layout) Component {
 			"--conntrack-tcp-timeout-close-wait=0",
 			"--oom-score-adj=0",
 		},
-		After: []string{l.APIServer()},
+		After: []func() error{authorizes(l)},
 	}
 }
 
 // coreDNS is the cluster's name server, as a process beside the kubelet instead of a pod.
 func coreDNS(l Layout) Component {
 	return Component{
-		Name:  "coredns",
-		Args:  []string{l.Config("Corefile")},
-		After: []string{l.APIServer()},
+		Name: "coredns",
+		Args: []string{l.Config("Corefile")},
+		// Refused once, it would answer without knowing anything until it tries again.
+		After: []func() error{exists(l, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/system:coredns")},
 	}
 }

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +19,8 @@ const (
 	longestPause = 10 * time.Second
 	// settled is how long a component must run for its next end to count as the first.
 	settled = 30 * time.Second
+	// awaitPause is how often what a component comes after is looked for.
+	awaitPause = 100 * time.Millisecond
 	// goSignal is the descriptor over which `up` says that the network is there.
 	goSignal = 3
 )
@@ -84,8 +84,10 @@ func Supervise(dir string) error {
 func (s *supervisor) keep(component Component) {
 	pause := shortestPause
 	for {
-		for _, address := range component.After {
-			awaitListener(address)
+		for _, check := range component.After {
+			for check() != nil {
+				time.Sleep(awaitPause)
+			}
 		}
 		begun := time.Now()
 		end, err := s.start(component)
@@ -177,20 +179,4 @@ func describe(status syscall.WaitStatus) string {
 		return status.Signal().String()
 	}
 	return fmt.Sprintf("exit status %d", status.ExitStatus())
-}
-
-// awaitListener returns once something accepts connections.
-func awaitListener(address string) {
-	network := "tcp"
-	if filepath.IsAbs(address) {
-		network = "unix"
-	}
-	for {
-		connection, err := net.DialTimeout(network, address, time.Second)
-		if err == nil {
-			connection.Close()
-			return
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
 }

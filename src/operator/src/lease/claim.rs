@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use k8s_openapi::{
-    api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime, jiff::Timestamp,
-};
+use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime, jiff::Timestamp};
 
 /// Seconds without a renewal after which others may take over.
 pub const DURATION: Duration = Duration::from_secs(15);
@@ -195,7 +193,10 @@ mod tests {
         let Step::Write(spec) = candidate().step(Some(&ours), Instant::now(), wall(6)) else {
             panic!("not renewed")
         };
-        assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(3), Some(MicroTime(wall(1)))));
+        assert_eq!(
+            (spec.lease_transitions, spec.acquire_time),
+            (Some(3), Some(MicroTime(wall(1))))
+        );
         assert_eq!(spec.renew_time, Some(MicroTime(wall(6))));
     }
 

@@ -125,7 +125,11 @@ impl Elector {
                             Ok(Err(error)) => error.to_string(),
                             _ => format!("no answer within {} s", CALL_TIMEOUT.as_secs()),
                         };
-                        tracing::warn!(lease = self.name, error, "failed to read or write the Lease; trying again");
+                        tracing::warn!(
+                            lease = self.name,
+                            error,
+                            "failed to read or write the Lease; trying again"
+                        );
                         reachable = false;
                     }
                     Duration::from_secs(1)

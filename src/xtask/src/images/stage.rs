@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::base::Base;
 use crate::home::Home;
-use crate::toolbox::table;
+use crate::toolbox::{go, table};
 use crate::ui::Stage;
 use crate::{cargo, hash};
 
@@ -25,14 +25,14 @@ const COMPONENTS: [&str; 3] = ["operator", "gateway", "worker"];
 /// How one image is made.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// `operator`, `gateway`, `worker` or the name of a model.
+    /// `operator`, `gateway`, `worker`, `pause` or the name of a model.
     pub component: String,
     /// What builds it.
     pub containerfile: PathBuf,
     /// Files of the build context: name there, and where they are taken from.
     pub files: Vec<(String, PathBuf)>,
-    /// A tag other than the key: that of data whose version is known.
-    pub tag: Option<&'static str>,
+    /// Its name where that does not follow the content: others know it by this name.
+    pub name: Option<&'static str>,
 }
 
 /// Compiles the programs and lists all images of the project.
@@ -47,7 +47,7 @@ pub fn recipes(home: &Home, stage: &Stage) -> Result<Vec<Recipe>> {
             component: (*component).into(),
             containerfile: home.repo.join("images").join(component).join("Containerfile"),
             files: vec![program],
-            tag: None,
+            name: None,
         })
         .collect();
     let worker = recipes.last_mut().expect("the worker is the last component");
@@ -55,6 +55,7 @@ pub fn recipes(home: &Home, stage: &Stage) -> Result<Vec<Recipe>> {
         .files
         .extend(WORKER_LIBRARIES.map(|name| (format!("lib/{name}"), home.libtorch().join("lib").join(name))));
     recipes.push(smollm2(home));
+    recipes.push(pause(home, stage)?);
     Ok(recipes)
 }
 
@@ -69,8 +70,21 @@ fn smollm2(home: &Home) -> Recipe {
             ("LICENSE".into(), home.repo.join("LICENSE")),
             ("NOTICE".into(), dir.join("NOTICE")),
         ],
-        tag: Some("0.1.2"),
+        name: Some("localhost/atelier/smollm2-135m-instruct:0.1.2"),
     }
+}
+
+/// The first process of every pod of the local cluster, under the name that its containerd asks for.
+fn pause(home: &Home, stage: &Stage) -> Result<Recipe> {
+    let dir = home.repo.join("images/pause");
+    let program = home.target().join("go/pause");
+    go::build_image_program(stage, &dir, &program)?;
+    Ok(Recipe {
+        component: "pause".into(),
+        containerfile: dir.join("Containerfile"),
+        files: vec![("pause".into(), program)],
+        name: Some("localhost/pause:1"),
+    })
 }
 
 impl Recipe {
@@ -90,7 +104,8 @@ impl Recipe {
 
     /// The name under which pods ask for it.
     pub fn reference(&self, key: &str) -> String {
-        format!("localhost/atelier/{}:{}", self.component, self.tag.unwrap_or(key))
+        self.name
+            .map_or_else(|| format!("localhost/atelier/{}:{key}", self.component), Into::into)
     }
 
     /// Lays the build context out in the cache.
@@ -125,7 +140,7 @@ mod tests {
             component: "operator".into(),
             containerfile: dir.join("Containerfile"),
             files: vec![("program".into(), dir.join("program"))],
-            tag: None,
+            name: None,
         }
     }
 
@@ -155,13 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn data_keeps_the_tag_of_its_version() {
+    fn a_name_that_others_know_stays() {
         let mut recipe = recipe(Path::new("/"));
         assert_eq!(
             recipe.reference("0123456789ab"),
             "localhost/atelier/operator:0123456789ab"
         );
-        recipe.tag = Some("0.1.2");
-        assert_eq!(recipe.reference("0123456789ab"), "localhost/atelier/operator:0.1.2");
+        recipe.name = Some("localhost/pause:1");
+        assert_eq!(recipe.reference("0123456789ab"), "localhost/pause:1");
     }
 }

@@ -104,6 +104,18 @@ impl GoTool {
     }
 }
 
+/// Compiles a module of this checkout whose program goes into an image. Go would write the commit into it;
+/// without that, equal sources give an equal image.
+pub fn build_image_program(stage: &Stage, module: &Path, program: &Path) -> Result<()> {
+    let mut build = command();
+    build
+        .current_dir(module)
+        .args(["build", "-buildvcs=false", "-ldflags", "-s -w", "-o"])
+        .arg(program)
+        .arg(".");
+    process::run(stage, &mut build)
+}
+
 /// Where the cluster program of this checkout lies once built.
 pub fn cluster_program(home: &Home) -> Result<PathBuf> {
     let key = hash::tree(&home.repo.join(CLUSTER_MODULE))?;

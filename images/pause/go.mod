@@ -1,0 +1,3 @@
+module atelier.dev/images/pause
+
+go 1.26.0

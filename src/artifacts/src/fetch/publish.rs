@@ -1,0 +1,68 @@
+//! The finished file: whether it is there, and who may write it.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::error::Error;
+use crate::digest::Digest;
+
+const LOCK_POLL: Duration = Duration::from_millis(200);
+
+/// Whether the file is there with the right digest.
+pub(crate) async fn is_complete(target: &Path, sha256: Digest) -> Result<bool, Error> {
+    let path = target.to_owned();
+    let digest = run_blocking("verify", target, move || match File::open(&path) {
+        Ok(file) => Digest::of(file).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    });
+    Ok(digest.await? == Some(sha256))
+}
+
+/// Waits for the exclusive right to write `target`, which ends with the returned file. The kernel
+/// gives it back when the process ends, however it ends.
+pub(crate) async fn lock(target: &Path) -> Result<File, Error> {
+    let path = beside(target, "lock");
+    if let Some(dir) = target.parent() {
+        std::fs::create_dir_all(dir).map_err(Error::disk("create", dir))?;
+    }
+    let file = File::create(&path).map_err(Error::disk("create", &path))?;
+    let mut told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if !told => {
+                tracing::info!("another process downloads {}; waiting for it", target.display());
+                told = true;
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_POLL).await,
+            Err(TryLockError::Error(error)) => return Err(Error::disk("lock", &path)(error)),
+        }
+    }
+}
+
+/// `TARGET.suffix`.
+pub(crate) fn beside(target: &Path, suffix: &str) -> PathBuf {
+    let mut name = target.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes the directory's entries durable.
+pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+/// Runs what waits for the disk where it holds up nothing else.
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    action: &'static str,
+    path: &Path,
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result
+        .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+        .map_err(Error::disk(action, path))
+}

@@ -1,0 +1,165 @@
+//! `atelier-worker prepare`: brings the weights to their place, verifies and understands them.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use protocol::report::reasons;
+use protocol::{PrepareFailure, PrepareOutcome, PrepareReport, paths};
+
+use crate::digest::Digest;
+use crate::fetch::{self, Download};
+use crate::report::{Meter, ReportFile};
+use crate::source_url::SourceUrl;
+use crate::{digest, facts, headers, locate};
+
+/// Name of a downloaded file in the directory of `--to`.
+pub const WEIGHTS_FILE: &str = "model.gguf";
+
+/// Arguments of `prepare`: a download (`--url`, `--sha256`, `--to`) or a file that is there (`--path`).
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Where to download the weights file from.
+    #[arg(
+        long,
+        env = "ATELIER_URL",
+        hide_env_values = true,
+        required_unless_present = "path",
+        conflicts_with = "path",
+        requires = "sha256",
+        requires = "to"
+    )]
+    pub url: Option<SourceUrl>,
+    /// SHA-256 that the file must have, as 64 hex digits.
+    #[arg(long, env = "ATELIER_SHA256")]
+    pub sha256: Option<Digest>,
+    /// Directory of files named like request headers, with the values to send.
+    #[arg(long, env = "ATELIER_HEADERS_FILE", value_name = "DIR", requires = "url")]
+    pub headers_file: Option<PathBuf>,
+    /// Directory to download to.
+    #[arg(long, env = "ATELIER_TO", value_name = "DIR", requires = "url")]
+    pub to: Option<PathBuf>,
+    /// Weights file, or directory with exactly one *.gguf file.
+    #[arg(long, env = "ATELIER_PATH", value_name = "DIR_OR_FILE")]
+    pub path: Option<PathBuf>,
+    /// Where to write the report. Default: the container's termination message, where there is one.
+    #[arg(long, env = "ATELIER_REPORT", value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// Prepares the weights, writes a [`PrepareOutcome`] to the report file and a line to the log.
+///
+/// Returns the process's exit code: 0, or [`protocol::report::EXIT_PERMANENT`] or
+/// [`protocol::report::EXIT_TEMPORARY`].
+pub async fn run(args: Args) -> i32 {
+    let report_file = ReportFile::new(args.report.clone());
+    let (outcome, code) = match prepare(args, &report_file).await {
+        Ok(report) => {
+            let PrepareReport {
+                file,
+                bytes,
+                digest,
+                model,
+            } = &report;
+            tracing::info!(
+                "prepared {file}: {} with {} parameters in {}, {bytes} bytes, {digest}",
+                model.architecture,
+                model.parameters,
+                model.quantization
+            );
+            (PrepareOutcome::Ready(report), 0)
+        }
+        Err(failure) => {
+            tracing::error!(
+                reason = failure.reason,
+                retryable = failure.retryable,
+                "{}",
+                failure.message
+            );
+            let code = failure.exit_code();
+            (PrepareOutcome::Failed(failure), code)
+        }
+    };
+    report_file.write(&outcome);
+    code
+}
+
+async fn prepare(args: Args, report_file: &ReportFile) -> Result<PrepareReport, PrepareFailure> {
+    match (args.url, args.sha256, args.to, args.path) {
+        (Some(url), Some(sha256), Some(to), None) => {
+            let headers_dir = args.headers_file.as_deref();
+            download(&url, sha256, headers_dir, &to, report_file).await
+        }
+        (None, sha256, None, Some(path)) => blocking(move || mounted(&path, sha256)).await,
+        _ => Err(PrepareFailure::new(
+            reasons::INTERNAL,
+            "failed to read the arguments: give either --url, --sha256 and --to, or --path",
+            false,
+        )),
+    }
+}
+
+async fn download(
+    url: &SourceUrl,
+    sha256: Digest,
+    headers_dir: Option<&Path>,
+    to: &Path,
+    report_file: &ReportFile,
+) -> Result<PrepareReport, PrepareFailure> {
+    let headers = headers_dir.map(headers::read).transpose()?.unwrap_or_default();
+    let target = to.join(WEIGHTS_FILE);
+    let mut meter = Meter::new();
+    let download = Download {
+        url: url.clone(),
+        sha256,
+        headers,
+        target: target.clone(),
+        settings: fetch::Settings::default(),
+    };
+    let on_progress = |bytes, total| {
+        if let Some(progress) = meter.tick(Instant::now(), bytes, total) {
+            report_file.write(&PrepareOutcome::Running(progress));
+        }
+    };
+    fetch::fetch(&download, on_progress).await?;
+    blocking(move || {
+        let (model, bytes) = facts::of_file(&target)?;
+        let inside = target.strip_prefix(paths::MODEL_DIR);
+        let file = inside.unwrap_or(Path::new(WEIGHTS_FILE)).to_string_lossy().into_owned();
+        Ok(PrepareReport {
+            digest: sha256.prefixed(),
+            bytes,
+            file,
+            model,
+        })
+    })
+    .await
+}
+
+fn mounted(path: &Path, sha256: Option<Digest>) -> Result<PrepareReport, PrepareFailure> {
+    let located = locate::locate(path, Path::new(paths::MODEL_DIR))?;
+    // The header first: it tells within milliseconds what reading the whole file may not.
+    let (model, bytes) = facts::of_file(&located.path)?;
+    let digest = match sha256 {
+        Some(expected) => digest::verify(&located.path, &expected.prefixed())?,
+        None => Digest::of_file(&located.path)?.prefixed(),
+    };
+    Ok(PrepareReport {
+        digest,
+        bytes,
+        file: located.file,
+        model,
+    })
+}
+
+/// Runs what reads whole files where it holds up nothing else.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PrepareFailure> + Send + 'static,
+) -> Result<T, PrepareFailure> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        let message = format!("failed to read the weights file: {error}");
+        Err(PrepareFailure::new(reasons::INTERNAL, message, true))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What can go wrong, by step.
+
+use tch::TchError;
+
+/// Why a model could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file is not what it should be.
+    #[error("failed to load the model: {0}")]
+    File(#[from] gguf::Error),
+    /// A model family that the engine does not know.
+    #[error("failed to load the model: architecture {found:?} is not supported (llama is)")]
+    Architecture {
+        /// `general.architecture` of the file.
+        found: String,
+    },
+    /// A setting of the file that the engine does not know.
+    #[error("failed to load the model: {key} is {found}, {supported}")]
+    Unsupported {
+        /// The metadata key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What would work.
+        supported: &'static str,
+    },
+    /// A tensor that does not fit the model's other dimensions.
+    #[error("failed to load tensor {tensor:?}: its shape is {found:?}, expected {expected:?}")]
+    Shape {
+        /// The tensor's name.
+        tensor: String,
+        /// Its shape in the file, rows first.
+        found: Vec<u64>,
+        /// What the metadata calls for.
+        expected: Vec<u64>,
+    },
+    /// A tensor in a format that the engine cannot widen.
+    #[error("failed to load tensor {tensor:?}: type {found} is not supported (F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are)")]
+    TensorType {
+        /// The tensor's name.
+        tensor: String,
+        /// Its type.
+        found: gguf::GgmlType,
+    },
+    /// The vocabulary or the merges of the file do not make a tokenizer.
+    #[error("failed to build the tokenizer: {0}")]
+    Tokenizer(String),
+    /// Settings that this model cannot be served with.
+    #[error("failed to set the engine up: {0}")]
+    Options(String),
+    /// libtorch refused.
+    #[error("failed to load the model: libtorch: {0}")]
+    Torch(#[from] TchError),
+    /// The engine thread could not be started, or ended while it loaded.
+    #[error("failed to start the engine thread: {0}")]
+    Thread(String),
+}
+
+/// Why a request was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Nothing to continue.
+    #[error("the prompt has no tokens")]
+    EmptyPrompt,
+    /// A token that the model does not have.
+    #[error("token {token} is outside the vocabulary of {vocabulary}")]
+    UnknownToken {
+        /// The token.
+        token: u32,
+        /// Number of tokens of the model.
+        vocabulary: usize,
+    },
+    /// No room for an answer.
+    #[error("the prompt has {prompt} tokens, the model's context holds {context} and one of them is for the answer")]
+    TooLong {
+        /// Tokens of the prompt.
+        prompt: usize,
+        /// Tokens of the context.
+        context: usize,
+    },
+    /// As many requests wait as may.
+    #[error("{waiting} requests are waiting already")]
+    QueueFull {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The engine has ended.
+    #[error("the engine has stopped")]
+    Stopped,
+}

@@ -1,0 +1,168 @@
+//! The network: tokens in, logits out.
+
+use gguf::GgufFile;
+use tch::{Kind, TchError, Tensor};
+
+use crate::{
+    Batch, Dtype, KvCache, LoadError, ModelConfig,
+    batch::bucket,
+    layer::{Pass, rms_norm},
+    rope::Rope,
+    weights::Weights,
+};
+
+/// A Llama network with its weights.
+pub struct Model {
+    config: ModelConfig,
+    dtype: Dtype,
+    weights: Weights,
+    rope: Rope,
+}
+
+impl Model {
+    /// Loads the weights of `file` for contexts of `context_length` tokens, on `threads` threads.
+    ///
+    /// # Errors
+    /// When the file is not of a supported architecture, or lacks something.
+    pub fn load(file: &GgufFile, dtype: Dtype, context_length: usize, threads: usize) -> Result<Self, LoadError> {
+        let config = ModelConfig::from_header(file.header())?;
+        Ok(Self {
+            weights: Weights::load(file, &config, dtype, threads)?,
+            rope: Rope::new(&config, context_length, dtype)?,
+            dtype,
+            config,
+        })
+    }
+
+    /// The network's dimensions.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// An empty cache for `slots` sequences of `context_length` tokens.
+    ///
+    /// # Errors
+    /// When libtorch cannot reserve the memory.
+    pub fn cache(&self, slots: usize, context_length: usize) -> Result<KvCache, TchError> {
+        KvCache::new(&self.config, slots, context_length, self.dtype)
+    }
+
+    /// Computes the batch's tokens, keeps their keys and values in `cache`, and returns the logits
+    /// that the batch asks for in single precision: `[wanted rows, vocabulary]`, or `None` if it asks
+    /// for none.
+    ///
+    /// # Errors
+    /// When libtorch fails; the slots of the batch then hold nothing of use.
+    pub fn forward(&self, batch: &Batch, cache: &KvCache) -> Result<Option<Tensor>, TchError> {
+        let rows = batch.logit_rows();
+        let hidden = self.hidden(batch, cache, self.weights.layers.len())?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        // All rows of a pass of one token are wanted: the common case needs no copy.
+        let wanted = match rows.len() == hidden.size()[0] as usize {
+            true => hidden,
+            false => hidden.f_index_select(0, &Tensor::f_from_slice(&rows)?)?,
+        };
+        self.logits(&wanted).map(Some)
+    }
+
+    /// The residual stream after the first `layers` blocks, `[rows, hidden]`.
+    pub(crate) fn hidden(&self, batch: &Batch, cache: &KvCache, layers: usize) -> Result<Tensor, TchError> {
+        let rows = bucket(batch.len());
+        let mut tokens = Vec::with_capacity(rows);
+        let mut positions = Vec::with_capacity(rows);
+        for segment in &batch.segments {
+            tokens.extend(segment.tokens.iter().map(|token| i64::from(*token)));
+            positions.extend((segment.start..).take(segment.tokens.len()).map(|position| position as i64));
+        }
+        tokens.resize(rows, 0);
+        positions.resize(rows, 0);
+
+        let angles = self.rope.at(&Tensor::f_from_slice(&positions)?)?;
+        let pass = Pass::new(&self.config, batch, cache, angles, rows as i64, self.dtype.kind())?;
+        let mut hidden = self
+            .weights
+            .embedding
+            .f_index_select(0, &Tensor::f_from_slice(&tokens)?)?;
+        for (index, weights) in self.weights.layers.iter().take(layers).enumerate() {
+            hidden = pass.block(index, weights, &hidden)?;
+        }
+        Ok(hidden)
+    }
+
+    /// The logits of rows of the residual stream, `[rows, vocabulary]` in single precision.
+    pub(crate) fn logits(&self, hidden: &Tensor) -> Result<Tensor, TchError> {
+        rms_norm(hidden, &self.weights.output_norm, self.config.norm_epsilon)?
+            .f_linear::<Tensor>(&self.weights.head, None)?
+            .f_to_kind(Kind::Float)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LogitRows, Segment, weights::tests::tiny_file};
+
+    fn tiny() -> Model {
+        Model::load(&tiny_file(&[]), Dtype::Fp32, 64, 1).unwrap()
+    }
+
+    fn segment(slot: usize, start: usize, tokens: &[u32], logits: LogitRows) -> Segment {
+        Segment {
+            slot,
+            start,
+            tokens: tokens.into(),
+            logits,
+        }
+    }
+
+    fn run(model: &Model, cache: &KvCache, segments: Vec<Segment>) -> Option<Tensor> {
+        let _guard = tch::no_grad_guard();
+        model.forward(&Batch { segments }, cache).unwrap()
+    }
+
+    fn distance(a: &Tensor, b: &Tensor) -> f64 {
+        (a - b).abs().max().double_value(&[])
+    }
+
+    const TOKENS: [u32; 11] = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9];
+
+    #[test]
+    fn pieces_give_what_the_whole_gives() {
+        let model = tiny();
+        let whole = run(&model, &model.cache(1, 64).unwrap(), vec![segment(0, 0, &TOKENS, LogitRows::All)]).unwrap();
+        assert_eq!(whole.size(), [11, 64]);
+
+        let cache = model.cache(1, 64).unwrap();
+        assert!(run(&model, &cache, vec![segment(0, 0, &TOKENS[..4], LogitRows::None)]).is_none());
+        let middle = run(&model, &cache, vec![segment(0, 4, &TOKENS[4..10], LogitRows::Last)]).unwrap();
+        let last = run(&model, &cache, vec![segment(0, 10, &TOKENS[10..], LogitRows::Last)]).unwrap();
+        assert!(distance(&middle.get(0), &whole.get(9)) < 1e-4);
+        assert!(distance(&last.get(0), &whole.get(10)) < 1e-4);
+    }
+
+    #[test]
+    fn sequences_of_one_pass_do_not_touch_each_other() {
+        let model = tiny();
+        let alone = |tokens: &[u32]| {
+            let cache = model.cache(1, 64).unwrap();
+            run(&model, &cache, vec![segment(0, 0, tokens, LogitRows::Last)]).unwrap()
+        };
+        let cache = model.cache(3, 64).unwrap();
+        run(&model, &cache, vec![segment(1, 0, &TOKENS[..10], LogitRows::None)]);
+        let together = run(
+            &model,
+            &cache,
+            vec![
+                segment(2, 0, &TOKENS[3..], LogitRows::Last),
+                segment(1, 10, &TOKENS[10..], LogitRows::Last),
+                segment(0, 0, &TOKENS[..5], LogitRows::Last),
+            ],
+        )
+        .unwrap();
+        for (row, tokens) in [(0, &TOKENS[3..]), (1, &TOKENS[..]), (2, &TOKENS[..5])] {
+            assert!(distance(&together.get(row), &alone(tokens).get(0)) < 1e-4, "row {row}");
+        }
+    }
+}

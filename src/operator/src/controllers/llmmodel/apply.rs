@@ -1,0 +1,154 @@
+//! Brings the children to what the plan says. Each write stands alone: a crash between any two is
+//! repaired by the next pass.
+
+use api::names::{ANNOTATION_RETIRED, FIELD_MANAGER_LLMMODEL};
+use k8s_openapi::{
+    api::{
+        apps::v1::{ControllerRevision, Deployment},
+        batch::v1::Job,
+        core::v1::Service,
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+    },
+    jiff::Timestamp,
+};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::{
+    build::Children,
+    dereference::Observed,
+    drift,
+    plan::{Deletion, Kind, Plan},
+    validate::Owner,
+};
+use crate::cluster::{self, Cluster, ClusterError};
+
+/// Why a child is not as it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The API server refused or did not answer.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The name of a child is taken.
+    #[error("{kind} {name} exists and does not belong to this LlmModel: delete or rename it")]
+    NameConflict {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Applies, marks and deletes; `observed` then holds what the API server returned.
+///
+/// # Errors
+/// The first failure; what comes after it is left to the next pass.
+pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut Observed) -> Result<(), ApplyError> {
+    let writer = Writer { cluster, owner };
+    if let Some(job) = &plan.job {
+        writer.ensure(&mut observed.jobs, job).await?;
+    }
+    for children in &plan.children {
+        let Children {
+            revision,
+            network_policy,
+            service,
+            pdb,
+            deployment,
+        } = children;
+        writer.ensure(&mut observed.revisions, revision).await?;
+        writer.ensure(&mut observed.network_policies, network_policy).await?;
+        writer.ensure(&mut observed.services, service).await?;
+        writer.ensure(&mut observed.pdbs, pdb).await?;
+        writer.ensure(&mut observed.deployments, deployment).await?;
+    }
+    for name in &plan.retire {
+        writer.mark(name, &json!(Timestamp::now().to_string())).await?;
+    }
+    for name in &plan.revive {
+        writer.mark(name, &Value::Null).await?;
+    }
+    for deletion in &plan.delete {
+        writer.delete(deletion).await?;
+    }
+    let is_left = |name: &str| {
+        !plan
+            .delete
+            .iter()
+            .any(|it| it.kind == Kind::ControllerRevision && it.name == name)
+    };
+    observed.revisions.retain(|revision| is_left(&revision.name_any()));
+    Ok(())
+}
+
+struct Writer<'a> {
+    cluster: &'a Cluster,
+    owner: &'a Owner,
+}
+
+impl Writer<'_> {
+    /// Writes `desired` unless it is there already, and puts the answer in its place among `existing`.
+    async fn ensure<K: cluster::Kind>(&self, existing: &mut Vec<K>, desired: &K) -> Result<(), ApplyError> {
+        let name = desired.name_any();
+        let position = existing.iter().position(|object| object.name_any() == name);
+        match position.map(|index| &existing[index]) {
+            // It comes back when it is gone.
+            Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(()),
+            Some(live) if drift::is_applied(desired, live) => return Ok(()),
+            Some(_) => {}
+            None => self.refuse_foreign::<K>(&name).await?,
+        }
+        let applied = self.cluster.apply(FIELD_MANAGER_LLMMODEL, desired).await?;
+        match position {
+            Some(index) => existing[index] = applied,
+            None => existing.push(applied),
+        }
+        Ok(())
+    }
+
+    /// A forced apply would take over whatever has this name.
+    async fn refuse_foreign<K: cluster::Kind>(&self, name: &str) -> Result<(), ApplyError> {
+        let Some(found) = self.cluster.get::<K>(&self.owner.namespace, name).await? else {
+            return Ok(());
+        };
+        if found
+            .owner_references()
+            .iter()
+            .any(|reference| reference.uid == self.owner.uid)
+        {
+            return Ok(());
+        }
+        Err(ApplyError::NameConflict {
+            kind: K::kind(&()).into_owned(),
+            name: name.into(),
+        })
+    }
+
+    async fn mark(&self, name: &str, retired: &Value) -> Result<(), ClusterError> {
+        let patch = json!({"metadata": {"annotations": {ANNOTATION_RETIRED: retired}}});
+        let namespace = &self.owner.namespace;
+        let marked = self
+            .cluster
+            .merge::<Deployment>(FIELD_MANAGER_LLMMODEL, namespace, name, &patch)
+            .await;
+        match marked {
+            // It was deleted in between.
+            Err(error) if error.status() == Some(404) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn delete(&self, deletion: &Deletion) -> Result<(), ClusterError> {
+        let Deletion { kind, name, uid } = deletion;
+        let (cluster, namespace) = (self.cluster, self.owner.namespace.as_str());
+        match kind {
+            Kind::Deployment => cluster.delete::<Deployment>(namespace, name, uid).await,
+            Kind::Service => cluster.delete::<Service>(namespace, name, uid).await,
+            Kind::PodDisruptionBudget => cluster.delete::<PodDisruptionBudget>(namespace, name, uid).await,
+            Kind::NetworkPolicy => cluster.delete::<NetworkPolicy>(namespace, name, uid).await,
+            Kind::Job => cluster.delete::<Job>(namespace, name, uid).await,
+            Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
+        }
+    }
+}

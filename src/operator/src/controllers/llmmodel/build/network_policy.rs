@@ -1,0 +1,106 @@
+//! Workers are asked by the gateway only, and talk to nobody but the server of their weights.
+
+use api::names::{GATEWAY, LABEL_COMPONENT};
+use k8s_openapi::{
+    api::networking::v1::{
+        NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+        NetworkPolicySpec,
+    },
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
+};
+use protocol::ports::{WORKER_ADMIN, WORKER_API};
+
+use super::Builder;
+use crate::controllers::llmmodel::{source::Source, version::Version};
+
+/// The NetworkPolicy of a version.
+pub fn build(builder: &Builder<'_>, version: &Version) -> NetworkPolicy {
+    NetworkPolicy {
+        metadata: builder.version_metadata(version),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(labels(builder.selector(version))),
+            policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
+            ingress: Some(vec![
+                NetworkPolicyIngressRule {
+                    from: Some(vec![gateway(&builder.settings.gateway_namespace)]),
+                    ports: Some(vec![port("TCP", WORKER_API)]),
+                },
+                // Probes and metrics: nothing secret.
+                NetworkPolicyIngressRule {
+                    from: None,
+                    ports: Some(vec![port("TCP", WORKER_ADMIN)]),
+                },
+            ]),
+            egress: egress(&version.source),
+        }),
+    }
+}
+
+fn gateway(namespace: &str) -> NetworkPolicyPeer {
+    let pairs = |pairs: &[(&str, &str)]| labels(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
+    let component = GATEWAY.trim_start_matches("atelier-");
+    NetworkPolicyPeer {
+        namespace_selector: Some(pairs(&[("kubernetes.io/metadata.name", namespace)])),
+        pod_selector: Some(pairs(&[
+            ("app.kubernetes.io/name", "atelier"),
+            (LABEL_COMPONENT, component),
+        ])),
+        ip_block: None,
+    }
+}
+
+/// Names and the server's port, wherever it is: policies know no host names.
+fn egress(source: &Source) -> Option<Vec<NetworkPolicyEgressRule>> {
+    let Source::Http(http) = source else { return None };
+    let rule = |ports| NetworkPolicyEgressRule {
+        ports: Some(ports),
+        to: None,
+    };
+    Some(vec![
+        rule(vec![port("UDP", 53), port("TCP", 53)]),
+        rule(vec![port("TCP", url_port(&http.url))]),
+    ])
+}
+
+fn url_port(url: &str) -> u16 {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    // The colons of an IPv6 address are inside brackets.
+    let after = host.rsplit(']').next().unwrap_or_default();
+    let given = after.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+    given.unwrap_or(if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 })
+}
+
+fn port(protocol: &str, number: u16) -> NetworkPolicyPort {
+    NetworkPolicyPort {
+        protocol: Some(protocol.into()),
+        port: Some(IntOrString::Int(number.into())),
+        end_port: None,
+    }
+}
+
+fn labels(match_labels: std::collections::BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(match_labels),
+        ..LabelSelector::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::url_port;
+
+    #[rstest]
+    #[case("https://example.com/m.gguf", 443)]
+    #[case("http://example.com", 80)]
+    #[case("http://10.77.0.1:8123/m.gguf", 8123)]
+    #[case("https://user:word@example.com/a:1", 443)]
+    #[case("http://[fd00::1]:99/x", 99)]
+    #[case("http://[fd00::1]/x", 80)]
+    fn the_port_of_a_url(#[case] url: &str, #[case] port: u16) {
+        assert_eq!(url_port(url), port);
+    }
+}

@@ -1,0 +1,219 @@
+//! What exists now: one LlmModel and everything that belongs to it, read from the API server.
+
+use api::{
+    LlmModel,
+    names::{self, LABEL_VERSION},
+};
+use k8s_openapi::api::{
+    apps::v1::{ControllerRevision, Deployment},
+    batch::v1::Job,
+    core::v1::{Event, Pod, Service},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+};
+use kube::{Resource, ResourceExt};
+use tokio::try_join;
+
+use super::{diagnose::needs_events, validate::Owner, version::Version};
+use crate::cluster::{Cluster, ClusterError};
+
+/// By which the Deployment controller tells templates apart.
+const TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// Why the present could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DereferenceError {
+    /// The API server did not tell.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The stored object is none that this release knows.
+    #[error("failed to read LlmModel {name} as this release knows it: {source}; apply the CRD of this release")]
+    Foreign {
+        /// Its name.
+        name: String,
+        /// Where it differs.
+        source: serde_json::Error,
+    },
+}
+
+/// What belongs to one LlmModel.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Snapshots of versions.
+    pub revisions: Vec<ControllerRevision>,
+    /// Pods of versions.
+    pub deployments: Vec<Deployment>,
+    /// How they are found.
+    pub services: Vec<Service>,
+    /// How they are guarded.
+    pub pdbs: Vec<PodDisruptionBudget>,
+    /// How they are protected.
+    pub network_policies: Vec<NetworkPolicy>,
+    /// Prepare steps.
+    pub jobs: Vec<Job>,
+    /// Pods of versions and of prepare steps, whoever their direct owner is.
+    pub pods: Vec<Pod>,
+    /// Events about those pods that hang.
+    pub events: Vec<Event>,
+}
+
+/// The LlmModel as it is now; `None` when there is none.
+///
+/// # Errors
+/// See [`DereferenceError`].
+pub async fn model(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<LlmModel>, DereferenceError> {
+    let Some(raw) = cluster.get_raw::<LlmModel>(namespace, name).await? else {
+        return Ok(None);
+    };
+    let parsed = serde_json::from_value(raw).map_err(|source| DereferenceError::Foreign {
+        name: name.into(),
+        source,
+    })?;
+    Ok(Some(parsed))
+}
+
+/// Everything that belongs to `owner`.
+///
+/// # Errors
+/// See [`ClusterError`].
+pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, ClusterError> {
+    let namespace = owner.namespace.as_str();
+    let labels = names::selector_string(&names::model_labels(&owner.name));
+    let labels = labels.as_str();
+    let (revisions, deployments, services, pdbs, network_policies, jobs, pods) = try_join!(
+        cluster.list::<ControllerRevision>(namespace, labels),
+        cluster.list::<Deployment>(namespace, labels),
+        cluster.list::<Service>(namespace, labels),
+        cluster.list::<PodDisruptionBudget>(namespace, labels),
+        cluster.list::<NetworkPolicy>(namespace, labels),
+        cluster.list::<Job>(namespace, labels),
+        cluster.list::<Pod>(namespace, labels),
+    )?;
+    let events = events_of(cluster, namespace, &pods).await;
+    Ok(Observed {
+        revisions: owned(revisions, owner),
+        deployments: owned(deployments, owner),
+        services: owned(services, owner),
+        pdbs: owned(pdbs, owner),
+        network_policies: owned(network_policies, owner),
+        jobs: owned(jobs, owner),
+        pods,
+        events,
+    })
+}
+
+/// Events about pods that hang. They only explain: without them everything else goes on.
+async fn events_of(cluster: &Cluster, namespace: &str, pods: &[Pod]) -> Vec<Event> {
+    let mut events = Vec::new();
+    for pod in pods.iter().filter(|pod| needs_events(pod)) {
+        let uid = pod.uid().unwrap_or_default();
+        match cluster
+            .list_fields::<Event>(namespace, &format!("involvedObject.uid={uid}"))
+            .await
+        {
+            Ok(found) => events.extend(found),
+            Err(error) => tracing::warn!(namespace, pod = pod.name_any(), %error, "failed to learn why a pod hangs"),
+        }
+    }
+    events
+}
+
+/// Those that this very LlmModel owns: one of the same name may have been deleted a moment ago.
+fn owned<K: Resource>(objects: Vec<K>, owner: &Owner) -> Vec<K> {
+    let is_ours = |object: &K| {
+        object
+            .owner_references()
+            .iter()
+            .any(|reference| reference.uid == owner.uid)
+    };
+    objects.into_iter().filter(is_ours).collect()
+}
+
+/// The version that an object's labels name.
+pub fn version_of<K: Resource>(object: &K) -> Option<&str> {
+    object.labels().get(LABEL_VERSION).map(String::as_str)
+}
+
+impl Observed {
+    /// The version of that name, if its snapshot is in the history.
+    pub fn version(&self, name: &str) -> Option<Version> {
+        let revision = self
+            .revisions
+            .iter()
+            .find(|revision| version_of(*revision) == Some(name))?;
+        Version::from_revision(revision)
+    }
+
+    /// The Deployment of a version.
+    pub fn deployment(&self, version: &str) -> Option<&Deployment> {
+        self.deployments
+            .iter()
+            .find(|deployment| version_of(*deployment) == Some(version))
+    }
+
+    /// The pods of a version, newest first. Those on their way out do not count, nor those of a template
+    /// that was replaced: they may stay, as they were, until a newer one is ready.
+    pub fn pods_of(&self, version: &str) -> Vec<&Pod> {
+        let mut pods = self.newest(|pod| version_of(pod) == Some(version));
+        let template = pods.first().and_then(|pod| pod.labels().get(TEMPLATE_HASH)).cloned();
+        pods.retain(|pod| pod.labels().get(TEMPLATE_HASH) == template.as_ref());
+        pods
+    }
+
+    /// The pods of a Job, newest first.
+    pub fn pods_of_job(&self, job: &Job) -> Vec<&Pod> {
+        let uid = job.uid();
+        self.newest(|pod| {
+            pod.owner_references()
+                .iter()
+                .any(|owner| Some(&owner.uid) == uid.as_ref())
+        })
+    }
+
+    fn newest(&self, belongs: impl Fn(&Pod) -> bool) -> Vec<&Pod> {
+        let mut pods: Vec<_> = self
+            .pods
+            .iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none() && belongs(pod))
+            .collect();
+        pods.sort_by_key(|pod| {
+            let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+            std::cmp::Reverse((created, pod.name_any()))
+        });
+        pods
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str, created: &str, template: &str) -> Pod {
+        let labels = json!({"pod-template-hash": template, LABEL_VERSION: "v-0123456789"});
+        let metadata = json!({"name": name, "creationTimestamp": created, "labels": labels});
+        serde_json::from_value(json!({"metadata": metadata})).unwrap()
+    }
+
+    #[test]
+    fn pods_of_a_replaced_template_tell_nothing_about_the_new_one() {
+        let mut leaving = pod("leaving", "2026-01-04T00:00:00Z", "old");
+        leaving.metadata.deletion_timestamp = leaving.metadata.creation_timestamp.clone();
+        let observed = Observed {
+            pods: vec![
+                pod("first", "2026-01-01T00:00:00Z", "old"),
+                pod("second", "2026-01-02T00:00:00Z", "new"),
+                pod("third", "2026-01-03T00:00:00Z", "new"),
+                leaving,
+            ],
+            ..Observed::default()
+        };
+        let names: Vec<_> = observed
+            .pods_of("v-0123456789")
+            .into_iter()
+            .map(ResourceExt::name_any)
+            .collect();
+        assert_eq!(names, ["third", "second"]);
+    }
+}

@@ -1,0 +1,119 @@
+//! What the state of a container tells.
+
+use api::{
+    names::{CONTAINER_PREPARE, CONTAINER_WORKER},
+    reasons,
+};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use protocol::{PrepareOutcome, report::EXIT_TEMPORARY};
+
+use super::{
+    Asked,
+    text::{self, missing_reference},
+};
+use crate::controllers::llmmodel::{build::PREPARE_MEMORY, trouble::Trouble};
+
+/// The first trouble among the containers of a pod.
+pub fn first(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let init = status.init_container_statuses.iter().flatten();
+    let main = status.container_statuses.iter().flatten();
+    init.chain(main).find_map(|container| of(container, asked))
+}
+
+fn of(container: &ContainerStatus, asked: &Asked<'_>) -> Option<Trouble> {
+    let state = container.state.as_ref()?;
+    if let Some(waiting) = &state.waiting {
+        let message = waiting.message.as_deref().unwrap_or_default();
+        match waiting.reason.as_deref().unwrap_or_default() {
+            "ErrImagePull"
+            | "ImagePullBackOff"
+            | "ErrImageNeverPull"
+            | "InvalidImageName"
+            | "ImageInspectError"
+            | "RegistryUnavailable"
+            | "SignatureValidationFailed"
+            | "ErrImageVolume"
+            | "ImageVolumeMountFailed" => {
+                return Some(text::image_pull(message, asked));
+            }
+            reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
+                return Some(config(container, reason, message, asked));
+            }
+            _ => {}
+        }
+    }
+    let last = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let ended = state.terminated.as_ref().or(last).filter(|_| !container.ready)?;
+    let is_init_done = state.terminated.is_some() && ended.exit_code == 0;
+    if is_init_done {
+        return None;
+    }
+    terminated(container, ended, asked)
+}
+
+/// The trouble that a container's end tells of; a worker has no reason to end by itself.
+fn terminated(container: &ContainerStatus, ended: &ContainerStateTerminated, asked: &Asked<'_>) -> Option<Trouble> {
+    let words = ended.message.as_deref().unwrap_or_default().trim();
+    if ended.reason.as_deref() == Some("OOMKilled") || text::is_out_of_memory(words) {
+        return Some(out_of_memory(container, asked));
+    }
+    match PrepareOutcome::parse(words) {
+        Some(PrepareOutcome::Failed(failure)) => {
+            return Some(Trouble {
+                reason: failure.reason,
+                message: failure.message,
+            });
+        }
+        Some(PrepareOutcome::Ready(_)) => return None,
+        Some(PrepareOutcome::Running(_)) | None => {}
+    }
+    if container.name == CONTAINER_PREPARE {
+        let retry = if ended.exit_code == EXIT_TEMPORARY {
+            "; it is tried again"
+        } else {
+            ""
+        };
+        let message = format!(
+            "the prepare step ended with exit code {}{}{retry}",
+            ended.exit_code,
+            said(words)
+        );
+        return Some(Trouble::new(reasons::PREPARE_FAILED, message));
+    }
+    let message = format!(
+        "container {} ended with exit code {}{}; `kubectl logs --previous` tells more",
+        container.name,
+        ended.exit_code,
+        said(words)
+    );
+    Some(Trouble::new(reasons::CRASH_LOOP, message))
+}
+
+fn said(words: &str) -> String {
+    let last = words.lines().rev().find(|line| !line.trim().is_empty());
+    last.map(|line| format!(": {}", line.trim())).unwrap_or_default()
+}
+
+fn config(container: &ContainerStatus, reason: &str, message: &str, asked: &Asked<'_>) -> Trouble {
+    if text::is_out_of_memory(message) {
+        return out_of_memory(container, asked);
+    }
+    missing_reference(message, asked).unwrap_or_else(|| {
+        let text = format!("container {} cannot be started ({reason}): {message}", container.name);
+        Trouble::new(reasons::CONTAINER_CONFIG, text)
+    })
+}
+
+fn out_of_memory(container: &ContainerStatus, asked: &Asked<'_>) -> Trouble {
+    let message = if container.name == CONTAINER_WORKER {
+        format!(
+            "the worker needed more than its {} of memory: raise spec.resources.memory, or lower \
+             spec.engine.atelier.contextLength or maxConcurrentSequences",
+            asked.memory
+        )
+    } else {
+        format!("the prepare step needed more than its {PREPARE_MEMORY} of memory: the header of the file is too large")
+    };
+    Trouble::new(reasons::OUT_OF_MEMORY, message)
+}

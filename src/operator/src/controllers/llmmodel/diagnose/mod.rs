@@ -1,0 +1,140 @@
+//! Why a pod does not become ready, in words for the person who wrote the spec. Pure.
+
+mod container;
+mod text;
+
+use api::{names::CONTAINER_WORKER, reasons};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Event, Pod},
+};
+use kube::ResourceExt;
+
+use super::{source::Source, trouble::Trouble};
+use text::missing_reference;
+
+/// What a pod was asked to be, for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Where its weights come from.
+    pub source: &'a Source,
+    /// Image of its containers.
+    pub worker_image: &'a str,
+    /// Memory of its main container.
+    pub memory: &'a str,
+    /// CPU of its main container.
+    pub cpu: &'a str,
+}
+
+/// Whether only its Events can tell why a pod hangs: it has a node, and no container has run.
+pub fn needs_events(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let pending = status.is_some_and(|status| status.phase.as_deref() == Some("Pending"));
+    pending && is_scheduled(pod) && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// The first trouble of the newest pod that has one. `pods` are newest first.
+pub fn pods(pods: &[&Pod], events: &[Event], asked: &Asked<'_>) -> Option<Trouble> {
+    pods.iter().find_map(|one| pod(one, events, asked))
+}
+
+/// Why the API server takes no pods of a Deployment: a quota or an admission rule.
+pub fn refused_pods(deployment: &Deployment) -> Option<Trouble> {
+    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
+    let failure = conditions
+        .iter()
+        .find(|it| it.type_ == "ReplicaFailure" && it.status == "True")?;
+    let message = failure.message.as_deref().unwrap_or_default();
+    Some(Trouble::new(reasons::API_ERROR, format!("pods are refused: {message}")))
+}
+
+fn pod(pod: &Pod, events: &[Event], asked: &Asked<'_>) -> Option<Trouble> {
+    if is_ready(pod) {
+        return None;
+    }
+    scheduling(pod, asked)
+        .or_else(|| container::first(pod, asked))
+        .or_else(|| mounting(pod, events, asked))
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|(status, _, _)| status == "True")
+}
+
+fn is_scheduled(pod: &Pod) -> bool {
+    condition(pod, "PodScheduled").is_some_and(|(status, _, _)| status == "True")
+}
+
+/// Status, reason and message of a pod's condition.
+fn condition<'a>(pod: &'a Pod, type_: &str) -> Option<(&'a str, &'a str, &'a str)> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let found = conditions.iter().find(|condition| condition.type_ == type_)?;
+    let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
+    Some((&found.status, text(&found.reason), text(&found.message)))
+}
+
+fn scheduling(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
+    let (status, reason, message) = condition(pod, "PodScheduled")?;
+    if status != "False" || reason != "Unschedulable" {
+        return None;
+    }
+    if let Some(trouble) = missing_reference(message, asked) {
+        return Some(trouble);
+    }
+    let is_worker = main_container(pod) == Some(CONTAINER_WORKER);
+    let need = if is_worker {
+        format!(
+            "; a replica asks for {} of memory and {} CPU: add a node that has them, or change spec.resources or spec.placement",
+            asked.memory, asked.cpu
+        )
+    } else {
+        String::new()
+    };
+    let message = format!(
+        "no node takes pod {}: {}{need}",
+        pod.name_any(),
+        message.trim_end_matches('.')
+    );
+    Some(Trouble::new(reasons::UNSCHEDULABLE, message))
+}
+
+/// The name of the first container.
+fn main_container(pod: &Pod) -> Option<&str> {
+    Some(pod.spec.as_ref()?.containers.first()?.name.as_str())
+}
+
+/// Volumes that cannot be mounted are told in Events only.
+fn mounting(pod: &Pod, events: &[Event], asked: &Asked<'_>) -> Option<Trouble> {
+    if !needs_events(pod) {
+        return None;
+    }
+    let about =
+        |event: &&Event| event.involved_object.uid == pod.metadata.uid && event.type_.as_deref() == Some("Warning");
+    let newest = events.iter().filter(about).max_by_key(|event| {
+        let series = event
+            .series
+            .as_ref()
+            .and_then(|series| series.last_observed_time.as_ref());
+        let times = [
+            event.last_timestamp.as_ref().map(|time| time.0),
+            event.event_time.as_ref().map(|time| time.0),
+            series.map(|time| time.0),
+        ];
+        times.into_iter().flatten().max()
+    })?;
+    let message = newest.message.as_deref().unwrap_or_default();
+    match newest.reason.as_deref() {
+        Some("FailedMount" | "FailedAttachVolume" | "FailedMapVolume") => {
+            let otherwise = || {
+                let text = format!("a volume of pod {} cannot be mounted: {message}", pod.name_any());
+                Trouble::new(reasons::CONTAINER_CONFIG, text)
+            };
+            Some(missing_reference(message, asked).unwrap_or_else(otherwise))
+        }
+        Some("Failed" | "BackOff" | "ErrImageNeverPull" | "InspectFailed") => text::image(message, asked),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

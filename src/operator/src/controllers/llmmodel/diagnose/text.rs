@@ -1,0 +1,68 @@
+//! What the texts of the scheduler and the kubelet tell: their reasons alone are too coarse.
+
+use api::reasons;
+
+use super::Asked;
+use crate::controllers::llmmodel::{source::Source, trouble::Trouble};
+
+/// A claim, Secret or other object that the text says does not exist.
+pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
+    for (kind, name) in [
+        ("persistentvolumeclaim ", "PersistentVolumeClaim"),
+        ("secret ", "Secret"),
+        ("serviceaccount ", "ServiceAccount"),
+        ("configmap ", "ConfigMap"),
+    ] {
+        let Some((_, rest)) = text.split_once(kind) else {
+            continue;
+        };
+        let mut parts = rest.trim_start_matches('"').splitn(2, '"');
+        let (object, after) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        if after.trim_start().starts_with("not found") {
+            let field = match (asked.source, name) {
+                (Source::PersistentVolumeClaim(_), "PersistentVolumeClaim") => {
+                    " that spec.source.persistentVolumeClaim.claimName names"
+                }
+                (Source::Http(_), "Secret") => " that spec.source.http.headersSecretRef names",
+                _ => "",
+            };
+            let message = format!("{name} {object}{field} does not exist in this namespace: create it or name another");
+            return Some(Trouble::new(reasons::REFERENCE_NOT_FOUND, message));
+        }
+    }
+    None
+}
+
+/// A failed pull.
+pub fn image_pull(text: &str, asked: &Asked<'_>) -> Trouble {
+    // The kubelet alternates between the failure and the pause before the next try: the same story.
+    let text = text.split_once("ErrImagePull: ").map_or(text, |(_, detail)| detail);
+    let mut images = vec![asked.worker_image];
+    if let Source::Oci(oci) = asked.source {
+        images.insert(0, &oci.image);
+    }
+    let named = images.iter().find(|image| text.contains(**image));
+    let image = named.map_or_else(|| images.join(" or "), |image| (*image).to_owned());
+    let hint = match asked.source {
+        Source::Oci(oci) if image == oci.image => {
+            "check spec.source.oci.image, pullPolicy and pullSecrets, and that the registry has it"
+        }
+        _ => "check that the registry has it, or that the nodes do",
+    };
+    let text = text.trim().trim_end_matches('.');
+    Trouble::new(
+        reasons::IMAGE_PULL_FAILED,
+        format!("image {image} cannot be pulled: {text}; {hint}"),
+    )
+}
+
+/// A failed pull, if that is what an Event's text tells.
+pub fn image(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
+    let words = text.to_ascii_lowercase();
+    (words.contains("image") && !words.contains("restarting")).then(|| image_pull(text, asked))
+}
+
+/// Whether the container could not even start within its memory.
+pub fn is_out_of_memory(text: &str) -> bool {
+    text.contains("OOM-killed") || text.contains("memory limit too low")
+}

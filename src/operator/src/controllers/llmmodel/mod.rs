@@ -1,0 +1,138 @@
+//! LlmModels: prepare, serve, roll out.
+
+mod apply;
+mod backoff;
+mod build;
+mod canonical;
+mod dereference;
+mod diagnose;
+mod drift;
+mod plan;
+mod prepare;
+mod quantity;
+mod reconcile;
+mod source;
+mod status;
+#[cfg(test)]
+mod testing;
+mod trouble;
+mod validate;
+mod version;
+
+use std::{convert::Infallible, future::Future, sync::Arc, time::Instant};
+
+use futures::{FutureExt, StreamExt, stream};
+use k8s_openapi::api::{
+    apps::v1::{ControllerRevision, Deployment},
+    batch::v1::Job,
+    core::v1::{Pod, Service},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
+};
+use kube::runtime::{applier, controller::Action, controller::Config, reflector::ObjectRef};
+
+use crate::{
+    cluster::Cluster,
+    events::Events,
+    metrics::Metrics,
+    watches::{ModelMeta, Watches},
+};
+use backoff::Backoff;
+use reconcile::{ReconcileError, reconcile};
+pub use validate::Settings;
+
+/// What a pass over one LlmModel works with.
+struct Context {
+    cluster: Cluster,
+    events: Events,
+    metrics: Metrics,
+    settings: Settings,
+    backoff: Backoff<ObjectRef<ModelMeta>>,
+}
+
+/// Reconciles all LlmModels of the cluster.
+pub struct Controller {
+    context: Arc<Context>,
+    concurrency: u16,
+}
+
+impl Controller {
+    /// A controller that works on `concurrency` LlmModels at a time.
+    pub fn new(cluster: Cluster, events: Events, metrics: Metrics, settings: Settings, concurrency: u16) -> Self {
+        let context = Context {
+            cluster,
+            events,
+            metrics,
+            settings,
+            backoff: Backoff::default(),
+        };
+        Self {
+            context: Arc::new(context),
+            concurrency,
+        }
+    }
+
+    /// Watches and reconciles until `stop`, then finishes the passes under way.
+    pub async fn run(&self, stop: impl Future<Output = ()> + Send + 'static) {
+        let metrics = self.context.metrics.clone();
+        let (mut watches, receiver) = Watches::new(self.context.cluster.client(), metrics.clone());
+        let store = watches.models();
+        watches.children::<ControllerRevision>();
+        watches.children::<Deployment>();
+        watches.children::<Job>();
+        watches.children::<NetworkPolicy>();
+        watches.children::<Pod>();
+        watches.children::<PodDisruptionBudget>();
+        watches.children::<Service>();
+        let queue = stream::unfold(receiver, async |mut receiver| {
+            let reference = receiver.recv().await?;
+            Some((reference, receiver))
+        });
+        let queue = queue
+            .map(move |reference| {
+                metrics.queue.dec();
+                Ok::<_, Infallible>(reference)
+            })
+            .take_until(Box::pin(stop));
+        applier(
+            |model, context| pass(model, context).boxed(),
+            again,
+            self.context.clone(),
+            store,
+            Box::pin(queue),
+            Config::default().concurrency(self.concurrency),
+        )
+        .for_each(async |_| {})
+        .await;
+        drop(watches);
+    }
+}
+
+/// One pass, counted.
+async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    let reference = ObjectRef::from_obj(model.as_ref());
+    let namespace = reference.namespace.clone().unwrap_or_default();
+    let metrics = &context.metrics;
+    let begun = Instant::now();
+    metrics.active.inc();
+    let result = reconcile(&context, &namespace, &reference.name).await;
+    metrics.active.dec();
+    metrics.duration.observe(begun.elapsed().as_secs_f64());
+    match &result {
+        Ok(_) => {
+            metrics.reconciles.with_label_values(&["ok"]).inc();
+            context.backoff.succeeded(&reference);
+        }
+        Err(error) => {
+            metrics.reconciles.with_label_values(&["error"]).inc();
+            metrics.errors.with_label_values(&[error.category()]).inc();
+            tracing::warn!(namespace, name = reference.name, %error, "failed to reconcile an LlmModel");
+        }
+    }
+    result
+}
+
+fn again(model: Arc<ModelMeta>, _error: &ReconcileError, context: Arc<Context>) -> Action {
+    let reference = ObjectRef::from_obj(model.as_ref());
+    Action::requeue(context.backoff.failed(reference, rand::random()))
+}

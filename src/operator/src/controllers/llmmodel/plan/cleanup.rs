@@ -1,0 +1,151 @@
+//! What is no longer needed, and when it may go.
+
+use std::time::Duration;
+
+use api::names::ANNOTATION_RETIRED;
+use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
+use kube::{Resource, ResourceExt};
+
+use super::{Plan, Target, deployment_name};
+use crate::controllers::llmmodel::{
+    build::Builder,
+    dereference::{Observed, version_of},
+};
+
+/// Seconds between the switch to another version and the end of the one before: every gateway has to
+/// hear of the switch first.
+const DRAIN_SECONDS: i64 = 15;
+
+/// An object to delete.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deletion {
+    /// What it is.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// The very object that was looked at.
+    pub uid: String,
+}
+
+/// Kinds that are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// The pods of a version.
+    Deployment,
+    /// How they were found.
+    Service,
+    /// How they were guarded.
+    PodDisruptionBudget,
+    /// How they were protected.
+    NetworkPolicy,
+    /// A prepare step.
+    Job,
+    /// A version beyond the history's limit.
+    ControllerRevision,
+}
+
+/// Adds to `plan` what becomes of everything but the versions `kept`.
+pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &[&str], now: Timestamp) {
+    let is_kept = |version: &str| kept.contains(&version);
+    let mut draining = Vec::new();
+    for deployment in &observed.deployments {
+        let Some(version) = version_of(deployment) else {
+            continue;
+        };
+        let retired = deployment.annotations().get(ANNOTATION_RETIRED);
+        if is_kept(version) {
+            plan.revive.extend(retired.map(|_| deployment_name(builder, version)));
+            continue;
+        }
+        match rest(deployment, retired, now) {
+            Rest::Begins => {
+                plan.retire.push(deployment.name_any());
+                draining.push(version);
+                wait(plan, DRAIN_SECONDS);
+            }
+            Rest::Seconds(seconds) => {
+                draining.push(version);
+                wait(plan, seconds);
+            }
+            Rest::Over => delete(plan, Kind::Deployment, deployment),
+        }
+    }
+    let is_over =
+        |version: Option<&str>| version.is_some_and(|version| !is_kept(version) && !draining.contains(&version));
+    delete_all(plan, Kind::Service, &observed.services, |it| is_over(version_of(it)));
+    delete_all(plan, Kind::PodDisruptionBudget, &observed.pdbs, |it| {
+        is_over(version_of(it))
+    });
+    delete_all(plan, Kind::NetworkPolicy, &observed.network_policies, |it| {
+        is_over(version_of(it))
+    });
+    jobs(plan, observed);
+    history(plan, builder, observed, &|version| is_over(Some(version)));
+}
+
+enum Rest {
+    Begins,
+    Seconds(i64),
+    Over,
+}
+
+fn rest(deployment: &Deployment, retired: Option<&String>, now: Timestamp) -> Rest {
+    let ready = deployment
+        .status
+        .as_ref()
+        .and_then(|status| status.ready_replicas)
+        .unwrap_or(0);
+    if ready == 0 {
+        return Rest::Over;
+    }
+    let Some(since) = retired.and_then(|text| text.parse::<Timestamp>().ok()) else {
+        return Rest::Begins;
+    };
+    match since.as_second() + DRAIN_SECONDS - now.as_second() {
+        seconds @ 1.. => Rest::Seconds(seconds.min(DRAIN_SECONDS)),
+        _ => Rest::Over,
+    }
+}
+
+fn wait(plan: &mut Plan, seconds: i64) {
+    let wait = Duration::from_secs(seconds.unsigned_abs());
+    plan.drained_in = Some(plan.drained_in.map_or(wait, |before| before.min(wait)));
+}
+
+/// Jobs of other sources, and one that has to be built anew.
+fn jobs(plan: &mut Plan, observed: &Observed) {
+    let wanted = plan.job.as_ref().map(ResourceExt::name_any);
+    delete_all(plan, Kind::Job, &observed.jobs, |job| Some(job.name_any()) != wanted);
+}
+
+fn history(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, is_over: &dyn Fn(&str) -> bool) {
+    let mut old: Vec<_> = observed
+        .revisions
+        .iter()
+        .filter(|revision| version_of(*revision).is_some_and(is_over))
+        .collect();
+    old.sort_by_key(|revision| std::cmp::Reverse(revision.revision));
+    // While the wanted version is not known, its report may be in any of them.
+    if matches!(plan.target, Target::Known(_)) {
+        for revision in old.into_iter().skip(builder.wanted.history_limit) {
+            delete(plan, Kind::ControllerRevision, revision);
+        }
+    }
+}
+
+fn delete_all<K: Resource>(plan: &mut Plan, kind: Kind, objects: &[K], is_over: impl Fn(&K) -> bool) {
+    for object in objects.iter().filter(|object| is_over(object)) {
+        delete(plan, kind, object);
+    }
+}
+
+/// What is being deleted already is left to its end.
+fn delete<K: Resource>(plan: &mut Plan, kind: Kind, object: &K) {
+    if object.meta().deletion_timestamp.is_none() {
+        plan.delete.push(Deletion {
+            kind,
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+        });
+    }
+}

@@ -1,0 +1,144 @@
+//! What the prepare Job says. Pure.
+
+use api::reasons;
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Event, Pod},
+};
+use kube::ResourceExt;
+use protocol::{PrepareOutcome, PrepareReport};
+
+use super::{
+    diagnose::{self, Asked},
+    trouble::Trouble,
+};
+
+/// How far the prepare step is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preparation {
+    /// The weights are complete and verified.
+    Done(Box<PrepareReport>),
+    /// At work or about to be tried again, after this trouble.
+    Underway(Option<Trouble>),
+    /// It will not be tried again by itself.
+    Failed(Trouble),
+    /// It ended well and its report is lost with its pod.
+    Lost,
+}
+
+/// Reads the outcome from a Job and its pods, newest first.
+pub fn outcome(job: &Job, pods: &[&Pod], events: &[Event], asked: &Asked<'_>) -> Preparation {
+    if let Some(report) = pods.iter().find_map(|pod| report(pod)) {
+        return Preparation::Done(Box::new(report));
+    }
+    let trouble = diagnose::pods(pods, events, asked);
+    if let Some(why) = ended(job, "Failed") {
+        let trouble =
+            trouble.unwrap_or_else(|| Trouble::new(reasons::PREPARE_FAILED, format!("the prepare step failed: {why}")));
+        let message = format!(
+            "{}; after a change outside the spec, `kubectl delete job {}` starts it anew",
+            trouble.message,
+            job.name_any()
+        );
+        return Preparation::Failed(Trouble { message, ..trouble });
+    }
+    if ended(job, "Complete").is_some() {
+        return Preparation::Lost;
+    }
+    Preparation::Underway(trouble)
+}
+
+/// The message of a Job's final condition, if it holds.
+fn ended<'a>(job: &'a Job, type_: &str) -> Option<&'a str> {
+    let conditions = job.status.as_ref()?.conditions.as_ref()?;
+    let found = conditions.iter().find(|it| it.type_ == type_ && it.status == "True")?;
+    Some(found.message.as_deref().unwrap_or("no reason is given"))
+}
+
+fn report(pod: &Pod) -> Option<PrepareReport> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find_map(|container| {
+        let ended = container.state.as_ref()?.terminated.as_ref()?;
+        match PrepareOutcome::parse(ended.message.as_deref()?)? {
+            PrepareOutcome::Ready(report) if ended.exit_code == 0 => Some(report),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{PrepareFailure, report::reasons as prepare};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::controllers::llmmodel::{source::Source, testing};
+
+    fn job(conditions: Value) -> Job {
+        serde_json::from_value(json!({"metadata": {"name": "m-s-0-prepare"}, "status": {"conditions": conditions}}))
+            .unwrap()
+    }
+
+    fn pod(exit_code: i32, outcome: &PrepareOutcome) -> Pod {
+        let message = serde_json::to_string(outcome).unwrap();
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [{
+            "name": "prepare", "ready": false, "restartCount": 0, "image": "w", "imageID": "",
+            "state": {"terminated": {"exitCode": exit_code, "message": message}},
+        }]}}))
+        .unwrap()
+    }
+
+    fn look(job: &Job, pods: &[&Pod]) -> Preparation {
+        let source: Source = serde_json::from_value(json!({"oci": {"image": "i"}})).unwrap();
+        let asked = Asked {
+            source: &source,
+            worker_image: "w",
+            memory: "1Gi",
+            cpu: "1",
+        };
+        outcome(job, pods, &[], &asked)
+    }
+
+    fn failure(retryable: bool) -> PrepareOutcome {
+        PrepareOutcome::Failed(PrepareFailure::new(prepare::DIGEST_MISMATCH, "other bytes", retryable))
+    }
+
+    #[test]
+    fn a_report_ends_it() {
+        let ready = PrepareOutcome::Ready(testing::report());
+        let found = look(&job(json!([])), &[&pod(0, &ready)]);
+        assert_eq!(found, Preparation::Done(Box::new(testing::report())));
+    }
+
+    #[test]
+    fn a_failed_attempt_is_told_while_the_next_one_is_awaited() {
+        let Preparation::Underway(Some(trouble)) = look(&job(json!([])), &[&pod(75, &failure(true))]) else {
+            panic!("it is under way")
+        };
+        assert_eq!(trouble, Trouble::new(prepare::DIGEST_MISMATCH, "other bytes"));
+    }
+
+    #[test]
+    fn a_failed_job_keeps_the_reason_of_its_pod() {
+        let failed = job(json!([{"type": "Failed", "status": "True", "message": "BackoffLimitExceeded"}]));
+        let Preparation::Failed(trouble) = look(&failed, &[&pod(65, &failure(false))]) else {
+            panic!("it failed")
+        };
+        assert_eq!(trouble.reason, prepare::DIGEST_MISMATCH);
+        assert!(
+            trouble.message.contains("kubectl delete job m-s-0-prepare"),
+            "{}",
+            trouble.message
+        );
+        let Preparation::Failed(trouble) = look(&failed, &[]) else {
+            panic!("it failed")
+        };
+        assert!(trouble.message.contains("BackoffLimitExceeded"), "{}", trouble.message);
+    }
+
+    #[test]
+    fn without_its_pod_a_finished_job_has_to_be_repeated() {
+        let complete = job(json!([{"type": "Complete", "status": "True"}]));
+        assert_eq!(look(&complete, &[]), Preparation::Lost);
+    }
+}

@@ -1,0 +1,211 @@
+//! One pass over one LlmModel, as a table of contents.
+
+use std::time::Duration;
+
+use api::{LlmModel, reasons};
+use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
+use kube::runtime::controller::Action;
+
+use super::{
+    Context,
+    apply::{self, ApplyError},
+    build::{self, Builder},
+    dereference::{self, DereferenceError, Observed},
+    diagnose::{self, Asked},
+    plan::{self, Plan, Target},
+    status::{self, Facts},
+    trouble::Trouble,
+    validate::{self, Owner, Wanted},
+};
+use crate::cluster::ClusterError;
+
+/// Between looks at a pod whose trouble only Events tell.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// Between looks at something that is on its way: watches tell sooner.
+const ON_THE_WAY: Duration = Duration::from_secs(30);
+/// Between looks at something that is as it should be: a watch can miss something.
+const SETTLED: Duration = Duration::from_secs(600);
+
+/// Why a pass failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// What exists could not be read.
+    #[error(transparent)]
+    Dereference(#[from] DereferenceError),
+    /// What should exist could not be written.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The status could not be written.
+    #[error(transparent)]
+    Status(ClusterError),
+}
+
+impl ReconcileError {
+    /// A short name for metrics.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Dereference(DereferenceError::Foreign { .. }) => "foreign",
+            Self::Apply(ApplyError::NameConflict { .. }) => "name_conflict",
+            Self::Dereference(DereferenceError::Cluster(error))
+            | Self::Apply(ApplyError::Cluster(error))
+            | Self::Status(error) => error.category(),
+        }
+    }
+}
+
+/// Brings one LlmModel closer to what its spec asks for.
+pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result<Action, ReconcileError> {
+    let Some(model) = dereference::model(&context.cluster, namespace, name).await? else {
+        return Ok(Action::await_change());
+    };
+    // Everything below it goes by its owner reference.
+    let Some(owner) = validate::owner(&model).filter(|_| model.metadata.deletion_timestamp.is_none()) else {
+        return Ok(Action::await_change());
+    };
+    let mut observed = dereference::observe(&context.cluster, &owner)
+        .await
+        .map_err(DereferenceError::from)?;
+    let wanted = validate::validate(&model);
+    let plan = decide(context, &model, &owner, &wanted, &observed);
+    let applied = if owner.paused {
+        Ok(())
+    } else {
+        apply::apply(&context.cluster, &owner, &plan, &mut observed).await
+    };
+    let flipped = report(
+        context,
+        &model,
+        &owner,
+        wanted.as_ref().ok(),
+        &plan,
+        &observed,
+        applied.as_ref().err(),
+    )
+    .await?;
+    applied?;
+    Ok(next(&plan, &observed, &flipped))
+}
+
+fn decide(
+    context: &Context,
+    model: &LlmModel,
+    owner: &Owner,
+    wanted: &Result<Wanted, Trouble>,
+    observed: &Observed,
+) -> Plan {
+    match wanted {
+        Ok(wanted) => {
+            let builder = Builder {
+                owner,
+                wanted,
+                settings: &context.settings,
+            };
+            let current = model
+                .status
+                .as_ref()
+                .and_then(|status| status.current_version.as_deref());
+            plan::decide(&builder, observed, current, Timestamp::now())
+        }
+        Err(trouble) => Plan::nothing(Target::Refused(trouble.clone())),
+    }
+}
+
+/// How a pass ended.
+struct End {
+    switched: bool,
+    settled: bool,
+}
+
+async fn report(
+    context: &Context,
+    model: &LlmModel,
+    owner: &Owner,
+    wanted: Option<&Wanted>,
+    plan: &Plan,
+    observed: &Observed,
+    failure: Option<&ApplyError>,
+) -> Result<End, ReconcileError> {
+    let before = model.status.clone().unwrap_or_default();
+    let current = status::current(model, observed, &plan.target, owner.paused);
+    let of_version = |name: &str| wanted.and_then(|wanted| serving_trouble(context, owner, wanted, observed, name));
+    let current_trouble = current.as_deref().and_then(of_version);
+    let target_trouble = match &plan.target {
+        Target::Known(version) => of_version(&version.name),
+        Target::Preparing(trouble) => trouble.clone(),
+        Target::Refused(trouble) => Some(trouble.clone()),
+    };
+    let trouble = failure.and_then(refusal).or(target_trouble);
+    let facts = Facts {
+        model,
+        owner,
+        settings: &context.settings,
+        observed,
+        target: &plan.target,
+        trouble: trouble.as_ref(),
+        current_trouble: current_trouble.as_ref(),
+    };
+    let after = status::compute(&facts, &Time(Timestamp::now()));
+    let written = status::write(&context.cluster, model, owner, &after).await;
+    if written.map_err(ReconcileError::Status)? {
+        for notice in status::notices(&before, &after) {
+            context.events.publish(model, &notice).await;
+        }
+    }
+    Ok(End {
+        switched: before.current_version != after.current_version,
+        settled: trouble.is_none() && after.candidate_version.is_none() && plan.target.version().is_some(),
+    })
+}
+
+/// Why the pods of a version are not all ready.
+fn serving_trouble(
+    context: &Context,
+    owner: &Owner,
+    wanted: &Wanted,
+    observed: &Observed,
+    name: &str,
+) -> Option<Trouble> {
+    let deployment = observed.deployment(name)?;
+    if status::replicas(Some(deployment)).complete {
+        return None;
+    }
+    let version = observed.version(name)?;
+    let builder = Builder {
+        owner,
+        wanted,
+        settings: &context.settings,
+    };
+    let memory = build::memory(&builder, &version);
+    let asked = Asked {
+        source: &version.source,
+        worker_image: &context.settings.worker_image,
+        memory: &memory,
+        cpu: &wanted.cpu,
+    };
+    diagnose::pods(&observed.pods_of(name), &observed.events, &asked).or_else(|| diagnose::refused_pods(deployment))
+}
+
+/// What a failed write tells the person who wrote the spec; lost connections pass by themselves.
+fn refusal(error: &ApplyError) -> Option<Trouble> {
+    match error {
+        ApplyError::NameConflict { .. } => Some(Trouble::new(reasons::NAME_CONFLICT, error.to_string())),
+        ApplyError::Cluster(cause) if cause.is_refusal() => Some(Trouble::new(reasons::API_ERROR, error.to_string())),
+        ApplyError::Cluster(_) => None,
+    }
+}
+
+fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
+    // The version before is retired as soon as the switch is known to all.
+    if end.switched {
+        return Action::requeue(Duration::ZERO);
+    }
+    let hangs = observed.pods.iter().any(diagnose::needs_events);
+    let look = match (end.settled, hangs) {
+        (true, _) => SETTLED.mul_f64(1.0 - rand::random::<f64>() / 4.0),
+        (false, true) => LOOK_AGAIN,
+        (false, false) => ON_THE_WAY,
+    };
+    // A retired version may go a moment after its time, never before.
+    let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));
+    Action::requeue(drained.map_or(look, |drained| drained.min(look)))
+}

@@ -1,0 +1,76 @@
+//! Where weights come from, of the ways that this release knows.
+
+use api::llmmodel::{HttpSource, OciSource, PersistentVolumeClaimSource};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::canonical;
+
+/// A source of weights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// A container image, mounted read-only.
+    Oci(OciSource),
+    /// One file, fetched by every pod.
+    Http(HttpSource),
+    /// A volume, mounted read-only.
+    PersistentVolumeClaim(PersistentVolumeClaimSource),
+}
+
+impl Source {
+    /// `s-` and ten hex digits over what decides which file is meant. How it is reached (pull policy,
+    /// credentials) may change without a new look at the weights.
+    pub fn key(&self) -> String {
+        let place = match self {
+            Self::Oci(oci) => json!(["oci", oci.image, oci.path, oci.sha256]),
+            Self::Http(http) => json!(["http", http.url, http.sha256]),
+            Self::PersistentVolumeClaim(pvc) => json!(["pvc", pvc.claim_name, pvc.path, pvc.sha256]),
+        };
+        format!("s-{}", canonical::digest(&place, 10))
+    }
+
+    /// The file that the spec names, relative to the root of the source.
+    pub fn path(&self) -> Option<&str> {
+        match self {
+            Self::Oci(oci) => oci.path.as_deref(),
+            Self::Http(_) => None,
+            Self::PersistentVolumeClaim(pvc) => pvc.path.as_deref(),
+        }
+    }
+
+    /// For messages: what it is and where.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Oci(oci) => format!("image {}", oci.image),
+            Self::Http(http) => http.url.clone(),
+            Self::PersistentVolumeClaim(pvc) => format!("PersistentVolumeClaim {}", pvc.claim_name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn source(value: Value) -> Source {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn the_key_depends_on_the_file_and_not_on_how_it_is_reached() {
+        let base = source(json!({"oci": {"image": "x:1"}}));
+        assert_eq!(
+            base.key(),
+            source(json!({"oci": {"image": "x:1", "pullPolicy": "Never"}})).key()
+        );
+        assert_ne!(base.key(), source(json!({"oci": {"image": "x:2"}})).key());
+        assert_ne!(
+            base.key(),
+            source(json!({"oci": {"image": "x:1", "path": "a.gguf"}})).key()
+        );
+        assert_eq!(base.key().len(), 12);
+    }
+}

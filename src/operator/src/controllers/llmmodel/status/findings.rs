@@ -1,0 +1,171 @@
+//! The conditions.
+
+use api::{
+    conditions::{Finding, types},
+    reasons,
+};
+
+use super::{Facts, Replicas};
+use crate::controllers::llmmodel::plan::Target;
+
+/// The findings, and what their generation means.
+pub struct Findings {
+    /// One for each condition type.
+    pub list: Vec<Finding>,
+    /// Ready tells of an earlier spec than the present one.
+    pub is_ready_of_before: bool,
+}
+
+/// What is true now. `pods` are those of the version `current`.
+pub fn findings(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Findings {
+    let wanted = facts.target.version().map(|version| version.name.as_str());
+    let serves_wanted = current.is_some() && current == wanted;
+    let is_settled = serves_wanted && pods.complete;
+    // Room may turn up by itself: until then nothing is decided about the spec as it is now.
+    let is_decided = |reason: &str| reason != reasons::UNSCHEDULABLE;
+    let is_stuck = facts.trouble.is_some_and(|trouble| is_decided(&trouble.reason)) && !facts.owner.paused;
+    let ready = ready(facts, current, pods, serves_wanted);
+    let is_ready_of_before = ready.status == api::conditions::Status::True && !is_settled && !is_stuck;
+    let mut list = vec![
+        weights(facts),
+        serving(current, pods),
+        progressing(facts, wanted, is_settled),
+        degraded(facts),
+        ready,
+    ];
+    if facts.owner.paused {
+        let message = "the annotation atelier.dev/paused is set: children are left as they are; remove it to go on";
+        list.push(Finding::new(types::PAUSED, true, reasons::PAUSED, message));
+    }
+    Findings {
+        list,
+        is_ready_of_before,
+    }
+}
+
+fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted: bool) -> Finding {
+    let finding = |status: bool, reason: &str, message: String| Finding::new(types::READY, status, reason, message);
+    let Some(version) = current else {
+        return match (facts.trouble, facts.target) {
+            (Some(trouble), _) => finding(false, &trouble.reason, trouble.message.clone()),
+            (None, _) if facts.owner.paused => finding(
+                false,
+                reasons::PAUSED,
+                "nothing serves yet, and the model is paused".into(),
+            ),
+            (None, Target::Known(version)) => finding(
+                false,
+                reasons::ROLLING_OUT,
+                format!("version {} is starting", version.name),
+            ),
+            (None, _) => finding(false, reasons::PREPARING, "the weights are being verified".into()),
+        };
+    };
+    let wanted = pods.wanted;
+    if wanted == 0 {
+        return finding(
+            true,
+            reasons::SCALED_TO_ZERO,
+            format!("version {version} serves with no replicas, as the spec asks"),
+        );
+    }
+    if pods.ready < wanted {
+        let why = facts.current_trouble.or(facts.trouble.filter(|_| serves_wanted));
+        return match why {
+            Some(trouble) => finding(false, &trouble.reason, trouble.message.clone()),
+            None => {
+                let message = format!("{} of {wanted} replicas of version {version} are ready", pods.ready);
+                finding(false, reasons::REPLICAS_NOT_READY, message)
+            }
+        };
+    }
+    if serves_wanted {
+        return finding(
+            true,
+            reasons::SERVING,
+            format!("version {version} serves with {wanted} of {wanted} replicas"),
+        );
+    }
+    let message = format!("version {version} serves; the spec asks for another one, see condition Progressing");
+    finding(true, reasons::SERVING_PREVIOUS, message)
+}
+
+fn weights(facts: &Facts<'_>) -> Finding {
+    let finding =
+        |status: bool, reason: &str, message: String| Finding::new(types::WEIGHTS_READY, status, reason, message);
+    match facts.target {
+        Target::Known(version) => {
+            let report = &version.report;
+            let message = format!(
+                "{} of {}: {} bytes, {}",
+                version.file(),
+                version.source.describe(),
+                report.bytes,
+                report.digest
+            );
+            finding(true, reasons::VERIFIED, message)
+        }
+        Target::Preparing(None) => finding(false, reasons::PREPARING, "the weights are being verified".into()),
+        Target::Preparing(Some(trouble)) | Target::Refused(trouble) => {
+            finding(false, &trouble.reason, trouble.message.clone())
+        }
+    }
+}
+
+fn serving(current: Option<&str>, pods: Replicas) -> Finding {
+    let (status, reason, message) = match current {
+        None => (false, reasons::NOTHING_SERVES, "no version has served yet".to_owned()),
+        Some(version) if pods.ready > 0 => (true, reasons::SERVING, format!("version {version} answers requests")),
+        Some(version) if pods.wanted == 0 => (
+            false,
+            reasons::SCALED_TO_ZERO,
+            format!("version {version} has no replicas, as the spec asks"),
+        ),
+        Some(version) => (
+            false,
+            reasons::REPLICAS_NOT_READY,
+            format!("no replica of version {version} is ready"),
+        ),
+    };
+    Finding::new(types::SERVING, status, reason, message)
+}
+
+fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Finding {
+    let finding =
+        |status: bool, reason: &str, message: String| Finding::new(types::PROGRESSING, status, reason, message);
+    if let Some(trouble) = facts.trouble {
+        return finding(false, &trouble.reason, trouble.message.clone());
+    }
+    if is_settled {
+        return finding(
+            false,
+            reasons::UP_TO_DATE,
+            "the wanted version serves with all its replicas".into(),
+        );
+    }
+    if facts.owner.paused {
+        return finding(
+            false,
+            reasons::PAUSED,
+            "changes wait until the annotation atelier.dev/paused is removed".into(),
+        );
+    }
+    match wanted {
+        Some(version) => {
+            let pods = super::replicas(facts.observed.deployment(version));
+            let message = format!(
+                "{} of {} replicas of version {version} are ready",
+                pods.ready, pods.wanted
+            );
+            finding(true, reasons::ROLLING_OUT, message)
+        }
+        None => finding(true, reasons::PREPARING, "the weights are being verified".into()),
+    }
+}
+
+fn degraded(facts: &Facts<'_>) -> Finding {
+    match facts.trouble.or(facts.current_trouble) {
+        Some(trouble) => Finding::new(types::DEGRADED, true, trouble.reason.clone(), trouble.message.clone()),
+        None => Finding::new(types::DEGRADED, false, reasons::AS_EXPECTED, ""),
+    }
+}

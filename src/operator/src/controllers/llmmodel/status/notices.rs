@@ -1,0 +1,85 @@
+//! Events: one on each transition.
+
+use api::{
+    LlmModelStatus,
+    conditions::{self, types},
+    reasons,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::events::Notice;
+
+/// Reasons to be not ready that come by themselves and go by themselves.
+const ON_THE_WAY: [&str; 4] = [
+    reasons::PREPARING,
+    reasons::ROLLING_OUT,
+    reasons::REPLICAS_NOT_READY,
+    reasons::PAUSED,
+];
+
+/// What is worth telling about the change from one status to the next.
+pub fn notices(before: &LlmModelStatus, after: &LlmModelStatus) -> Vec<Notice> {
+    let mut notices: Vec<Notice> = Vec::new();
+    for (type_, action) in [
+        (types::READY, "Serve"),
+        (types::PROGRESSING, "RollOut"),
+        (types::PAUSED, "Pause"),
+    ] {
+        let (Some(now), then) = (
+            conditions::find(&after.conditions, type_),
+            conditions::find(&before.conditions, type_),
+        ) else {
+            continue;
+        };
+        let is_news = then.is_none_or(|then| (&then.status, &then.reason) != (&now.status, &now.reason));
+        let is_told = notices.iter().any(|notice| notice.reason == now.reason);
+        if is_news && !is_told && now.reason != reasons::UP_TO_DATE {
+            notices.push(notice(now, action));
+        }
+    }
+    notices
+}
+
+fn notice(condition: &Condition, action: &'static str) -> Notice {
+    let is_bad = condition.status == "False" && !ON_THE_WAY.contains(&condition.reason.as_str());
+    Notice {
+        warning: is_bad,
+        reason: condition.reason.clone(),
+        action,
+        note: condition.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn status(conditions: Value) -> LlmModelStatus {
+        serde_json::from_value(json!({"conditions": conditions})).unwrap()
+    }
+
+    fn condition(type_: &str, status: &str, reason: &str) -> Value {
+        json!({"type": type_, "status": status, "reason": reason, "message": "text", "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    }
+
+    #[test]
+    fn only_transitions_are_told_and_each_once() {
+        let preparing = status(json!([
+            condition("Ready", "False", "Preparing"),
+            condition("Progressing", "True", "Preparing"),
+        ]));
+        let told = notices(&LlmModelStatus::default(), &preparing);
+        assert_eq!(told.len(), 1);
+        assert!(!told[0].warning);
+        assert!(notices(&preparing, &preparing).is_empty());
+
+        let failed = status(json!([
+            condition("Ready", "False", "DigestMismatch"),
+            condition("Progressing", "False", "DigestMismatch"),
+        ]));
+        let told = notices(&preparing, &failed);
+        assert_eq!((told.len(), told[0].warning), (1, true));
+    }
+}

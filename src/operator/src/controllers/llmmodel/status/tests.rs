@@ -1,0 +1,196 @@
+use api::{conditions::Status, reasons};
+use k8s_openapi::jiff::Timestamp;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::controllers::llmmodel::{
+    build::Builder,
+    testing::{self, report, settings, the_owner, wanted},
+    version::Version,
+};
+
+fn version(spec: Value) -> Version {
+    Version::new(&wanted(spec), report())
+}
+
+/// The children of versions, of which so many pods of one are ready.
+fn observed(versions: &[(&Version, i32)]) -> Observed {
+    let (owner, settings, wanted) = (the_owner(), settings(), wanted(json!({})));
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+    };
+    let mut observed = Observed::default();
+    for (number, (version, ready)) in versions.iter().enumerate() {
+        let children = builder.children(version, number as i64 + 1);
+        let mut deployment = children.deployment;
+        deployment.metadata.generation = Some(1);
+        deployment.status = serde_json::from_value(json!({
+            "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": ready, "readyReplicas": ready,
+        }))
+        .unwrap();
+        observed.deployments.push(deployment);
+        observed.revisions.push(children.revision);
+    }
+    observed
+}
+
+fn at(second: i64) -> Time {
+    Time(Timestamp::from_second(second).unwrap())
+}
+
+struct Case {
+    model: LlmModel,
+    observed: Observed,
+    target: Target,
+    trouble: Option<Trouble>,
+    paused: bool,
+}
+
+impl Case {
+    fn compute(&self) -> LlmModelStatus {
+        let (mut owner, settings) = (the_owner(), settings());
+        owner.paused = self.paused;
+        let facts = Facts {
+            model: &self.model,
+            owner: &owner,
+            settings: &settings,
+            observed: &self.observed,
+            target: &self.target,
+            trouble: self.trouble.as_ref(),
+            current_trouble: None,
+        };
+        compute(&facts, &at(1))
+    }
+
+    /// The same a moment later, with the status as it was written.
+    fn next(mut self, generation: i64) -> Self {
+        self.model.status = Some(self.compute());
+        self.model.metadata.generation = Some(generation);
+        self
+    }
+}
+
+fn ready(status: &LlmModelStatus) -> (&str, &str, Option<i64>) {
+    let ready = conditions::find(&status.conditions, types::READY).unwrap();
+    (&ready.status, &ready.reason, ready.observed_generation)
+}
+
+fn serving_case() -> Case {
+    let first = version(json!({}));
+    Case {
+        model: testing::model(json!({})),
+        observed: observed(&[(&first, 1)]),
+        target: Target::Known(Box::new(first)),
+        trouble: None,
+        paused: false,
+    }
+}
+
+#[test]
+fn a_version_serves_as_soon_as_all_its_replicas_are_ready() {
+    let mut case = serving_case();
+    case.observed = observed(&[(&version(json!({})), 0)]);
+    let status = case.compute();
+    assert_eq!(ready(&status), ("False", reasons::ROLLING_OUT, Some(1)));
+    assert_eq!(status.current_version, None);
+    assert_eq!(status.candidate_version, Some(version(json!({})).name));
+
+    let status = serving_case().compute();
+    assert_eq!(ready(&status), ("True", reasons::SERVING, Some(1)));
+    assert_eq!((status.ready.as_deref(), status.ready_replicas), (Some("1/1"), Some(1)));
+    assert_eq!(status.candidate_version, None);
+    assert_eq!(status.estimate.unwrap().kv_per_token, 2 * 30 * 3 * 64 * 2);
+    assert!(
+        !status
+            .conditions
+            .iter()
+            .any(|condition| condition.type_ == types::PAUSED)
+    );
+}
+
+#[test]
+fn a_second_look_changes_nothing() {
+    let case = serving_case().next(1);
+    assert_eq!(case.model.status.as_ref(), Some(&case.compute()));
+}
+
+#[test]
+fn ready_speaks_of_the_old_spec_until_the_new_version_serves() {
+    let mut case = serving_case().next(2);
+    let (first, second) = (version(json!({})), version(json!({"prompt": {"system": "x"}})));
+    case.target = Target::Known(Box::new(second.clone()));
+    case.observed = observed(&[(&first, 1), (&second, 0)]);
+    let status = case.compute();
+    assert_eq!(ready(&status), ("True", reasons::SERVING_PREVIOUS, Some(1)));
+    assert_eq!(status.current_version.as_ref(), Some(&first.name));
+
+    case.observed = observed(&[(&first, 1), (&second, 1)]);
+    let status = case.compute();
+    assert_eq!(ready(&status), ("True", reasons::SERVING, Some(2)));
+    assert_eq!(status.current_version.as_ref(), Some(&second.name));
+    let states: Vec<_> = status.versions.iter().map(|version| version.state).collect();
+    assert_eq!(
+        states,
+        [
+            api::llmmodel::VersionState::Serving,
+            api::llmmodel::VersionState::Retired
+        ]
+    );
+}
+
+#[rstest]
+#[case::serving(true, Status::True, reasons::SERVING_PREVIOUS)]
+#[case::nothing_served(false, Status::False, reasons::IMAGE_PULL_FAILED)]
+fn a_bad_candidate_stops_progress_and_nothing_else(#[case] served: bool, #[case] status: Status, #[case] reason: &str) {
+    let mut case = serving_case();
+    if served {
+        case = case.next(2);
+    }
+    let trouble = Trouble::new(reasons::IMAGE_PULL_FAILED, "image x cannot be pulled");
+    case.target = Target::Preparing(Some(trouble.clone()));
+    case.trouble = Some(trouble);
+    let found = case.compute();
+    let generation = case.model.metadata.generation;
+    assert_eq!(ready(&found), (status.as_str(), reason, generation));
+    let progressing = conditions::find(&found.conditions, types::PROGRESSING).unwrap();
+    assert_eq!(
+        (progressing.status.as_str(), progressing.reason.as_str()),
+        ("False", reasons::IMAGE_PULL_FAILED)
+    );
+    assert_eq!(conditions::is_true(&found.conditions, types::SERVING), served);
+}
+
+#[test]
+fn a_candidate_that_waits_for_room_decides_nothing() {
+    let mut case = serving_case().next(2);
+    let trouble = Trouble::new(reasons::UNSCHEDULABLE, "no node takes it");
+    case.target = Target::Preparing(Some(trouble.clone()));
+    case.trouble = Some(trouble);
+    assert_eq!(ready(&case.compute()), ("True", reasons::SERVING_PREVIOUS, Some(1)));
+}
+
+#[test]
+fn a_paused_model_reports_and_does_not_switch() {
+    let mut case = serving_case().next(2);
+    let (first, second) = (version(json!({})), version(json!({"prompt": {"system": "x"}})));
+    case.target = Target::Known(Box::new(second.clone()));
+    case.observed = observed(&[(&first, 1), (&second, 1)]);
+    case.paused = true;
+    let status = case.compute();
+    assert_eq!(status.current_version, Some(first.name));
+    assert!(conditions::is_true(&status.conditions, types::PAUSED));
+    assert_eq!(ready(&status), ("True", reasons::SERVING_PREVIOUS, Some(1)));
+}
+
+#[rstest]
+#[case::unseen(json!({"observedGeneration": 0, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1}), false)]
+#[case::old_pod(json!({"observedGeneration": 1, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 2, "readyReplicas": 2}), false)]
+#[case::complete(json!({"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1}), true)]
+fn a_deployment_is_complete_when_nothing_is_left_to_do(#[case] status: Value, #[case] complete: bool) {
+    let mut deployment = observed(&[(&version(json!({})), 0)]).deployments.remove(0);
+    deployment.status = serde_json::from_value(status).unwrap();
+    assert_eq!(replicas(Some(&deployment)).complete, complete);
+}

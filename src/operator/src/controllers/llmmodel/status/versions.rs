@@ -1,0 +1,55 @@
+//! The history.
+
+use api::llmmodel::{VersionState, VersionStatus, WeightsFacts};
+
+use crate::controllers::llmmodel::{dereference::Observed, version::Version};
+
+/// Most versions that the status may list.
+const MAX: usize = 128;
+
+/// The versions in the history, newest first.
+pub fn list(observed: &Observed, current: Option<&str>, wanted: Option<&str>) -> Vec<VersionStatus> {
+    let mut revisions: Vec<_> = observed.revisions.iter().collect();
+    revisions.sort_by_key(|revision| std::cmp::Reverse(revision.revision));
+    let known = revisions.into_iter().filter_map(|revision| {
+        let version = Version::from_revision(revision)?;
+        Some((revision.metadata.creation_timestamp.clone(), version))
+    });
+    known
+        .take(MAX)
+        .map(|(created, version)| {
+            let state = match version.name.as_str() {
+                name if Some(name) == current => VersionState::Serving,
+                name if Some(name) == wanted => VersionState::Preparing,
+                _ => VersionState::Retired,
+            };
+            VersionStatus {
+                name: version.name.clone(),
+                digest: Some(version.report.digest.clone()),
+                created,
+                state,
+                reason: None,
+                message: None,
+                canary_step: None,
+                weights: Some(weights(&version)),
+                perplexity: None,
+                evaluation: Vec::new(),
+                served_seconds: None,
+            }
+        })
+        .collect()
+}
+
+fn weights(version: &Version) -> WeightsFacts {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let report = &version.report;
+    WeightsFacts {
+        file: version.file().into(),
+        bytes: number(report.bytes),
+        format: report.model.format.clone(),
+        architecture: report.model.architecture.clone(),
+        quantization: report.model.quantization.clone(),
+        parameters: number(report.model.parameters),
+        context_length: number(report.model.context_length),
+    }
+}

@@ -1,0 +1,63 @@
+//! Objects that the tests share.
+
+use api::{LlmModel, llmmodel::ImagePullPolicy};
+use protocol::{ModelFacts, PrepareReport};
+use serde_json::{Value, json};
+
+use super::validate::{Owner, Settings, Wanted, owner, validate};
+
+/// A model whose spec has these fields; without a source it is an image's.
+pub fn model(mut spec: Value) -> LlmModel {
+    if spec.get("source").is_none() {
+        spec["source"] = json!({"oci": {"image": "models/small:1"}});
+    }
+    serde_json::from_value(json!({
+        "apiVersion": "atelier.dev/v1alpha1",
+        "kind": "LlmModel",
+        "metadata": {"name": "m", "namespace": "ns", "uid": "model-uid", "generation": 1},
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+/// The validated form of [`model`].
+pub fn wanted(spec: Value) -> Wanted {
+    validate(&model(spec)).unwrap()
+}
+
+/// The owner of children of [`model`].
+pub fn the_owner() -> Owner {
+    owner(&model(json!({}))).unwrap()
+}
+
+/// An installation.
+pub fn settings() -> Settings {
+    Settings {
+        worker_image: "atelier/worker:1".into(),
+        worker_pull_policy: ImagePullPolicy::IfNotPresent,
+        gateway_namespace: "atelier-system".into(),
+    }
+}
+
+/// What the prepare step says of SmolLM2-135M.
+pub fn report() -> PrepareReport {
+    PrepareReport {
+        digest: format!("sha256:{}", "b1".repeat(32)),
+        bytes: 98_362_432,
+        file: "model.gguf".into(),
+        model: ModelFacts {
+            format: "gguf".into(),
+            architecture: "llama".into(),
+            quantization: "Q4_1".into(),
+            parameters: 134_515_008,
+            layers: 30,
+            hidden_size: 576,
+            feed_forward_size: 1536,
+            heads: 9,
+            kv_heads: 3,
+            head_dim: 64,
+            context_length: 8192,
+            vocabulary_size: 49152,
+        },
+    }
+}

@@ -1,0 +1,211 @@
+//! What a spec asks for, with defaults filled in, or every fault of it. Pure.
+
+mod unsupported;
+
+use api::{
+    LlmModel,
+    common::{Placement, PodOverrides},
+    llmmodel::{AtelierEngine, ImagePullPolicy, ModelSource, Prompt},
+    names::ANNOTATION_PAUSED,
+    reasons,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource, ResourceExt};
+
+use super::{source::Source, trouble::Trouble};
+
+/// What the children of LlmModels need to know of this installation.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Image of worker pods.
+    pub worker_image: String,
+    /// When nodes pull it.
+    pub worker_pull_policy: ImagePullPolicy,
+    /// Namespace of the gateway.
+    pub gateway_namespace: String,
+}
+
+/// The LlmModel that children belong to.
+#[derive(Clone, Debug)]
+pub struct Owner {
+    /// Its name.
+    pub name: String,
+    /// Its namespace, and that of the children.
+    pub namespace: String,
+    /// Its uid.
+    pub uid: String,
+    /// What children carry.
+    pub reference: OwnerReference,
+    /// Whether its children are to be left alone.
+    pub paused: bool,
+}
+
+/// A spec that this release can fulfil.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Where the weights are.
+    pub source: Source,
+    /// How they are computed.
+    pub engine: EngineSettings,
+    /// Texts before every conversation.
+    pub prompt: Prompt,
+    /// Version to serve instead of the one that the spec describes.
+    pub pin: Option<String>,
+    /// Pods of each live version.
+    pub replicas: i32,
+    /// CPU request of a pod.
+    pub cpu: String,
+    /// Memory of a pod; by default it is estimated.
+    pub memory: Option<String>,
+    /// Where pods run.
+    pub placement: Placement,
+    /// What people add to pods.
+    pub overrides: PodOverrides,
+    /// Versions to keep beside those that serve.
+    pub history_limit: usize,
+}
+
+/// The engine's settings; the context length depends on the model when it is not given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// Tokens of one sequence.
+    pub context_length: Option<u64>,
+    /// Tokens of one forward pass.
+    pub max_batch_tokens: u64,
+    /// Sequences computed at the same time.
+    pub max_concurrent_sequences: u64,
+    /// Requests that may wait.
+    pub max_queue: u64,
+}
+
+/// CPU request when the spec gives none.
+const DEFAULT_CPU: &str = "1";
+
+/// The owner's facts; `None` for an object that the API server did not fill in.
+pub fn owner(model: &LlmModel) -> Option<Owner> {
+    Some(Owner {
+        name: model.name_any(),
+        namespace: model.namespace()?,
+        uid: model.uid()?,
+        reference: model.controller_owner_ref(&())?,
+        paused: model
+            .annotations()
+            .get(ANNOTATION_PAUSED)
+            .is_some_and(|value| value == "true"),
+    })
+}
+
+/// What the spec asks for.
+///
+/// # Errors
+/// One trouble that names every field this release cannot fulfil.
+pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
+    let spec = &model.spec;
+    let fields = unsupported::fields(spec);
+    let source = source(&spec.source);
+    let (true, Some(source)) = (fields.is_empty(), source) else {
+        let message = format!(
+            "this release does not support {}: remove it from the spec",
+            fields.join(", ")
+        );
+        return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
+    };
+    let engine = spec
+        .engine
+        .as_ref()
+        .and_then(|engine| engine.atelier.clone())
+        .unwrap_or_default();
+    let resources = spec.resources.clone().unwrap_or_default();
+    let rollout = spec.rollout.clone().unwrap_or_default();
+    Ok(Wanted {
+        source,
+        engine: EngineSettings::from(&engine),
+        prompt: spec.prompt.clone().unwrap_or_default(),
+        pin: spec.version.clone(),
+        replicas: spec.replicas,
+        cpu: resources.cpu.unwrap_or_else(|| DEFAULT_CPU.into()),
+        memory: resources.memory,
+        // Spreading over zones is on unless it is switched off: that is not the type's own default.
+        placement: spec.placement.clone().unwrap_or_else(|| Placement {
+            spread_over_zones: true,
+            ..Placement::default()
+        }),
+        overrides: spec.pod_overrides.clone().unwrap_or_default(),
+        history_limit: usize::try_from(rollout.history_limit).unwrap_or_default(),
+    })
+}
+
+fn source(source: &ModelSource) -> Option<Source> {
+    let oci = source.oci.clone().map(Source::Oci);
+    let http = || source.http.clone().map(Source::Http);
+    let pvc = || {
+        source
+            .persistent_volume_claim
+            .clone()
+            .map(Source::PersistentVolumeClaim)
+    };
+    oci.or_else(http).or_else(pvc)
+}
+
+impl From<&AtelierEngine> for EngineSettings {
+    fn from(engine: &AtelierEngine) -> Self {
+        let positive = |value: i32| u64::from(value.unsigned_abs());
+        Self {
+            context_length: engine.context_length.map(positive),
+            max_batch_tokens: positive(engine.max_batch_tokens),
+            max_concurrent_sequences: positive(engine.max_concurrent_sequences),
+            max_queue: positive(engine.max_queue),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::controllers::llmmodel::testing::model;
+
+    #[rstest]
+    #[case::compress(json!({"compress": {"quantization": "Int4"}}), "spec.compress")]
+    #[case::adapters(json!({"adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}), "spec.adapters")]
+    #[case::source(json!({"source": {"objectStore": {"uri": "s3://b/k"}}}), "spec.source.objectStore")]
+    #[case::task(json!({"task": "Embed"}), "spec.task Embed")]
+    #[case::autoscaling(json!({"autoscaling": {"maxReplicas": 2}}), "spec.autoscaling")]
+    #[case::canary(json!({"rollout": {"strategy": "Canary"}}), "spec.rollout.strategy Canary")]
+    #[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
+    #[case::accelerator(json!({"resources": {"accelerator": {"resourceName": "a/b"}}}), "spec.resources.accelerator")]
+    #[case::foreign(json!({"engine": {"openAICompatible": {"image": "vllm"}}}), "spec.engine.openAICompatible")]
+    #[case::speculative(json!({"engine": {"atelier": {"speculative": {"promptLookup": 2}}}}), "spec.engine.atelier.speculative")]
+    fn what_this_release_does_not_do_is_refused_by_field(#[case] spec: Value, #[case] field: &str) {
+        let trouble = validate(&model(spec)).unwrap_err();
+        assert_eq!(trouble.reason, reasons::NOT_SUPPORTED);
+        assert!(trouble.message.contains(field), "{}", trouble.message);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let spec = json!({"compress": {"quantization": "Int4"}, "limits": {}, "fallback": [{"model": "b"}]});
+        let message = validate(&model(spec)).unwrap_err().message;
+        for field in ["spec.compress", "spec.limits", "spec.fallback"] {
+            assert!(message.contains(field), "{message}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_filled_in() {
+        let wanted = validate(&model(json!({}))).unwrap();
+        assert_eq!((wanted.cpu.as_str(), wanted.memory, wanted.replicas), ("1", None, 1));
+        assert_eq!(wanted.engine.max_batch_tokens, 512);
+        assert!(wanted.placement.spread_over_zones);
+        assert_eq!(wanted.history_limit, 10);
+    }
+
+    #[test]
+    fn settings_that_ask_for_nothing_are_fine() {
+        let spec =
+            json!({"compress": {"quantization": "None"}, "rollout": {"strategy": "RollingUpdate"}, "adapters": []});
+        assert!(validate(&model(spec)).is_ok());
+    }
+}

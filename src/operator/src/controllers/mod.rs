@@ -1,0 +1,3 @@
+//! One module for each kind that is reconciled.
+
+pub mod llmmodel;

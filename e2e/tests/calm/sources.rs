@@ -185,9 +185,7 @@ async fn a_claim_serves_and_a_missing_one_is_told() -> Result<()> {
         model
             .patch(json!({"spec": {"source": {"persistentVolumeClaim": {"path": "other.gguf"}}}}))
             .await?;
-        let condition = model
-            .condition("Progressing", "False", reasons::FILE_NOT_FOUND)
-            .await?;
+        let condition = model.condition("Progressing", "False", reasons::FILE_NOT_FOUND).await?;
         ensure!(condition.message.contains("other.gguf"), "{}", condition.message);
         namespace.delete_model("m").await?;
         volume.delete(&namespace).await

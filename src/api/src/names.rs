@@ -50,10 +50,8 @@ pub const ANNOTATION_SOURCE: &str = "atelier.dev/source";
 /// On a worker pod: its chat template, which the pod reads as a file.
 pub const ANNOTATION_CHAT_TEMPLATE: &str = "atelier.dev/chat-template";
 
-/// Field manager of the children of LlmModels.
+/// Field manager of the children of LlmModels and of their status.
 pub const FIELD_MANAGER_LLMMODEL: &str = "atelier-llmmodel";
-/// Field manager of the status of LlmModels.
-pub const FIELD_MANAGER_LLMMODEL_STATUS: &str = "atelier-llmmodel-status";
 
 /// Name of the operator: its Deployment, its ServiceAccount, its Lease and the reporter of Events.
 pub const OPERATOR: &str = "atelier-operator";

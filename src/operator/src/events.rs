@@ -1,10 +1,13 @@
 //! Kubernetes Events, one on each transition. They are for people: losing one is no error.
 
+use std::time::Duration;
+
 use api::{LlmModel, names};
 use kube::{
     Client, Resource,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
+use tokio::time::timeout;
 
 /// What an Event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub struct Notice {
     /// What happened, where, and what to do about it.
     pub note: String,
 }
+
+/// Longest call; kube itself sets no limit.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Longest note that the API server takes, in bytes.
 const NOTE_MAX: usize = 1024;
@@ -49,8 +55,10 @@ impl Events {
             action: notice.action.into(),
             secondary: None,
         };
-        if let Err(error) = self.0.publish(&event, &model.object_ref(&())).await {
-            tracing::warn!(reason = notice.reason, %error, "failed to publish an Event");
+        match timeout(CALL_TIMEOUT, self.0.publish(&event, &model.object_ref(&()))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(reason = notice.reason, %error, "failed to publish an Event"),
+            Err(_) => tracing::warn!(reason = notice.reason, "failed to publish an Event in time"),
         }
     }
 }

@@ -16,10 +16,14 @@ use crate::{
     events::Events,
     lease::{Elector, Leadership},
     metrics::Metrics,
+    watches::WATCH_SECONDS,
 };
 
 /// Time for reconciliations under way when the process is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
+/// Longest silence on a connection, a little more than between two answers of the quietest watch. It
+/// ends lists and watches that never begin, for which kube has no limit.
+const SILENCE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
 
 /// Runs the operator until it is told to stop.
 ///
@@ -104,5 +108,6 @@ async fn client() -> anyhow::Result<Client> {
         .context("failed to find a cluster in time")?
         .context("failed to find a cluster: neither a kubeconfig nor a ServiceAccount is there")?;
     config.default_retry = false;
+    config.read_timeout = Some(SILENCE);
     Client::try_from(config).context("failed to build a Kubernetes client")
 }

@@ -1,7 +1,7 @@
 //! Watches of metadata only: they say which LlmModel to look at, never how it is. What is decided
 //! upon is read when it is needed, so no decision rests on an old cache.
 
-use std::{collections::BTreeSet, fmt::Debug};
+use std::fmt::Debug;
 
 use api::{
     LlmModel,
@@ -29,7 +29,7 @@ pub type ModelMeta = PartialObjectMeta<LlmModel>;
 
 /// The API server ends a watch after this many seconds. Short, because a connection that died without
 /// a goodbye is only noticed then.
-const WATCH_SECONDS: u32 = 120;
+pub const WATCH_SECONDS: u32 = 120;
 /// Notifications that may wait for the scheduler.
 const QUEUE: usize = 1024;
 
@@ -89,26 +89,22 @@ impl Watches {
         store
     }
 
-    /// Follows children of one kind.
-    pub fn children<K>(&mut self)
+    /// Follows children of one kind. After a gap in the watch every model is looked at: a child that
+    /// was deleted meanwhile is in no list.
+    pub fn children<K>(&mut self, models: &Store<ModelMeta>)
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
     {
         let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_MODEL}"));
-        let mut listed = BTreeSet::new();
+        let models = models.clone();
         let notify = move |event: Event<PartialObjectMeta<K>>| match event {
-            Event::Init => {
-                listed = BTreeSet::new();
-                Vec::new()
-            }
-            Event::InitApply(child) => {
-                listed.extend(owner_key(&child.metadata));
-                Vec::new()
-            }
-            Event::InitDone => std::mem::take(&mut listed).into_iter().map(reference).collect(),
-            Event::Apply(child) | Event::Delete(child) => {
-                owner_key(&child.metadata).map(reference).into_iter().collect()
-            }
+            Event::Init | Event::InitApply(_) => Vec::new(),
+            Event::InitDone => models
+                .state()
+                .iter()
+                .map(|model| ObjectRef::from_obj(model.as_ref()))
+                .collect(),
+            Event::Apply(child) | Event::Delete(child) => owner(&child.metadata).into_iter().collect(),
         };
         self.follow::<PartialObjectMeta<K>>(ours, notify);
     }
@@ -160,14 +156,10 @@ fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
     })
 }
 
-/// Namespace and name of the LlmModel that a child's labels name.
-fn owner_key(child: &ObjectMeta) -> Option<(String, String)> {
+/// The LlmModel that a child's labels name.
+fn owner(child: &ObjectMeta) -> Option<ObjectRef<ModelMeta>> {
     let model = child.labels.as_ref()?.get(LABEL_MODEL)?;
-    Some((child.namespace.clone()?, model.clone()))
-}
-
-fn reference((namespace, name): (String, String)) -> ObjectRef<ModelMeta> {
-    ObjectRef::new(&name).within(&namespace)
+    Some(ObjectRef::new(model).within(child.namespace.as_deref()?))
 }
 
 /// Whether the server answered a watch with the HTTP status 410 Gone: the watcher, which only knows
@@ -205,11 +197,11 @@ mod tests {
     #[test]
     fn children_lead_to_their_model() {
         let child = meta(json!({"namespace": "ns", "labels": {LABEL_MODEL: "m"}}));
-        let reference = reference(owner_key(&child).unwrap());
+        let reference = owner(&child).unwrap();
         assert_eq!(
             (reference.namespace.as_deref(), reference.name.as_str()),
             (Some("ns"), "m")
         );
-        assert_eq!(owner_key(&meta(json!({"namespace": "ns"}))), None);
+        assert_eq!(owner(&meta(json!({"namespace": "ns"}))), None);
     }
 }

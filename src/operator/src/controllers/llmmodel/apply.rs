@@ -10,6 +10,7 @@ use k8s_openapi::{
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
     jiff::Timestamp,
 };
 use kube::ResourceExt;
@@ -30,6 +31,14 @@ pub enum ApplyError {
     /// The API server refused or did not answer.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// A child of a deleted LlmModel of the same name is in the way, and about to be collected.
+    #[error("{kind} {name} of the LlmModel that had this name before is still being deleted")]
+    Leftover {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
     /// The name of a child is taken.
     #[error("{kind} {name} exists and does not belong to this LlmModel: delete or rename it")]
     NameConflict {
@@ -112,17 +121,12 @@ impl Writer<'_> {
         let Some(found) = self.cluster.get::<K>(&self.owner.namespace, name).await? else {
             return Ok(());
         };
-        if found
-            .owner_references()
-            .iter()
-            .any(|reference| reference.uid == self.owner.uid)
-        {
-            return Ok(());
+        let (kind, name) = (K::kind(&()).into_owned(), name.to_owned());
+        match claim(found.owner_references(), self.owner) {
+            Claim::Ours => Ok(()),
+            Claim::Predecessor => Err(ApplyError::Leftover { kind, name }),
+            Claim::Foreign => Err(ApplyError::NameConflict { kind, name }),
         }
-        Err(ApplyError::NameConflict {
-            kind: K::kind(&()).into_owned(),
-            name: name.into(),
-        })
     }
 
     async fn mark(&self, name: &str, retired: &Value) -> Result<(), ClusterError> {
@@ -150,5 +154,54 @@ impl Writer<'_> {
             Kind::Job => cluster.delete::<Job>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
         }
+    }
+}
+
+/// To whom an object that has a child's name belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    Ours,
+    /// To a deleted LlmModel of the same name.
+    Predecessor,
+    Foreign,
+}
+
+fn claim(owners: &[OwnerReference], owner: &Owner) -> Claim {
+    let named = |reference: &OwnerReference| (&reference.kind, &reference.name) == (&owner.reference.kind, &owner.name);
+    if owners.iter().any(|reference| reference.uid == owner.uid) {
+        Claim::Ours
+    } else if owners.iter().any(named) {
+        Claim::Predecessor
+    } else {
+        Claim::Foreign
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::controllers::llmmodel::testing::the_owner;
+
+    #[rstest]
+    #[case::ours("LlmModel", "m", "model-uid", Claim::Ours)]
+    #[case::recreated("LlmModel", "m", "former-uid", Claim::Predecessor)]
+    #[case::other_model("LlmModel", "other", "other-uid", Claim::Foreign)]
+    #[case::other_kind("Room", "m", "other-uid", Claim::Foreign)]
+    fn objects_of_others_are_told_apart(
+        #[case] kind: &str,
+        #[case] name: &str,
+        #[case] uid: &str,
+        #[case] expected: Claim,
+    ) {
+        let reference = OwnerReference {
+            kind: kind.into(),
+            name: name.into(),
+            uid: uid.into(),
+            ..OwnerReference::default()
+        };
+        assert_eq!(claim(&[reference], &the_owner()), expected);
+        assert_eq!(claim(&[], &the_owner()), Claim::Foreign);
     }
 }

@@ -31,8 +31,8 @@ impl<K: Eq + Hash> Backoff<K> {
         full.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// A success: the next failure is the first one again.
-    pub fn succeeded(&self, key: &K) {
+    /// After a success, or when there is nothing left to try: the next failure is the first one again.
+    pub fn forget(&self, key: &K) {
         self.lock().remove(key);
     }
 
@@ -56,7 +56,7 @@ mod tests {
             backoff.failed("a", 1.0);
         }
         assert_eq!(backoff.failed("a", 1.0), LONGEST);
-        backoff.succeeded(&"a");
+        backoff.forget(&"a");
         assert_eq!(backoff.failed("a", 1.0), FIRST);
     }
 }

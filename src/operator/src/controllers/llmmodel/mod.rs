@@ -19,7 +19,7 @@ mod trouble;
 mod validate;
 mod version;
 
-use std::{convert::Infallible, future::Future, sync::Arc, time::Instant};
+use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::{
@@ -29,7 +29,11 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
-use kube::runtime::{applier, controller::Action, controller::Config, reflector::ObjectRef};
+use kube::runtime::{
+    applier,
+    controller::{self, Action, Config},
+    reflector::{Lookup, ObjectRef},
+};
 
 use crate::{
     cluster::Cluster,
@@ -47,7 +51,7 @@ struct Context {
     events: Events,
     metrics: Metrics,
     settings: Settings,
-    backoff: Backoff<ObjectRef<ModelMeta>>,
+    backoff: Backoff<String>,
 }
 
 /// Reconciles all LlmModels of the cluster.
@@ -77,13 +81,13 @@ impl Controller {
         let metrics = self.context.metrics.clone();
         let (mut watches, receiver) = Watches::new(self.context.cluster.client(), metrics.clone());
         let store = watches.models();
-        watches.children::<ControllerRevision>();
-        watches.children::<Deployment>();
-        watches.children::<Job>();
-        watches.children::<NetworkPolicy>();
-        watches.children::<Pod>();
-        watches.children::<PodDisruptionBudget>();
-        watches.children::<Service>();
+        watches.children::<ControllerRevision>(&store);
+        watches.children::<Deployment>(&store);
+        watches.children::<Job>(&store);
+        watches.children::<NetworkPolicy>(&store);
+        watches.children::<Pod>(&store);
+        watches.children::<PodDisruptionBudget>(&store);
+        watches.children::<Service>(&store);
         let queue = stream::unfold(receiver, async |mut receiver| {
             let reference = receiver.recv().await?;
             Some((reference, receiver))
@@ -102,10 +106,24 @@ impl Controller {
             Box::pin(queue),
             Config::default().concurrency(self.concurrency),
         )
-        .for_each(async |_| {})
+        .for_each(async |outcome| {
+            // It was deleted while it waited for its next attempt.
+            if let Err(controller::Error::ObjectNotFound(gone)) = outcome {
+                self.context.backoff.forget(&key(&gone));
+            }
+        })
         .await;
         drop(watches);
     }
+}
+
+/// The name under which failures are remembered.
+fn key<K: Lookup>(reference: &ObjectRef<K>) -> String {
+    format!(
+        "{}/{}",
+        reference.namespace.as_deref().unwrap_or_default(),
+        reference.name
+    )
 }
 
 /// One pass, counted.
@@ -115,13 +133,14 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
     let metrics = &context.metrics;
     let begun = Instant::now();
     metrics.active.inc();
-    let result = reconcile(&context, &namespace, &reference.name).await;
+    let pass = AssertUnwindSafe(reconcile(&context, &namespace, &reference.name)).catch_unwind();
+    let result = pass.await.unwrap_or(Err(ReconcileError::Panicked));
     metrics.active.dec();
     metrics.duration.observe(begun.elapsed().as_secs_f64());
     match &result {
         Ok(_) => {
             metrics.reconciles.with_label_values(&["ok"]).inc();
-            context.backoff.succeeded(&reference);
+            context.backoff.forget(&key(&reference));
         }
         Err(error) => {
             metrics.reconciles.with_label_values(&["error"]).inc();
@@ -134,5 +153,5 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
 
 fn again(model: Arc<ModelMeta>, _error: &ReconcileError, context: Arc<Context>) -> Action {
     let reference = ObjectRef::from_obj(model.as_ref());
-    Action::requeue(context.backoff.failed(reference, rand::random()))
+    Action::requeue(context.backoff.failed(key(&reference), rand::random()))
 }

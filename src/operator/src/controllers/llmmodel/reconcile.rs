@@ -38,6 +38,9 @@ pub enum ReconcileError {
     /// The status could not be written.
     #[error(transparent)]
     Status(ClusterError),
+    /// A defect of this program, which must not keep other LlmModels from being looked at.
+    #[error("a pass panicked: this is a defect of the operator, please report it with its log")]
+    Panicked,
 }
 
 impl ReconcileError {
@@ -46,6 +49,8 @@ impl ReconcileError {
         match self {
             Self::Dereference(DereferenceError::Foreign { .. }) => "foreign",
             Self::Apply(ApplyError::NameConflict { .. }) => "name_conflict",
+            Self::Apply(ApplyError::Leftover { .. }) => "leftover",
+            Self::Panicked => "panic",
             Self::Dereference(DereferenceError::Cluster(error))
             | Self::Apply(ApplyError::Cluster(error))
             | Self::Status(error) => error.category(),
@@ -72,7 +77,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     } else {
         apply::apply(&context.cluster, &owner, &plan, &mut observed).await
     };
-    let flipped = report(
+    let end = report(
         context,
         &model,
         &owner,
@@ -83,7 +88,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     )
     .await?;
     applied?;
-    Ok(next(&plan, &observed, &flipped))
+    Ok(next(&plan, &observed, &end))
 }
 
 fn decide(
@@ -190,7 +195,7 @@ fn refusal(error: &ApplyError) -> Option<Trouble> {
     match error {
         ApplyError::NameConflict { .. } => Some(Trouble::new(reasons::NAME_CONFLICT, error.to_string())),
         ApplyError::Cluster(cause) if cause.is_refusal() => Some(Trouble::new(reasons::API_ERROR, error.to_string())),
-        ApplyError::Cluster(_) => None,
+        ApplyError::Cluster(_) | ApplyError::Leftover { .. } => None,
     }
 }
 

@@ -13,6 +13,8 @@ use protocol::ports::{WORKER_ADMIN, WORKER_API};
 use super::Builder;
 use crate::controllers::llmmodel::{source::Source, version::Version};
 
+const HTTPS: u16 = 443;
+
 /// The NetworkPolicy of a version.
 pub fn build(builder: &Builder<'_>, version: &Version) -> NetworkPolicy {
     NetworkPolicy {
@@ -49,17 +51,18 @@ fn gateway(namespace: &str) -> NetworkPolicyPeer {
     }
 }
 
-/// Names and the server's port, wherever it is: policies know no host names.
+/// Names and the server's port, wherever it is: policies know no host names. HTTPS besides, because
+/// servers of large files like to send their clients on to a store.
 fn egress(source: &Source) -> Option<Vec<NetworkPolicyEgressRule>> {
     let Source::Http(http) = source else { return None };
     let rule = |ports| NetworkPolicyEgressRule {
         ports: Some(ports),
         to: None,
     };
-    Some(vec![
-        rule(vec![port("UDP", 53), port("TCP", 53)]),
-        rule(vec![port("TCP", url_port(&http.url))]),
-    ])
+    let asked = url_port(&http.url);
+    let mut server = vec![port("TCP", asked)];
+    server.extend((asked != HTTPS).then(|| port("TCP", HTTPS)));
+    Some(vec![rule(vec![port("UDP", 53), port("TCP", 53)]), rule(server)])
 }
 
 fn url_port(url: &str) -> u16 {
@@ -69,7 +72,11 @@ fn url_port(url: &str) -> u16 {
     // The colons of an IPv6 address are inside brackets.
     let after = host.rsplit(']').next().unwrap_or_default();
     let given = after.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    given.unwrap_or(if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 })
+    given.unwrap_or(if scheme.eq_ignore_ascii_case("https") {
+        HTTPS
+    } else {
+        80
+    })
 }
 
 fn port(protocol: &str, number: u16) -> NetworkPolicyPort {

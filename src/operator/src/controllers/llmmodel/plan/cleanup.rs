@@ -76,8 +76,10 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
     delete_all(plan, Kind::PodDisruptionBudget, &observed.pdbs, |it| {
         is_over(version_of(it))
     });
+    // Pods that finish their last requests are protected to their end, which a watch tells.
+    let has_pods = |version: Option<&str>| observed.pods.iter().any(|pod| version_of(pod) == version);
     delete_all(plan, Kind::NetworkPolicy, &observed.network_policies, |it| {
-        is_over(version_of(it))
+        is_over(version_of(it)) && !has_pods(version_of(it))
     });
     jobs(plan, observed);
     history(plan, builder, observed, &|version| is_over(Some(version)));

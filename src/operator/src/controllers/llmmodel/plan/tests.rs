@@ -230,6 +230,25 @@ fn the_version_before_serves_until_it_is_drained() {
 }
 
 #[test]
+fn the_network_policy_stays_as_long_as_there_are_pods() {
+    let (mut world, first) = World::rolled_out(json!({}));
+    let changed = wanted(json!({"prompt": {"system": "Be brief."}}));
+    let second = world.step(&changed, 0).target.version().unwrap().name.clone();
+    world.serves(&second);
+    world.step(&changed, 1);
+    let labels = names::version_labels("m", &first);
+    let leaving =
+        json!({"metadata": {"name": "leaving", "labels": labels, "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    world.observed.pods.push(serde_json::from_value(leaving).unwrap());
+    world.step(&changed, 100);
+    assert_eq!(World::versions_of(&world.observed.services), [second.as_str()]);
+    assert_eq!(World::versions_of(&world.observed.network_policies).len(), 2);
+    world.observed.pods.retain(|pod| pod.name_any() != "leaving");
+    world.step(&changed, 101);
+    assert_eq!(World::versions_of(&world.observed.network_policies), [second.as_str()]);
+}
+
+#[test]
 fn a_revert_during_the_drain_revives_the_version_before() {
     let (mut world, first) = World::rolled_out(json!({}));
     let changed = wanted(json!({"prompt": {"system": "Be brief."}}));

@@ -171,7 +171,7 @@ pub async fn write(
         "metadata": {"name": model.name_any(), "uid": owner.uid},
         "status": status,
     });
-    let manager = names::FIELD_MANAGER_LLMMODEL_STATUS;
+    let manager = names::FIELD_MANAGER_LLMMODEL;
     cluster
         .apply_status::<LlmModel>(manager, &owner.namespace, &owner.name, &body)
         .await?;

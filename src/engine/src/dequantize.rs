@@ -6,22 +6,31 @@
 
 use gguf::GgmlType;
 use half::{bf16, f16};
+use tch::Kind;
 
 /// A type that weights are widened to.
 pub(crate) trait Weight: tch::kind::Element + Copy + Send {
+    /// What the bits mean.
+    const BITS: Kind;
+
     /// Rounds to nearest.
     fn from_f32(value: f32) -> Self;
 }
 
 impl Weight for f32 {
+    const BITS: Kind = Kind::Float;
+
     fn from_f32(value: f32) -> Self {
         value
     }
 }
 
-impl Weight for bf16 {
+/// The bits of a bfloat16: tch takes `half::bf16` for IEEE half precision.
+impl Weight for i16 {
+    const BITS: Kind = Kind::BFloat16;
+
     fn from_f32(value: f32) -> Self {
-        Self::from_f32(value)
+        bf16::from_f32(value).to_bits().cast_signed()
     }
 }
 
@@ -96,8 +105,9 @@ mod tests {
     fn eight_bit_blocks_are_signed() {
         let quants: Vec<u8> = (0..32i8).map(|i| (i - 16).cast_unsigned()).collect();
         let block = [&half(0.25)[..], &quants].concat();
-        let weights: Vec<bf16> = dequantize(&block, GgmlType::Q8_0).unwrap();
-        assert_eq!((weights[0].to_f32(), weights[31].to_f32()), (-4.0, 3.75));
+        let weights: Vec<i16> = dequantize(&block, GgmlType::Q8_0).unwrap();
+        let value = |bits: i16| bf16::from_bits(bits.cast_unsigned()).to_f32();
+        assert_eq!((value(weights[0]), value(weights[31])), (-4.0, 3.75));
     }
 
     #[test]

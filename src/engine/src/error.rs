@@ -48,6 +48,9 @@ pub enum LoadError {
     /// Settings that this model cannot be served with.
     #[error("failed to set the engine up: {0}")]
     Options(String),
+    /// Weights that compute no numbers.
+    #[error("failed to load the model: its weights give infinite or undefined logits; the file is damaged or was converted wrongly")]
+    NotFinite,
     /// libtorch refused.
     #[error("failed to load the model: libtorch: {0}")]
     Torch(#[from] TchError),

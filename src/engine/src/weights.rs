@@ -6,10 +6,12 @@ use std::sync::{
 };
 
 use gguf::{GgufFile, TensorInfo};
-use half::bf16;
 use tch::Tensor;
 
-use crate::{Dtype, LoadError, ModelConfig, dequantize::dequantize};
+use crate::{
+    Dtype, LoadError, ModelConfig,
+    dequantize::{Weight, dequantize},
+};
 
 /// All weights. Linear layers are `[out, in]`.
 pub(crate) struct Weights {
@@ -111,19 +113,19 @@ impl Reader<'_> {
             });
         }
         let flat = match self.dtype {
-            Dtype::Bf16 => self.widen::<bf16>(info)?,
+            Dtype::Bf16 => self.widen::<i16>(info)?,
             Dtype::Fp32 => self.widen::<f32>(info)?,
         };
         Ok(flat.f_view(shape)?)
     }
 
-    fn widen<W: crate::dequantize::Weight>(&self, info: &TensorInfo) -> Result<Tensor, LoadError> {
+    fn widen<W: Weight>(&self, info: &TensorInfo) -> Result<Tensor, LoadError> {
         let bytes = self.file.read_tensor(info)?;
         let weights = dequantize::<W>(&bytes, info.ggml_type).ok_or_else(|| LoadError::TensorType {
             tensor: info.name.clone(),
             found: info.ggml_type,
         })?;
-        Ok(Tensor::f_from_slice(&weights)?)
+        Ok(Tensor::f_from_slice(&weights)?.f_view_dtype(W::BITS)?)
     }
 }
 

@@ -1,0 +1,178 @@
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::*;
+use crate::{Event, FinishReason, Sampling, weights::tests::tiny_file};
+
+fn options() -> EngineOptions {
+    EngineOptions {
+        dtype: Dtype::Fp32,
+        context_length: 64,
+        max_concurrent_sequences: 2,
+        max_batch_tokens: 16,
+        max_queue: 3,
+        threads: 1,
+    }
+}
+
+fn engine() -> Engine {
+    Engine::start(tiny_file(&[]), options()).unwrap()
+}
+
+fn greedy(prompt: &[u32], max_tokens: usize) -> Request {
+    Request {
+        prompt: prompt.into(),
+        max_tokens,
+        sampling: Sampling {
+            temperature: 0.0,
+            ..Sampling::default()
+        },
+        ..Request::default()
+    }
+}
+
+fn collect(mut events: Events) -> Vec<Event> {
+    let mut all = Vec::new();
+    while let Some(event) = events.blocking_recv() {
+        all.push(event);
+    }
+    all
+}
+
+fn tokens(events: &[Event]) -> Vec<u32> {
+    let token = |event: &Event| match event {
+        Event::Token { token, .. } => Some(*token),
+        _ => None,
+    };
+    events.iter().filter_map(token).collect()
+}
+
+#[test]
+fn requests_together_get_what_they_get_alone() {
+    let engine = engine();
+    let prompts: [Vec<u32>; 5] = [vec![1], (0..40).collect(), vec![9, 8, 7], vec![63; 20], vec![5, 6]];
+    let alone: Vec<_> = prompts.iter().map(|prompt| collect(engine.submit(greedy(prompt, 12)).unwrap())).collect();
+    let together: Vec<_> = prompts.iter().map(|prompt| engine.submit(greedy(prompt, 12)).unwrap()).collect();
+    let together: Vec<_> = together.into_iter().map(collect).collect();
+    assert_eq!(alone, together);
+    for events in &alone {
+        assert_eq!(tokens(events).len(), 12);
+        assert_eq!(events[0], Event::Prompt(Vec::new()));
+        assert_eq!(events.last(), Some(&Event::Finished(FinishReason::Length)));
+    }
+}
+
+#[test]
+fn answers_end_at_stop_tokens_and_at_the_context() {
+    let engine = engine();
+    let free = tokens(&collect(engine.submit(greedy(&[3, 4], 20)).unwrap()));
+    let stop = free[7];
+    let before = free.iter().position(|token| *token == stop).unwrap();
+    let request = Request {
+        stop_tokens: vec![stop],
+        ..greedy(&[3, 4], 20)
+    };
+    let stopped = collect(engine.submit(request).unwrap());
+    assert_eq!(tokens(&stopped), free[..before]);
+    assert_eq!(stopped.last(), Some(&Event::Finished(FinishReason::Stop)));
+
+    let long = collect(engine.submit(greedy(&[1; 60], usize::MAX)).unwrap());
+    assert_eq!(tokens(&long).len(), 4);
+    assert_eq!(long.last(), Some(&Event::Finished(FinishReason::Length)));
+}
+
+#[test]
+fn a_prompt_alone_gives_its_logprobs() {
+    let engine = engine();
+    let prompt: Vec<u32> = (0..40).collect();
+    let request = Request {
+        prompt_logprobs: Some(2),
+        ..greedy(&prompt, 0)
+    };
+    let events = collect(engine.submit(request).unwrap());
+    let Event::Prompt(logprobs) = &events[0] else { panic!("{events:?}") };
+    assert_eq!(events[1..], [Event::Finished(FinishReason::Length)]);
+    let chosen: Vec<u32> = logprobs.iter().map(|logprobs| logprobs.chosen.token).collect();
+    assert_eq!(chosen, prompt[1..]);
+    assert!(logprobs.iter().all(|logprobs| logprobs.top.len() == 2));
+
+    // The answer's first token gets the same logprob as it gets as part of a prompt.
+    let request = Request {
+        logprobs: Some(0),
+        ..greedy(&prompt, 1)
+    };
+    let events = collect(engine.submit(request).unwrap());
+    let Event::Token { token, logprobs } = &events[1] else { panic!("{events:?}") };
+    let longer: Vec<u32> = prompt.iter().copied().chain([*token]).collect();
+    let request = Request {
+        prompt_logprobs: Some(0),
+        ..greedy(&longer, 0)
+    };
+    let events = collect(engine.submit(request).unwrap());
+    let Event::Prompt(of_prompt) = &events[0] else { panic!("{events:?}") };
+    let difference = of_prompt.last().unwrap().chosen.logprob - logprobs.as_ref().unwrap().chosen.logprob;
+    assert!(difference.abs() < 1e-4, "{difference}");
+}
+
+#[test]
+fn what_cannot_be_answered_is_refused_at_once() {
+    let engine = engine();
+    assert_eq!(engine.submit(greedy(&[], 1)).unwrap_err(), SubmitError::EmptyPrompt);
+    let (prompt, context) = (64, 64);
+    assert_eq!(engine.submit(greedy(&[1; 64], 1)).unwrap_err(), SubmitError::TooLong { prompt, context });
+    assert!(engine.submit(greedy(&[1; 64], 0)).is_ok());
+    let (token, vocabulary) = (64, 64);
+    assert_eq!(engine.submit(greedy(&[64], 1)).unwrap_err(), SubmitError::UnknownToken { token, vocabulary });
+}
+
+#[test]
+fn the_queue_is_bounded_and_those_who_hang_up_make_room() {
+    let engine = engine();
+    // Two are computed, three wait.
+    let taken: Vec<_> = (0..5).map(|_| engine.submit(greedy(&[1], 60)).unwrap()).collect();
+    let refused = engine.submit(greedy(&[1], 60)).unwrap_err();
+    assert!(matches!(refused, SubmitError::QueueFull { .. }), "{refused}");
+    drop(taken);
+    let events = loop {
+        match engine.submit(greedy(&[1], 3)) {
+            Ok(events) => break events,
+            Err(SubmitError::QueueFull { .. }) => std::thread::yield_now(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(tokens(&collect(events)).len(), 3);
+}
+
+#[test]
+fn an_engine_that_nobody_holds_answers_what_it_took_and_ends() {
+    let engine = engine();
+    let gauges = engine.gauges.clone();
+    let mut events = engine.submit(greedy(&[1], 5)).unwrap();
+    drop(engine);
+    let mut last = None;
+    loop {
+        match events.try_recv() {
+            Ok(event) => last = Some(event),
+            Err(TryRecvError::Empty) => std::thread::yield_now(),
+            Err(TryRecvError::Disconnected) => break,
+        }
+    }
+    assert_eq!(last, Some(Event::Finished(FinishReason::Length)));
+    while !gauges.has_stopped() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn options_that_do_not_fit_the_model_are_named() {
+    let refused = |options: EngineOptions| Engine::start(tiny_file(&[]), options).err().unwrap().to_string();
+    let longer = refused(EngineOptions {
+        context_length: 129,
+        ..options()
+    });
+    assert!(longer.contains("longer than the 128"), "{longer}");
+    let narrow = refused(EngineOptions {
+        max_batch_tokens: 1,
+        ..options()
+    });
+    assert!(narrow.contains("no room"), "{narrow}");
+}

@@ -1,0 +1,53 @@
+//! What a caller asks of the engine, and what it hears back.
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::{Sampling, TokenLogprobs};
+
+/// A prompt to be continued.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// The prompt, at least one token.
+    pub prompt: Vec<u32>,
+    /// Longest answer in tokens; the context's end cuts it short. 0 computes the prompt only.
+    pub max_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Tokens that end the answer; they are not part of it.
+    pub stop_tokens: Vec<u32>,
+    /// Report logprobs of the answer's tokens, each with so many of the likeliest ones.
+    pub logprobs: Option<usize>,
+    /// Report logprobs of the prompt's tokens from the second on, each with so many of the likeliest ones.
+    pub prompt_logprobs: Option<usize>,
+}
+
+/// One thing that happened to a request. The last event is `Finished` or `Failed`; a receiver that
+/// ends without either belongs to an engine that died.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The prompt is computed; its logprobs from the second token on, if they were asked for.
+    Prompt(Vec<TokenLogprobs>),
+    /// The next token of the answer.
+    Token {
+        /// The token.
+        token: u32,
+        /// Its logprobs, if they were asked for.
+        logprobs: Option<TokenLogprobs>,
+    },
+    /// The answer is complete.
+    Finished(FinishReason),
+    /// The answer cannot be completed.
+    Failed(String),
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model chose a stop token.
+    Stop,
+    /// The answer is as long as it may be.
+    Length,
+}
+
+/// The events of one request. Dropping it cancels the request.
+pub type Events = UnboundedReceiver<Event>;

@@ -1,0 +1,9 @@
+//! Between text and tokens.
+
+mod byte_level;
+mod pre_tokenizer;
+mod stream;
+mod tokenizer;
+
+pub use stream::{Piece, TextStream};
+pub use tokenizer::Tokenizer;

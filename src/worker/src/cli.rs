@@ -1,0 +1,86 @@
+//! The command line. The operator writes it for pods; people write it too.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, value_parser};
+use engine::Dtype;
+
+/// Prepares, serves and explains large language models.
+#[derive(Debug, Parser)]
+#[command(name = "atelier-worker", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One command each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serves a model over an OpenAI-compatible HTTP API.
+    Serve(Serve),
+    /// Fetches and verifies weights, and reports what they are.
+    Prepare(artifacts::prepare::Args),
+    /// Explains a weights file.
+    Inspect(artifacts::inspect::Args),
+}
+
+/// Arguments of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// The weights file (GGUF).
+    #[arg(long, value_name = "FILE")]
+    pub model: PathBuf,
+    /// SHA-256 that the file must have: `sha256:` and 64 hex digits.
+    #[arg(long)]
+    pub digest: Option<String>,
+    /// Name under which requests ask for the model.
+    #[arg(long, value_name = "NAME")]
+    pub served_name: String,
+    /// Tokens that one conversation may have, answer included. Default: what the model was trained for.
+    #[arg(long, value_name = "TOKENS", value_parser = positive())]
+    pub context_length: Option<u64>,
+    /// Requests computed at the same time; each holds memory for a whole context.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = positive())]
+    pub max_concurrent_sequences: u64,
+    /// Tokens of one forward pass.
+    #[arg(long, value_name = "TOKENS", default_value_t = 512, value_parser = positive())]
+    pub max_batch_tokens: u64,
+    /// Requests that may wait; more are told to come back later.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub max_queue: u64,
+    /// Numeric type to compute in: bf16 or fp32.
+    #[arg(long, default_value_t = Dtype::Bf16)]
+    pub dtype: Dtype,
+    /// Threads to compute with. Default: the cores that this process may use.
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub threads: Option<u64>,
+    /// System message of conversations that bring none.
+    #[arg(long, value_name = "TEXT")]
+    pub system_prompt: Option<String>,
+    /// Chat template (Jinja) to use instead of the one in the weights file.
+    #[arg(long, value_name = "FILE")]
+    pub chat_template: Option<PathBuf>,
+    /// Address of the API.
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    /// Address of probes and metrics.
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    pub admin_listen: SocketAddr,
+}
+
+fn positive() -> clap::builder::RangedU64ValueParser {
+    value_parser!(u64).range(1..=u32::MAX.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

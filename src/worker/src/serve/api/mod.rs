@@ -1,0 +1,100 @@
+//! The OpenAI-compatible HTTP API.
+
+mod answer;
+mod chat;
+mod completions;
+mod error;
+mod fields;
+mod logprobs;
+mod models;
+mod sampling;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{DefaultBodyLimit, FromRequest, Request, State, rejection::BytesRejection},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use self::error::Error;
+use super::{Loaded, metrics::Metrics};
+
+/// Largest request body in bytes.
+const MAX_BODY: usize = 8 << 20;
+
+/// What handlers work with.
+pub struct Api {
+    model: Loaded,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+    started: u64,
+}
+
+impl Api {
+    /// An API over a loaded model. Once `stop` is cancelled, new requests are refused.
+    pub fn new(model: Loaded, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+        Self {
+            model,
+            metrics,
+            stop,
+            started: answer::unix_time(),
+        }
+    }
+
+    /// Checks that a request asks for the model that is served here.
+    fn check_model(&self, name: &str) -> Result<(), Error> {
+        if name == self.model.served_name {
+            return Ok(());
+        }
+        Err(Error::ModelNotFound { model: name.into() })
+    }
+}
+
+/// All routes.
+pub fn router(api: Arc<Api>) -> Router {
+    Router::new()
+        .route("/v1/models", get(models::list))
+        .route("/v1/models/{model}", get(models::get))
+        .route("/v1/chat/completions", post(chat::handle))
+        .route("/v1/completions", post(completions::handle))
+        .fallback(|| async { Error::NoRoute })
+        .method_not_allowed_fallback(|| async { Error::WrongMethod })
+        .layer(middleware::from_fn_with_state(api.clone(), refuse_when_stopping))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(api)
+}
+
+/// Connections stay open while the last answers are written: what comes over them now is for
+/// another worker.
+async fn refuse_when_stopping(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    match api.stop.is_cancelled() {
+        true => Error::Stopping.into_response(),
+        false => next.run(request).await,
+    }
+}
+
+/// A request body that is one JSON object.
+struct Json(Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for Json {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
+        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+            BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => Error::BodyTooLarge { limit: MAX_BODY },
+            _ => Error::BodyBroken,
+        })?;
+        match serde_json::from_slice(&body) {
+            Ok(Value::Object(fields)) => Ok(Self(fields)),
+            Ok(_) => Err(Error::InvalidJson("expected an object".into())),
+            Err(error) => Err(Error::InvalidJson(error.to_string())),
+        }
+    }
+}

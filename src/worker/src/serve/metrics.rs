@@ -1,0 +1,142 @@
+//! What `/metrics` tells: vLLM's names, which autoscalers, routers and dashboards already read.
+
+use std::{sync::Arc, time::Instant};
+
+use engine::{Engine, FinishReason};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry,
+    core::{Collector, Desc},
+    proto::MetricFamily,
+};
+
+/// Seconds, from a fast token to a long answer.
+const SECONDS: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+];
+
+/// Counters of what was answered.
+pub struct Metrics {
+    prompt_tokens: IntCounter,
+    generation_tokens: IntCounter,
+    successes: IntCounterVec,
+    time_to_first_token: Histogram,
+    inter_token_latency: Histogram,
+    whole_latency: Histogram,
+}
+
+impl Metrics {
+    /// Registers the metrics of a model.
+    ///
+    /// # Errors
+    /// When a name is taken already.
+    pub fn new(registry: &Registry, model: &str, engine: &Engine) -> prometheus::Result<Self> {
+        let opts = |name: &str, help: &str| Opts::new(name, help).const_label("model_name", model);
+        let counter = |name, help| registered(registry, IntCounter::with_opts(opts(name, help))?);
+        let histogram = |name, help| {
+            let opts = HistogramOpts::from(opts(name, help)).buckets(SECONDS.into());
+            registered(registry, Histogram::with_opts(opts)?)
+        };
+        registry.register(Box::new(EngineState::new(opts, engine)?))?;
+        Ok(Self {
+            prompt_tokens: counter("vllm:prompt_tokens_total", "Tokens of prompts that were computed.")?,
+            generation_tokens: counter("vllm:generation_tokens_total", "Tokens of answers.")?,
+            successes: registered(
+                registry,
+                IntCounterVec::new(
+                    opts("vllm:request_success_total", "Answers that were completed."),
+                    &["finished_reason"],
+                )?,
+            )?,
+            time_to_first_token: histogram("vllm:time_to_first_token_seconds", "From a request to its first token.")?,
+            inter_token_latency: histogram("vllm:inter_token_latency_seconds", "Between two tokens of an answer.")?,
+            whole_latency: histogram("vllm:e2e_request_latency_seconds", "From a request to the end of its answer.")?,
+        })
+    }
+
+    /// Begins to observe one answer.
+    pub fn begin(self: &Arc<Self>) -> Observation {
+        Observation {
+            metrics: self.clone(),
+            received: Instant::now(),
+            last_token: None,
+        }
+    }
+}
+
+/// Times of one answer.
+pub struct Observation {
+    metrics: Arc<Metrics>,
+    received: Instant,
+    last_token: Option<Instant>,
+}
+
+impl Observation {
+    /// The prompt, of so many tokens, is computed.
+    pub fn prompt(&self, tokens: usize) {
+        self.metrics.prompt_tokens.inc_by(tokens as u64);
+    }
+
+    /// A token of the answer came.
+    pub fn token(&mut self) {
+        let now = Instant::now();
+        self.metrics.generation_tokens.inc();
+        match self.last_token.replace(now) {
+            Some(last) => self.metrics.inter_token_latency.observe((now - last).as_secs_f64()),
+            None => self.metrics.time_to_first_token.observe((now - self.received).as_secs_f64()),
+        }
+    }
+
+    /// The answer is complete.
+    pub fn end(&self, reason: FinishReason) {
+        let reason = match reason {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+        };
+        self.metrics.successes.with_label_values(&[reason]).inc();
+        self.metrics.whole_latency.observe(self.received.elapsed().as_secs_f64());
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// Gauges that are read from the engine when somebody looks.
+struct EngineState {
+    engine: Engine,
+    running: Gauge,
+    waiting: Gauge,
+    cache_usage: Gauge,
+}
+
+impl EngineState {
+    fn new(opts: impl Fn(&str, &str) -> Opts, engine: &Engine) -> prometheus::Result<Self> {
+        let gauge = |name, help| Gauge::with_opts(opts(name, help));
+        Ok(Self {
+            engine: engine.clone(),
+            running: gauge("vllm:num_requests_running", "Requests that are being computed.")?,
+            waiting: gauge("vllm:num_requests_waiting", "Requests that wait for their turn.")?,
+            cache_usage: gauge("vllm:kv_cache_usage_perc", "Used share of the KV cache, 0 to 1.")?,
+        })
+    }
+
+    fn gauges(&self) -> [&Gauge; 3] {
+        [&self.running, &self.waiting, &self.cache_usage]
+    }
+}
+
+impl Collector for EngineState {
+    fn desc(&self) -> Vec<&Desc> {
+        self.gauges().into_iter().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let (gauges, options) = (self.engine.gauges(), self.engine.options());
+        let room = options.max_concurrent_sequences * options.context_length;
+        self.running.set(gauges.running() as f64);
+        self.waiting.set(gauges.waiting() as f64);
+        self.cache_usage.set(gauges.cached_tokens() as f64 / room as f64);
+        self.gauges().into_iter().flat_map(Collector::collect).collect()
+    }
+}

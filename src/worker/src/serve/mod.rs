@@ -1,0 +1,162 @@
+//! `atelier-worker serve`: load, warm up, answer, drain.
+
+mod api;
+mod chat_template;
+mod generation;
+mod metrics;
+
+use std::{sync::Arc, time::Duration, time::Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use engine::{Engine, EngineOptions, available_threads, text::Tokenizer};
+use gguf::GgufFile;
+use prometheus::Registry;
+use telemetry::{Readiness, admin, shutdown_signal};
+use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
+use tokio_util::sync::CancellationToken;
+
+use self::{api::Api, chat_template::ChatTemplate, metrics::Metrics};
+use crate::cli::Serve;
+
+/// How often the engine thread is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM, and returns the process's exit code.
+pub fn run(args: Serve) -> i32 {
+    telemetry::init("worker");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = runtime
+        .context("failed to start the runtime")
+        .and_then(|runtime| runtime.block_on(serve(args)));
+    match outcome {
+        Ok(()) => 0,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            1
+        }
+    }
+}
+
+async fn serve(args: Serve) -> Result<()> {
+    let stop = CancellationToken::new();
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            shutdown_signal().await;
+            stop.cancel();
+        }
+    });
+
+    let registry = Registry::new();
+    let readiness = Readiness::default();
+    let admin = TcpListener::bind(args.admin_listen)
+        .await
+        .with_context(|| format!("failed to listen on {}", args.admin_listen))?;
+    // It outlives the API, so that the last answers are counted and probes do not fail meanwhile.
+    let all_done = CancellationToken::new();
+    let admin = tokio::spawn(admin::serve_on(
+        admin,
+        registry.clone(),
+        readiness.clone(),
+        all_done.clone().cancelled_owned(),
+    ));
+
+    let listen = args.listen;
+    let loading = spawn_blocking(move || load(&args));
+    let loaded = tokio::select! {
+        loaded = loading => loaded.context("failed to load the model")??,
+        // Nobody waits for an answer yet, and the loading thread cannot be stopped.
+        () = stop.cancelled() => std::process::exit(0),
+    };
+    let engine = loaded.engine.clone();
+    let metrics = Metrics::new(&registry, &loaded.served_name, &engine).context("failed to register the metrics")?;
+    let api = api::router(Arc::new(Api::new(loaded, Arc::new(metrics), stop.clone())));
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("failed to listen on {listen}"))?;
+    readiness.set_ready(true);
+    tracing::info!(%listen, "serving");
+
+    let draining = {
+        let (stop, readiness) = (stop.clone(), readiness.clone());
+        async move {
+            stop.cancelled().await;
+            readiness.set_ready(false);
+        }
+    };
+    tokio::select! {
+        served = axum::serve(listener, api).with_graceful_shutdown(draining) => served.context("failed to serve")?,
+        error = engine_death(&engine) => return Err(error),
+    }
+    all_done.cancel();
+    admin.await.context("failed to serve the admin port")?.context("failed to serve the admin port")?;
+    tracing::info!("drained");
+    Ok(())
+}
+
+/// Completes when the engine thread has ended: then the process must, so that it is started again.
+async fn engine_death(engine: &Engine) -> anyhow::Error {
+    let mut look = interval(LOOK);
+    while !engine.gauges().has_stopped() {
+        look.tick().await;
+    }
+    anyhow!("the engine thread has ended")
+}
+
+/// A model that can answer.
+pub struct Loaded {
+    served_name: String,
+    engine: Engine,
+    tokenizer: Arc<Tokenizer>,
+    template: Option<ChatTemplate>,
+    system_prompt: Option<String>,
+}
+
+fn load(args: &Serve) -> Result<Loaded> {
+    let started = Instant::now();
+    if let Some(digest) = &args.digest {
+        artifacts::digest::verify(&args.model, digest)?;
+    }
+    let file = GgufFile::open(&args.model)?;
+    let metadata = &file.header().metadata;
+    let tokenizer = Arc::new(Tokenizer::from_metadata(metadata)?);
+    let template = match &args.chat_template {
+        Some(path) => {
+            let source = std::fs::read_to_string(path);
+            Some(source.with_context(|| format!("failed to read the chat template {}", path.display()))?)
+        }
+        None => tokenizer.chat_template().map(Into::into),
+    };
+    let marks = [tokenizer.begin(), tokenizer.end()].map(|token| token.map_or("", |token| tokenizer.name(token)));
+    let template = template.map(|source| ChatTemplate::new(source, marks)).transpose()?;
+    if let (Some(template), Some(system)) = (&template, &args.system_prompt) {
+        template.check(system)?;
+    } else if args.system_prompt.is_some() {
+        bail!("failed to set the system prompt: the model has no chat template to write it with");
+    }
+    let trained = engine::ModelConfig::from_header(file.header())?.context_length;
+    let options = EngineOptions {
+        dtype: args.dtype,
+        context_length: args.context_length.map_or(trained, |length| length as usize),
+        max_concurrent_sequences: args.max_concurrent_sequences as usize,
+        max_batch_tokens: args.max_batch_tokens as usize,
+        max_queue: args.max_queue as usize,
+        threads: args.threads.map_or_else(available_threads, |threads| threads as usize),
+    };
+    let engine = Engine::start(file, options)?;
+    let options = engine.options();
+    tracing::info!(
+        seconds = started.elapsed().as_secs_f64(),
+        dtype = %options.dtype,
+        threads = options.threads,
+        context_length = options.context_length,
+        "loaded"
+    );
+    Ok(Loaded {
+        served_name: args.served_name.clone(),
+        engine,
+        tokenizer,
+        template,
+        system_prompt: args.system_prompt.clone(),
+    })
+}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
 
+	"atelier.dev/e2e/cluster/internal/node"
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
@@ -35,5 +38,18 @@ func command(build func() *cobra.Command) func() {
 }
 
 func kubectl() {
+	keepCache(os.Getenv("KUBECONFIG"))
 	os.Exit(cli.Run(kubectlcmd.NewDefaultKubectlCommand()))
+}
+
+// keepCache lets kubectl remember what a cluster of ours offers in that cluster's directory: there it goes with
+// the cluster, and the next one at the same address is not taken for it.
+func keepCache(kubeconfig string) {
+	layout, err := node.Load(filepath.Dir(kubeconfig))
+	if err != nil || layout.Kubeconfig() != kubeconfig || os.Getenv("KUBECACHEDIR") != "" {
+		return
+	}
+	if err := os.Setenv("KUBECACHEDIR", layout.KubeCache()); err != nil {
+		fmt.Fprintln(os.Stderr, "atelier-cluster: failed to move kubectl's cache:", err)
+	}
 }

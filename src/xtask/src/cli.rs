@@ -69,7 +69,10 @@ pub enum Command {
         context: Option<String>,
     },
     /// Builds the container images that changed and prints their names and sizes.
-    Images,
+    Images {
+        /// Only these, e.g. `operator gateway`.
+        only: Vec<String>,
+    },
     /// Writes the generated files: CRDs, RBAC, golden renders of the chart.
     Gen {
         /// Only say which are out of date, and fail if any is.

@@ -81,6 +81,11 @@ impl Cluster {
         self.dir.join("kubeconfig")
     }
 
+    /// Where kubectl and helm remember what the API server offers; the program sees to its own kubectl.
+    pub fn kube_cache(&self) -> PathBuf {
+        self.dir.join("kube-cache")
+    }
+
     /// kubectl of the cluster's own version.
     pub fn kubectl(&self) -> Command {
         let mut command = process::command(&self.program);

@@ -91,7 +91,7 @@ fn run(home: &Home, command: Command) -> Result<()> {
                 },
             )
         }
-        Command::Images => images::print(home),
+        Command::Images { only } => images::print(home, &only),
         Command::Gen { check } => checks::generated(home, check),
         Command::Test { fast, only } => checks::all(home, fast, &only),
         Command::Bench { what, json } => bench::run(home, what, json),

@@ -59,7 +59,9 @@ impl Target {
     pub fn helm(&self, home: &Home) -> Command {
         let mut command = process::command(table::HELM.program(home));
         match self {
-            Self::Local(cluster) => command.env("KUBECONFIG", cluster.kubeconfig()),
+            Self::Local(cluster) => command
+                .env("KUBECONFIG", cluster.kubeconfig())
+                .env("KUBECACHEDIR", cluster.kube_cache()),
             Self::Context(name) => command.args(["--kube-context", name]),
         };
         command

@@ -87,6 +87,9 @@ func (l Layout) stateFile() string { return filepath.Join(l.Dir, "cluster.json")
 // Kubeconfig is the administrator's, usable from the machine's own network.
 func (l Layout) Kubeconfig() string { return filepath.Join(l.Dir, "kubeconfig") }
 
+// KubeCache is where kubectl and helm remember what the API server offers.
+func (l Layout) KubeCache() string { return filepath.Join(l.Dir, "kube-cache") }
+
 // Log is where a component writes.
 func (l Layout) Log(component string) string {
 	return filepath.Join(l.Dir, "logs", component+".log")

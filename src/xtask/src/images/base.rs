@@ -1,5 +1,5 @@
-//! The base image, made by debootstrap where no registry is at hand: the Containerfiles name
-//! `debian:bookworm-slim`, and so does what we make.
+//! The base image, made by debootstrap where no registry is at hand: what the Containerfiles take
+//! for `debian:bookworm-slim` by their argument `BASE`.
 
 use std::path::Path;
 
@@ -7,18 +7,18 @@ use anyhow::{Context, Result, bail};
 
 use super::buildah::Buildah;
 use crate::home::{self, Home};
-use crate::process;
 use crate::ui::Stage;
+use crate::{hash, process};
 
 /// Debian releases with the version of their C library, oldest first.
 const RELEASES: [(&str, (u32, u32)); 2] = [("bookworm", (2, 36)), ("trixie", (2, 41))];
 
-/// What a container has no use for. Copyright files stay.
+/// What a container has no use for, and what debootstrap copies from this machine. Copyright files stay.
 const TRIM: &str = r#"
 set -eu
 cd "$1"
 rm -rf var/cache/apt/* var/lib/apt/lists/* var/log/* usr/share/man/* usr/share/info/* usr/share/lintian \
-    usr/share/locale/* usr/share/groff/* usr/share/linda dev/* tmp/*
+    usr/share/locale/* usr/share/groff/* usr/share/linda dev/* tmp/* etc/resolv.conf etc/hostname
 find usr/share/doc -depth -type f ! -name copyright -delete
 find usr/share/doc -depth -type l -delete
 find usr/share/doc -mindepth 1 -depth -type d -empty -delete
@@ -27,7 +27,7 @@ find usr/share/doc -mindepth 1 -depth -type d -empty -delete
 /// The base image: its name for `FROM` and the id of its content.
 #[derive(Clone, Debug)]
 pub struct Base {
-    /// `debian:bookworm-slim`, or a later release where this machine's C library is newer.
+    /// `localhost/debian:bookworm-slim-<key of how it is made>`, or a later release where this machine's C library is newer.
     pub name: String,
     /// Content id: a new base means new images.
     pub id: String,
@@ -37,9 +37,9 @@ pub struct Base {
 pub fn ensure(home: &Home, stage: &Stage, buildah: &Buildah) -> Result<Base> {
     let host = process::read(process::command("getconf").arg("GNU_LIBC_VERSION"))?;
     let release = release_for(&host)?;
-    let name = format!("debian:{release}-slim");
-    let local = format!("localhost/{name}");
-    if let Some(id) = buildah.image_id(&local) {
+    let recipe = hash::key([("release", release), ("trim", TRIM)]);
+    let name = format!("localhost/debian:{release}-slim-{recipe}");
+    if let Some(id) = buildah.image_id(&name) {
         return Ok(Base { name, id });
     }
     stage.note(&format!("{name}: the base of our images (debootstrap, about a minute)"));
@@ -56,11 +56,11 @@ pub fn ensure(home: &Home, stage: &Stage, buildah: &Buildah) -> Result<Base> {
     let containerfile = work.join("Containerfile");
     std::fs::write(&containerfile, "FROM scratch\nADD root.tar /\nCMD [\"bash\"]\n")
         .with_context(|| format!("failed to write {}", containerfile.display()))?;
-    buildah.build(stage, &containerfile, &context, &local, None)?;
+    buildah.build(stage, &containerfile, &context, &name, None)?;
     home::remove_dir(&work)?;
     let id = buildah
-        .image_id(&local)
-        .with_context(|| format!("failed to find {local} after building it"))?;
+        .image_id(&name)
+        .with_context(|| format!("failed to find {name} after building it"))?;
     Ok(Base { name, id })
 }
 

@@ -76,6 +76,8 @@ impl Buildah {
             "--tag",
             reference,
         ]);
+        // Unused, but buildah creates a lock in it, by default in /etc.
+        build.arg("--cni-config-dir").arg(self.root.join("cni"));
         if let Some(base) = base {
             build.args(["--build-arg", &format!("BASE={base}")]);
         }

@@ -9,7 +9,7 @@ mod stage;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::home::{self, Home};
@@ -19,7 +19,7 @@ use crate::ui::{self, Stage};
 
 use base::Base;
 use buildah::Buildah;
-use stage::{Recipe, recipes};
+use stage::{NAMES, Recipe, recipes};
 
 /// One image, ready to be imported anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,23 +38,35 @@ pub struct Image {
 
 /// Builds what changed and returns all images of the project.
 pub fn ensure(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
+    ensure_some(home, stage, &[])
+}
+
+/// Builds what changed of the named images; of all when none is named.
+fn ensure_some(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Image>> {
     let buildah = Buildah::new(home);
     let base = base::ensure(home, stage, &buildah)?;
-    recipes(home, stage)?
+    recipes(home, stage, only)?
         .iter()
         .map(|recipe| ensure_one(home, stage, &buildah, &base, recipe))
         .collect()
 }
 
 /// Builds what changed and prints names and sizes.
-pub fn print(home: &Home) -> Result<()> {
+pub fn print(home: &Home, only: &[String]) -> Result<()> {
+    for name in only {
+        ensure!(
+            NAMES.contains(&name.as_str()),
+            "there is no image {name:?}: there are {}",
+            NAMES.join(", ")
+        );
+    }
     let _lock = CacheLock::take(home)?;
     crate::up::tools(home, |stage| {
         toolbox::for_build(home, stage)?;
         toolbox::for_images(home, stage)
     })?;
     let stage = Stage::begin("images");
-    let images = ensure(home, &stage)?;
+    let images = ensure_some(home, &stage, only)?;
     stage.done("built");
     for image in images {
         println!(

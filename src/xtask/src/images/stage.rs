@@ -35,35 +35,56 @@ pub struct Recipe {
     pub name: Option<&'static str>,
 }
 
-/// Compiles the programs and lists all images of the project.
-pub fn recipes(home: &Home, stage: &Stage) -> Result<Vec<Recipe>> {
-    let packages = COMPONENTS.map(|component| format!("atelier-{component}"));
-    stage.status("compiling operator, gateway and worker");
-    let programs = cargo::release(home, stage, &packages.each_ref().map(String::as_str))?;
-    let mut recipes: Vec<Recipe> = COMPONENTS
-        .iter()
-        .zip(packages.into_iter().zip(programs))
-        .map(|(component, program)| Recipe {
+/// Every image of the project, as `cargo xtask images` takes it.
+pub const NAMES: [&str; 5] = ["operator", "gateway", "worker", MODEL, "pause"];
+/// The image of the quickstart's model.
+const MODEL: &str = "smollm2-135m-instruct";
+
+/// Compiles the programs of the named images and lists how those are made; all of them when none is named.
+pub fn recipes(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Recipe>> {
+    let wanted = |name: &str| only.is_empty() || only.iter().any(|other| other == name);
+    let components: Vec<&str> = COMPONENTS.into_iter().filter(|name| wanted(name)).collect();
+    let mut recipes = programs(home, stage, &components)?;
+    if wanted(MODEL) {
+        recipes.push(smollm2(home));
+    }
+    if wanted("pause") {
+        recipes.push(pause(home, stage)?);
+    }
+    Ok(recipes)
+}
+
+/// Images around a program of ours.
+fn programs(home: &Home, stage: &Stage, components: &[&str]) -> Result<Vec<Recipe>> {
+    if components.is_empty() {
+        return Ok(Vec::new());
+    }
+    let packages: Vec<String> = components.iter().map(|name| format!("atelier-{name}")).collect();
+    let names: Vec<&str> = packages.iter().map(String::as_str).collect();
+    stage.status(&format!("compiling {}", components.join(", ")));
+    let programs = cargo::release(home, stage, &names)?;
+    let recipes = components.iter().zip(packages.iter().zip(programs));
+    let recipes = recipes.map(|(component, (package, program))| {
+        let mut files = vec![(package.clone(), program)];
+        if *component == "worker" {
+            let lib = home.libtorch().join("lib");
+            files.extend(WORKER_LIBRARIES.map(|name| (format!("lib/{name}"), lib.join(name))));
+        }
+        Recipe {
             component: (*component).into(),
             containerfile: home.repo.join("images").join(component).join("Containerfile"),
-            files: vec![program],
+            files,
             name: None,
-        })
-        .collect();
-    let worker = recipes.last_mut().expect("the worker is the last component");
-    worker
-        .files
-        .extend(WORKER_LIBRARIES.map(|name| (format!("lib/{name}"), home.libtorch().join("lib").join(name))));
-    recipes.push(smollm2(home));
-    recipes.push(pause(home, stage)?);
-    Ok(recipes)
+        }
+    });
+    Ok(recipes.collect())
 }
 
 /// The quickstart's model: data without a program.
 fn smollm2(home: &Home) -> Recipe {
     let dir = home.repo.join("images/models/smollm2");
     Recipe {
-        component: "smollm2-135m-instruct".into(),
+        component: MODEL.into(),
         containerfile: dir.join("Containerfile"),
         files: vec![
             ("model.gguf".into(), home.models().join(table::MODEL_FILE)),

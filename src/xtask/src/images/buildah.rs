@@ -10,6 +10,9 @@ use crate::home::Home;
 use crate::process;
 use crate::ui::Stage;
 
+/// buildah's own settings, in its directory.
+const SETTINGS: &str = "containers.conf";
+
 /// The image builder.
 #[derive(Debug)]
 pub struct Buildah {
@@ -24,10 +27,14 @@ struct Inspected {
 
 impl Buildah {
     /// Storage in the cache.
-    pub fn new(home: &Home) -> Self {
-        Self {
-            root: home.cache.join("buildah"),
-        }
+    pub fn new(home: &Home) -> Result<Self> {
+        let root = home.cache.join("buildah");
+        std::fs::create_dir_all(&root).with_context(|| format!("failed to create {}", root.display()))?;
+        // Our builds use no network, but buildah creates this directory with a lock in it, by default in /etc.
+        let settings = format!("[network]\nnetwork_config_dir = {:?}\n", root.join("cni"));
+        let file = root.join(SETTINGS);
+        std::fs::write(&file, settings).with_context(|| format!("failed to write {}", file.display()))?;
+        Ok(Self { root })
     }
 
     fn command(&self) -> Command {
@@ -37,6 +44,7 @@ impl Buildah {
             .args(["--storage-driver", "vfs", "--root"])
             .arg(self.root.join("storage"));
         command.arg("--runroot").arg(self.root.join("run"));
+        command.env("CONTAINERS_CONF", self.root.join(SETTINGS));
         command
     }
 
@@ -76,8 +84,6 @@ impl Buildah {
             "--tag",
             reference,
         ]);
-        // Unused, but buildah creates a lock in it, by default in /etc.
-        build.arg("--cni-config-dir").arg(self.root.join("cni"));
         if let Some(base) = base {
             build.args(["--build-arg", &format!("BASE={base}")]);
         }

@@ -43,7 +43,7 @@ pub fn ensure(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
 
 /// Builds what changed of the named images; of all when none is named.
 fn ensure_some(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Image>> {
-    let buildah = Buildah::new(home);
+    let buildah = Buildah::new(home)?;
     let base = base::ensure(home, stage, &buildah)?;
     recipes(home, stage, only)?
         .iter()

@@ -5,9 +5,9 @@ use api::cel_cases::{self, Case};
 use atelier_e2e::{Namespace, checkout, kubectl, wait, with_namespace};
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 /// Cases that are tried at the same time.
@@ -73,8 +73,8 @@ async fn define(client: &Client, file: &str) -> Result<Option<String>> {
         .into_owned();
     // One that is there belongs to the chart: what would come of it is enough.
     let has_it = definitions(client).get_opt(&name).await?.is_some();
-    let dry_run = if has_it { "server" } else { "none" };
-    kubectl::succeed(&["apply", "--dry-run", dry_run, "--filename", file], "").await?;
+    let dry_run = if has_it { "--dry-run=server" } else { "--dry-run=none" };
+    kubectl::succeed(&["apply", dry_run, "--filename", file], "").await?;
     wait::until(&format!("the definition {name}"), async || {
         let found = definitions(client).get(&name).await?;
         let conditions = found.status.and_then(|status| status.conditions).unwrap_or_default();
@@ -109,11 +109,7 @@ async fn try_one(namespace: &Namespace, number: usize, case: &Case) -> Result<()
             let objects = Api::<DynamicObject>::namespaced_with(namespace.client.clone(), &namespace.name, &resource);
             let create = async |object: &Value| {
                 let object: DynamicObject = serde_json::from_value(object.clone())?;
-                let dry_run = PostParams {
-                    dry_run: true,
-                    ..PostParams::default()
-                };
-                Ok::<_, anyhow::Error>(objects.create(&dry_run, &object).await)
+                Ok::<_, anyhow::Error>(objects.create(&dry_run(), &object).await)
             };
             judge(case, create(&case.accepted).await?, create(&case.rejected).await?)
         }
@@ -123,17 +119,24 @@ async fn try_one(namespace: &Namespace, number: usize, case: &Case) -> Result<()
             with_namespace(&format!("schema-{number}"), async |own| {
                 let objects = Api::<DynamicObject>::namespaced_with(own.client.clone(), &own.name, &resource);
                 let existing: DynamicObject = serde_json::from_value(existing.clone())?;
-                let name = existing.metadata.name.clone().context("the object has no name")?;
-                objects.create(&PostParams::default(), &existing).await?;
+                let stored = objects.create(&PostParams::default(), &existing).await?;
                 let update = async |object: &Value| {
-                    let mut params = PatchParams::apply("case").force();
-                    params.dry_run = true;
-                    objects.patch(&name, &params, &Patch::Apply(object)).await
+                    let mut object: DynamicObject = serde_json::from_value(object.clone())?;
+                    object.metadata.resource_version = stored.metadata.resource_version.clone();
+                    let replaced = objects.replace(&stored.name_any(), &dry_run(), &object).await;
+                    Ok::<_, anyhow::Error>(replaced)
                 };
-                judge(case, update(&case.accepted).await, update(&case.rejected).await)
+                judge(case, update(&case.accepted).await?, update(&case.rejected).await?)
             })
             .await
         }
+    }
+}
+
+fn dry_run() -> PostParams {
+    PostParams {
+        dry_run: true,
+        ..PostParams::default()
     }
 }
 

@@ -104,7 +104,10 @@ mod tests {
         assert_eq!(buckets(512)[8..], [12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512]);
         for tokens in 1..2048 {
             let padded = bucket(tokens);
-            assert!(tokens <= padded && padded <= tokens + tokens / 2 + 1, "{tokens} -> {padded}");
+            assert!(
+                tokens <= padded && padded <= tokens + tokens / 2 + 1,
+                "{tokens} -> {padded}"
+            );
         }
     }
 }

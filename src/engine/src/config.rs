@@ -114,7 +114,11 @@ fn refuse_scaled_rope(metadata: &Metadata) -> Result<(), LoadError> {
         None => Ok(()),
         Some(_) => match metadata.string(KEY)? {
             "none" => Ok(()),
-            other => Err(unsupported(KEY, other, "scaled rotary embeddings are not supported yet")),
+            other => Err(unsupported(
+                KEY,
+                other,
+                "scaled rotary embeddings are not supported yet",
+            )),
         },
     }
 }
@@ -146,8 +150,14 @@ mod tests {
     #[test]
     fn a_header_gives_the_dimensions() {
         let config = ModelConfig::from_header(tiny_file(&[]).header()).unwrap();
-        assert_eq!((config.layers, config.heads, config.kv_heads, config.head_dim), (2, 4, 2, 8));
-        assert_eq!((config.group(), config.vocabulary_size, config.rope_base), (2, 64, 10_000.0));
+        assert_eq!(
+            (config.layers, config.heads, config.kv_heads, config.head_dim),
+            (2, 4, 2, 8)
+        );
+        assert_eq!(
+            (config.group(), config.vocabulary_size, config.rope_base),
+            (2, 64, 10_000.0)
+        );
     }
 
     #[rstest]

@@ -42,7 +42,11 @@ pub(crate) fn dequantize<W: Weight>(bytes: &[u8], ggml_type: GgmlType) -> Option
         GgmlType::BF16 => plain(bytes, |pair: [u8; 2]| bf16::from_le_bytes(pair).to_f32()),
         GgmlType::Q8_0 => blocks::<W, 34>(bytes, |block, weights| {
             let scale = half_at(block, 0);
-            weights.extend(block[2..].iter().map(|byte| W::from_f32(scale * f32::from(*byte as i8))));
+            weights.extend(
+                block[2..]
+                    .iter()
+                    .map(|byte| W::from_f32(scale * f32::from(*byte as i8))),
+            );
         }),
         GgmlType::Q4_0 => blocks::<W, 18>(bytes, |block, weights| {
             let scale = half_at(block, 0);

@@ -35,7 +35,9 @@ pub enum LoadError {
         expected: Vec<u64>,
     },
     /// A tensor in a format that the engine cannot widen.
-    #[error("failed to load tensor {tensor:?}: type {found} is not supported (F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are)")]
+    #[error(
+        "failed to load tensor {tensor:?}: type {found} is not supported (F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are)"
+    )]
     TensorType {
         /// The tensor's name.
         tensor: String,
@@ -49,7 +51,9 @@ pub enum LoadError {
     #[error("failed to set the engine up: {0}")]
     Options(String),
     /// Weights that compute no numbers.
-    #[error("failed to load the model: its weights give infinite or undefined logits; the file is damaged or was converted wrongly")]
+    #[error(
+        "failed to load the model: its weights give infinite or undefined logits; the file is damaged or was converted wrongly"
+    )]
     NotFinite,
     /// libtorch refused.
     #[error("failed to load the model: libtorch: {0}")]

@@ -74,7 +74,11 @@ impl Model {
         let mut positions = Vec::with_capacity(rows);
         for segment in &batch.segments {
             tokens.extend(segment.tokens.iter().map(|token| i64::from(*token)));
-            positions.extend((segment.start..).take(segment.tokens.len()).map(|position| position as i64));
+            positions.extend(
+                (segment.start..)
+                    .take(segment.tokens.len())
+                    .map(|position| position as i64),
+            );
         }
         tokens.resize(rows, 0);
         positions.resize(rows, 0);
@@ -131,7 +135,12 @@ mod tests {
     #[test]
     fn pieces_give_what_the_whole_gives() {
         let model = tiny();
-        let whole = run(&model, &model.cache(1, 64).unwrap(), vec![segment(0, 0, &TOKENS, LogitRows::All)]).unwrap();
+        let whole = run(
+            &model,
+            &model.cache(1, 64).unwrap(),
+            vec![segment(0, 0, &TOKENS, LogitRows::All)],
+        )
+        .unwrap();
         assert_eq!(whole.size(), [11, 64]);
 
         let cache = model.cache(1, 64).unwrap();

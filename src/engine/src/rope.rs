@@ -25,7 +25,9 @@ impl Rope {
             .map(|i| config.rope_base.powf(-2.0 * i as f64 / config.head_dim as f64) as f32)
             .collect();
         let positions = Tensor::f_arange(context_length as i64, (Kind::Float, Device::Cpu))?;
-        let angles = positions.f_outer(&Tensor::f_from_slice(&frequencies)?)?.f_unsqueeze(1)?;
+        let angles = positions
+            .f_outer(&Tensor::f_from_slice(&frequencies)?)?
+            .f_unsqueeze(1)?;
         Ok(Self {
             cos: angles.f_cos()?.f_to_kind(dtype.kind())?,
             sin: angles.f_sin()?.f_to_kind(dtype.kind())?,
@@ -64,8 +66,18 @@ mod tests {
         let query = Tensor::arange(8, (Kind::Float, Device::Cpu)).view([1, 1, 8]);
         let key = Tensor::ones([1, 1, 8], (Kind::Float, Device::Cpu));
         let score = |q: i64, k: i64| {
-            let q = rope.at(&Tensor::from_slice(&[q])).unwrap().rotate(&query).unwrap().view([-1]);
-            let k = rope.at(&Tensor::from_slice(&[k])).unwrap().rotate(&key).unwrap().view([-1]);
+            let q = rope
+                .at(&Tensor::from_slice(&[q]))
+                .unwrap()
+                .rotate(&query)
+                .unwrap()
+                .view([-1]);
+            let k = rope
+                .at(&Tensor::from_slice(&[k]))
+                .unwrap()
+                .rotate(&key)
+                .unwrap()
+                .view([-1]);
             q.dot(&k).double_value(&[])
         };
         assert!((score(9, 4) - score(25, 20)).abs() < 1e-3);

@@ -64,7 +64,13 @@ impl Sampler {
         };
         if limit == logits.len() && self.sampling.top_p >= 1.0 {
             let weights: Vec<f32> = logits.iter().map(|logit| weight(*logit)).collect();
-            return self.pick(weights.iter().copied().enumerate().map(|(token, weight)| (token as u32, weight)));
+            return self.pick(
+                weights
+                    .iter()
+                    .copied()
+                    .enumerate()
+                    .map(|(token, weight)| (token as u32, weight)),
+            );
         }
 
         let total: f32 = match limit == logits.len() {
@@ -80,8 +86,15 @@ impl Sampler {
                 tokens.select_nth_unstable_by(sorted - 1, order);
             }
             tokens[..sorted].sort_unstable_by(order);
-            let weights: Vec<f32> = tokens[..sorted].iter().map(|token| weight(logits[*token as usize])).collect();
-            let total = if total.is_nan() && sorted == limit { weights.iter().sum() } else { total };
+            let weights: Vec<f32> = tokens[..sorted]
+                .iter()
+                .map(|token| weight(logits[*token as usize]))
+                .collect();
+            let total = if total.is_nan() && sorted == limit {
+                weights.iter().sum()
+            } else {
+                total
+            };
             if let Some(kept) = nucleus(&weights, total * self.sampling.top_p).or((sorted == limit).then_some(sorted)) {
                 return self.pick(tokens.iter().copied().zip(weights).take(kept));
             }
@@ -153,7 +166,10 @@ mod tests {
 
     #[test]
     fn temperature_zero_takes_the_likeliest() {
-        assert_eq!(shares(&mut sampler(|s| s.temperature = 0.0), &[0.0, 2.0, 1.0]), [0.0, 1.0, 0.0]);
+        assert_eq!(
+            shares(&mut sampler(|s| s.temperature = 0.0), &[0.0, 2.0, 1.0]),
+            [0.0, 1.0, 0.0]
+        );
     }
 
     #[rstest]
@@ -161,7 +177,10 @@ mod tests {
     #[case(0.5, [0.1, 0.9])]
     fn draws_follow_the_tempered_probabilities(#[case] temperature: f32, #[case] expected: [f32; 2]) {
         let shares = shares(&mut sampler(|s| s.temperature = temperature), &[0.0, 3f32.ln()]);
-        assert!(shares.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.03), "{shares:?}");
+        assert!(
+            shares.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.03),
+            "{shares:?}"
+        );
     }
 
     #[test]

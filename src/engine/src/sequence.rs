@@ -43,7 +43,11 @@ impl Sequence {
     /// Starts a request in `slot` of a cache of `context_length` tokens a slot.
     pub fn new(job: Job, slot: usize, context_length: usize) -> Self {
         let Job { request, events, place } = job;
-        let room = request.prompt.len().saturating_add(request.max_tokens).min(context_length);
+        let room = request
+            .prompt
+            .len()
+            .saturating_add(request.max_tokens)
+            .min(context_length);
         Self {
             sampler: Sampler::new(request.sampling.clone()),
             tokens: request.prompt.clone(),

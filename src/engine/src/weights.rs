@@ -155,7 +155,9 @@ fn in_parallel<T: Send, E: Send>(
                     }
                     let result = make(index);
                     let failed = result.is_err();
-                    made.lock().expect("no thread panics with the lock").push((index, result));
+                    made.lock()
+                        .expect("no thread panics with the lock")
+                        .push((index, result));
                     if failed {
                         return;
                     }
@@ -191,7 +193,10 @@ pub(crate) mod tests {
         ];
         metadata.retain(|(key, _)| changes.iter().all(|(changed, _)| changed != key));
         metadata.extend(changes.iter().cloned());
-        let mut tensors = vec![tensor("token_embd.weight", &[64, 32]), tensor("output_norm.weight", &[32])];
+        let mut tensors = vec![
+            tensor("token_embd.weight", &[64, 32]),
+            tensor("output_norm.weight", &[32]),
+        ];
         for layer in 0..2 {
             for (name, shape) in [
                 ("attn_norm", &[32][..]),

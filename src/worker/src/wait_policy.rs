@@ -15,5 +15,9 @@ pub fn ensure() {
     let Some(name) = arguments.next() else { return };
     let Ok(program) = env::current_exe() else { return };
     // Returns only if it failed; the program then runs with the default.
-    let _ = Command::new(program).arg0(name).args(arguments).env(VARIABLE, "PASSIVE").exec();
+    let _ = Command::new(program)
+        .arg0(name)
+        .args(arguments)
+        .env(VARIABLE, "PASSIVE")
+        .exec();
 }

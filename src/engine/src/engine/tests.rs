@@ -50,8 +50,14 @@ fn tokens(events: &[Event]) -> Vec<u32> {
 fn requests_together_get_what_they_get_alone() {
     let engine = engine();
     let prompts: [Vec<u32>; 5] = [vec![1], (0..40).collect(), vec![9, 8, 7], vec![63; 20], vec![5, 6]];
-    let alone: Vec<_> = prompts.iter().map(|prompt| collect(engine.submit(greedy(prompt, 12)).unwrap())).collect();
-    let together: Vec<_> = prompts.iter().map(|prompt| engine.submit(greedy(prompt, 12)).unwrap()).collect();
+    let alone: Vec<_> = prompts
+        .iter()
+        .map(|prompt| collect(engine.submit(greedy(prompt, 12)).unwrap()))
+        .collect();
+    let together: Vec<_> = prompts
+        .iter()
+        .map(|prompt| engine.submit(greedy(prompt, 12)).unwrap())
+        .collect();
     let together: Vec<_> = together.into_iter().map(collect).collect();
     assert_eq!(alone, together);
     for events in &alone {
@@ -89,7 +95,9 @@ fn a_prompt_alone_gives_its_logprobs() {
         ..greedy(&prompt, 0)
     };
     let events = collect(engine.submit(request).unwrap());
-    let Event::Prompt(logprobs) = &events[0] else { panic!("{events:?}") };
+    let Event::Prompt(logprobs) = &events[0] else {
+        panic!("{events:?}")
+    };
     assert_eq!(events[1..], [Event::Finished(FinishReason::Length)]);
     let chosen: Vec<u32> = logprobs.iter().map(|logprobs| logprobs.chosen.token).collect();
     assert_eq!(chosen, prompt[1..]);
@@ -101,14 +109,18 @@ fn a_prompt_alone_gives_its_logprobs() {
         ..greedy(&prompt, 1)
     };
     let events = collect(engine.submit(request).unwrap());
-    let Event::Token { token, logprobs } = &events[1] else { panic!("{events:?}") };
+    let Event::Token { token, logprobs } = &events[1] else {
+        panic!("{events:?}")
+    };
     let longer: Vec<u32> = prompt.iter().copied().chain([*token]).collect();
     let request = Request {
         prompt_logprobs: Some(0),
         ..greedy(&longer, 0)
     };
     let events = collect(engine.submit(request).unwrap());
-    let Event::Prompt(of_prompt) = &events[0] else { panic!("{events:?}") };
+    let Event::Prompt(of_prompt) = &events[0] else {
+        panic!("{events:?}")
+    };
     let difference = of_prompt.last().unwrap().chosen.logprob - logprobs.as_ref().unwrap().chosen.logprob;
     assert!(difference.abs() < 1e-4, "{difference}");
 }
@@ -118,10 +130,16 @@ fn what_cannot_be_answered_is_refused_at_once() {
     let engine = engine();
     assert_eq!(engine.submit(greedy(&[], 1)).unwrap_err(), SubmitError::EmptyPrompt);
     let (prompt, context) = (64, 64);
-    assert_eq!(engine.submit(greedy(&[1; 64], 1)).unwrap_err(), SubmitError::TooLong { prompt, context });
+    assert_eq!(
+        engine.submit(greedy(&[1; 64], 1)).unwrap_err(),
+        SubmitError::TooLong { prompt, context }
+    );
     assert!(engine.submit(greedy(&[1; 64], 0)).is_ok());
     let (token, vocabulary) = (64, 64);
-    assert_eq!(engine.submit(greedy(&[64], 1)).unwrap_err(), SubmitError::UnknownToken { token, vocabulary });
+    assert_eq!(
+        engine.submit(greedy(&[64], 1)).unwrap_err(),
+        SubmitError::UnknownToken { token, vocabulary }
+    );
 }
 
 #[test]

@@ -22,6 +22,9 @@ mod tests {
         let mut bytes: Vec<u8> = (0..=0x143).filter_map(char::from_u32).filter_map(byte_of).collect();
         bytes.sort_unstable();
         assert_eq!(bytes, (0..=255).collect::<Vec<u8>>());
-        assert_eq!((byte_of('Ġ'), byte_of('Ċ'), byte_of('é'), byte_of('ņ')), (Some(b' '), Some(b'\n'), Some(0xe9), None));
+        assert_eq!(
+            (byte_of('Ġ'), byte_of('Ċ'), byte_of('é'), byte_of('ņ')),
+            (Some(b' '), Some(b'\n'), Some(0xe9), None)
+        );
     }
 }

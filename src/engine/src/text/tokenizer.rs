@@ -62,7 +62,11 @@ impl Tokenizer {
                 Some(_) => Some(metadata.string("tokenizer.chat_template")?.into()),
                 None => None,
             },
-            bytes: names.iter().zip(&types).map(|(name, kind)| bytes(name, *kind)).collect(),
+            bytes: names
+                .iter()
+                .zip(&types)
+                .map(|(name, kind)| bytes(name, *kind))
+                .collect(),
             names,
         })
     }
@@ -74,7 +78,10 @@ impl Tokenizer {
     /// # Errors
     /// When the text cannot be cut into words (a pattern that takes too many steps).
     pub fn encode(&self, text: &str, begin: bool) -> Result<Vec<u32>, String> {
-        let encoding = self.encoder.encode_fast(text, false).map_err(|error| error.to_string())?;
+        let encoding = self
+            .encoder
+            .encode_fast(text, false)
+            .map_err(|error| error.to_string())?;
         let first = self.begin.filter(|_| begin && self.begin_is_added);
         Ok(first.into_iter().chain(encoding.get_ids().iter().copied()).collect())
     }
@@ -157,7 +164,9 @@ fn bytes(name: &str, kind: i64) -> Vec<u8> {
 fn token_id(value: u64, key: &str, tokens: usize) -> Result<u32, LoadError> {
     match u32::try_from(value) {
         Ok(id) if (id as usize) < tokens => Ok(id),
-        _ => Err(LoadError::Tokenizer(format!("{key} is {value}, there are {tokens} tokens"))),
+        _ => Err(LoadError::Tokenizer(format!(
+            "{key} is {value}, there are {tokens} tokens"
+        ))),
     }
 }
 
@@ -178,7 +187,9 @@ pub(crate) mod tests {
     /// A tokenizer of some letters, "he", "hel", " w", an end mark and the bytes of "é".
     pub(crate) fn small(changes: &[(&str, Value)]) -> Result<Tokenizer, LoadError> {
         let texts = |texts: &[&str]| Value::Array(Array::String(texts.iter().map(|text| (*text).into()).collect()));
-        let tokens = ["<|end|>", "h", "e", "l", "o", "Ġ", "w", "he", "hel", "Ġw", "Ã", "©", "!"];
+        let tokens = [
+            "<|end|>", "h", "e", "l", "o", "Ġ", "w", "he", "hel", "Ġw", "Ã", "©", "!",
+        ];
         let mut types = vec![1; tokens.len()];
         types[0] = CONTROL;
         let mut metadata = vec![
@@ -199,10 +210,19 @@ pub(crate) mod tests {
     #[test]
     fn merges_words_and_marks_become_tokens() {
         let tokenizer = small(&[]).unwrap();
-        assert_eq!(tokenizer.encode("hello w<|end|>é", true).unwrap(), [8, 3, 4, 9, 0, 10, 11]);
-        let bytes: Vec<u8> = [8, 3, 4, 9, 0, 10, 11].iter().flat_map(|t| tokenizer.bytes(*t).to_vec()).collect();
+        assert_eq!(
+            tokenizer.encode("hello w<|end|>é", true).unwrap(),
+            [8, 3, 4, 9, 0, 10, 11]
+        );
+        let bytes: Vec<u8> = [8, 3, 4, 9, 0, 10, 11]
+            .iter()
+            .flat_map(|t| tokenizer.bytes(*t).to_vec())
+            .collect();
         assert_eq!(String::from_utf8(bytes).unwrap(), "hello wé");
-        assert_eq!((tokenizer.name(0), tokenizer.name(99), tokenizer.bytes(99)), ("<|end|>", "", &[][..]));
+        assert_eq!(
+            (tokenizer.name(0), tokenizer.name(99), tokenizer.bytes(99)),
+            ("<|end|>", "", &[][..])
+        );
     }
 
     #[test]

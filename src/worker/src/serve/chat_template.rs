@@ -97,13 +97,16 @@ mod tests {
     fn blocks_leave_no_lines_and_marks_are_known() {
         let source = "{% for m in messages %}\n{{ bos_token }}{{ m['role'] }}: {{ m.content.strip() }}\n  {% endfor %}\n{% if add_generation_prompt %}>{{ eos_token }}{% endif %}";
         let template = ChatTemplate::new(source.into(), ["<s>", "</s>"]).unwrap();
-        let text = template.render(&[message("user", " a "), message("assistant", "b")]).unwrap();
+        let text = template
+            .render(&[message("user", " a "), message("assistant", "b")])
+            .unwrap();
         assert_eq!(text, "<s>user: a\n<s>assistant: b\n></s>");
     }
 
     #[test]
     fn what_a_template_refuses_is_said() {
-        let source = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}";
+        let source =
+            "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}";
         let template = ChatTemplate::new(source.into(), ["", ""]).unwrap();
         let error = template.render(&[message("system", "x")]).unwrap_err();
         assert!(error.contains("System role not supported"), "{error}");
@@ -114,7 +117,10 @@ mod tests {
     #[test]
     fn text_in_messages_is_never_a_template() {
         let template = ChatTemplate::new("{{ messages[0].content }}".into(), ["", ""]).unwrap();
-        assert_eq!(template.render(&[message("user", "{{ 1 + 1 }} <b>")]).unwrap(), "{{ 1 + 1 }} <b>");
+        assert_eq!(
+            template.render(&[message("user", "{{ 1 + 1 }} <b>")]).unwrap(),
+            "{{ 1 + 1 }} <b>"
+        );
         assert!(ChatTemplate::new("{% for %}".into(), ["", ""]).is_err());
     }
 }

@@ -69,7 +69,9 @@ impl Generation {
     /// # Errors
     /// When the engine gave up; there is nothing more to come then.
     pub async fn next(&mut self) -> Result<Option<Vec<Output>>, Broken> {
-        let Some(events) = &mut self.events else { return Ok(None) };
+        let Some(events) = &mut self.events else {
+            return Ok(None);
+        };
         match events.recv().await {
             Some(Event::Prompt(logprobs)) => {
                 self.observation.prompt(self.prompt_tokens);

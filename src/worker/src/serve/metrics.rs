@@ -49,7 +49,10 @@ impl Metrics {
             )?,
             time_to_first_token: histogram("vllm:time_to_first_token_seconds", "From a request to its first token.")?,
             inter_token_latency: histogram("vllm:inter_token_latency_seconds", "Between two tokens of an answer.")?,
-            whole_latency: histogram("vllm:e2e_request_latency_seconds", "From a request to the end of its answer.")?,
+            whole_latency: histogram(
+                "vllm:e2e_request_latency_seconds",
+                "From a request to the end of its answer.",
+            )?,
         })
     }
 
@@ -82,7 +85,10 @@ impl Observation {
         self.metrics.generation_tokens.inc();
         match self.last_token.replace(now) {
             Some(last) => self.metrics.inter_token_latency.observe((now - last).as_secs_f64()),
-            None => self.metrics.time_to_first_token.observe((now - self.received).as_secs_f64()),
+            None => self
+                .metrics
+                .time_to_first_token
+                .observe((now - self.received).as_secs_f64()),
         }
     }
 
@@ -93,7 +99,9 @@ impl Observation {
             FinishReason::Length => "length",
         };
         self.metrics.successes.with_label_values(&[reason]).inc();
-        self.metrics.whole_latency.observe(self.received.elapsed().as_secs_f64());
+        self.metrics
+            .whole_latency
+            .observe(self.received.elapsed().as_secs_f64());
     }
 }
 

@@ -89,7 +89,10 @@ async fn serve(args: Serve) -> Result<()> {
         error = engine_death(&engine) => return Err(error),
     }
     all_done.cancel();
-    admin.await.context("failed to serve the admin port")?.context("failed to serve the admin port")?;
+    admin
+        .await
+        .context("failed to serve the admin port")?
+        .context("failed to serve the admin port")?;
     tracing::info!("drained");
     Ok(())
 }

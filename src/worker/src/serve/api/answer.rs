@@ -64,7 +64,9 @@ pub struct Usage {
 
 /// Seconds since 1970.
 pub fn unix_time() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_secs())
 }
 
 /// OpenAI's word for the end of an answer.
@@ -99,7 +101,13 @@ pub fn submit(api: &Api, request: &Request, options: &Options) -> Result<Vec<Gen
         let observation = api.metrics.begin();
         let events = api.model.engine.submit(request)?;
         let tokenizer = api.model.tokenizer.clone();
-        Ok(Generation::new(tokenizer, events, &options.stops, prompt_tokens, observation))
+        Ok(Generation::new(
+            tokenizer,
+            events,
+            &options.stops,
+            prompt_tokens,
+            observation,
+        ))
     };
     (0..options.answers).map(one).collect()
 }

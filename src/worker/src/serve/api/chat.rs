@@ -55,7 +55,13 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
         let frame = Frame::new(&api, "chatcmpl", "chat.completion.chunk");
         let wants_logprobs = logprobs.is_some();
         let choice = move |index, output| piece(&tokenizer, index, output, wants_logprobs);
-        return stream::respond(frame, generations, choice, options.include_usage.then_some(prompt_tokens)).await;
+        return stream::respond(
+            frame,
+            generations,
+            choice,
+            options.include_usage.then_some(prompt_tokens),
+        )
+        .await;
     }
     let answers = try_join_all(generations.into_iter().map(answer::whole)).await?;
     let usage = Usage {
@@ -150,7 +156,11 @@ fn write_down(api: &Api, mut messages: Vec<Message>) -> Result<String, Error> {
 
 fn choice(tokenizer: &Tokenizer, index: usize, answer: Whole, wants_logprobs: bool) -> Value {
     let logprobs = wants_logprobs.then(|| {
-        let content: Vec<Value> = answer.logprobs.iter().map(|entry| chat_entry(tokenizer, entry)).collect();
+        let content: Vec<Value> = answer
+            .logprobs
+            .iter()
+            .map(|entry| chat_entry(tokenizer, entry))
+            .collect();
         json!({"content": content})
     });
     json!({
@@ -167,7 +177,11 @@ fn piece(tokenizer: &Tokenizer, index: usize, output: Output, wants_logprobs: bo
         Output::Text { text, logprobs } if !text.is_empty() || logprobs.is_some() => {
             let entries = logprobs.iter().map(|entry| chat_entry(tokenizer, entry));
             let entries: Vec<Value> = entries.collect();
-            (json!({"content": text}), wants_logprobs.then(|| json!({"content": entries})), None)
+            (
+                json!({"content": text}),
+                wants_logprobs.then(|| json!({"content": entries})),
+                None,
+            )
         }
         Output::Text { .. } => return None,
         Output::End(reason) => (json!({}), None, Some(finish_reason(reason))),

@@ -66,7 +66,13 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
     let frame = Frame::new(&api, "cmpl", "text_completion");
     if options.stream {
         let choice = move |index: usize, output| writers[index].piece(index, output);
-        return stream::respond(frame, generations, choice, options.include_usage.then_some(prompt_tokens)).await;
+        return stream::respond(
+            frame,
+            generations,
+            choice,
+            options.include_usage.then_some(prompt_tokens),
+        )
+        .await;
     }
     let answers = try_join_all(generations.into_iter().map(answer::whole)).await?;
     let usage = Usage {
@@ -87,7 +93,12 @@ enum Prompt {
 
 /// A text, tokens, or an array of either.
 fn prompts_of(fields: Fields<'_>) -> Result<Vec<Prompt>, Error> {
-    let expected = || fields.invalid("prompt", format!("a string, an array of tokens, or up to {MAX_PROMPTS} of these"));
+    let expected = || {
+        fields.invalid(
+            "prompt",
+            format!("a string, an array of tokens, or up to {MAX_PROMPTS} of these"),
+        )
+    };
     let value = fields.get("prompt").ok_or(Error::MissingField { field: "prompt" })?;
     let one = |value: &Value| match value {
         Value::String(text) => Some(Prompt::Text(text.clone())),
@@ -103,7 +114,9 @@ fn prompts_of(fields: Fields<'_>) -> Result<Vec<Prompt>, Error> {
         }
         other => one(other).map(|prompt| vec![prompt]),
     };
-    prompts.filter(|prompts| prompts.len() <= MAX_PROMPTS).ok_or_else(expected)
+    prompts
+        .filter(|prompts| prompts.len() <= MAX_PROMPTS)
+        .ok_or_else(expected)
 }
 
 /// Writes one choice, at once or piece by piece.
@@ -150,7 +163,9 @@ impl Writer {
 
     /// The text of the prompt, if it is to be repeated. Nothing is known of its first token.
     fn echo(&mut self, entries: &[TokenLogprobs], logprobs: &mut Legacy) -> String {
-        let Some(prompt) = &self.prompt else { return String::new() };
+        let Some(prompt) = &self.prompt else {
+            return String::new();
+        };
         if self.wants_logprobs {
             let entries = iter::once(None).chain(entries.iter().map(Some));
             for (token, entry) in prompt.iter().zip(entries) {

@@ -103,6 +103,11 @@ impl IntoResponse for Error {
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
         }
+        if matches!(self, Self::BodyTooLarge { .. } | Self::BodyBroken) {
+            // The rest of the body is never read, so no other request can follow it.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
         response
     }
 }

@@ -71,7 +71,10 @@ impl<'a> Fields<'a> {
                 u64::MAX => self.invalid(field, format!("a whole number of at least {}", bounds.start())),
                 end => self.invalid(field, format!("a whole number from {} to {end}", bounds.start())),
             };
-            value.as_u64().filter(|number| bounds.contains(number)).ok_or_else(fault)
+            value
+                .as_u64()
+                .filter(|number| bounds.contains(number))
+                .ok_or_else(fault)
         };
         self.get(field).map(read).transpose()
     }
@@ -136,7 +139,10 @@ mod tests {
     #[case(json!({"x": 1.5}), "the field \"x\" must be a whole number of at least 1")]
     #[case(json!({"x": -1}), "the field \"x\" must be a whole number of at least 1")]
     fn integers_have_bounds(#[case] value: Value, #[case] expected: &str) {
-        assert_eq!(read(value, |fields| fields.integer("x", 1..=u64::MAX).map(drop)), expected);
+        assert_eq!(
+            read(value, |fields| fields.integer("x", 1..=u64::MAX).map(drop)),
+            expected
+        );
     }
 
     #[rstest]

@@ -45,7 +45,8 @@ impl Legacy {
         self.text_offset.push(*offset);
         *offset += text.chars().count();
         self.tokens.push(text);
-        self.token_logprobs.push(logprobs.map(|logprobs| logprobs.chosen.logprob));
+        self.token_logprobs
+            .push(logprobs.map(|logprobs| logprobs.chosen.logprob));
         self.top_logprobs.push(logprobs.map_or(Value::Null, |logprobs| {
             let top = logprobs.top.iter();
             let entries: Map<String, Value> = top

@@ -87,10 +87,14 @@ impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Error> {
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => Error::BodyTooLarge { limit: MAX_BODY },
-            _ => Error::BodyBroken,
-        })?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| match rejection {
+                BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => {
+                    Error::BodyTooLarge { limit: MAX_BODY }
+                }
+                _ => Error::BodyBroken,
+            })?;
         match serde_json::from_slice(&body) {
             Ok(Value::Object(fields)) => Ok(Self(fields)),
             Ok(_) => Err(Error::InvalidJson("expected an object".into())),

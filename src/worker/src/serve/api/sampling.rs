@@ -79,7 +79,12 @@ fn top_k(fields: Fields<'_>) -> Result<usize, Error> {
 }
 
 fn stops(fields: Fields<'_>) -> Result<Vec<String>, Error> {
-    let expected = || fields.invalid("stop", format!("a string or up to {MAX_STOPS} of them, of up to {MAX_STOP} bytes"));
+    let expected = || {
+        fields.invalid(
+            "stop",
+            format!("a string or up to {MAX_STOPS} of them, of up to {MAX_STOP} bytes"),
+        )
+    };
     let stops = match fields.get("stop") {
         None => Vec::new(),
         Some(Value::String(stop)) => vec![stop.clone()],
@@ -117,7 +122,10 @@ mod tests {
     #[test]
     fn everything_has_a_default() {
         let options = read(&json!({"model": "m", "user": "someone", "stop": null})).unwrap();
-        assert_eq!((options.answers, options.stream, options.include_usage), (1, false, false));
+        assert_eq!(
+            (options.answers, options.stream, options.include_usage),
+            (1, false, false)
+        );
         assert_eq!((options.sampling, options.stops.len()), (Sampling::default(), 0));
     }
 
@@ -129,9 +137,22 @@ mod tests {
             "stream": true, "stream_options": {"include_usage": true},
         });
         let options = read(&request).unwrap();
-        assert_eq!((options.sampling.temperature, options.sampling.top_p, options.sampling.top_k), (0.0, 0.5, 0));
-        assert_eq!((options.stops.as_slice(), options.include_usage), (&["END".to_owned()][..], true));
-        assert_eq!((options.sampling_of(0).seed, options.sampling_of(1).seed), (Some(3), Some(4)));
+        assert_eq!(
+            (
+                options.sampling.temperature,
+                options.sampling.top_p,
+                options.sampling.top_k
+            ),
+            (0.0, 0.5, 0)
+        );
+        assert_eq!(
+            (options.stops.as_slice(), options.include_usage),
+            (&["END".to_owned()][..], true)
+        );
+        assert_eq!(
+            (options.sampling_of(0).seed, options.sampling_of(1).seed),
+            (Some(3), Some(4))
+        );
     }
 
     #[rstest]

@@ -4,7 +4,7 @@ use std::{fmt::Debug, future::Future, time::Duration};
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions, PropagationPolicy},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -166,6 +166,18 @@ impl Cluster {
             .call("list", describe::<K>(""), self.api::<K>(namespace).list(&params))
             .await?;
         Ok(list.items)
+    }
+
+    /// Creates `object`, which must not exist.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn create<K: Kind>(&self, object: &K) -> Result<(), ClusterError> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let (params, api) = (PostParams::default(), self.api::<K>(&namespace));
+        self.write("create", describe::<K>(&name), api.create(&params, object))
+            .await
+            .map(drop)
     }
 
     /// Makes the fields of `object` hold, as `manager`; fields of others are left alone.

@@ -63,11 +63,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         metrics.clone(),
         ready,
     );
-    let events = Events::new(client.clone(), elector.identity().to_owned());
+    let instance = elector.identity().to_owned();
     let release = CancellationToken::new();
     let elector = tokio::spawn(elector.run(release.clone()));
 
     let cluster = Cluster::new(client, leadership.clone(), metrics.clone());
+    let events = Events::new(cluster.clone(), instance);
     let controller = llmmodel::Controller::new(cluster, events, metrics, args.settings(), args.concurrency);
     lead(leadership, &controller, &stop).await;
 

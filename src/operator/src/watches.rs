@@ -1,7 +1,7 @@
 //! Watches of metadata only: they say which LlmModel to look at, never how it is. What is decided
 //! upon is read when it is needed, so no decision rests on an old cache.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use api::{
     LlmModel,
@@ -30,6 +30,8 @@ pub type ModelMeta = PartialObjectMeta<LlmModel>;
 /// The API server ends a watch after this many seconds. Short, because a connection that died without
 /// a goodbye is only noticed then.
 pub const WATCH_SECONDS: u32 = 120;
+/// Before a list that follows on a refused watch.
+const RELIST_AFTER: Duration = Duration::from_secs(2);
 /// Notifications that may wait for the scheduler.
 const QUEUE: usize = 1024;
 
@@ -134,8 +136,8 @@ impl Watches {
                         }
                         Err(error) => {
                             tracing::warn!(resource = api.resource_url(), %error, "a watch failed; trying again");
-                            if is_expired(&error) {
-                                sleep(std::time::Duration::from_secs(1)).await;
+                            if is_refused(&error) {
+                                sleep(RELIST_AFTER).await;
                                 break;
                             }
                         }
@@ -162,11 +164,19 @@ fn owner(child: &ObjectMeta) -> Option<ObjectRef<ModelMeta>> {
     Some(ObjectRef::new(model).within(child.namespace.as_deref()?))
 }
 
-/// Whether the server answered a watch with the HTTP status 410 Gone: the watcher, which only knows
-/// 410 as an event, would ask for the same resource version again and again.
-fn is_expired(error: &watcher::Error) -> bool {
+/// Whether the server refused a watch with a plain answer: the HTTP status 410 Gone, or one over several
+/// lines, which kube takes for broken events. The watcher would ask for the same resource version again and
+/// again; a list makes sense of whatever it is.
+fn is_refused(error: &watcher::Error) -> bool {
     use watcher::Error::{WatchFailed, WatchStartFailed};
-    matches!(error, WatchStartFailed(kube::Error::Api(status)) | WatchFailed(kube::Error::Api(status)) if status.code == 410)
+    let (WatchStartFailed(cause) | WatchFailed(cause)) = error else {
+        return false;
+    };
+    match cause {
+        kube::Error::Api(status) => status.code == 410,
+        kube::Error::SerdeError(_) => true,
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -203,5 +213,18 @@ mod tests {
             (Some("ns"), "m")
         );
         assert_eq!(owner(&meta(json!({"namespace": "ns"}))), None);
+    }
+
+    #[test]
+    fn an_answer_that_is_no_stream_of_events_asks_for_a_list() {
+        let gone = kube::core::Status::failure("too old resource version", "Expired").with_code(410);
+        let line = serde_json::from_str::<Value>("  \"kind\": \"Status\",").unwrap_err();
+        for (cause, refused) in [
+            (kube::Error::Api(Box::new(gone.clone())), true),
+            (kube::Error::Api(Box::new(gone.with_code(500))), false),
+            (kube::Error::SerdeError(line), true),
+        ] {
+            assert_eq!(is_refused(&watcher::Error::WatchFailed(cause)), refused);
+        }
     }
 }

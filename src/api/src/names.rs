@@ -41,6 +41,7 @@ pub const LABEL_VERSION: &str = "atelier.dev/version";
 pub const ANNOTATION_PAUSED: &str = "atelier.dev/paused";
 
 /// On a child: digest of what the operator last applied, so that an unchanged child is not written.
+/// On a worker pod: digest of the template that it was made from.
 pub const ANNOTATION_APPLIED: &str = "atelier.dev/applied";
 /// On a Deployment whose version no longer serves: since when, in RFC 3339. It is deleted a little later.
 pub const ANNOTATION_RETIRED: &str = "atelier.dev/retired";

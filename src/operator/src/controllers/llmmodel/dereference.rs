@@ -2,7 +2,7 @@
 
 use api::{
     LlmModel,
-    names::{self, LABEL_VERSION},
+    names::{self, ANNOTATION_APPLIED, LABEL_VERSION},
 };
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
@@ -16,9 +16,6 @@ use tokio::try_join;
 
 use super::{diagnose::needs_events, validate::Owner, version::Version};
 use crate::cluster::{Cluster, ClusterError};
-
-/// By which the Deployment controller tells templates apart.
-const TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// Why the present could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -154,10 +151,11 @@ impl Observed {
     /// The pods of a version, newest first. Those on their way out do not count, nor those of a template
     /// that was replaced: they may stay, as they were, until a newer one is ready.
     pub fn pods_of(&self, version: &str) -> Vec<&Pod> {
-        let mut pods = self.newest(|pod| version_of(pod) == Some(version));
-        let template = pods.first().and_then(|pod| pod.labels().get(TEMPLATE_HASH)).cloned();
-        pods.retain(|pod| pod.labels().get(TEMPLATE_HASH) == template.as_ref());
-        pods
+        let template = self.deployment(version).and_then(|deployment| {
+            let template = deployment.spec.as_ref()?.template.metadata.as_ref()?;
+            template.annotations.as_ref()?.get(ANNOTATION_APPLIED)
+        });
+        self.newest(|pod| version_of(pod) == Some(version) && pod.annotations().get(ANNOTATION_APPLIED) == template)
     }
 
     /// The pods of a Job, newest first.
@@ -191,20 +189,30 @@ mod tests {
     use super::*;
 
     fn pod(name: &str, created: &str, template: &str) -> Pod {
-        let labels = json!({"pod-template-hash": template, LABEL_VERSION: "v-0123456789"});
-        let metadata = json!({"name": name, "creationTimestamp": created, "labels": labels});
+        let metadata = json!({
+            "name": name,
+            "creationTimestamp": created,
+            "labels": {LABEL_VERSION: "v-0123456789"},
+            "annotations": {ANNOTATION_APPLIED: template},
+        });
         serde_json::from_value(json!({"metadata": metadata})).unwrap()
     }
 
     #[test]
     fn pods_of_a_replaced_template_tell_nothing_about_the_new_one() {
-        let mut leaving = pod("leaving", "2026-01-04T00:00:00Z", "old");
+        let mut leaving = pod("leaving", "2026-01-04T00:00:00Z", "new");
         leaving.metadata.deletion_timestamp = leaving.metadata.creation_timestamp.clone();
+        let deployment = json!({
+            "metadata": {"name": "d", "labels": {LABEL_VERSION: "v-0123456789"}},
+            "spec": {"selector": {}, "template": {"metadata": {"annotations": {ANNOTATION_APPLIED: "new"}}}},
+        });
         let observed = Observed {
+            deployments: vec![serde_json::from_value(deployment).unwrap()],
             pods: vec![
-                pod("first", "2026-01-01T00:00:00Z", "old"),
-                pod("second", "2026-01-02T00:00:00Z", "new"),
-                pod("third", "2026-01-03T00:00:00Z", "new"),
+                pod("first", "2026-01-02T00:00:00Z", "new"),
+                // In the same second.
+                pod("replaced", "2026-01-03T00:00:00Z", "old"),
+                pod("second", "2026-01-03T00:00:00Z", "new"),
                 leaving,
             ],
             ..Observed::default()
@@ -214,6 +222,6 @@ mod tests {
             .into_iter()
             .map(ResourceExt::name_any)
             .collect();
-        assert_eq!(names, ["third", "second"]);
+        assert_eq!(names, ["second", "first"]);
     }
 }

@@ -1,6 +1,6 @@
 //! The pods of a version.
 
-use api::names::{ANNOTATION_CHAT_TEMPLATE, CONTAINER_WORKER, PORT_ADMIN, PORT_API};
+use api::names::{ANNOTATION_APPLIED, ANNOTATION_CHAT_TEMPLATE, CONTAINER_WORKER, PORT_ADMIN, PORT_API};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
@@ -22,7 +22,7 @@ use super::{
     pod::{container, literal, memory_and_cpu, template},
     weights,
 };
-use crate::controllers::llmmodel::{quantity, version::Version};
+use crate::controllers::llmmodel::{canonical, quantity, version::Version};
 
 /// Seconds that a pod still answers after its endpoint is withdrawn: the news has to reach the gateway.
 const PRE_STOP_SECONDS: i64 = 5;
@@ -61,6 +61,11 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> Deployment {
         let annotations = metadata.annotations.get_or_insert_default();
         annotations.insert(ANNOTATION_CHAT_TEMPLATE.into(), text.clone());
     }
+    // Pods tell by it whether they are as the Deployment wants them now.
+    let digest = canonical::digest(&pod, 16);
+    let metadata = pod.metadata.get_or_insert_default();
+    let annotations = metadata.annotations.get_or_insert_default();
+    annotations.insert(ANNOTATION_APPLIED.into(), digest);
     Deployment {
         metadata: builder.version_metadata(version),
         spec: Some(DeploymentSpec {

@@ -11,7 +11,10 @@ use api::{
     llmmodel::MemoryEstimate,
     names,
 };
-use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Time};
+use k8s_openapi::{
+    api::apps::v1::Deployment,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -109,7 +112,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
     let mut conditions = conditions::merge(&before.conditions, found.list, generation, now);
     if found.is_ready_of_before {
         // It says nothing about the spec as it is now, which is still on its way.
-        let known = conditions::find(&before.conditions, types::READY).and_then(|ready| ready.observed_generation);
+        let known = generation_of_before(&before.conditions, generation);
         if let Some(ready) = conditions.iter_mut().find(|condition| condition.type_ == types::READY) {
             ready.observed_generation = known;
         }
@@ -149,6 +152,17 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
         measured: None,
         download: None,
     }
+}
+
+/// The generation that a model is ready of, while the present one is on its way.
+fn generation_of_before(conditions: &[Condition], generation: Option<i64>) -> Option<i64> {
+    let ready = conditions::find(conditions, types::READY);
+    let known = ready.and_then(|ready| ready.observed_generation);
+    if conditions::is_true(conditions, types::READY) {
+        return known;
+    }
+    // That the present one is not ready may have been said of it already.
+    known.min(generation.map(|generation| generation - 1))
 }
 
 /// Writes `status` if it differs from what is there; says whether it did.

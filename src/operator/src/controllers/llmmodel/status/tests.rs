@@ -141,6 +141,26 @@ fn ready_speaks_of_the_old_spec_until_the_new_version_serves() {
     );
 }
 
+#[test]
+fn pods_of_the_old_template_do_not_make_a_new_spec_ready() {
+    let mut case = serving_case();
+    case.observed = observed(&[(&version(json!({})), 0)]);
+    let mut case = case.next(2);
+    case.model.status.as_mut().unwrap().current_version = Some(version(json!({})).name);
+    case = case.next(2);
+    assert_eq!(
+        ready(case.model.status.as_ref().unwrap()),
+        ("False", reasons::REPLICAS_NOT_READY, Some(2))
+    );
+    // One of the template before is ready, one of the present template is not.
+    let deployment = &mut case.observed.deployments[0];
+    deployment.status = serde_json::from_value(json!({
+        "observedGeneration": 1, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 1, "readyReplicas": 1,
+    }))
+    .unwrap();
+    assert_eq!(ready(&case.compute()), ("True", reasons::SERVING, Some(1)));
+}
+
 #[rstest]
 #[case::serving(true, Status::True, reasons::SERVING_PREVIOUS)]
 #[case::nothing_served(false, Status::False, reasons::IMAGE_PULL_FAILED)]

@@ -45,7 +45,9 @@ pub fn refused_pods(deployment: &Deployment) -> Option<Trouble> {
         .iter()
         .find(|it| it.type_ == "ReplicaFailure" && it.status == "True")?;
     let message = failure.message.as_deref().unwrap_or_default();
-    Some(Trouble::new(reasons::API_ERROR, format!("pods are refused: {message}")))
+    // The name of the pod is another one with each attempt.
+    let why = message.split_once(" is forbidden: ").map_or(message, |(_, why)| why);
+    Some(Trouble::new(reasons::API_ERROR, format!("pods are refused: {why}")))
 }
 
 fn pod(pod: &Pod, events: &[Event], asked: &Asked<'_>) -> Option<Trouble> {

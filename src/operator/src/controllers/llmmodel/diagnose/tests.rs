@@ -88,6 +88,17 @@ fn pods_on_their_way_are_no_trouble(#[case] status: Value) {
 }
 
 #[test]
+fn a_quota_is_told_in_the_same_words_each_time() {
+    let told = |pod: &str| {
+        let message = format!("pods \"{pod}\" is forbidden: exceeded quota: q, requested: pods=1");
+        let conditions = json!([{"type": "ReplicaFailure", "status": "True", "message": message}]);
+        refused_pods(&serde_json::from_value(json!({"metadata": {}, "status": {"conditions": conditions}})).unwrap())
+    };
+    assert_eq!(told("m-a"), told("m-b"));
+    assert!(told("m-a").unwrap().message.contains("exceeded quota"));
+}
+
+#[test]
 fn a_secret_that_is_missing_is_told_by_an_event() {
     let status = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]});
     let message = "MountVolume.SetUp failed for volume \"headers\" : secret \"tokens\" not found";

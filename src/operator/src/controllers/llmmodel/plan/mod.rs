@@ -10,7 +10,10 @@ mod cleanup;
 use std::time::Duration;
 
 use api::{names, reasons};
-use k8s_openapi::{api::batch::v1::Job, jiff::Timestamp};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, batch::v1::Job},
+    jiff::Timestamp,
+};
 use kube::ResourceExt;
 
 use super::{
@@ -91,9 +94,16 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, current: Option<&str>,
         ..Plan::nothing(target)
     };
     let live = live_versions(builder, observed, current, &plan.target);
+    let wanted = plan.target.version();
     plan.children = live
         .iter()
-        .map(|version| stamped(builder.children(version, number(observed, &version.name))))
+        .map(|version| {
+            let mut children = builder.children(version, number(observed, &version.name));
+            if Some(version) != wanted {
+                keep_template(&mut children.deployment, observed.deployment(&version.name));
+            }
+            stamped(children)
+        })
         .collect();
     // What serves is never given up because its snapshot is lost.
     let mut kept: Vec<&str> = live.iter().map(|version| version.name.as_str()).collect();
@@ -182,6 +192,15 @@ fn number(observed: &Observed, version: &str) -> i64 {
         .find(|revision| version_of(*revision) == Some(version));
     let last = observed.revisions.iter().map(|revision| revision.revision).max();
     known.map_or(last.unwrap_or(0) + 1, |revision| revision.revision)
+}
+
+/// A version that is to be replaced keeps its pods as they are, whatever the spec says now: new settings
+/// are tried on the version that they come with, and pods of both would need room at the same time.
+fn keep_template(desired: &mut Deployment, live: Option<&Deployment>) {
+    let live = live.and_then(|live| live.spec.as_ref());
+    if let (Some(desired), Some(live)) = (desired.spec.as_mut(), live) {
+        desired.template = live.template.clone();
+    }
 }
 
 fn stamped(children: Children) -> Children {

@@ -230,6 +230,31 @@ fn the_version_before_serves_until_it_is_drained() {
 }
 
 #[test]
+fn what_serves_keeps_its_pods_while_another_version_starts() {
+    let (mut world, first) = World::rolled_out(json!({}));
+    let memory = |plan: &Plan, version: &str| {
+        let children = plan
+            .children
+            .iter()
+            .find(|it| version_of(&it.deployment) == Some(version));
+        let deployment = children.unwrap().deployment.clone();
+        let spec = deployment.spec.unwrap();
+        let resources = spec.template.spec.unwrap().containers[0].resources.clone().unwrap();
+        (spec.replicas, resources.limits.unwrap()["memory"].0.clone())
+    };
+    let before = memory(&world.plan(&wanted(json!({})), 0), &first).1;
+    let changed = wanted(json!({"prompt": {"system": "x"}, "resources": {"memory": "5Gi"}, "replicas": 2}));
+    let plan = world.step(&changed, 1);
+    let second = plan.target.version().unwrap().name.clone();
+    assert_eq!(memory(&plan, &second), (Some(2), "5Gi".into()));
+    // Replicas are no matter of pods as they are.
+    assert_eq!(memory(&plan, &first), (Some(2), before));
+    // The same settings for the version that serves are for its own pods.
+    let plan = world.plan(&wanted(json!({"resources": {"memory": "5Gi"}})), 2);
+    assert_eq!(memory(&plan, &first).1, "5Gi");
+}
+
+#[test]
 fn the_network_policy_stays_as_long_as_there_are_pods() {
     let (mut world, first) = World::rolled_out(json!({}));
     let changed = wanted(json!({"prompt": {"system": "Be brief."}}));

@@ -111,10 +111,14 @@ fn pause(home: &Home, stage: &Stage) -> Result<Recipe> {
 impl Recipe {
     /// The hash over everything that makes the image what it is.
     pub fn key(&self, base: &Base) -> Result<String> {
-        let mut parts = vec![
-            ("base".to_owned(), base.id.clone()),
-            ("Containerfile".to_owned(), hash::file(&self.containerfile)?),
-        ];
+        let containerfile = std::fs::read_to_string(&self.containerfile)
+            .with_context(|| format!("failed to read {}", self.containerfile.display()))?;
+        let mut parts = Vec::new();
+        // Data and `pause` stand on nothing: a new base does not change them.
+        if containerfile.contains("FROM ${BASE}") {
+            parts.push(("base".to_owned(), base.id.clone()));
+        }
+        parts.push(("Containerfile".to_owned(), containerfile));
         for (name, path) in &self.files {
             parts.push((format!("context/{name}"), hash::file(path)?));
         }
@@ -165,29 +169,26 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_key_follows_base_recipe_and_content() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("Containerfile"), "FROM scratch").unwrap();
-        std::fs::write(dir.path().join("program"), "1").unwrap();
+    fn key(dir: &Path, containerfile: &str, program: &str, base: &str) -> String {
+        std::fs::write(dir.join("Containerfile"), containerfile).unwrap();
+        std::fs::write(dir.join("program"), program).unwrap();
         let base = Base {
             name: "debian:bookworm-slim".into(),
-            id: "a".into(),
+            id: base.into(),
         };
-        let recipe = recipe(dir.path());
-        let first = recipe.key(&base).unwrap();
-        assert_eq!(first, recipe.key(&base).unwrap());
-        assert_ne!(
-            first,
-            recipe
-                .key(&Base {
-                    id: "b".into(),
-                    ..base.clone()
-                })
-                .unwrap()
-        );
-        std::fs::write(dir.path().join("program"), "2").unwrap();
-        assert_ne!(first, recipe.key(&base).unwrap());
+        recipe(dir).key(&base).unwrap()
+    }
+
+    #[test]
+    fn the_key_follows_base_recipe_and_content() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = temporary.path();
+        let first = key(dir, "FROM ${BASE}", "1", "a");
+        assert_eq!(first, key(dir, "FROM ${BASE}", "1", "a"));
+        assert_ne!(first, key(dir, "FROM ${BASE}", "1", "b"));
+        assert_ne!(first, key(dir, "FROM ${BASE}", "2", "a"));
+        assert_ne!(first, key(dir, "FROM scratch", "1", "a"));
+        assert_eq!(key(dir, "FROM scratch", "1", "a"), key(dir, "FROM scratch", "1", "b"));
     }
 
     #[test]

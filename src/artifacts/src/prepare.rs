@@ -21,7 +21,7 @@ pub struct Args {
     /// Where to download the weights file from.
     #[arg(
         long,
-        env = "ATELIER_URL",
+        env = "ATELIER_SOURCE_URL",
         hide_env_values = true,
         required_unless_present = "path",
         conflicts_with = "path",

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
 use crate::ask::{self, Question};
@@ -113,6 +113,11 @@ pub fn ask(target: &Target, model: &Model) -> Result<ask::Timing> {
 }
 
 #[derive(Debug, Deserialize)]
+struct List {
+    items: Vec<State>,
+}
+
+#[derive(Debug, Deserialize)]
 struct State {
     metadata: Metadata,
     #[serde(default)]
@@ -157,7 +162,12 @@ struct Version {
 
 impl State {
     fn parse(json: &str) -> Result<Self> {
-        serde_json::from_str(json).with_context(|| format!("failed to read the state of the model in {FILE}"))
+        // What kubectl looks up by a manifest on its standard input, it prints as a list.
+        let list: List = serde_json::from_str(json)
+            .with_context(|| format!("failed to read the state of the model in {FILE}"))?;
+        let [state] = <[Self; 1]>::try_from(list.items)
+            .map_err(|items| anyhow!("{FILE} describes {} objects instead of one", items.len()))?;
+        Ok(state)
     }
 
     fn ready(&self) -> Option<&Condition> {
@@ -199,7 +209,7 @@ mod tests {
 
     fn state(status: serde_json::Value) -> State {
         let object = json!({"metadata": {"name": "m", "namespace": "default", "generation": 2}, "status": status});
-        State::parse(&object.to_string()).unwrap()
+        State::parse(&json!({"kind": "List", "items": [object]}).to_string()).unwrap()
     }
 
     #[test]

@@ -39,7 +39,7 @@ async fn removed_and_altered_children_are_put_right() -> Result<()> {
             .api::<Service>()
             .delete(&child, &DeleteParams::default())
             .await?;
-        let change = json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 1}}}});
+        let change = json!({"spec": {"template": {"spec": {"terminationGracePeriodSeconds": 31}}}});
         let deployments = namespace.api::<Deployment>();
         let wanted = grace_period(&deployments.get(&child).await?);
         deployments

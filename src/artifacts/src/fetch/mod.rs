@@ -110,7 +110,8 @@ impl Session<'_> {
         let settings = &self.download.settings;
         let mut failures = 0;
         let mut restarted = false;
-        while !self.part.has_digest(self.download.sha256) {
+        // Nothing has a digest too: a server is asked at least once, whatever was promised.
+        while self.part.length() == 0 || !self.part.has_digest(self.download.sha256) {
             let before = self.part.length();
             let error = match self.attempt().await {
                 Ok(()) if self.part.has_digest(self.download.sha256) => break,

@@ -103,6 +103,16 @@ async fn progress_ends_at_the_whole_file() {
     );
 }
 
+#[tokio::test]
+async fn a_server_is_asked_even_for_a_file_of_no_bytes() {
+    let server = Server::start([Reply::status(404)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let download = download(&server.url("/m.gguf"), digest(&[]), dir.path());
+    let error = fetch(&download, |_, _| {}).await.unwrap_err();
+    assert!(error.to_string().contains("404"), "{error}");
+    assert!(!download.target.exists());
+}
+
 #[rstest]
 #[case::with_etag(Some(ETAG))]
 #[case::without_validator(None)]

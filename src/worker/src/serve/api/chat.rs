@@ -36,15 +36,16 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
     check_response_format(fields)?;
     let options = Options::read(fields)?;
     let logprobs = logprobs(fields)?;
-    let max_tokens = match fields.integer("max_completion_tokens", 1..=u64::MAX)? {
-        Some(tokens) => Some(tokens),
-        None => fields.integer("max_tokens", 1..=u64::MAX)?,
+    let context = api.model.engine.options().context_length as u64;
+    let max_tokens = match fields.integer("max_completion_tokens", 1..=context)? {
+        Some(tokens) => tokens,
+        None => fields.integer("max_tokens", 1..=context)?.unwrap_or(context),
     };
 
     let prompt = write_down(&api, messages(fields)?)?;
     let request = Request {
         prompt: answer::encode(&api, prompt, false).await?,
-        max_tokens: max_tokens.map_or(usize::MAX, |tokens| usize::try_from(tokens).unwrap_or(usize::MAX)),
+        max_tokens: max_tokens as usize,
         logprobs,
         ..Request::default()
     };

@@ -35,7 +35,10 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
     let options = Options::read(fields)?;
     let echo = fields.flag("echo")?;
     let logprobs = fields.integer("logprobs", 0..=MAX_TOP)?.map(|top| top as usize);
-    let max_tokens = fields.integer("max_tokens", 0..=u64::MAX)?.unwrap_or(MAX_TOKENS);
+    let context = api.model.engine.options().context_length as u64;
+    let max_tokens = fields
+        .integer("max_tokens", 0..=context)?
+        .unwrap_or(MAX_TOKENS.min(context));
 
     let mut prompts = Vec::new();
     for prompt in prompts_of(fields)? {
@@ -49,7 +52,7 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
     for prompt in &prompts {
         let request = Request {
             prompt: prompt.clone(),
-            max_tokens: usize::try_from(max_tokens).unwrap_or(usize::MAX),
+            max_tokens: max_tokens as usize,
             logprobs,
             prompt_logprobs: logprobs.filter(|_| echo),
             ..Request::default()

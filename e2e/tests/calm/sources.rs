@@ -77,7 +77,7 @@ async fn a_stalled_download_says_where_it_stands() -> Result<()> {
 #[tokio::test]
 async fn a_missing_file_is_told_with_its_url() -> Result<()> {
     with_namespace("not-found", async |namespace| {
-        let server = FileServer::start(Vec::new(), Behaviour::Status(StatusCode::NOT_FOUND)).await?;
+        let server = FileServer::start("not served", Behaviour::Status(StatusCode::NOT_FOUND)).await?;
         let message = refused(&namespace, &server, reasons::NOT_FOUND).await?;
         ensure!(message.contains(&server.url) && message.contains("404"), "{message}");
         Ok(())
@@ -88,7 +88,7 @@ async fn a_missing_file_is_told_with_its_url() -> Result<()> {
 #[tokio::test]
 async fn refused_credentials_are_told() -> Result<()> {
     with_namespace("unauthorized", async |namespace| {
-        let server = FileServer::start(Vec::new(), Behaviour::Status(StatusCode::UNAUTHORIZED)).await?;
+        let server = FileServer::start("not served", Behaviour::Status(StatusCode::UNAUTHORIZED)).await?;
         let message = refused(&namespace, &server, reasons::FORBIDDEN).await?;
         ensure!(
             message.contains("401") && message.contains("headersSecretRef"),

@@ -163,8 +163,8 @@ struct Version {
 impl State {
     fn parse(json: &str) -> Result<Self> {
         // What kubectl looks up by a manifest on its standard input, it prints as a list.
-        let list: List = serde_json::from_str(json)
-            .with_context(|| format!("failed to read the state of the model in {FILE}"))?;
+        let list: List =
+            serde_json::from_str(json).with_context(|| format!("failed to read the state of the model in {FILE}"))?;
         let [state] = <[Self; 1]>::try_from(list.items)
             .map_err(|items| anyhow!("{FILE} describes {} objects instead of one", items.len()))?;
         Ok(state)

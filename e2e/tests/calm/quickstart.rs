@@ -22,7 +22,7 @@ async fn the_bundled_model_answers() -> Result<()> {
         let whole = gateway.ask(&model.address(), QUESTION).await?;
         ensure!(whole == streamed.text, "streamed {:?}, whole {whole:?}", streamed.text);
         // By the shortest name that means it alone among those this caller may ask.
-        ensure!(gateway.models().await? == [model.name.clone()]);
+        ensure!(gateway.models().await? == [model.name.as_str()]);
 
         let status = object.status.unwrap_or_default();
         for type_ in [types::READY, types::WEIGHTS_READY, types::SERVING] {

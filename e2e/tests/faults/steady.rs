@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use atelier_e2e::{Model, audit, model, with_namespace};
+use atelier_e2e::{Model, audit, model, wait, with_namespace};
+use k8s_openapi::api::core::v1::Namespace as Object;
+use kube::Api;
+use kube::api::ListParams;
 
 use crate::ALONE;
 
@@ -24,6 +27,15 @@ async fn a_ready_model_causes_no_write_in_a_minute() -> Result<()> {
             !before.writes()?.is_empty(),
             "the audit log does not tell what the operator wrote"
         );
+        // What earlier cases left is being deleted piece by piece, which the operator notices.
+        wait::until("the namespaces of other cases to be gone", async || {
+            let all = Api::<Object>::all(namespace.client.clone())
+                .list(&ListParams::default())
+                .await?;
+            let leaving = all.iter().filter(|other| other.metadata.deletion_timestamp.is_some());
+            Ok((leaving.count() == 0).then_some(()))
+        })
+        .await?;
         // Events of the last transition may still be on their way.
         tokio::time::sleep(Duration::from_secs(5)).await;
 

@@ -81,6 +81,18 @@ impl ClusterError {
         matches!(self.status(), Some(400..=428 | 430..=499)) && !matches!(self.status(), Some(404 | 408 | 409))
     }
 
+    /// Whether the namespace is on its way out: nothing can be created in it any more, and all in it goes.
+    pub fn is_namespace_leaving(&self) -> bool {
+        let Self::Api { source, .. } = self else {
+            return false;
+        };
+        let kube::Error::Api(status) = source.as_ref() else {
+            return false;
+        };
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+    }
+
     /// A short name for metrics.
     pub fn category(&self) -> &'static str {
         match (self, self.status()) {
@@ -348,6 +360,21 @@ mod tests {
     fn answers_are_told_apart(#[case] code: u16, #[case] refusal: bool, #[case] category: &str) {
         let error = refused(code);
         assert_eq!((error.is_refusal(), error.category()), (refusal, category));
+    }
+
+    #[test]
+    fn a_namespace_on_its_way_out_is_recognized() {
+        let status = serde_json::json!({
+            "status": "Failure", "code": 403, "reason": "Forbidden", "message": "because it is being terminated",
+            "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace ns is being terminated", "field": "metadata.namespace"}]},
+        });
+        let leaving = ClusterError::Api {
+            verb: "apply",
+            what: "Deployment m".into(),
+            source: Box::new(kube::Error::Api(serde_json::from_value(status).unwrap())),
+        };
+        assert!(leaving.is_namespace_leaving());
+        assert!(!refused(403).is_namespace_leaving());
     }
 
     #[test]

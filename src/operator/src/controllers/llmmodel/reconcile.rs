@@ -77,6 +77,11 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     } else {
         apply::apply(&context.cluster, &owner, &plan, &mut observed).await
     };
+    if let Err(ApplyError::Cluster(error)) = &applied
+        && error.is_namespace_leaving()
+    {
+        return Ok(Action::await_change());
+    }
     let end = report(
         context,
         &model,

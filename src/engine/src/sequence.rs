@@ -27,7 +27,7 @@ pub(crate) struct Sequence {
     /// Longest that `tokens` may become.
     room: usize,
     prompt_logprobs: Vec<TokenLogprobs>,
-    _place: Place,
+    place: Option<Place>,
 }
 
 /// What becomes of a sequence after a pass.
@@ -57,7 +57,7 @@ impl Sequence {
             computed: 0,
             room,
             prompt_logprobs: Vec::new(),
-            _place: place,
+            place: Some(place),
         }
     }
 
@@ -150,6 +150,8 @@ impl Sequence {
     }
 
     fn finish(&mut self, reason: FinishReason) -> Next {
+        // Before the caller hears of it: it may come back at once and must find the place free.
+        self.place = None;
         self.send(Event::Finished(reason));
         Next::Ends
     }

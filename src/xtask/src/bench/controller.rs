@@ -37,7 +37,8 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
     stage.status(&format!("watching for {} s", WINDOW.as_secs()));
     thread::sleep(WINDOW);
     let grown = grown(&before, &writes(&target)?);
-    let total: f64 = grown.iter().map(|(_, count)| count).sum();
+    // The sum of nothing is minus zero.
+    let total = grown.iter().fold(0.0, |total, (_, count)| total + count);
     let by_resource: Vec<String> = grown
         .iter()
         .map(|(resource, count)| format!("{resource}: {count}"))

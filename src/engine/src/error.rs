@@ -36,7 +36,7 @@ pub enum LoadError {
     },
     /// A tensor in a format that the engine cannot widen.
     #[error(
-        "failed to load tensor {tensor:?}: type {found} is not supported (F32, F16, BF16, Q8_0, Q4_0 and Q4_1 are)"
+        "failed to load tensor {tensor:?}: type {found} is not supported (F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K and Q6_K are)"
     )]
     TensorType {
         /// The tensor's name.

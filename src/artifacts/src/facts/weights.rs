@@ -7,13 +7,18 @@ use protocol::PrepareFailure;
 use protocol::report::reasons;
 
 /// The types that the engine widens.
-const SUPPORTED_TYPES: [GgmlType; 6] = [
+const SUPPORTED_TYPES: [GgmlType; 11] = [
     GgmlType::F32,
     GgmlType::F16,
     GgmlType::BF16,
     GgmlType::Q8_0,
     GgmlType::Q4_0,
     GgmlType::Q4_1,
+    GgmlType::Q5_0,
+    GgmlType::Q5_1,
+    GgmlType::Q4_K,
+    GgmlType::Q5_K,
+    GgmlType::Q6_K,
 ];
 
 /// Refuses weights that the engine cannot read.
@@ -96,8 +101,8 @@ mod tests {
 
     #[test]
     fn a_type_that_the_engine_cannot_read_is_named() {
-        let failure = check_types(&[tensor("blk.0.ffn_up.weight", &[256, 256], GgmlType::Q4_K, 0)]).unwrap_err();
-        for part in ["blk.0.ffn_up.weight", "Q4_K", "Q4_0"] {
+        let failure = check_types(&[tensor("blk.0.ffn_up.weight", &[256, 256], GgmlType::Q2_K, 0)]).unwrap_err();
+        for part in ["blk.0.ffn_up.weight", "Q2_K", "Q4_0"] {
             assert!(failure.message.contains(part), "{failure}");
         }
         assert_eq!(failure.reason, reasons::UNSUPPORTED_FORMAT);

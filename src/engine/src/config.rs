@@ -1,12 +1,14 @@
 //! What the header says about the network's dimensions.
 
-use gguf::{Header, Metadata};
+use gguf::{Architecture, Header, Metadata};
 
 use crate::LoadError;
 
-/// Dimensions and constants of a Llama network.
+/// Dimensions and constants of a network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
+    /// The family it belongs to.
+    pub architecture: Architecture,
     /// Transformer blocks.
     pub layers: usize,
     /// Width of the residual stream.
@@ -35,50 +37,51 @@ impl ModelConfig {
     /// # Errors
     /// When the architecture is not supported, a key is missing or a value cannot be.
     pub fn from_header(header: &Header) -> Result<Self, LoadError> {
-        let metadata = &header.metadata;
-        let architecture = metadata.string("general.architecture")?;
-        if architecture != "llama" {
-            return Err(LoadError::Architecture {
-                found: architecture.into(),
+        let name = header.metadata.string("general.architecture")?;
+        let Some(architecture) = Architecture::named(name) else {
+            return Err(LoadError::Architecture { found: name.into() });
+        };
+        if let Some(tensor) = architecture.stranger(header) {
+            return Err(LoadError::UnknownTensor {
+                tensor: tensor.into(),
+                architecture: architecture.name,
             });
         }
-        let heads = positive(metadata, "llama.attention.head_count")?;
-        let kv_heads = match metadata.get("llama.attention.head_count_kv") {
-            Some(_) => positive(metadata, "llama.attention.head_count_kv")?,
-            None => heads,
+        let keys = Keys {
+            metadata: &header.metadata,
+            architecture: architecture.name,
         };
-        let hidden_size = positive(metadata, "llama.embedding_length")?;
-        let head_dim = match metadata.get("llama.attention.key_length") {
-            Some(_) => positive(metadata, "llama.attention.key_length")?,
-            None => hidden_size / heads,
-        };
-        refuse_scaled_rope(metadata)?;
-        check_heads(heads, kv_heads, head_dim)?;
-        if metadata.get("llama.rope.dimension_count").is_some() {
-            let rotated = positive(metadata, "llama.rope.dimension_count")?;
-            if rotated != head_dim {
-                return Err(unsupported(
-                    "llama.rope.dimension_count",
-                    rotated,
-                    "only the rotation of whole heads is supported",
-                ));
-            }
+        let heads = keys.positive("attention.head_count")?;
+        let kv_heads = keys.optional("attention.head_count_kv")?.unwrap_or(heads);
+        let hidden_size = keys.positive("embedding_length")?;
+        let head_dim = keys.optional("attention.key_length")?.unwrap_or(hidden_size / heads);
+        refuse_scaled_rope(&keys)?;
+        check_heads(&keys, heads, kv_heads, head_dim)?;
+        if let Some(rotated) = keys.optional("rope.dimension_count")?
+            && rotated != head_dim
+        {
+            return Err(keys.unsupported(
+                "rope.dimension_count",
+                rotated,
+                "only the rotation of whole heads is supported",
+            ));
         }
         let embedding = header.tensor("token_embd.weight")?;
         let vocabulary_size = embedding.shape.first().copied().unwrap_or_default();
         Ok(Self {
-            layers: positive(metadata, "llama.block_count")? as usize,
+            architecture,
+            layers: keys.positive("block_count")? as usize,
             hidden_size,
-            feed_forward_size: positive(metadata, "llama.feed_forward_length")?,
+            feed_forward_size: keys.positive("feed_forward_length")?,
             heads,
             kv_heads,
             head_dim,
-            rope_base: match metadata.get("llama.rope.freq_base") {
-                Some(_) => metadata.float("llama.rope.freq_base")?,
+            rope_base: match keys.metadata.get(&keys.name("rope.freq_base")) {
+                Some(_) => keys.metadata.float(&keys.name("rope.freq_base"))?,
                 None => 10_000.0,
             },
-            norm_epsilon: metadata.float("llama.attention.layer_norm_rms_epsilon")?,
-            context_length: positive(metadata, "llama.context_length")? as usize,
+            norm_epsilon: keys.metadata.float(&keys.name("attention.layer_norm_rms_epsilon"))?,
+            context_length: keys.positive("context_length")? as usize,
             vocabulary_size: vocabulary_size as i64,
         })
     }
@@ -89,53 +92,64 @@ impl ModelConfig {
     }
 }
 
-fn check_heads(heads: i64, kv_heads: i64, head_dim: i64) -> Result<(), LoadError> {
+fn check_heads(keys: &Keys<'_>, heads: i64, kv_heads: i64, head_dim: i64) -> Result<(), LoadError> {
     if heads % kv_heads != 0 {
-        return Err(unsupported(
-            "llama.attention.head_count_kv",
+        return Err(keys.unsupported(
+            "attention.head_count_kv",
             kv_heads,
-            "llama.attention.head_count must be a multiple of it",
+            "the number of heads must be a multiple of it",
         ));
     }
     if head_dim == 0 || head_dim % 2 != 0 {
-        return Err(unsupported(
-            "llama.attention.key_length",
-            head_dim,
-            "heads need an even width",
-        ));
+        return Err(keys.unsupported("attention.key_length", head_dim, "heads need an even width"));
     }
     Ok(())
 }
 
 /// Scaled rotary embeddings compute other angles: without them answers would be silently wrong.
-fn refuse_scaled_rope(metadata: &Metadata) -> Result<(), LoadError> {
-    const KEY: &str = "llama.rope.scaling.type";
-    match metadata.get(KEY) {
-        None => Ok(()),
-        Some(_) => match metadata.string(KEY)? {
-            "none" => Ok(()),
-            other => Err(unsupported(
-                KEY,
-                other,
-                "scaled rotary embeddings are not supported yet",
-            )),
-        },
+fn refuse_scaled_rope(keys: &Keys<'_>) -> Result<(), LoadError> {
+    let key = "rope.scaling.type";
+    if keys.metadata.get(&keys.name(key)).is_none() {
+        return Ok(());
+    }
+    match keys.metadata.string(&keys.name(key))? {
+        "none" => Ok(()),
+        other => Err(keys.unsupported(key, other, "scaled rotary embeddings are not supported yet")),
     }
 }
 
-fn positive(metadata: &Metadata, key: &str) -> Result<i64, LoadError> {
-    let value = metadata.unsigned(key)?;
-    match i32::try_from(value) {
-        Ok(value) if value > 0 => Ok(value.into()),
-        _ => Err(unsupported(key, value, "expected 1 to 2147483647")),
-    }
+/// The metadata keys of one family.
+struct Keys<'a> {
+    metadata: &'a Metadata,
+    architecture: &'static str,
 }
 
-fn unsupported(key: &str, found: impl ToString, supported: &'static str) -> LoadError {
-    LoadError::Unsupported {
-        key: key.into(),
-        found: found.to_string(),
-        supported,
+impl Keys<'_> {
+    fn name(&self, key: &str) -> String {
+        format!("{}.{key}", self.architecture)
+    }
+
+    fn positive(&self, key: &str) -> Result<i64, LoadError> {
+        let value = self.metadata.unsigned(&self.name(key))?;
+        match i32::try_from(value) {
+            Ok(value) if value > 0 => Ok(value.into()),
+            _ => Err(self.unsupported(key, value, "expected 1 to 2147483647")),
+        }
+    }
+
+    fn optional(&self, key: &str) -> Result<Option<i64>, LoadError> {
+        match self.metadata.get(&self.name(key)) {
+            Some(_) => self.positive(key).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn unsupported(&self, key: &str, found: impl ToString, supported: &'static str) -> LoadError {
+        LoadError::Unsupported {
+            key: self.name(key),
+            found: found.to_string(),
+            supported,
+        }
     }
 }
 

@@ -9,10 +9,23 @@ pub enum LoadError {
     #[error("failed to load the model: {0}")]
     File(#[from] gguf::Error),
     /// A model family that the engine does not know.
-    #[error("failed to load the model: architecture {found:?} is not supported (llama is)")]
+    #[error(
+        "failed to load the model: architecture {found:?} is not supported ({} are)",
+        gguf::Architecture::names()
+    )]
     Architecture {
         /// `general.architecture` of the file.
         found: String,
+    },
+    /// A tensor that networks of the family do not have.
+    #[error(
+        "failed to load the model: tensor {tensor:?} is not part of the architecture {architecture:?} as we know it"
+    )]
+    UnknownTensor {
+        /// The tensor's name.
+        tensor: String,
+        /// `general.architecture` of the file.
+        architecture: &'static str,
     },
     /// A setting of the file that the engine does not know.
     #[error("failed to load the model: {key} is {found}, {supported}")]

@@ -46,7 +46,8 @@ impl<'a> Pass<'a> {
     pub fn block(&self, index: usize, weights: &LayerWeights, hidden: &Tensor) -> Result<Tensor, TchError> {
         let config = self.config;
         let normed = rms_norm(hidden, &weights.attention_norm, config.norm_epsilon)?;
-        let attended = self.attention(index, &normed.f_linear::<Tensor>(&weights.qkv, None)?)?;
+        let qkv = normed.f_linear(&weights.qkv, weights.qkv_bias.as_ref())?;
+        let attended = self.attention(index, &qkv, weights.head_norms.as_ref())?;
         let hidden = hidden.f_add(&attended.f_linear::<Tensor>(&weights.attention_output, None)?)?;
 
         let normed = rms_norm(&hidden, &weights.feed_forward_norm, config.norm_epsilon)?;
@@ -57,7 +58,7 @@ impl<'a> Pass<'a> {
 
     /// Attention of every segment over its own slot; `qkv` is `[rows, (heads + 2 kv_heads) head_dim]`,
     /// the result `[rows, heads head_dim]`.
-    fn attention(&self, layer: usize, qkv: &Tensor) -> Result<Tensor, TchError> {
+    fn attention(&self, layer: usize, qkv: &Tensor, head_norms: Option<&[Tensor; 2]>) -> Result<Tensor, TchError> {
         let ModelConfig {
             heads,
             kv_heads,
@@ -65,7 +66,15 @@ impl<'a> Pass<'a> {
             ..
         } = *self.config;
         let all = qkv.f_view([self.rows, heads + 2 * kv_heads, head_dim])?;
-        let rotated = self.angles.rotate(&all.f_narrow(1, 0, heads + kv_heads)?)?;
+        let to_rotate = match head_norms {
+            Some([query, key]) => {
+                let norm =
+                    |first, count, weight| rms_norm(&all.f_narrow(1, first, count)?, weight, self.config.norm_epsilon);
+                Tensor::f_cat(&[norm(0, heads, query)?, norm(heads, kv_heads, key)?], 1)?
+            }
+            None => all.f_narrow(1, 0, heads + kv_heads)?,
+        };
+        let rotated = self.angles.rotate(&to_rotate)?;
         let queries = rotated.f_narrow(1, 0, heads)?;
         let keys = rotated.f_narrow(1, heads, kv_heads)?;
         let values = all.f_narrow(1, heads + kv_heads, kv_heads)?;

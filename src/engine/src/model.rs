@@ -11,7 +11,7 @@ use crate::{
     weights::Weights,
 };
 
-/// A Llama network with its weights.
+/// A network with its weights.
 pub struct Model {
     config: ModelConfig,
     dtype: Dtype,
@@ -102,6 +102,9 @@ impl Model {
             .f_to_kind(Kind::Float)
     }
 }
+
+#[cfg(test)]
+mod families;
 
 #[cfg(test)]
 mod tests {

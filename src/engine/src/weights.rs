@@ -31,6 +31,10 @@ pub(crate) struct LayerWeights {
     pub attention_norm: Tensor,
     /// `[(heads + 2 kv_heads) head_dim, hidden]`: query, key, value
     pub qkv: Tensor,
+    /// `[(heads + 2 kv_heads) head_dim]`
+    pub qkv_bias: Option<Tensor>,
+    /// `[head_dim]` each: of query heads, of key heads
+    pub head_norms: Option<[Tensor; 2]>,
     /// `[hidden, heads head_dim]`
     pub attention_output: Tensor,
     /// `[hidden]`
@@ -49,13 +53,6 @@ impl Weights {
     /// is not supported.
     pub fn load(file: &GgufFile, config: &ModelConfig, dtype: Dtype, threads: usize) -> Result<Self, LoadError> {
         let reader = Reader { file, dtype };
-        if file.header().tensor("rope_freqs.weight").is_ok() {
-            return Err(LoadError::Unsupported {
-                key: "rope_freqs.weight".into(),
-                found: "present".into(),
-                supported: "scaled rotary embeddings are not supported yet",
-            });
-        }
         let vocabulary = [config.vocabulary_size, config.hidden_size];
         let embedding = reader.tensor("token_embd.weight", &vocabulary)?;
         let head = match file.header().tensor("output.weight") {
@@ -79,6 +76,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn layer(&self, index: usize, config: &ModelConfig) -> Result<LayerWeights, LoadError> {
         let ModelConfig {
+            architecture,
             hidden_size: hidden,
             feed_forward_size: feed_forward,
             heads,
@@ -86,19 +84,38 @@ impl Reader<'_> {
             head_dim,
             ..
         } = *config;
-        let get = |name: &str, shape: &[i64]| self.tensor(&format!("blk.{index}.{name}.weight"), shape);
-        let query = unpermute(&get("attn_q", &[heads * head_dim, hidden])?, heads)?;
-        let key = unpermute(&get("attn_k", &[kv_heads * head_dim, hidden])?, kv_heads)?;
-        let value = get("attn_v", &[kv_heads * head_dim, hidden])?;
-        let gate = get("ffn_gate", &[feed_forward, hidden])?;
-        let up = get("ffn_up", &[feed_forward, hidden])?;
+        let get = |name: &str, shape: &[i64]| self.tensor(&format!("blk.{index}.{name}"), shape);
+        let rotated = |name: &str, heads: i64| {
+            let weight = get(name, &[heads * head_dim, hidden])?;
+            match architecture.permuted {
+                true => unpermute(&weight, heads),
+                false => Ok(weight),
+            }
+        };
+        let query = rotated("attn_q.weight", heads)?;
+        let key = rotated("attn_k.weight", kv_heads)?;
+        let value = get("attn_v.weight", &[kv_heads * head_dim, hidden])?;
+        let bias = || {
+            let query = get("attn_q.bias", &[heads * head_dim])?;
+            let key = get("attn_k.bias", &[kv_heads * head_dim])?;
+            let value = get("attn_v.bias", &[kv_heads * head_dim])?;
+            Ok::<_, LoadError>(Tensor::f_cat(&[query, key, value], 0)?)
+        };
+        let norms = || {
+            let query = get("attn_q_norm.weight", &[head_dim])?;
+            Ok::<_, LoadError>([query, get("attn_k_norm.weight", &[head_dim])?])
+        };
+        let gate = get("ffn_gate.weight", &[feed_forward, hidden])?;
+        let up = get("ffn_up.weight", &[feed_forward, hidden])?;
         Ok(LayerWeights {
-            attention_norm: get("attn_norm", &[hidden])?,
+            attention_norm: get("attn_norm.weight", &[hidden])?,
             qkv: Tensor::f_cat(&[query, key, value], 0)?,
-            attention_output: get("attn_output", &[hidden, heads * head_dim])?,
-            feed_forward_norm: get("ffn_norm", &[hidden])?,
+            qkv_bias: architecture.qkv_bias.then(bias).transpose()?,
+            head_norms: architecture.head_norm.then(norms).transpose()?,
+            attention_output: get("attn_output.weight", &[hidden, heads * head_dim])?,
+            feed_forward_norm: get("ffn_norm.weight", &[hidden])?,
             gate_up: Tensor::f_cat(&[gate, up], 0)?,
-            down: get("ffn_down", &[hidden, feed_forward])?,
+            down: get("ffn_down.weight", &[hidden, feed_forward])?,
         })
     }
 
@@ -178,38 +195,62 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A file of a tiny network (2 layers, 4 heads of 8, 2 kv heads, 64 tokens) with small weights
-    /// that differ from place to place. `changes` replace or add metadata.
+    /// A Llama file, see [`file_of`].
     pub(crate) fn tiny_file(changes: &[(&str, Value)]) -> GgufFile {
-        let mut metadata = vec![
-            ("general.architecture", Value::String("llama".into())),
-            ("llama.block_count", Value::Unsigned(2)),
-            ("llama.embedding_length", Value::Unsigned(32)),
-            ("llama.feed_forward_length", Value::Unsigned(48)),
-            ("llama.attention.head_count", Value::Unsigned(4)),
-            ("llama.attention.head_count_kv", Value::Unsigned(2)),
-            ("llama.attention.layer_norm_rms_epsilon", Value::Float(1e-5)),
-            ("llama.context_length", Value::Unsigned(128)),
+        file_of("llama", changes)
+    }
+
+    /// A file of a tiny network (2 layers, 4 heads of 8 or, in Qwen 3, 12, 2 kv heads, 64 tokens) with
+    /// small weights that differ from place to place. `changes` replace or add metadata.
+    pub(crate) fn file_of(architecture: &str, changes: &[(&str, Value)]) -> GgufFile {
+        let family = gguf::Architecture::named(architecture).unwrap();
+        let head_dim = if family.head_norm { 12 } else { 8 };
+        let numbers = [
+            ("block_count", Value::Unsigned(2)),
+            ("embedding_length", Value::Unsigned(32)),
+            ("feed_forward_length", Value::Unsigned(48)),
+            ("attention.head_count", Value::Unsigned(4)),
+            ("attention.head_count_kv", Value::Unsigned(2)),
+            ("attention.key_length", Value::Unsigned(head_dim)),
+            ("attention.layer_norm_rms_epsilon", Value::Float(1e-5)),
+            ("context_length", Value::Unsigned(128)),
         ];
-        metadata.retain(|(key, _)| changes.iter().all(|(changed, _)| changed != key));
-        metadata.extend(changes.iter().cloned());
+        let name = ("general.architecture".to_owned(), Value::String(architecture.into()));
+        let numbers = numbers.map(|(key, value)| (format!("{architecture}.{key}"), value));
+        let all = [name].into_iter().chain(numbers);
+        let mut metadata: Vec<_> = all
+            .filter(|(key, _)| changes.iter().all(|(changed, _)| changed != key))
+            .collect();
+        metadata.extend(changes.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        let metadata: Vec<_> = metadata
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.clone()))
+            .collect();
+
+        let (queries, keys) = (4 * head_dim, 2 * head_dim);
         let mut tensors = vec![
             tensor("token_embd.weight", &[64, 32]),
             tensor("output_norm.weight", &[32]),
         ];
         for layer in 0..2 {
-            for (name, shape) in [
-                ("attn_norm", &[32][..]),
-                ("attn_q", &[32, 32]),
-                ("attn_k", &[16, 32]),
-                ("attn_v", &[16, 32]),
-                ("attn_output", &[32, 32]),
-                ("ffn_norm", &[32]),
-                ("ffn_gate", &[48, 32]),
-                ("ffn_up", &[48, 32]),
-                ("ffn_down", &[32, 48]),
-            ] {
-                tensors.push(tensor(&format!("blk.{layer}.{name}.weight"), shape));
+            let mut add = |name: &str, shape: &[u64]| tensors.push(tensor(&format!("blk.{layer}.{name}"), shape));
+            add("attn_norm.weight", &[32]);
+            add("attn_q.weight", &[queries, 32]);
+            add("attn_k.weight", &[keys, 32]);
+            add("attn_v.weight", &[keys, 32]);
+            add("attn_output.weight", &[32, queries]);
+            add("ffn_norm.weight", &[32]);
+            add("ffn_gate.weight", &[48, 32]);
+            add("ffn_up.weight", &[48, 32]);
+            add("ffn_down.weight", &[32, 48]);
+            if family.qkv_bias {
+                add("attn_q.bias", &[queries]);
+                add("attn_k.bias", &[keys]);
+                add("attn_v.bias", &[keys]);
+            }
+            if family.head_norm {
+                add("attn_q_norm.weight", &[head_dim]);
+                add("attn_k_norm.weight", &[head_dim]);
             }
         }
         let mut file = tempfile::tempfile().unwrap();
@@ -220,11 +261,12 @@ pub(crate) mod tests {
     fn tensor(name: &str, shape: &[u64]) -> write::Tensor {
         let count = shape.iter().product::<u64>();
         let seed = name.bytes().map(u64::from).sum::<u64>();
+        let norm = shape.len() == 1 && name.ends_with("weight");
         let bytes = (0..count)
             .flat_map(|i| {
                 let wave = ((i * 37 + seed * 101) % 97) as f32 / 97.0 - 0.5;
-                // Norms are near one, matrices small.
-                let value = if shape.len() == 1 { 1.0 + wave / 4.0 } else { wave / 2.0 };
+                // Norms are near one, matrices and biases small.
+                let value = if norm { 1.0 + wave / 4.0 } else { wave / 2.0 };
                 value.to_le_bytes()
             })
             .collect();

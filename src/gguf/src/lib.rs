@@ -8,6 +8,7 @@
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
+mod architecture;
 mod error;
 mod file;
 mod header;
@@ -16,6 +17,7 @@ mod source;
 mod tensor;
 pub mod write;
 
+pub use architecture::{ARCHITECTURES, Architecture};
 pub use error::Error;
 pub use file::GgufFile;
 pub use header::Header;

@@ -9,14 +9,11 @@ mod weights;
 
 use std::path::Path;
 
-use gguf::{GgufFile, Header};
+use gguf::{Architecture, GgufFile, Header};
 use protocol::report::reasons;
 use protocol::{ModelFacts, PrepareFailure};
 
 use crate::digest::unreadable;
-
-/// Architectures that this release serves, as `general.architecture` names them.
-pub const SUPPORTED_ARCHITECTURES: [&str; 1] = ["llama"];
 
 const ARCHITECTURE_KEY: &str = "general.architecture";
 
@@ -28,11 +25,18 @@ const ARCHITECTURE_KEY: &str = "general.architecture";
 /// contradicts itself.
 pub fn model_facts(header: &Header) -> Result<ModelFacts, PrepareFailure> {
     let architecture = header.metadata.string(ARCHITECTURE_KEY).map_err(failure)?;
-    if !SUPPORTED_ARCHITECTURES.contains(&architecture) {
+    let Some(family) = Architecture::named(architecture) else {
         return Err(unsupported(format!(
-            "failed to find support for the architecture {:?}: this release serves {}; use a model of that family",
+            "failed to find support for the architecture {:?}: this release serves {}; use a model of such a family",
             shortened(architecture),
-            SUPPORTED_ARCHITECTURES.join(", ")
+            Architecture::names()
+        )));
+    };
+    if let Some(tensor) = family.stranger(header) {
+        return Err(unsupported(format!(
+            "failed to find support for the tensor {:?}: models of the architecture {architecture} as this release \
+             knows it have none; use a plain model of that family",
+            shortened(tensor)
         )));
     }
     let dimensions = dimensions::read(header, architecture)?;

@@ -1,0 +1,40 @@
+//! Every family against the `transformers` library, on small networks.
+
+use std::collections::HashMap;
+
+use rstest::rstest;
+
+use crate::{Batch, Dtype, LogitRows, Model, Segment, logprobs::floats, weights::tests::file_of};
+
+const TOKENS: [u32; 11] = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9];
+
+/// `reference.json` holds the logits after [`TOKENS`] that `transformers` computes with
+/// the same weights; `reference.py` says how.
+#[rstest]
+#[case("llama", "LlamaForCausalLM")]
+#[case("llama", "MistralForCausalLM")]
+#[case("qwen2", "Qwen2ForCausalLM")]
+#[case("qwen3", "Qwen3ForCausalLM")]
+fn logits_are_those_of_transformers(#[case] architecture: &str, #[case] reference: &str) {
+    let references: HashMap<String, Vec<f32>> = serde_json::from_str(include_str!("reference.json")).unwrap();
+    let model = Model::load(&file_of(architecture, &[]), Dtype::Fp32, 64, 1).unwrap();
+    let batch = Batch {
+        segments: vec![Segment {
+            slot: 0,
+            start: 0,
+            tokens: TOKENS.into(),
+            logits: LogitRows::Last,
+        }],
+    };
+    let _guard = tch::no_grad_guard();
+    let cache = model.cache(1, 64).unwrap();
+    let logits = floats(&model.forward(&batch, &cache).unwrap().unwrap()).unwrap();
+    let expected = &references[reference];
+    assert_eq!(logits.len(), expected.len());
+    let difference = logits
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max);
+    assert!(difference <= 1e-4, "{reference}: {difference}");
+}

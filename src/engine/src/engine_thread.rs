@@ -46,9 +46,9 @@ pub(crate) fn run(model: Model, cache: KvCache, options: &EngineOptions, gauges:
         open = thread.receive(queue);
         thread.forget_cancelled();
         thread.admit();
-        let tokens = thread.step();
+        thread.step();
         let cached = thread.running.iter().map(Sequence::cached).sum();
-        gauges.report(thread.running.len(), cached, tokens);
+        gauges.report(thread.running.len(), cached);
     }
 }
 
@@ -95,16 +95,15 @@ impl EngineThread<'_> {
         }
     }
 
-    /// One forward pass; returns how many tokens it computed. Whatever goes wrong in it fails the
-    /// requests under way and nothing else.
-    fn step(&mut self) -> usize {
+    /// One forward pass. Whatever goes wrong in it fails the requests under way and nothing else.
+    fn step(&mut self) {
         if self.running.is_empty() {
-            return 0;
+            return;
         }
         let budget = self.options.max_batch_tokens;
         let pass = AssertUnwindSafe(|| step::run(&self.model, &self.cache, &mut self.running, budget));
         let fault = match catch_unwind(pass) {
-            Ok(Ok(tokens)) => return tokens,
+            Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the engine met a fault of its own".into(),
         };
@@ -112,6 +111,5 @@ impl EngineThread<'_> {
         for sequence in self.running.drain(..) {
             sequence.fail(&fault);
         }
-        0
     }
 }

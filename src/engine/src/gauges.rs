@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 /// What the engine is doing, readable at any time.
@@ -11,7 +11,6 @@ pub struct Gauges {
     admitted: AtomicUsize,
     running: AtomicUsize,
     cached_tokens: AtomicUsize,
-    computed_tokens: AtomicU64,
     stopped: AtomicBool,
 }
 
@@ -31,21 +30,15 @@ impl Gauges {
         self.cached_tokens.load(Ordering::Relaxed)
     }
 
-    /// Tokens computed since the start, of prompts and answers.
-    pub fn computed_tokens(&self) -> u64 {
-        self.computed_tokens.load(Ordering::Relaxed)
-    }
-
     /// Whether the engine thread has ended: nothing will be answered any more.
     pub fn has_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Says what the engine holds after a pass over `tokens` tokens.
-    pub(crate) fn report(&self, running: usize, cached_tokens: usize, tokens: usize) {
+    /// Says what the engine holds after a pass.
+    pub(crate) fn report(&self, running: usize, cached_tokens: usize) {
         self.running.store(running, Ordering::Relaxed);
         self.cached_tokens.store(cached_tokens, Ordering::Relaxed);
-        self.computed_tokens.fetch_add(tokens as u64, Ordering::Relaxed);
     }
 }
 
@@ -88,7 +81,7 @@ mod tests {
         let first = Place::take(&gauges, 2);
         let second = Place::take(&gauges, 2);
         assert!(first.is_some() && second.is_some() && Place::take(&gauges, 2).is_none());
-        gauges.report(1, 5, 7);
+        gauges.report(1, 5);
         assert_eq!((gauges.running(), gauges.waiting(), gauges.cached_tokens()), (1, 1, 5));
         drop((first, second));
         assert_eq!(gauges.waiting(), 0);

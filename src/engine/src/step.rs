@@ -28,7 +28,7 @@ pub(crate) fn plan(sequences: &[Sequence], budget: usize) -> Vec<(usize, Segment
     segments
 }
 
-/// Computes one pass over `sequences` and removes those that end. Returns the number of tokens computed.
+/// Computes one pass over `sequences` and removes those that end.
 ///
 /// # Errors
 /// When libtorch fails: the sequences of the pass are then of no more use.
@@ -37,7 +37,7 @@ pub(crate) fn run(
     cache: &KvCache,
     sequences: &mut Vec<Sequence>,
     budget: usize,
-) -> Result<usize, TchError> {
+) -> Result<(), TchError> {
     let planned = plan(sequences, budget);
     let (indices, segments): (Vec<usize>, Vec<Segment>) = planned.into_iter().unzip();
     let batch = Batch { segments };
@@ -60,7 +60,7 @@ pub(crate) fn run(
     }
     let mut ended = ended.into_iter();
     sequences.retain(|_| !ended.next().unwrap_or_default());
-    Ok(batch.len())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub struct Architecture {
 
 /// All families: the next one is a row here and, where it computes something new, a few lines in the
 /// engine.
-pub const ARCHITECTURES: [Architecture; 3] = [
+const ARCHITECTURES: [Architecture; 3] = [
     // Llama itself, and what is converted under its name: SmolLM, Mistral, Bielik, TinyLlama.
     Architecture {
         name: "llama",

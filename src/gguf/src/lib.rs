@@ -17,7 +17,7 @@ mod source;
 mod tensor;
 pub mod write;
 
-pub use architecture::{ARCHITECTURES, Architecture};
+pub use architecture::Architecture;
 pub use error::Error;
 pub use file::GgufFile;
 pub use header::Header;

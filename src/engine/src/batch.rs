@@ -3,14 +3,21 @@
 /// New tokens of one sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Where its keys and values are kept.
-    pub slot: usize,
-    /// Position of the first new token: how many tokens the slot holds already.
+    /// Pages of the cache with room for all its tokens, in order.
+    pub pages: Vec<u32>,
+    /// Position of the first new token: how many tokens the pages hold already.
     pub start: usize,
     /// The new tokens.
     pub tokens: Vec<u32>,
     /// The tokens whose logits are wanted.
     pub logits: LogitRows,
+}
+
+impl Segment {
+    /// Position after its last token.
+    pub fn end(&self) -> usize {
+        self.start + self.tokens.len()
+    }
 }
 
 /// Tokens of a segment whose logits are wanted: those of the token that follows.
@@ -27,7 +34,7 @@ pub enum LogitRows {
 /// Segments of different sequences that are computed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// In any order; at most one a slot.
+    /// In any order; at most one of each sequence.
     pub segments: Vec<Segment>,
 }
 
@@ -82,7 +89,7 @@ mod tests {
     #[test]
     fn rows_are_counted_over_segments() {
         let segment = |tokens: &[u32], logits| Segment {
-            slot: 0,
+            pages: vec![0],
             start: 0,
             tokens: tokens.into(),
             logits,

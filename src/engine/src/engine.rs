@@ -30,6 +30,11 @@ pub struct EngineOptions {
     pub max_queue: usize,
     /// Threads of one operation.
     pub threads: usize,
+    /// Whether beginnings of prompts are kept for later ones.
+    pub prefix_cache: bool,
+    /// Tokens whose keys and values are held at most; by default as many as all concurrent sequences
+    /// may have. The memory limit may leave less.
+    pub kv_cache_tokens: Option<usize>,
 }
 
 /// A running model. The engine thread ends when the last clone is dropped and its requests are done.
@@ -59,10 +64,10 @@ impl Engine {
             move || {
                 let _stopped = StopMark(gauges.clone());
                 match engine_thread::load(&file, &options) {
-                    Ok((model, cache)) => {
+                    Ok(ready) => {
                         drop(file);
                         if loaded.send(Ok(())).is_ok() {
-                            engine_thread::run(model, cache, &options, &gauges, &queue);
+                            engine_thread::run(ready, &options, &gauges, &queue);
                         }
                     }
                     Err(error) => drop(loaded.send(Err(error))),

@@ -1,18 +1,21 @@
 //! The thread that owns every tensor: takes requests, computes passes, sends events.
 
 use std::{
-    collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::mpsc,
+    time::{Duration, Instant},
 };
 
 use gguf::GgufFile;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    EngineOptions, Event, Gauges, KvCache, LoadError, Model, Request, gauges::Place, sequence::Sequence, set_threads,
-    step, warm_up::warm_up,
+    EngineOptions, Event, Gauges, KvCache, LoadError, Model, PAGE, Request, cache_size::CacheSize, gauges::Place,
+    pages::Pages, scheduler::Scheduler, sequence::Sequence, set_threads, step, warm_up::warm_up,
 };
+
+/// How often the memory limit is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A request on its way to the engine thread.
 pub(crate) struct Job {
@@ -21,95 +24,115 @@ pub(crate) struct Job {
     pub place: Place,
 }
 
+/// What the engine thread computes with.
+pub(crate) struct Loaded {
+    model: Model,
+    cache: KvCache,
+    size: CacheSize,
+}
+
 /// Loads and warms up, on the thread that will compute.
-pub(crate) fn load(file: &GgufFile, options: &EngineOptions) -> Result<(Model, KvCache), LoadError> {
+pub(crate) fn load(file: &GgufFile, options: &EngineOptions) -> Result<Loaded, LoadError> {
     let _no_grad = tch::no_grad_guard();
     set_threads(options.threads);
     let model = Model::load(file, options.dtype, options.context_length, options.threads)?;
-    let cache = model.cache(options.max_concurrent_sequences, options.context_length)?;
+    let size = CacheSize::new(model.config(), options)?;
+    let cache = model.cache(size.reserved())?;
     warm_up(&model, &cache, options)?;
-    Ok((model, cache))
+    tracing::info!(
+        tokens = size.now() * PAGE,
+        most_tokens = size.reserved() * PAGE,
+        "the cache of keys and values follows the memory limit"
+    );
+    Ok(Loaded { model, cache, size })
 }
 
 /// Answers requests until no more can come and all are answered.
-pub(crate) fn run(model: Model, cache: KvCache, options: &EngineOptions, gauges: &Gauges, queue: &mpsc::Receiver<Job>) {
+pub(crate) fn run(loaded: Loaded, options: &EngineOptions, gauges: &Gauges, queue: &mpsc::Receiver<Job>) {
     let _no_grad = tch::no_grad_guard();
+    let pages = Pages::new(loaded.cache.pages(), options.prefix_cache);
     let mut thread = EngineThread {
-        model,
-        cache,
+        scheduler: Scheduler::new(options, pages),
+        loaded,
         options,
-        waiting: VecDeque::new(),
-        running: Vec::new(),
+        next_look: Instant::now(),
     };
     let mut open = true;
-    while open || !thread.is_idle() {
+    thread.report(gauges);
+    while open || !thread.scheduler.is_idle() {
         open = thread.receive(queue);
-        thread.forget_cancelled();
-        thread.admit();
-        thread.step();
-        let cached = thread.running.iter().map(Sequence::cached).sum();
-        gauges.report(thread.running.len(), cached);
+        thread.turn();
+        thread.report(gauges);
     }
 }
 
 struct EngineThread<'a> {
-    model: Model,
-    cache: KvCache,
+    loaded: Loaded,
     options: &'a EngineOptions,
-    waiting: VecDeque<Job>,
-    running: Vec<Sequence>,
+    scheduler: Scheduler,
+    next_look: Instant,
 }
 
 impl EngineThread<'_> {
-    fn is_idle(&self) -> bool {
-        self.running.is_empty() && self.waiting.is_empty()
-    }
-
     /// Takes new requests; waits for one if there is nothing else to do. False when no more can come.
     fn receive(&mut self, queue: &mpsc::Receiver<Job>) -> bool {
-        if self.is_idle() {
+        if self.scheduler.is_idle() {
             match queue.recv() {
-                Ok(job) => self.waiting.push_back(job),
+                Ok(job) => self.push(job),
                 Err(_) => return false,
             }
         }
         loop {
             match queue.try_recv() {
-                Ok(job) => self.waiting.push_back(job),
+                Ok(job) => self.push(job),
                 Err(error) => return error == mpsc::TryRecvError::Empty,
             }
         }
     }
 
-    fn forget_cancelled(&mut self) {
-        self.waiting.retain(|job| !job.events.is_closed());
-        self.running.retain(|sequence| !sequence.is_cancelled());
+    fn push(&mut self, job: Job) {
+        self.scheduler.push(Sequence::new(job, self.options.context_length));
     }
 
-    fn admit(&mut self) {
-        let slots = 0..self.options.max_concurrent_sequences;
-        let used: Vec<usize> = self.running.iter().map(Sequence::slot).collect();
-        for slot in slots.filter(|slot| !used.contains(slot)) {
-            let Some(job) = self.waiting.pop_front() else { return };
-            self.running.push(Sequence::new(job, slot, self.options.context_length));
-        }
-    }
-
-    /// One forward pass. Whatever goes wrong in it fails the requests under way and nothing else.
-    fn step(&mut self) {
-        if self.running.is_empty() {
-            return;
-        }
-        let budget = self.options.max_batch_tokens;
-        let pass = AssertUnwindSafe(|| step::run(&self.model, &self.cache, &mut self.running, budget));
-        let fault = match catch_unwind(pass) {
+    /// One forward pass and what goes with it. Whatever goes wrong in it, a panic too, fails the
+    /// requests under way and nothing else: the next ones find an engine with an empty cache.
+    fn turn(&mut self) {
+        let turn = AssertUnwindSafe(|| {
+            self.follow_the_memory_limit();
+            self.scheduler.forget_cancelled();
+            self.scheduler.admit();
+            step::run(&self.loaded.model, &self.loaded.cache, &mut self.scheduler)
+        });
+        let fault = match catch_unwind(turn) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the engine met a fault of its own".into(),
         };
-        tracing::error!(error = fault, requests = self.running.len(), "failed to compute a pass");
-        for sequence in self.running.drain(..) {
-            sequence.fail(&fault);
+        tracing::error!(
+            error = fault,
+            requests = self.scheduler.running().len(),
+            "failed to compute a pass"
+        );
+        self.scheduler.fail_running(&fault);
+    }
+
+    fn report(&self, gauges: &Gauges) {
+        let running = self.scheduler.running();
+        let cached = running.iter().map(Sequence::computed).sum();
+        gauges.report(running.len(), cached, self.scheduler.pages().limit() * PAGE);
+    }
+
+    fn follow_the_memory_limit(&mut self) {
+        let now = Instant::now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK;
+        let before = self.scheduler.pages().limit();
+        let limit = self.loaded.size.now();
+        if limit != before {
+            self.scheduler.pages_mut().set_limit(limit);
+            tracing::info!(tokens = limit * PAGE, "the cache's size changed with the memory limit");
         }
     }
 }

@@ -11,6 +11,7 @@ pub struct Gauges {
     admitted: AtomicUsize,
     running: AtomicUsize,
     cached_tokens: AtomicUsize,
+    cache_room: AtomicUsize,
     stopped: AtomicBool,
 }
 
@@ -30,13 +31,19 @@ impl Gauges {
         self.cached_tokens.load(Ordering::Relaxed)
     }
 
+    /// Tokens whose keys and values there is room for.
+    pub fn cache_room(&self) -> usize {
+        self.cache_room.load(Ordering::Relaxed)
+    }
+
     /// Whether the engine thread has ended: nothing will be answered any more.
     pub fn has_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
     /// Says what the engine holds after a pass.
-    pub(crate) fn report(&self, running: usize, cached_tokens: usize) {
+    pub(crate) fn report(&self, running: usize, cached_tokens: usize, cache_room: usize) {
+        self.cache_room.store(cache_room, Ordering::Relaxed);
         self.running.store(running, Ordering::Relaxed);
         self.cached_tokens.store(cached_tokens, Ordering::Relaxed);
     }
@@ -81,8 +88,9 @@ mod tests {
         let first = Place::take(&gauges, 2);
         let second = Place::take(&gauges, 2);
         assert!(first.is_some() && second.is_some() && Place::take(&gauges, 2).is_none());
-        gauges.report(1, 5);
-        assert_eq!((gauges.running(), gauges.waiting(), gauges.cached_tokens()), (1, 1, 5));
+        gauges.report(1, 5, 9);
+        assert_eq!((gauges.running(), gauges.waiting()), (1, 1));
+        assert_eq!((gauges.cached_tokens(), gauges.cache_room()), (5, 9));
         drop((first, second));
         assert_eq!(gauges.waiting(), 0);
     }

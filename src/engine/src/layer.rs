@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::{Batch, KvCache, ModelConfig, rope::Angles, weights::LayerWeights};
+use crate::{Batch, KvCache, ModelConfig, kv_cache::Places, rope::Angles, weights::LayerWeights};
 
 /// What all blocks of one pass share.
 pub(crate) struct Pass<'a> {
@@ -10,6 +10,7 @@ pub(crate) struct Pass<'a> {
     pub batch: &'a Batch,
     pub cache: &'a KvCache,
     pub angles: Angles,
+    pub places: Places,
     /// For each segment of several tokens, what its tokens may not look at.
     pub masks: Vec<Option<Tensor>>,
     /// Rows of the pass, padding included.
@@ -37,6 +38,7 @@ impl<'a> Pass<'a> {
             batch,
             cache,
             angles,
+            places: Places::new(batch)?,
             masks: batch.segments.iter().map(mask).collect::<Result<_, _>>()?,
             rows,
         })
@@ -56,7 +58,7 @@ impl<'a> Pass<'a> {
         hidden.f_add(&gated.f_linear::<Tensor>(&weights.down, None)?)
     }
 
-    /// Attention of every segment over its own slot; `qkv` is `[rows, (heads + 2 kv_heads) head_dim]`,
+    /// Attention of every segment over its own pages; `qkv` is `[rows, (heads + 2 kv_heads) head_dim]`,
     /// the result `[rows, heads head_dim]`.
     fn attention(&self, layer: usize, qkv: &Tensor, head_norms: Option<&[Tensor; 2]>) -> Result<Tensor, TchError> {
         let ModelConfig {
@@ -79,17 +81,19 @@ impl<'a> Pass<'a> {
         let keys = rotated.f_narrow(1, heads, kv_heads)?;
         let values = all.f_narrow(1, heads + kv_heads, kv_heads)?;
 
+        let tokens = self.batch.len() as i64;
+        let new = |tensor: &Tensor| tensor.f_narrow(0, 0, tokens);
+        self.cache.write(layer, &self.places, &new(&keys)?, &new(&values)?)?;
+
         let mut outputs = Vec::with_capacity(self.batch.segments.len() + 1);
         let mut first = 0;
-        for (segment, mask) in self.batch.segments.iter().zip(&self.masks) {
+        for (index, (segment, mask)) in self.batch.segments.iter().zip(&self.masks).enumerate() {
             let count = segment.tokens.len() as i64;
-            let part = |tensor: &Tensor| tensor.f_narrow(0, first, count)?.f_transpose(0, 1);
-            let (keys, values) =
-                self.cache
-                    .extend(layer, segment.slot, segment.start, &part(&keys)?, &part(&values)?)?;
+            let (keys, values) = self.cache.read(layer, &self.places, index, segment.end())?;
             // Query heads that share a kv head become rows of one attention: without expanding keys
             // and values, which is many times slower.
-            let grouped = part(&queries)?.f_reshape([1, kv_heads, self.config.group() * count, head_dim])?;
+            let queries = queries.f_narrow(0, first, count)?.f_transpose(0, 1)?;
+            let grouped = queries.f_reshape([1, kv_heads, self.config.group() * count, head_dim])?;
             let attended = Tensor::f_scaled_dot_product_attention(
                 &grouped,
                 &keys,

@@ -10,21 +10,26 @@
 //! (tokenizer, stop strings, incomplete UTF-8) is handled by the caller with the types of [`text`].
 
 mod batch;
+mod cache_size;
 mod config;
 mod dequantize;
 mod dtype;
 mod engine;
 mod engine_thread;
 mod error;
+mod fair_queue;
 mod gauges;
 mod kv_cache;
 mod layer;
 mod logprobs;
+mod memory;
 mod model;
+mod pages;
 mod request;
 mod rope;
 mod sampler;
 mod sampling;
+mod scheduler;
 mod sequence;
 mod step;
 pub mod text;
@@ -41,6 +46,7 @@ pub use gauges::Gauges;
 pub use kv_cache::KvCache;
 pub use logprobs::{TokenLogprob, TokenLogprobs};
 pub use model::Model;
+pub use pages::PAGE;
 pub use request::{Event, Events, FinishReason, Request};
 pub use sampling::Sampling;
 pub use threads::{available_threads, set_threads};

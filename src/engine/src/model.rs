@@ -39,12 +39,12 @@ impl Model {
         &self.config
     }
 
-    /// An empty cache for `slots` sequences of `context_length` tokens.
+    /// An empty cache of `pages` pages.
     ///
     /// # Errors
     /// When libtorch cannot reserve the memory.
-    pub fn cache(&self, slots: usize, context_length: usize) -> Result<KvCache, TchError> {
-        KvCache::new(&self.config, slots, context_length, self.dtype)
+    pub fn cache(&self, pages: usize) -> Result<KvCache, TchError> {
+        KvCache::new(&self.config, pages, self.dtype)
     }
 
     /// Computes the batch's tokens, keeps their keys and values in `cache`, and returns the logits
@@ -52,7 +52,7 @@ impl Model {
     /// for none.
     ///
     /// # Errors
-    /// When libtorch fails; the slots of the batch then hold nothing of use.
+    /// When libtorch fails; the pages of the batch then hold nothing of use.
     pub fn forward(&self, batch: &Batch, cache: &KvCache) -> Result<Option<Tensor>, TchError> {
         let rows = batch.logit_rows();
         let hidden = self.hidden(batch, cache, self.weights.layers.len())?;
@@ -115,9 +115,10 @@ mod tests {
         Model::load(&tiny_file(&[]), Dtype::Fp32, 64, 1).unwrap()
     }
 
-    fn segment(slot: usize, start: usize, tokens: &[u32], logits: LogitRows) -> Segment {
+    /// A segment of a sequence whose only page is `page`.
+    fn segment(page: u32, start: usize, tokens: &[u32], logits: LogitRows) -> Segment {
         Segment {
-            slot,
+            pages: vec![page],
             start,
             tokens: tokens.into(),
             logits,
@@ -140,13 +141,13 @@ mod tests {
         let model = tiny();
         let whole = run(
             &model,
-            &model.cache(1, 64).unwrap(),
+            &model.cache(1).unwrap(),
             vec![segment(0, 0, &TOKENS, LogitRows::All)],
         )
         .unwrap();
         assert_eq!(whole.size(), [11, 64]);
 
-        let cache = model.cache(1, 64).unwrap();
+        let cache = model.cache(1).unwrap();
         assert!(run(&model, &cache, vec![segment(0, 0, &TOKENS[..4], LogitRows::None)]).is_none());
         let middle = run(&model, &cache, vec![segment(0, 4, &TOKENS[4..10], LogitRows::Last)]).unwrap();
         let last = run(&model, &cache, vec![segment(0, 10, &TOKENS[10..], LogitRows::Last)]).unwrap();
@@ -158,10 +159,10 @@ mod tests {
     fn sequences_of_one_pass_do_not_touch_each_other() {
         let model = tiny();
         let alone = |tokens: &[u32]| {
-            let cache = model.cache(1, 64).unwrap();
+            let cache = model.cache(1).unwrap();
             run(&model, &cache, vec![segment(0, 0, tokens, LogitRows::Last)]).unwrap()
         };
-        let cache = model.cache(3, 64).unwrap();
+        let cache = model.cache(3).unwrap();
         run(&model, &cache, vec![segment(1, 0, &TOKENS[..10], LogitRows::None)]);
         let together = run(
             &model,

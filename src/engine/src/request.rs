@@ -19,14 +19,23 @@ pub struct Request {
     pub logprobs: Option<usize>,
     /// Report logprobs of the prompt's tokens from the second on, each with so many of the likeliest ones.
     pub prompt_logprobs: Option<usize>,
+    /// For whom it is: users who compete get equal shares.
+    pub user: Option<String>,
+    /// Beginnings of prompts that are computed already are shared within a scope, and never beyond.
+    pub cache_scope: Option<String>,
 }
 
 /// One thing that happened to a request. The last event is `Finished` or `Failed`; a receiver that
 /// ends without either belongs to an engine that died.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The prompt is computed; its logprobs from the second token on, if they were asked for.
-    Prompt(Vec<TokenLogprobs>),
+    /// The prompt is computed.
+    Prompt {
+        /// How many of its tokens did not have to be computed, because the cache held them.
+        cached: usize,
+        /// Its logprobs from the second token on, if they were asked for.
+        logprobs: Vec<TokenLogprobs>,
+    },
     /// The next token of the answer.
     Token {
         /// The token.

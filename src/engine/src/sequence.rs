@@ -1,5 +1,7 @@
 //! One request on its way through the engine.
 
+use std::sync::Arc;
+
 use tch::{TchError, Tensor};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -8,66 +10,76 @@ use crate::{
     engine_thread::Job,
     gauges::Place,
     logprobs::{floats, logprobs},
+    pages::{PageTable, Pages, Scope},
     sampler::Sampler,
 };
 
 /// Prompt tokens whose logits are computed in one pass: a row of logits is large.
 const LOGIT_ROWS: usize = 64;
 
-/// A request that has a slot of the cache.
+/// A request and what has become of it so far.
 pub(crate) struct Sequence {
     request: Request,
     events: UnboundedSender<Event>,
     sampler: Sampler,
-    slot: usize,
+    scope: Arc<Scope>,
+    /// Its pages of the cache while it runs.
+    table: Option<PageTable>,
     /// The prompt, then the answer.
     tokens: Vec<u32>,
     /// How many of `tokens` the cache holds.
     computed: usize,
     /// Longest that `tokens` may become.
     room: usize,
+    /// How many of the prompt's tokens the cache held already.
+    cached: usize,
     prompt_logprobs: Vec<TokenLogprobs>,
+    /// Whether the caller knows that the prompt is computed.
+    prompt_told: bool,
     place: Option<Place>,
 }
 
-/// What becomes of a sequence after a pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// It goes on in the next pass.
-    Goes,
-    /// It is over, and its slot is free.
-    Ends,
-}
-
 impl Sequence {
-    /// Starts a request in `slot` of a cache of `context_length` tokens a slot.
-    pub fn new(job: Job, slot: usize, context_length: usize) -> Self {
+    /// A request for an engine whose contexts have `context_length` tokens.
+    pub fn new(job: Job, context_length: usize) -> Self {
         let Job { request, events, place } = job;
         let room = request
             .prompt
             .len()
             .saturating_add(request.max_tokens)
             .min(context_length);
+        let scope = Scope {
+            name: request.cache_scope.clone(),
+            adapter: None,
+        };
         Self {
             sampler: Sampler::new(request.sampling.clone()),
             tokens: request.prompt.clone(),
             request,
             events,
-            slot,
+            scope: Arc::new(scope),
+            table: None,
             computed: 0,
             room,
+            cached: 0,
             prompt_logprobs: Vec::new(),
+            prompt_told: false,
             place: Some(place),
         }
     }
 
-    /// Where its keys and values are.
-    pub fn slot(&self) -> usize {
-        self.slot
+    /// For whom it is computed; empty if nobody said.
+    pub fn user(&self) -> &str {
+        self.request.user.as_deref().unwrap_or_default()
+    }
+
+    /// Tokens of the prompt and of the answer so far.
+    pub fn len(&self) -> usize {
+        self.tokens.len()
     }
 
     /// Tokens that the cache holds of it.
-    pub fn cached(&self) -> usize {
+    pub fn computed(&self) -> usize {
         self.computed
     }
 
@@ -76,24 +88,71 @@ impl Sequence {
         self.events.is_closed()
     }
 
-    /// Whether it writes its answer, one token a pass.
+    /// Whether it goes on by one token a pass.
     pub fn is_decoding(&self) -> bool {
-        self.computed >= self.request.prompt.len()
+        self.tokens.len() - self.computed == 1
     }
 
-    /// Its part of the next pass, of at most `budget` tokens.
-    pub fn segment(&self, budget: usize) -> Segment {
-        let mut count = budget.min(self.tokens.len() - self.computed);
-        let wants_prompt = self.request.prompt_logprobs.is_some() && !self.is_decoding();
-        if wants_prompt {
+    fn wants_prompt_logits(&self) -> bool {
+        self.request.prompt_logprobs.is_some() && !self.prompt_told
+    }
+
+    /// Gets a table of pages, with what the cache knows of its beginning.
+    pub fn begin(&mut self, pages: &mut Pages) {
+        // Logits of known tokens are not known: who wants those has the prompt computed.
+        let shared = match self.wants_prompt_logits() {
+            true => &[][..],
+            false => &self.tokens,
+        };
+        let table = pages.begin(self.scope.clone(), shared);
+        self.computed = table.tokens();
+        self.table = Some(table);
+        if !self.prompt_told {
+            self.cached = self.computed;
+        }
+    }
+
+    /// Reserves pages for its next tokens, at most `most`; returns for how many there is room.
+    pub fn reserve(&mut self, most: usize, pages: &mut Pages) -> usize {
+        let mut count = most.min(self.tokens.len() - self.computed);
+        if self.wants_prompt_logits() {
             count = count.min(LOGIT_ROWS);
         }
+        let Some(table) = &mut self.table else { return 0 };
+        pages.extend(table, self.computed + count);
+        count.min(table.room() - self.computed)
+    }
+
+    /// Makes its full pages known to later prompts.
+    pub fn remember(&mut self, pages: &mut Pages) {
+        if let Some(table) = &mut self.table {
+            pages.remember(table, &self.tokens[..self.computed]);
+        }
+    }
+
+    /// Gives its pages back.
+    pub fn release(&mut self, pages: &mut Pages) {
+        if let Some(table) = self.table.take() {
+            pages.release(table);
+        }
+    }
+
+    /// Gives its pages back, to be computed again later.
+    pub fn interrupt(&mut self, pages: &mut Pages) {
+        self.release(pages);
+        self.computed = 0;
+        self.prompt_logprobs.clear();
+    }
+
+    /// What a pass computes of it: the next `count` tokens, which it has reserved pages for.
+    pub fn segment(&self, count: usize) -> Segment {
         let end = self.computed + count;
+        let pages = self.table.as_ref().map(|table| table.pages().to_vec());
         Segment {
-            slot: self.slot,
+            pages: pages.unwrap_or_default(),
             start: self.computed,
             tokens: self.tokens[self.computed..end].into(),
-            logits: match (wants_prompt, end == self.tokens.len()) {
+            logits: match (self.wants_prompt_logits(), end == self.tokens.len()) {
                 (true, _) => LogitRows::All,
                 (false, true) => LogitRows::Last,
                 (false, false) => LogitRows::None,
@@ -102,29 +161,31 @@ impl Sequence {
     }
 
     /// Takes the outcome of a pass over `count` tokens: `logits` are the rows that its segment asked
-    /// for, or `None` if it asked for none.
+    /// for, or `None` if it asked for none. True when the request is over.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn advance(&mut self, count: usize, logits: Option<&Tensor>) -> Result<Next, TchError> {
+    pub fn advance(&mut self, count: usize, logits: Option<&Tensor>) -> Result<bool, TchError> {
         let first = self.computed;
         self.computed += count;
-        let Some(logits) = logits else { return Ok(Next::Goes) };
-        let prompt = self.request.prompt.len();
-        if first < prompt
+        let Some(logits) = logits else { return Ok(false) };
+        if self.wants_prompt_logits()
             && let Some(top) = self.request.prompt_logprobs
         {
             // Row i is of the token that follows token first + i.
+            let prompt = self.request.prompt.len();
             let following = &self.request.prompt[prompt.min(first + 1)..prompt.min(first + 1 + count)];
             let rows = logits.f_narrow(0, 0, following.len() as i64)?;
             self.prompt_logprobs.extend(logprobs(&rows, following, top)?);
         }
         if self.computed < self.tokens.len() {
-            return Ok(Next::Goes);
+            return Ok(false);
         }
-        if self.tokens.len() == prompt {
+        if !self.prompt_told {
+            self.prompt_told = true;
             let logprobs = std::mem::take(&mut self.prompt_logprobs);
-            self.send(Event::Prompt(logprobs));
+            let cached = self.cached;
+            self.send(Event::Prompt { cached, logprobs });
             if self.request.max_tokens == 0 {
                 return Ok(self.finish(FinishReason::Length));
             }
@@ -132,7 +193,7 @@ impl Sequence {
         self.choose(&logits.f_narrow(0, logits.size()[0] - 1, 1)?)
     }
 
-    fn choose(&mut self, logits: &Tensor) -> Result<Next, TchError> {
+    fn choose(&mut self, logits: &Tensor) -> Result<bool, TchError> {
         let token = self.sampler.choose(&mut floats(logits)?);
         if self.request.stop_tokens.contains(&token) {
             return Ok(self.finish(FinishReason::Stop));
@@ -146,18 +207,20 @@ impl Sequence {
         if self.tokens.len() >= self.room {
             return Ok(self.finish(FinishReason::Length));
         }
-        Ok(Next::Goes)
+        Ok(false)
     }
 
-    fn finish(&mut self, reason: FinishReason) -> Next {
+    fn finish(&mut self, reason: FinishReason) -> bool {
         // Before the caller hears of it: it may come back at once and must find the place free.
         self.place = None;
         self.send(Event::Finished(reason));
-        Next::Ends
+        true
     }
 
     /// Tells the caller that the answer cannot be completed.
-    pub fn fail(&self, message: &str) {
+    pub fn fail(mut self, pages: &mut Pages, message: &str) {
+        self.release(pages);
+        self.place = None;
         self.send(Event::Failed(message.into()));
     }
 

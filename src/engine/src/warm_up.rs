@@ -1,6 +1,8 @@
 //! Computes once what costs more the first time, before anybody waits for it.
 
-use crate::{Batch, EngineOptions, KvCache, LoadError, LogitRows, Model, Segment, batch::buckets, logprobs::floats};
+use crate::{
+    Batch, EngineOptions, KvCache, LoadError, LogitRows, Model, PAGE, Segment, batch::buckets, logprobs::floats,
+};
 
 /// Blocks that a pass of the warm-up goes through: the kernels that the matrix library prepares
 /// depend on shapes, and those are the same in all blocks.
@@ -11,7 +13,7 @@ const BLOCKS: usize = 1;
 pub(crate) fn warm_up(model: &Model, cache: &KvCache, options: &EngineOptions) -> Result<(), LoadError> {
     let batch = |tokens: usize| Batch {
         segments: vec![Segment {
-            slot: 0,
+            pages: (0..tokens.div_ceil(PAGE) as u32).collect(),
             start: 0,
             tokens: vec![0; tokens],
             logits: LogitRows::Last,

@@ -34,6 +34,8 @@ fn engine(dtype: Dtype) -> Engine {
         max_batch_tokens: 64,
         max_queue: WINDOWS,
         threads: atelier_engine::available_threads(),
+        prefix_cache: true,
+        kv_cache_tokens: None,
     };
     Engine::start(model_file(), options).unwrap()
 }
@@ -81,7 +83,7 @@ fn perplexity(dtype: Dtype) -> f64 {
         .collect();
     let (mut sum, mut count) = (0.0, 0);
     for mut events in windows {
-        let Some(Event::Prompt(logprobs)) = events.blocking_recv() else {
+        let Some(Event::Prompt { logprobs, .. }) = events.blocking_recv() else {
             panic!("no logprobs of the prompt")
         };
         sum -= logprobs

@@ -29,9 +29,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
-/// The headers for the worker.
-pub fn to_worker(client: &HeaderMap, request_id: &HeaderValue) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(FORWARDED.len() + 1);
+/// The headers for the worker. `user` names the caller there.
+pub fn to_worker(client: &HeaderMap, request_id: &HeaderValue, user: &str) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(FORWARDED.len() + 2);
     for name in FORWARDED {
         for value in client.get_all(&name) {
             headers.append(&name, value.clone());
@@ -42,6 +42,9 @@ pub fn to_worker(client: &HeaderMap, request_id: &HeaderValue) -> HeaderMap {
         .entry(header::CONTENT_TYPE)
         .or_insert(HeaderValue::from_static("application/json"));
     headers.insert(REQUEST_ID, request_id.clone());
+    if let Ok(user) = HeaderValue::from_str(user) {
+        headers.insert(protocol::headers::USER, user);
+    }
     headers
 }
 
@@ -100,13 +103,14 @@ mod tests {
             ("impersonate-user", "root"),
             ("te", "trailers"),
             ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+            ("x-atelier-user", "somebody-else"),
             ("x-forwarded-user", "root"),
             ("x-remote-extra-scopes", "all"),
             ("x-remote-group", "system:masters"),
             ("x-remote-user", "root"),
             ("x-request-id", "theirs"),
         ]);
-        let headers = to_worker(&client, &HeaderValue::from_static("ours"));
+        let headers = to_worker(&client, &HeaderValue::from_static("ours"), "0a1b");
         let mut pairs: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
         pairs.sort_unstable();
         assert_eq!(
@@ -115,6 +119,7 @@ mod tests {
                 ("accept", "text/event-stream"),
                 ("content-type", "application/json"),
                 ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+                ("x-atelier-user", "0a1b"),
                 ("x-request-id", "ours"),
             ]
         );

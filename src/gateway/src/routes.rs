@@ -159,7 +159,7 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
     body.bytes = head.rename(body.bytes, &model.name);
     let request = proxy::Request {
         operation,
-        headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID]),
+        headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &caller.pseudonym()),
         body,
         version: name.version,
         model,

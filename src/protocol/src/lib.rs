@@ -4,6 +4,7 @@
 //! few facts that cross between them live here: ports, file places, and the report of `prepare`,
 //! which travels through the pod's termination message.
 
+pub mod headers;
 pub mod memory;
 pub mod paths;
 pub mod ports;

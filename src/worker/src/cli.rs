@@ -40,7 +40,7 @@ pub struct Serve {
     /// Tokens that one conversation may have, answer included. Default: what the model was trained for.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]
     pub context_length: Option<u64>,
-    /// Requests computed at the same time; each holds memory for a whole context.
+    /// Requests computed at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = positive())]
     pub max_concurrent_sequences: u64,
     /// Tokens of one forward pass.
@@ -49,6 +49,13 @@ pub struct Serve {
     /// Requests that may wait; more are told to come back later.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub max_queue: u64,
+    /// Tokens whose keys and values are kept at most. Default: enough for all concurrent requests, as far
+    /// as the memory limit allows.
+    #[arg(long, value_name = "TOKENS", value_parser = positive())]
+    pub kv_cache_tokens: Option<u64>,
+    /// Whether what was computed of a prompt is kept for later ones of the same user that begin alike.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub prefix_cache: bool,
     /// Numeric type to compute in: bf16 or fp32.
     #[arg(long, default_value_t = Dtype::Bf16)]
     pub dtype: Dtype,

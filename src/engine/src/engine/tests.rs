@@ -11,6 +11,8 @@ fn options() -> EngineOptions {
         max_batch_tokens: 16,
         max_queue: 3,
         threads: 1,
+        prefix_cache: true,
+        kv_cache_tokens: None,
     }
 }
 
@@ -59,12 +61,49 @@ fn requests_together_get_what_they_get_alone() {
         .map(|prompt| engine.submit(greedy(prompt, 12)).unwrap())
         .collect();
     let together: Vec<_> = together.into_iter().map(collect).collect();
-    assert_eq!(alone, together);
-    for events in &alone {
+    for (alone, events) in alone.iter().zip(&together) {
+        assert_eq!(tokens(alone), tokens(events));
         assert_eq!(tokens(events).len(), 12);
-        assert_eq!(events[0], Event::Prompt(Vec::new()));
+        assert!(matches!(&events[0], Event::Prompt { logprobs, .. } if logprobs.is_empty()));
         assert_eq!(events.last(), Some(&Event::Finished(FinishReason::Length)));
     }
+}
+
+#[test]
+fn a_cache_too_small_for_all_changes_no_answer() {
+    let roomy = engine();
+    let options = EngineOptions {
+        max_concurrent_sequences: 4,
+        kv_cache_tokens: Some(80),
+        ..options()
+    };
+    let tight = Engine::start(tiny_file(&[]), options).unwrap();
+    let prompts: Vec<Vec<u32>> = (0..4).map(|i| (i..i + 20).collect()).collect();
+    let submit = |engine: &Engine, prompt: &[u32]| engine.submit(greedy(prompt, 40)).unwrap();
+    let alone = prompts.iter().map(|prompt| collect(submit(&roomy, prompt)));
+    let alone: Vec<_> = alone.collect();
+    let together: Vec<_> = prompts.iter().map(|prompt| submit(&tight, prompt)).collect();
+    for (alone, together) in alone.iter().zip(together) {
+        assert_eq!(tokens(alone), tokens(&collect(together)));
+    }
+}
+
+#[test]
+fn a_beginning_is_shared_within_its_scope() {
+    let engine = engine();
+    let cached = |scope: Option<&str>, tokens: usize| {
+        let request = Request {
+            cache_scope: scope.map(Into::into),
+            ..greedy(&vec![5; tokens], 1)
+        };
+        match &collect(engine.submit(request).unwrap())[0] {
+            Event::Prompt { cached, .. } => *cached,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((cached(Some("a"), 40), cached(Some("a"), 60)), (0, 32));
+    assert_eq!((cached(Some("b"), 40), cached(None, 40)), (0, 0));
+    assert_eq!(cached(Some("a"), 33), 32);
 }
 
 #[test]
@@ -95,7 +134,7 @@ fn a_prompt_alone_gives_its_logprobs() {
         ..greedy(&prompt, 0)
     };
     let events = collect(engine.submit(request).unwrap());
-    let Event::Prompt(logprobs) = &events[0] else {
+    let Event::Prompt { logprobs, .. } = &events[0] else {
         panic!("{events:?}")
     };
     assert_eq!(events[1..], [Event::Finished(FinishReason::Length)]);
@@ -118,7 +157,10 @@ fn a_prompt_alone_gives_its_logprobs() {
         ..greedy(&longer, 0)
     };
     let events = collect(engine.submit(request).unwrap());
-    let Event::Prompt(of_prompt) = &events[0] else {
+    let Event::Prompt {
+        logprobs: of_prompt, ..
+    } = &events[0]
+    else {
         panic!("{events:?}")
     };
     let difference = of_prompt.last().unwrap().chosen.logprob - logprobs.as_ref().unwrap().chosen.logprob;

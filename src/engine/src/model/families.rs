@@ -20,14 +20,14 @@ fn logits_are_those_of_transformers(#[case] architecture: &str, #[case] referenc
     let model = Model::load(&file_of(architecture, &[]), Dtype::Fp32, 64, 1).unwrap();
     let batch = Batch {
         segments: vec![Segment {
-            slot: 0,
+            pages: vec![0],
             start: 0,
             tokens: TOKENS.into(),
             logits: LogitRows::Last,
         }],
     };
     let _guard = tch::no_grad_guard();
-    let cache = model.cache(1, 64).unwrap();
+    let cache = model.cache(1).unwrap();
     let logits = floats(&model.forward(&batch, &cache).unwrap().unwrap()).unwrap();
     let expected = &references[reference];
     assert_eq!(logits.len(), expected.len());

@@ -37,6 +37,7 @@ pub struct Generation {
     text: TextStream,
     prompt_tokens: usize,
     tokens: usize,
+    cached: usize,
     observation: Observation,
 }
 
@@ -55,6 +56,7 @@ impl Generation {
             text: TextStream::new(stops),
             prompt_tokens,
             tokens: 0,
+            cached: 0,
             observation,
         }
     }
@@ -62,6 +64,11 @@ impl Generation {
     /// Tokens of the answer so far.
     pub fn tokens(&self) -> usize {
         self.tokens
+    }
+
+    /// Tokens of the prompt that did not have to be computed.
+    pub fn cached(&self) -> usize {
+        self.cached
     }
 
     /// Waits for the next outputs. `None` after the end.
@@ -73,8 +80,9 @@ impl Generation {
             return Ok(None);
         };
         match events.recv().await {
-            Some(Event::Prompt(logprobs)) => {
-                self.observation.prompt(self.prompt_tokens);
+            Some(Event::Prompt { cached, logprobs }) => {
+                self.cached = cached;
+                self.observation.prompt(self.prompt_tokens, cached);
                 Ok(Some(vec![Output::Prompt(logprobs)]))
             }
             Some(Event::Token { token, logprobs }) => Ok(Some(self.token(token, logprobs))),

@@ -17,6 +17,8 @@ const SECONDS: &[f64] = &[
 /// Counters of what was answered.
 pub struct Metrics {
     prompt_tokens: IntCounter,
+    prefix_queries: IntCounter,
+    prefix_hits: IntCounter,
     generation_tokens: IntCounter,
     successes: IntCounterVec,
     time_to_first_token: Histogram,
@@ -38,7 +40,15 @@ impl Metrics {
         };
         registry.register(Box::new(EngineState::new(opts, engine)?))?;
         Ok(Self {
-            prompt_tokens: counter("vllm:prompt_tokens_total", "Tokens of prompts that were computed.")?,
+            prompt_tokens: counter("vllm:prompt_tokens_total", "Tokens of prompts.")?,
+            prefix_queries: counter(
+                "vllm:prefix_cache_queries_total",
+                "Tokens of prompts that the prefix cache was asked for.",
+            )?,
+            prefix_hits: counter(
+                "vllm:prefix_cache_hits_total",
+                "Tokens of prompts that the prefix cache held, so that they were not computed.",
+            )?,
             generation_tokens: counter("vllm:generation_tokens_total", "Tokens of answers.")?,
             successes: registered(
                 registry,
@@ -74,8 +84,10 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// The prompt, of so many tokens, is computed.
-    pub fn prompt(&self, tokens: usize) {
+    /// The prompt, of so many tokens, is computed; `cached` of them were already.
+    pub fn prompt(&self, tokens: usize, cached: usize) {
+        self.metrics.prefix_queries.inc_by(tokens as u64);
+        self.metrics.prefix_hits.inc_by(cached as u64);
         self.metrics.prompt_tokens.inc_by(tokens as u64);
     }
 
@@ -140,8 +152,8 @@ impl Collector for EngineState {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let (gauges, options) = (self.engine.gauges(), self.engine.options());
-        let room = options.max_concurrent_sequences * options.context_length;
+        let gauges = self.engine.gauges();
+        let room = gauges.cache_room().max(1);
         self.running.set(gauges.running() as f64);
         self.waiting.set(gauges.waiting() as f64);
         self.cache_usage.set(gauges.cached_tokens() as f64 / room as f64);

@@ -144,6 +144,8 @@ fn load(args: &Serve) -> Result<Loaded> {
         max_concurrent_sequences: args.max_concurrent_sequences as usize,
         max_batch_tokens: args.max_batch_tokens as usize,
         max_queue: args.max_queue as usize,
+        prefix_cache: args.prefix_cache,
+        kv_cache_tokens: args.kv_cache_tokens.map(|tokens| tokens as usize),
         threads: args.threads.map_or_else(available_threads, |threads| threads as usize),
     };
     let engine = Engine::start(file, options)?;

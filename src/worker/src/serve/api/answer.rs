@@ -42,11 +42,17 @@ impl Frame {
             "model": self.model,
             "choices": choices,
         });
-        if let Some(Usage { prompt, answer: tokens }) = usage {
+        if let Some(Usage {
+            prompt,
+            cached,
+            answer: tokens,
+        }) = usage
+        {
             answer["usage"] = json!({
                 "prompt_tokens": prompt,
                 "completion_tokens": tokens,
                 "total_tokens": prompt + tokens,
+                "prompt_tokens_details": {"cached_tokens": cached},
             });
         }
         answer
@@ -58,6 +64,8 @@ impl Frame {
 pub struct Usage {
     /// Of its prompts.
     pub prompt: usize,
+    /// Of its prompts, those that an earlier request had computed.
+    pub cached: usize,
     /// Of its answers.
     pub answer: usize,
 }
@@ -125,6 +133,8 @@ pub struct Whole {
     pub reason: FinishReason,
     /// How many tokens it took.
     pub tokens: usize,
+    /// How many tokens of its prompt did not have to be computed.
+    pub cached: usize,
 }
 
 /// Waits for all of an answer.
@@ -138,6 +148,7 @@ pub async fn whole(mut generation: Generation) -> Result<Whole, Error> {
         logprobs: Vec::new(),
         reason: FinishReason::Length,
         tokens: 0,
+        cached: 0,
     };
     while let Some(outputs) = generation.next().await? {
         for output in outputs {
@@ -152,5 +163,6 @@ pub async fn whole(mut generation: Generation) -> Result<Whole, Error> {
         }
     }
     whole.tokens = generation.tokens();
+    whole.cached = generation.cached();
     Ok(whole)
 }

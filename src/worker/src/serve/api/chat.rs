@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Api, Json,
     answer::{self, Frame, Usage, Whole, finish_reason},
+    caller::Caller,
     error::Error,
     fields::Fields,
     logprobs::{MAX_TOP, chat_entry},
@@ -22,7 +23,7 @@ use super::{
 use crate::serve::{chat_template::Message, generation::Output};
 
 /// Answers a conversation.
-pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Response, Error> {
+pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Json) -> Result<Response, Error> {
     let fields = Fields::new(&body);
     let model = fields.text("model")?.ok_or(Error::MissingField { field: "model" })?;
     api.check_model(model)?;
@@ -47,7 +48,7 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
         prompt: answer::encode(&api, prompt, false).await?,
         max_tokens: max_tokens as usize,
         logprobs,
-        ..Request::default()
+        ..caller.request()
     };
     let generations = answer::submit(&api, &request, &options)?;
     let prompt_tokens = request.prompt.len();
@@ -67,6 +68,7 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
     let answers = try_join_all(generations.into_iter().map(answer::whole)).await?;
     let usage = Usage {
         prompt: prompt_tokens,
+        cached: answers.first().map_or(0, |answer| answer.cached),
         answer: answers.iter().map(|answer| answer.tokens).sum(),
     };
     let choices = answers.into_iter().enumerate();

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::{
     Api, Json,
     answer::{self, Frame, Usage, Whole, finish_reason},
+    caller::Caller,
     error::Error,
     fields::Fields,
     logprobs::{Legacy, MAX_TOP, token_text},
@@ -27,7 +28,7 @@ const MAX_TOKENS: u64 = 16;
 const MAX_PROMPTS: usize = 64;
 
 /// Continues prompts.
-pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Response, Error> {
+pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Json) -> Result<Response, Error> {
     let fields = Fields::new(&body);
     let model = fields.text("model")?.ok_or(Error::MissingField { field: "model" })?;
     api.check_model(model)?;
@@ -55,7 +56,7 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
             max_tokens: max_tokens as usize,
             logprobs,
             prompt_logprobs: logprobs.filter(|_| echo),
-            ..Request::default()
+            ..caller.request()
         };
         generations.extend(answer::submit(&api, &request, &options)?);
         writers.extend((0..options.answers).map(|_| Writer {
@@ -80,6 +81,7 @@ pub async fn handle(State(api): State<Arc<Api>>, Json(body): Json) -> Result<Res
     let answers = try_join_all(generations.into_iter().map(answer::whole)).await?;
     let usage = Usage {
         prompt: prompt_tokens,
+        cached: answers.first().map_or(0, |answer| answer.cached),
         answer: answers.iter().map(|answer| answer.tokens).sum(),
     };
     let choices = writers.iter_mut().zip(answers).enumerate();

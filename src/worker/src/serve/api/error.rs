@@ -22,6 +22,11 @@ pub enum Error {
     MissingField { field: &'static str },
     #[error("the field \"{field}\" must be {expected}")]
     InvalidField { field: String, expected: String },
+    #[error("the header \"{header}\" must be {expected}")]
+    InvalidHeader {
+        header: &'static str,
+        expected: &'static str,
+    },
     #[error("the field \"{field}\" is not supported: {hint}")]
     UnsupportedField { field: String, hint: &'static str },
     #[error("the model \"{model}\" is not served here")]
@@ -59,6 +64,7 @@ impl Error {
             Self::InvalidJson(_) => (S::BAD_REQUEST, INVALID, "invalid_json"),
             Self::MissingField { .. } => (S::BAD_REQUEST, INVALID, "missing_field"),
             Self::InvalidField { .. } => (S::BAD_REQUEST, INVALID, "invalid_field"),
+            Self::InvalidHeader { .. } => (S::BAD_REQUEST, INVALID, "invalid_header"),
             Self::UnsupportedField { .. } => (S::BAD_REQUEST, INVALID, "unsupported_field"),
             Self::ModelNotFound { .. } => (S::NOT_FOUND, INVALID, "model_not_found"),
             Self::NoChatTemplate => (S::BAD_REQUEST, INVALID, "no_chat_template"),

@@ -1,6 +1,7 @@
 //! The OpenAI-compatible HTTP API.
 
 mod answer;
+mod caller;
 mod chat;
 mod completions;
 mod error;

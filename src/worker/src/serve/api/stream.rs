@@ -34,6 +34,7 @@ pub async fn respond(
         Some(generation) => generation.next().await?.unwrap_or_default(),
         None => Vec::new(),
     };
+    let cached = generations.first().map_or(0, Generation::cached);
     let mut tokens = vec![0; generations.len()];
     let steps = stream::once(async { (0, Ok(first), 0) }).chain(merged(generations));
     let events = async_stream::stream! {
@@ -55,7 +56,7 @@ pub async fn respond(
         }
         if let Some(prompt) = prompt_tokens {
             let answer = tokens.iter().sum();
-            yield event(&frame.around(Vec::new(), Some(Usage { prompt, answer })));
+            yield event(&frame.around(Vec::new(), Some(Usage { prompt, cached, answer })));
         }
         yield Event::default().data("[DONE]");
     };

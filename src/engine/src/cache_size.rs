@@ -1,0 +1,118 @@
+//! How many pages the cache may have: what the container's memory limit leaves.
+
+use crate::{EngineOptions, KvCache, LoadError, ModelConfig, PAGE, memory};
+
+/// Memory that is left alone, for the passes' temporaries and the HTTP side: a share of the limit, and
+/// at least so many bytes.
+const SPARE_SHARE: u64 = 16;
+const SPARE_BYTES: u64 = 64 << 20;
+
+/// The cache's size in pages, which follows the memory limit.
+pub(crate) struct CacheSize {
+    page_bytes: u64,
+    /// What the process holds beside the cache.
+    beside: u64,
+    /// Enough for one request.
+    least: usize,
+    /// Enough for all requests that may run.
+    most: usize,
+    limit: fn() -> Option<u64>,
+}
+
+impl CacheSize {
+    /// Call it when the weights are loaded and no page is written yet.
+    ///
+    /// # Errors
+    /// When the limit does not even leave room for one request.
+    pub fn new(config: &ModelConfig, options: &EngineOptions) -> Result<Self, LoadError> {
+        let least = options.context_length.div_ceil(PAGE);
+        let all = least.saturating_mul(options.max_concurrent_sequences);
+        let asked = options.kv_cache_tokens.map(|tokens| tokens.div_ceil(PAGE));
+        let size = Self {
+            page_bytes: KvCache::page_bytes(config, options.dtype),
+            beside: memory::resident().unwrap_or_default(),
+            least,
+            most: asked.unwrap_or(all),
+            limit: memory::limit,
+        };
+        size.check()?;
+        Ok(size)
+    }
+
+    fn check(&self) -> Result<(), LoadError> {
+        let Self { least, most, .. } = *self;
+        if most < least {
+            return Err(LoadError::Options(format!(
+                "a cache of {} tokens has no room for one context of {}",
+                most * PAGE,
+                least * PAGE
+            )));
+        }
+        match self.allowed() {
+            Some(allowed) if allowed < least => Err(LoadError::Options(format!(
+                "the memory limit leaves {} MiB for keys and values, one context of {} tokens takes {}: raise the \
+                 limit or lower the context length",
+                (allowed as u64 * self.page_bytes) >> 20,
+                least * PAGE,
+                (least as u64 * self.page_bytes) >> 20
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Pages to reserve addresses for.
+    pub fn reserved(&self) -> usize {
+        self.most
+    }
+
+    /// Pages that may be used now; never less than one request needs.
+    pub fn now(&self) -> usize {
+        let allowed = self.allowed().unwrap_or(self.most);
+        allowed.clamp(self.least, self.most)
+    }
+
+    fn allowed(&self) -> Option<usize> {
+        let limit = (self.limit)()?;
+        let spare = (limit / SPARE_SHARE).max(SPARE_BYTES);
+        let left = limit.saturating_sub(self.beside).saturating_sub(spare);
+        usize::try_from(left / self.page_bytes).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn size(limit: fn() -> Option<u64>) -> CacheSize {
+        CacheSize {
+            page_bytes: MIB,
+            beside: 200 * MIB,
+            least: 32,
+            most: 512,
+            limit,
+        }
+    }
+
+    #[test]
+    fn the_cache_gets_what_the_limit_leaves() {
+        assert_eq!(size(|| None).now(), 512);
+        assert_eq!(size(|| Some(400 * MIB)).now(), 400 - 200 - 64);
+        assert_eq!(size(|| Some(4096 * MIB)).now(), 512);
+        // Less than one request needs would be of no use to anybody.
+        assert_eq!(size(|| Some(MIB)).now(), 32);
+    }
+
+    #[test]
+    fn too_little_for_one_request_is_refused_at_the_start() {
+        assert!(size(|| Some(296 * MIB)).check().is_ok());
+        let error = size(|| Some(290 * MIB)).check().unwrap_err().to_string();
+        assert!(error.contains("leaves 26 MiB") && error.contains("takes 32"), "{error}");
+        let small = CacheSize {
+            most: 31,
+            ..size(|| None)
+        };
+        assert!(small.check().unwrap_err().to_string().contains("no room"));
+    }
+}

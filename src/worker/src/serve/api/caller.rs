@@ -1,0 +1,46 @@
+//! For whom a request is.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use engine::Request;
+
+use super::error::Error;
+
+/// Longest name of a user.
+const MAX_LENGTH: usize = 128;
+
+/// Who asks, as far as the gateway says so. Without a gateway all requests are one user's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    user: Option<String>,
+}
+
+impl Caller {
+    /// An empty request of this caller.
+    pub fn request(&self) -> Request {
+        Request {
+            user: self.user.clone(),
+            // What one user asked must not show in how fast another is answered.
+            cache_scope: self.user.clone(),
+            ..Request::default()
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Error> {
+        let Some(value) = parts.headers.get(protocol::headers::USER) else {
+            return Ok(Self::default());
+        };
+        match value.to_str() {
+            Ok(user) if (1..=MAX_LENGTH).contains(&user.len()) => Ok(Self {
+                user: Some(user.into()),
+            }),
+            _ => Err(Error::InvalidHeader {
+                header: protocol::headers::USER,
+                expected: "1 to 128 visible ASCII characters",
+            }),
+        }
+    }
+}

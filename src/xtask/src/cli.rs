@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::bench::Bench;
+use crate::bench::{Against, Bench};
 use crate::checks::Check;
 
 /// Builds, runs and checks Atelier.
@@ -100,6 +100,9 @@ pub enum Command {
     Bench {
         /// What to measure.
         what: Bench,
+        /// Measure a peer on the same work in the same call, and print the ratios.
+        #[arg(long, value_name = "PEER")]
+        against: Option<Against>,
         /// Print one JSON object instead of a table.
         #[arg(long)]
         json: bool,

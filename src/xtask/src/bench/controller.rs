@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::report::Row;
-use super::worker::resident;
+use super::report::{Row, resident};
 use crate::home::Home;
 use crate::process;
 use crate::target::Target;

@@ -14,6 +14,7 @@ use crate::toolbox;
 use crate::ui::Stage;
 
 use report::Report;
+pub use worker::Against;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,14 +28,14 @@ pub enum Bench {
 }
 
 /// Measures and prints.
-pub fn run(home: &Home, bench: Bench, json: bool) -> Result<()> {
+pub fn run(home: &Home, bench: Bench, against: Option<Against>, json: bool) -> Result<()> {
     let _lock = CacheLock::take(home)?;
     let (name, rows) = match bench {
         Bench::Worker => {
             let stage = Stage::begin("worker");
             toolbox::for_build(home, &stage)?;
             toolbox::for_tests(home, &stage)?;
-            let rows = worker::run(home, &stage)?;
+            let rows = worker::run(home, &stage, against)?;
             stage.done("measured");
             ("worker", rows)
         }

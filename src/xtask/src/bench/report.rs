@@ -1,6 +1,6 @@
 //! What `cargo xtask bench` prints: a table for people, one JSON object for machines.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::home::Home;
@@ -46,12 +46,30 @@ pub struct Row {
     pub unit: &'static str,
     /// What we measured.
     pub ours: Spread,
-    /// What somebody else's program did on the same work; none of these rows has one yet.
-    pub peer: Option<Spread>,
+    /// What somebody else's program did on the same work in the same call.
+    pub peer: Option<PeerSpread>,
     /// Ours over the peer's.
     pub ratio: Option<f64>,
     /// The goal, and what to know when reading the figure.
     pub note: String,
+}
+
+/// Somebody else's program.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Peer {
+    /// Its name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+/// Somebody else's program and what it did.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PeerSpread {
+    #[serde(flatten)]
+    peer: Peer,
+    #[serde(flatten)]
+    spread: Spread,
 }
 
 /// Repeated measurements of one quantity.
@@ -98,6 +116,16 @@ impl Row {
             note: note.into(),
         }
     }
+
+    /// The row with what a peer did.
+    pub fn against(self, peer: Peer, samples: &[f64]) -> Self {
+        let spread = Spread::of(samples);
+        Self {
+            ratio: Some(self.ours.median / spread.median),
+            peer: Some(PeerSpread { peer, spread }),
+            ..self
+        }
+    }
 }
 
 impl Report {
@@ -132,8 +160,15 @@ impl Report {
         println!("{} on {cores} x {cpu} ({})", self.bench, features.join(" "));
         for row in &self.rows {
             let Spread { median, min, max, n } = row.ours;
+            let against = match (&row.peer, row.ratio) {
+                (Some(other), Some(ratio)) => format!(
+                    "  {ratio:.2} x {} {} ({:.2})",
+                    other.peer.name, other.peer.version, other.spread.median
+                ),
+                _ => String::new(),
+            };
             println!(
-                "{:<20} {median:>12.2} {:<9} ({min:.2} to {max:.2}, n={n})  {}",
+                "{:<20} {median:>12.2} {:<9} ({min:.2} to {max:.2}, n={n}){against}  {}",
                 row.id, row.unit, row.note
             );
         }
@@ -155,13 +190,20 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// The value of `name: 123 kB` in bytes.
-pub fn kibibytes(text: &str, name: &str) -> Option<u64> {
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
     field(text, name)?
         .strip_suffix("kB")?
         .trim()
         .parse::<u64>()
         .ok()
         .map(|value| value * 1024)
+}
+
+/// Resident memory of a process in bytes.
+pub fn resident(pid: u32) -> Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
+    kibibytes(&text, "VmRSS").with_context(|| format!("failed to find VmRSS in {path}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,206 @@
+//! The worker against llama.cpp, on the same weights file: one stream, many streams, start, memory.
+//!
+//! Both are asked through the same HTTP route with the same tokens. Runs alternate, a fresh process
+//! each, and the server has cores of its own where there are enough.
+
+mod llama;
+mod load;
+mod program;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use self::{
+    llama::Llama,
+    load::{Ask, concurrently, one},
+    program::{Program, Server, Shape},
+};
+use super::report::{Peer, Row};
+use crate::cargo;
+use crate::home::Home;
+use crate::toolbox::table;
+use crate::ui::Stage;
+
+/// Whom the worker is measured against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Against {
+    /// llama.cpp's server, built for this machine from the sources that `llama-cpp-python` ships.
+    #[value(name = "llama.cpp")]
+    LlamaCpp,
+}
+
+const RUNS: usize = 3;
+/// Tokens of an answer of one stream.
+const ANSWER: usize = 128;
+/// Tokens of the prompt before it.
+const BEFORE: usize = 192;
+const PREFILL: usize = 512;
+const STREAMS: usize = 16;
+const STREAM_ANSWER: usize = 64;
+const SHARED: usize = 2000;
+
+/// What one program did, a sample for each run.
+#[derive(Debug, Default)]
+struct Samples {
+    start: Vec<f64>,
+    memory: Vec<f64>,
+    decode: [Vec<f64>; 2],
+    prefill: [Vec<f64>; 2],
+    batch_rate: Vec<f64>,
+    batch_first: Vec<f64>,
+    gap_growth: Vec<f64>,
+    shared: Vec<f64>,
+}
+
+/// Measures.
+pub fn run(home: &Home, stage: &Stage, against: Option<Against>) -> Result<Vec<Row>> {
+    let ours = Program::Ours(cargo::release(home, stage, &["atelier-worker"])?.remove(0));
+    let peer = match against {
+        Some(Against::LlamaCpp) => Some(Llama::ensure(home, stage)?),
+        None => None,
+    };
+    // llama.cpp is at its best with flash attention for some work and without it for other.
+    let peers: Vec<Program> = peer.iter().flat_map(|llama| llama.programs()).collect();
+    let mut of_ours = Samples::default();
+    let mut of_peers: Vec<Samples> = peers.iter().map(|_| Samples::default()).collect();
+    for run in 1..=RUNS {
+        stage.status(&format!("run {run} of {RUNS}: ours"));
+        of_ours.measure(home, &ours, run)?;
+        for (program, samples) in peers.iter().zip(&mut of_peers) {
+            stage.status(&format!("run {run} of {RUNS}: {program}"));
+            samples.measure(home, program, run)?;
+        }
+    }
+    let file = std::fs::metadata(home.models().join(table::MODEL_FILE))?.len() as f64;
+    Ok(rows(&of_ours, &of_peers, peer.map(|_| Llama::peer()), file))
+}
+
+impl Samples {
+    fn measure(&mut self, home: &Home, program: &Program, run: usize) -> Result<()> {
+        for threads in [1, 2] {
+            let (server, seconds) = Server::start(
+                home,
+                program,
+                Shape {
+                    threads,
+                    streams: 1,
+                    context: 4096,
+                },
+            )?;
+            let answer = one(&server, &Ask::new(run * 10, BEFORE, ANSWER))?;
+            self.decode[threads - 1].push(answer.rate());
+            let prompt = one(&server, &Ask::new(run * 10 + 1, PREFILL, 1))?;
+            self.prefill[threads - 1].push(PREFILL as f64 / prompt.first);
+            if threads == 1 {
+                self.start.push(seconds);
+                self.memory.push(server.resident()? as f64);
+                let whole = one(&server, &Ask::shared(run, SHARED, 1))?;
+                let again = one(&server, &Ask::shared(run, SHARED, 2))?;
+                self.shared.push(again.first / whole.first);
+            }
+        }
+        let shape = Shape {
+            threads: 2,
+            streams: STREAMS,
+            context: 1024,
+        };
+        let (server, _) = Server::start(home, program, shape)?;
+        let alone = one(&server, &Ask::new(run * 10 + 2, BEFORE, STREAM_ANSWER))?;
+        let asks: Vec<Ask> = (0..STREAMS)
+            .map(|index| Ask::new(run * 100 + index, 55 + index * 16, STREAM_ANSWER))
+            .collect();
+        let together = concurrently(&server, &asks)?;
+        self.batch_rate.push(together.rate());
+        self.batch_first.push(together.first_p95());
+        self.gap_growth.push(together.gap_median() / alone.gap());
+        Ok(())
+    }
+}
+
+fn rows(ours: &Samples, peers: &[Samples], peer: Option<Peer>, file: f64) -> Vec<Row> {
+    let row = |id, unit, more_is_better: bool, of: &dyn Fn(&Samples) -> &Vec<f64>, note: &str| {
+        let best = peers.iter().map(of).max_by(|a, b| {
+            let order = median(a).total_cmp(&median(b));
+            if more_is_better { order } else { order.reverse() }
+        });
+        let row = Row::new(id, unit, of(ours), note);
+        match (best, peer) {
+            (Some(samples), Some(peer)) => row.against(peer, samples),
+            _ => row,
+        }
+    };
+    let mut rows = vec![
+        row(
+            "decode_1t",
+            "tokens/s",
+            true,
+            &|s| &s.decode[0],
+            "one stream; goal: ratio >= 1.5",
+        ),
+        row(
+            "decode_2t",
+            "tokens/s",
+            true,
+            &|s| &s.decode[1],
+            "one stream; goal: ratio >= 1.5",
+        ),
+        row(
+            "prefill512_1t",
+            "tokens/s",
+            true,
+            &|s| &s.prefill[0],
+            "goal: ratio >= 4",
+        ),
+        row(
+            "prefill512_2t",
+            "tokens/s",
+            true,
+            &|s| &s.prefill[1],
+            "goal: ratio >= 4",
+        ),
+        row(
+            "batch16_tokens",
+            "tokens/s",
+            true,
+            &|s| &s.batch_rate,
+            "16 streams, 2 threads; goal: ratio >= 2",
+        ),
+        row("batch16_ttft_p95", "s", false, &|s| &s.batch_first, "goal: ratio < 1"),
+        row(
+            "batch16_gap_growth",
+            "times",
+            false,
+            &|s| &s.gap_growth,
+            "between tokens, 16 streams over 1; goal <= 3",
+        ),
+        row(
+            "shared_prefix_ttft",
+            "times",
+            false,
+            &|s| &s.shared,
+            "second prompt of 2000 tokens over the first; goal <= 0.1",
+        ),
+        row("rss", "bytes", false, &|s| &s.memory, "after answers of one stream"),
+        row(
+            "start_seconds",
+            "s",
+            false,
+            &|s| &s.start,
+            "exec to ready; goal <= 1.5, with packed weights <= 0.7",
+        ),
+    ];
+    let over: Vec<f64> = ours.memory.iter().map(|bytes| (bytes - 120e6) / file).collect();
+    rows.push(Row::new(
+        "rss_over_file",
+        "times",
+        &over,
+        "(resident - 120 MB) over the file's size; goal <= 1.6",
+    ));
+    rows
+}
+
+fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}

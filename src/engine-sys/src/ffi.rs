@@ -1,0 +1,132 @@
+//! `cpp/atelier.h` and `cpp/torch.cpp`, as Rust sees them.
+
+use std::ffi::{c_char, c_void};
+
+use torch_sys::C_tensor;
+
+pub const F32: i32 = 0;
+pub const BF16: i32 = 1;
+
+#[repr(C)]
+pub struct Matrix {
+    pub blocks: *const u8,
+    pub rows: i64,
+    pub columns: i64,
+    pub format: i32,
+}
+
+#[repr(C)]
+pub struct Linear {
+    pub input: *const u16,
+    pub input_stride: i64,
+    pub rows: i64,
+    pub matrix: Matrix,
+    pub bias: *const c_void,
+    pub bias_kind: i32,
+    pub output: *mut c_void,
+    pub output_stride: i64,
+    pub output_kind: i32,
+}
+
+#[repr(C)]
+pub struct Norm {
+    pub residual: *mut c_void,
+    pub residual_kind: i32,
+    pub kind: i32,
+    pub delta: *const c_void,
+    pub delta_stride: i64,
+    pub weight: *const c_void,
+    pub output: *mut c_void,
+    pub rows: i64,
+    pub width: i64,
+    pub epsilon: f32,
+}
+
+#[repr(C)]
+pub struct Pages {
+    pub keys: *mut c_void,
+    pub values: *mut c_void,
+    pub kind: i32,
+    pub kv_heads: i64,
+    pub head_dim: i64,
+    pub page_size: i64,
+}
+
+#[repr(C)]
+pub struct Rope {
+    pub qkv: *mut c_void,
+    pub rows: i64,
+    pub heads: i64,
+    pub cosines: *const f32,
+    pub sines: *const f32,
+    pub positions: *const i64,
+    pub slots: *const i64,
+    pub query_norm: *const c_void,
+    pub key_norm: *const c_void,
+    pub epsilon: f32,
+    pub pages: Pages,
+}
+
+#[repr(C)]
+pub struct Attention {
+    pub queries: *const c_void,
+    pub query_stride: i64,
+    pub rows: i64,
+    pub heads: i64,
+    pub page_table: *const i32,
+    pub first_page: *const i64,
+    pub lengths: *const i64,
+    pub scale: f32,
+    pub pages: Pages,
+    pub output: *mut c_void,
+}
+
+#[repr(C)]
+pub struct Adapter {
+    pub down: *const u16,
+    pub up: *const u16,
+    pub rank: i64,
+    pub scale: f32,
+}
+
+#[repr(C)]
+pub struct Lora {
+    pub input: *const u16,
+    pub input_stride: i64,
+    pub output: *mut u16,
+    pub output_stride: i64,
+    pub rows: i64,
+    pub inputs: i64,
+    pub outputs: i64,
+    pub adapters: *const Adapter,
+    pub row_adapters: *const i32,
+}
+
+unsafe extern "C" {
+    pub fn atelier_features() -> u32;
+    pub fn atelier_set_threads(count: i32);
+    pub fn atelier_threads() -> i32;
+    pub fn atelier_linear(call: *const Linear);
+    pub fn atelier_widen(matrix: *const Matrix, rows: *const i64, count: i64, output: *mut c_void, kind: i32);
+    pub fn atelier_add_rms_norm(call: *const Norm);
+    pub fn atelier_silu_mul(gate_up: *const c_void, output: *mut c_void, kind: i32, rows: i64, width: i64);
+    pub fn atelier_rope_and_store(call: *const Rope);
+    pub fn atelier_paged_attention(call: *const Attention);
+    pub fn atelier_lora(call: *const Lora);
+
+    pub fn atelier_inference_mode_enter() -> *mut c_void;
+    pub fn atelier_inference_mode_leave(guard: *mut c_void);
+    pub fn atelier_generator_state(message: *mut c_char, capacity: i64) -> *mut C_tensor;
+    pub fn atelier_set_generator_state(state: *const C_tensor, message: *mut c_char, capacity: i64) -> bool;
+    pub fn atelier_tensor_over(
+        data: *mut c_void,
+        shape: *const i64,
+        dimensions: i64,
+        kind: i8,
+        owner: *mut c_void,
+        release: extern "C" fn(*mut c_void),
+        message: *mut c_char,
+        capacity: i64,
+    ) -> *mut C_tensor;
+    pub fn atelier_load_library(name: *const c_char, message: *mut c_char, capacity: i64) -> bool;
+}

@@ -14,7 +14,9 @@ pub(crate) fn kind_code(name: &str, kind: Kind) -> Result<i32, TchError> {
     match kind {
         Kind::Float => Ok(ffi::F32),
         Kind::BFloat16 => Ok(ffi::BF16),
-        other => Err(TchError::Kind(format!("{name} is {other:?}, expected Float or BFloat16"))),
+        other => Err(TchError::Kind(format!(
+            "{name} is {other:?}, expected Float or BFloat16"
+        ))),
     }
 }
 

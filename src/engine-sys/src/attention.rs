@@ -45,10 +45,17 @@ impl PageTable {
             return refuse(format!("page {page} of {pages}"));
         }
         let inside = |first: i64, length: i64| {
-            let end = usize::try_from(length).ok()?.div_ceil(page_size as usize).checked_add(usize::try_from(first).ok()?);
+            let end = usize::try_from(length)
+                .ok()?
+                .div_ceil(page_size as usize)
+                .checked_add(usize::try_from(first).ok()?);
             end.filter(|end| *end <= table.len())
         };
-        match first.iter().zip(&lengths).position(|(first, length)| inside(*first, *length).is_none()) {
+        match first
+            .iter()
+            .zip(&lengths)
+            .position(|(first, length)| inside(*first, *length).is_none())
+        {
             Some(row) => refuse(format!(
                 "row {row} looks at {} tokens from entry {} of a table of {}",
                 lengths[row],
@@ -93,7 +100,10 @@ pub fn paged_attention(
         ));
     }
     if heads < 1 || checked.kv_heads < 1 || heads % checked.kv_heads != 0 || !(1..=MOST_DIM).contains(&head_dim) {
-        return refuse(format!("{heads} query heads over {} heads of {head_dim}", checked.kv_heads));
+        return refuse(format!(
+            "{heads} query heads over {} heads of {head_dim}",
+            checked.kv_heads
+        ));
     }
     let (_, columns) = queries.size2()?;
     let (count, query_stride) = rows("the queries", queries, checked.kind, columns)?;

@@ -20,7 +20,10 @@ pub fn load() -> Result<(), String> {
     }
     match tch::Cuda::is_available() {
         true => Ok(()),
-        false => Err("no CUDA device: libtorch_cuda.so is there and finds none; is the driver installed, and is a GPU assigned?".into()),
+        false => Err(
+            "no CUDA device: libtorch_cuda.so is there and finds none; is the driver installed, and is a GPU assigned?"
+                .into(),
+        ),
     }
 }
 

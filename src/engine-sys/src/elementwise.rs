@@ -23,7 +23,10 @@ pub fn add_rms_norm(
 ) -> Result<Tensor, TchError> {
     let width = weight.size1()?;
     let (kind, residual_kind) = (weight.f_kind()?, residual.f_kind()?);
-    let (code, residual_code) = (kind_code("the weight", kind)?, kind_code("the residual", residual_kind)?);
+    let (code, residual_code) = (
+        kind_code("the weight", kind)?,
+        kind_code("the residual", residual_kind)?,
+    );
     if kind == Kind::Float && residual_kind != Kind::Float {
         return Err(TchError::Kind("a Float norm of a BFloat16 residual".into()));
     }
@@ -71,7 +74,13 @@ pub fn silu_mul(gate_up: &Tensor) -> Result<Tensor, TchError> {
     let output = Tensor::f_empty([count, columns / 2], (kind, Device::Cpu))?;
     // SAFETY: the input is dense and of that shape; the output is new and half as wide.
     unsafe {
-        ffi::atelier_silu_mul(gate_up.data_ptr().cast_const().cast(), output.data_ptr().cast(), code, count, columns / 2);
+        ffi::atelier_silu_mul(
+            gate_up.data_ptr().cast_const().cast(),
+            output.data_ptr().cast(),
+            code,
+            count,
+            columns / 2,
+        );
     }
     Ok(output)
 }

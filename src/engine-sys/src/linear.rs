@@ -34,7 +34,9 @@ pub fn linear_into(
     output: &mut Tensor,
 ) -> Result<(), TchError> {
     if !has_linear() {
-        return Err(TchError::Torch("this processor has no bfloat16 products (avx512_bf16)".into()));
+        return Err(TchError::Torch(
+            "this processor has no bfloat16 products (avx512_bf16)".into(),
+        ));
     }
     let (count, input_stride) = rows("the input", input, Kind::BFloat16, weight.columns() as i64)?;
     let width = weight.rows() as i64;

@@ -41,7 +41,10 @@ pub fn lora(
             row_adapters.len()
         ));
     }
-    if let Some(index) = row_adapters.iter().find(|index| !(-1..adapters.len() as i64).contains(&i64::from(**index))) {
+    if let Some(index) = row_adapters
+        .iter()
+        .find(|index| !(-1..adapters.len() as i64).contains(&i64::from(**index)))
+    {
         return refuse(format!("adapter {index} of {}", adapters.len()));
     }
     let raw = |adapter: &LoraAdapter<'_>| {

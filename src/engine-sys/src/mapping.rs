@@ -50,10 +50,15 @@ impl Deref for Mapping {
 /// When the bytes are not as many as the shape takes, or begin at no multiple of an element's size.
 pub fn tensor_over(mapping: &Arc<Mapping>, range: Range<usize>, shape: &[i64], kind: Kind) -> Result<Tensor, TchError> {
     let size = kind.elt_size_in_bytes();
-    let elements = shape.iter().try_fold(1i64, |product, length| product.checked_mul(*length).filter(|_| *length >= 0));
+    let elements = shape.iter().try_fold(1i64, |product, length| {
+        product.checked_mul(*length).filter(|_| *length >= 0)
+    });
     let wanted = elements.and_then(|count| usize::try_from(count).ok()?.checked_mul(size));
     let Some(bytes) = mapping.get(range.clone()).filter(|bytes| Some(bytes.len()) == wanted) else {
-        return refuse(format!("bytes {range:?} of a file of {} are no {kind:?} tensor {shape:?}", mapping.len()));
+        return refuse(format!(
+            "bytes {range:?} of a file of {} are no {kind:?} tensor {shape:?}",
+            mapping.len()
+        ));
     };
     if size == 0 || bytes.as_ptr().align_offset(size) != 0 {
         return refuse(format!("a {kind:?} tensor cannot begin at byte {}", range.start));
@@ -131,7 +136,12 @@ mod tests {
     #[test]
     fn bytes_that_are_no_such_tensor_are_refused() {
         let mapping = mapped(&[0; 64]);
-        for (range, shape) in [(0..16, vec![5]), (2..18, vec![4]), (56..72, vec![4]), (0..16, vec![-4, -1])] {
+        for (range, shape) in [
+            (0..16, vec![5]),
+            (2..18, vec![4]),
+            (56..72, vec![4]),
+            (0..16, vec![-4, -1]),
+        ] {
             assert!(tensor_over(&mapping, range, &shape, Kind::Float).is_err());
         }
     }

@@ -23,7 +23,9 @@ impl Message {
 
     pub fn text(&self) -> String {
         // SAFETY: zeroed at first, and whoever writes to it ends the text with a zero.
-        unsafe { CStr::from_ptr(self.0.as_ptr()) }.to_string_lossy().into_owned()
+        unsafe { CStr::from_ptr(self.0.as_ptr()) }
+            .to_string_lossy()
+            .into_owned()
     }
 
     pub fn into_error(self) -> TchError {

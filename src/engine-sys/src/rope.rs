@@ -49,7 +49,11 @@ pub fn rope_and_store(
     let head_dim = checked.head_dim;
     let (count, width) = qkv.size2()?;
     dense("the rows", qkv, checked.kind, &[count, width])?;
-    let heads = if head_dim > 0 { width / head_dim - 2 * checked.kv_heads } else { 0 };
+    let heads = if head_dim > 0 {
+        width / head_dim - 2 * checked.kv_heads
+    } else {
+        0
+    };
     if heads < 1 || head_dim % 2 != 0 || (heads + 2 * checked.kv_heads) * head_dim != width {
         return refuse(format!(
             "rows of {width} are no query heads and 2 times {} heads of {head_dim}",
@@ -61,7 +65,11 @@ pub fn rope_and_store(
         dense(name, table, Kind::Float, &[context, head_dim / 2])?;
     }
     if positions.len() as i64 != count || slots.len() as i64 != count {
-        return refuse(format!("{} positions and {} slots for {count} rows", positions.len(), slots.len()));
+        return refuse(format!(
+            "{} positions and {} slots for {count} rows",
+            positions.len(),
+            slots.len()
+        ));
     }
     if let Some(position) = positions.iter().find(|position| !(0..context).contains(*position)) {
         return refuse(format!("position {position} of a context of {context}"));

@@ -9,7 +9,7 @@ use gguf::GgufFile;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::{
-    Dtype, Gauges, LoadError, ModelConfig, Request, SubmitError,
+    Dtype, Gauges, LoadError, ModelConfig, Ops, Request, SubmitError,
     engine_thread::{self, Job},
     gauges::{Place, StopMark},
     request::Events,
@@ -20,6 +20,8 @@ use crate::{
 pub struct EngineOptions {
     /// Type to compute in.
     pub dtype: Dtype,
+    /// Whose operations to compute with.
+    pub ops: Ops,
     /// Tokens that one sequence may have, prompt and answer together.
     pub context_length: usize,
     /// Sequences computed at the same time.

@@ -35,7 +35,13 @@ pub(crate) struct Loaded {
 pub(crate) fn load(file: &GgufFile, options: &EngineOptions) -> Result<Loaded, LoadError> {
     let _no_grad = tch::no_grad_guard();
     set_threads(options.threads);
-    let model = Model::load(file, options.dtype, options.context_length, options.threads)?;
+    let model = Model::load(
+        file,
+        options.dtype,
+        options.ops,
+        options.context_length,
+        options.threads,
+    )?;
     let size = CacheSize::new(model.config(), options)?;
     let cache = model.cache(size.reserved())?;
     warm_up(&model, &cache, options)?;

@@ -1,12 +1,14 @@
 //! The network: tokens in, logits out.
 
 use gguf::GgufFile;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::{
     Batch, Dtype, KvCache, LoadError, ModelConfig,
     batch::bucket,
-    layer::{Pass, rms_norm},
+    kv_cache::Places,
+    layer::{Pass, Stream},
+    ops::Ops,
     rope::Rope,
     weights::Weights,
 };
@@ -15,6 +17,8 @@ use crate::{
 pub struct Model {
     config: ModelConfig,
     dtype: Dtype,
+    device: Device,
+    ops: Ops,
     weights: Weights,
     rope: Rope,
 }
@@ -24,12 +28,22 @@ impl Model {
     ///
     /// # Errors
     /// When the file is not of a supported architecture, or lacks something.
-    pub fn load(file: &GgufFile, dtype: Dtype, context_length: usize, threads: usize) -> Result<Self, LoadError> {
+    pub fn load(
+        file: &GgufFile,
+        dtype: Dtype,
+        ops: Ops,
+        context_length: usize,
+        threads: usize,
+    ) -> Result<Self, LoadError> {
+        let device = Device::Cpu;
         let config = ModelConfig::from_header(file.header())?;
+        let pack = ops == Ops::Own && dtype == Dtype::Bf16 && engine_sys::has_linear();
         Ok(Self {
-            weights: Weights::load(file, &config, dtype, threads)?,
-            rope: Rope::new(&config, context_length, dtype)?,
+            weights: Weights::load(file, &config, dtype, pack, threads)?,
+            rope: Rope::new(&config, context_length, device)?,
             dtype,
+            device,
+            ops,
             config,
         })
     }
@@ -44,7 +58,7 @@ impl Model {
     /// # Errors
     /// When libtorch cannot reserve the memory.
     pub fn cache(&self, pages: usize) -> Result<KvCache, TchError> {
-        KvCache::new(&self.config, pages, self.dtype)
+        KvCache::new(&self.config, pages, self.dtype, self.device)
     }
 
     /// Computes the batch's tokens, keeps their keys and values in `cache`, and returns the logits
@@ -55,51 +69,53 @@ impl Model {
     /// When libtorch fails; the pages of the batch then hold nothing of use.
     pub fn forward(&self, batch: &Batch, cache: &KvCache) -> Result<Option<Tensor>, TchError> {
         let rows = batch.logit_rows();
-        let hidden = self.hidden(batch, cache, self.weights.layers.len())?;
+        let mut stream = self.hidden(batch, cache, self.weights.layers.len())?;
         if rows.is_empty() {
             return Ok(None);
         }
-        // All rows of a pass of one token are wanted: the common case needs no copy.
-        let wanted = match rows.len() == hidden.size()[0] as usize {
-            true => hidden,
-            false => hidden.f_index_select(0, &Tensor::f_from_slice(&rows)?)?,
-        };
-        self.logits(&wanted).map(Some)
+        // All rows of a pass of one token each are wanted: the common case needs no copy.
+        if rows.len() != stream.residual.size()[0] as usize {
+            let rows = Tensor::f_from_slice(&rows)?.f_to_device(self.device)?;
+            let select = |tensor: &Tensor| tensor.f_index_select(0, &rows);
+            stream = Stream {
+                residual: select(&stream.residual)?,
+                delta: stream.delta.as_ref().map(select).transpose()?,
+            };
+        }
+        self.logits(stream).map(Some)
     }
 
-    /// The residual stream after the first `layers` blocks, `[rows, hidden]`.
-    pub(crate) fn hidden(&self, batch: &Batch, cache: &KvCache, layers: usize) -> Result<Tensor, TchError> {
+    /// What the first `layers` blocks make of the batch.
+    pub(crate) fn hidden(&self, batch: &Batch, cache: &KvCache, layers: usize) -> Result<Stream, TchError> {
         let rows = bucket(batch.len());
-        let mut tokens = Vec::with_capacity(rows);
-        let mut positions = Vec::with_capacity(rows);
-        for segment in &batch.segments {
-            tokens.extend(segment.tokens.iter().map(|token| i64::from(*token)));
-            positions.extend(
-                (segment.start..)
-                    .take(segment.tokens.len())
-                    .map(|position| position as i64),
-            );
-        }
+        let tokens = batch.segments.iter().flat_map(|segment| &segment.tokens);
+        let mut tokens: Vec<i64> = tokens.map(|token| i64::from(*token)).collect();
         tokens.resize(rows, 0);
-        positions.resize(rows, 0);
-
-        let angles = self.rope.at(&Tensor::f_from_slice(&positions)?)?;
-        let pass = Pass::new(&self.config, batch, cache, angles, rows as i64, self.dtype.kind())?;
-        let mut hidden = self
-            .weights
-            .embedding
-            .f_index_select(0, &Tensor::f_from_slice(&tokens)?)?;
+        let pass = Pass {
+            ops: self.ops,
+            config: &self.config,
+            cache,
+            rope: &self.rope,
+            places: Places::new(batch, cache, self.config.group(), rows)?,
+        };
+        let mut stream = Stream {
+            residual: self.weights.embedding.select(&tokens, Kind::Float)?,
+            delta: None,
+        };
         for (index, weights) in self.weights.layers.iter().take(layers).enumerate() {
-            hidden = pass.block(index, weights, &hidden)?;
+            pass.block(index, weights, &mut stream)?;
         }
-        Ok(hidden)
+        Ok(stream)
     }
 
-    /// The logits of rows of the residual stream, `[rows, vocabulary]` in single precision.
-    pub(crate) fn logits(&self, hidden: &Tensor) -> Result<Tensor, TchError> {
-        rms_norm(hidden, &self.weights.output_norm, self.config.norm_epsilon)?
-            .f_linear::<Tensor>(&self.weights.head, None)?
-            .f_to_kind(Kind::Float)
+    /// The logits of rows, `[rows, vocabulary]` in single precision.
+    pub(crate) fn logits(&self, mut stream: Stream) -> Result<Tensor, TchError> {
+        let epsilon = self.config.norm_epsilon;
+        let (residual, delta) = (&mut stream.residual, stream.delta.as_ref());
+        let normed = self
+            .ops
+            .add_rms_norm(residual, delta, &self.weights.output_norm, epsilon)?;
+        self.weights.head().forward_as(&normed, None, Kind::Float)
     }
 }
 
@@ -112,7 +128,7 @@ mod tests {
     use crate::{LogitRows, Segment, weights::tests::tiny_file};
 
     fn tiny() -> Model {
-        Model::load(&tiny_file(&[]), Dtype::Fp32, 64, 1).unwrap()
+        Model::load(&tiny_file(&[]), Dtype::Fp32, Ops::Own, 64, 1).unwrap()
     }
 
     /// A segment of a sequence whose only page is `page`.

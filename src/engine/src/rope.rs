@@ -3,54 +3,46 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::{Dtype, ModelConfig};
+use crate::ModelConfig;
 
-/// Cosines and sines of all positions, `[context, 1, head_dim / 2]`.
+/// Cosines and sines of all positions in single precision, `[context, head_dim / 2]` each.
 pub(crate) struct Rope {
-    cos: Tensor,
-    sin: Tensor,
-}
-
-/// Cosines and sines of the tokens of one pass, `[tokens, 1, head_dim / 2]`.
-pub(crate) struct Angles {
-    cos: Tensor,
-    sin: Tensor,
+    cosines: Tensor,
+    sines: Tensor,
 }
 
 impl Rope {
-    /// Computes the angles in single precision, then rounds.
-    pub fn new(config: &ModelConfig, context_length: usize, dtype: Dtype) -> Result<Self, TchError> {
+    pub fn new(config: &ModelConfig, context_length: usize, device: Device) -> Result<Self, TchError> {
         let half = config.head_dim / 2;
         let frequencies: Vec<f32> = (0..half)
             .map(|i| config.rope_base.powf(-2.0 * i as f64 / config.head_dim as f64) as f32)
             .collect();
         let positions = Tensor::f_arange(context_length as i64, (Kind::Float, Device::Cpu))?;
-        let angles = positions
-            .f_outer(&Tensor::f_from_slice(&frequencies)?)?
-            .f_unsqueeze(1)?;
+        let angles = positions.f_outer(&Tensor::f_from_slice(&frequencies)?)?;
         Ok(Self {
-            cos: angles.f_cos()?.f_to_kind(dtype.kind())?,
-            sin: angles.f_sin()?.f_to_kind(dtype.kind())?,
+            cosines: angles.f_cos()?.f_to_device(device)?,
+            sines: angles.f_sin()?.f_to_device(device)?,
         })
     }
 
-    /// The angles of `positions`, `[tokens]`.
-    pub fn at(&self, positions: &Tensor) -> Result<Angles, TchError> {
-        Ok(Angles {
-            cos: self.cos.f_index_select(0, positions)?,
-            sin: self.sin.f_index_select(0, positions)?,
-        })
+    /// The tables as kernels take them.
+    pub fn tables(&self) -> engine_sys::RopeTables<'_> {
+        engine_sys::RopeTables {
+            cosines: &self.cosines,
+            sines: &self.sines,
+        }
     }
-}
 
-impl Angles {
-    /// Rotates `heads`, `[tokens, heads, head_dim]`.
-    pub fn rotate(&self, heads: &Tensor) -> Result<Tensor, TchError> {
+    /// Rotates `heads`, `[rows, heads, head_dim]`, by the angles of the rows' positions.
+    pub fn rotate(&self, heads: &Tensor, positions: &[i64]) -> Result<Tensor, TchError> {
+        let positions = Tensor::f_from_slice(positions)?.f_to_device(heads.device())?;
+        let of_rows = |table: &Tensor| table.f_index_select(0, &positions)?.f_unsqueeze(1);
+        let (cosines, sines) = (of_rows(&self.cosines)?, of_rows(&self.sines)?);
         let halves = heads.f_chunk(2, -1)?;
         let (first, second) = (&halves[0], &halves[1]);
-        let rotated_first = first.f_mul(&self.cos)?.f_sub(&second.f_mul(&self.sin)?)?;
-        let rotated_second = second.f_mul(&self.cos)?.f_add(&first.f_mul(&self.sin)?)?;
-        Tensor::f_cat(&[rotated_first, rotated_second], -1)
+        let rotated_first = first.f_mul(&cosines)?.f_sub(&second.f_mul(&sines)?)?;
+        let rotated_second = second.f_mul(&cosines)?.f_add(&first.f_mul(&sines)?)?;
+        Tensor::f_cat(&[rotated_first, rotated_second], -1)?.f_to_kind(heads.kind())
     }
 }
 
@@ -62,22 +54,12 @@ mod tests {
     #[test]
     fn scores_depend_on_the_distance_only() {
         let config = ModelConfig::from_header(tiny_file(&[]).header()).unwrap();
-        let rope = Rope::new(&config, 32, Dtype::Fp32).unwrap();
+        let rope = Rope::new(&config, 32, Device::Cpu).unwrap();
         let query = Tensor::arange(8, (Kind::Float, Device::Cpu)).view([1, 1, 8]);
         let key = Tensor::ones([1, 1, 8], (Kind::Float, Device::Cpu));
         let score = |q: i64, k: i64| {
-            let q = rope
-                .at(&Tensor::from_slice(&[q]))
-                .unwrap()
-                .rotate(&query)
-                .unwrap()
-                .view([-1]);
-            let k = rope
-                .at(&Tensor::from_slice(&[k]))
-                .unwrap()
-                .rotate(&key)
-                .unwrap()
-                .view([-1]);
+            let q = rope.rotate(&query, &[q]).unwrap().view([-1]);
+            let k = rope.rotate(&key, &[k]).unwrap().view([-1]);
             q.dot(&k).double_value(&[])
         };
         assert!((score(9, 4) - score(25, 20)).abs() < 1e-3);

@@ -10,5 +10,6 @@ pub fn available_threads() -> usize {
 
 /// Sets the number of threads that one operation uses. Call it before the first operation.
 pub fn set_threads(threads: usize) {
+    engine_sys::set_threads(threads);
     tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
 }

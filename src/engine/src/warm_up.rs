@@ -28,7 +28,7 @@ pub(crate) fn warm_up(model: &Model, cache: &KvCache, options: &EngineOptions) -
     for rows in buckets(most) {
         let hidden = model.hidden(&batch(rows.min(most)), cache, BLOCKS)?;
         if rows <= options.max_concurrent_sequences {
-            drop(model.logits(&hidden)?);
+            drop(model.logits(hidden)?);
         }
     }
     Ok(())

@@ -5,23 +5,28 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use gguf::{GgufFile, TensorInfo};
+use engine_sys::{Blocks, Packed, RowOrder, Rows};
+use gguf::{GgmlType, GgufFile, TensorInfo};
 use tch::Tensor;
 
 use crate::{
     Dtype, LoadError, ModelConfig,
     dequantize::{Weight, dequantize},
+    ops::{HeadNorms, Linear},
 };
 
-/// All weights. Linear layers are `[out, in]`.
+/// Columns that the kernels take a multiple of.
+const GROUP: i64 = 32;
+
+/// All weights.
 pub(crate) struct Weights {
     /// `[vocabulary, hidden]`
-    pub embedding: Tensor,
+    pub embedding: Linear,
     pub layers: Vec<LayerWeights>,
     /// `[hidden]`
     pub output_norm: Tensor,
-    /// `[vocabulary, hidden]`; the embedding itself where the file ties the two.
-    pub head: Tensor,
+    /// `[vocabulary, hidden]`; `None` where the file ties it to the embedding.
+    pub head: Option<Linear>,
 }
 
 /// The weights of one transformer block. What reads the same input is one matrix: fewer, larger
@@ -30,47 +35,75 @@ pub(crate) struct LayerWeights {
     /// `[hidden]`
     pub attention_norm: Tensor,
     /// `[(heads + 2 kv_heads) head_dim, hidden]`: query, key, value
-    pub qkv: Tensor,
+    pub qkv: Linear,
     /// `[(heads + 2 kv_heads) head_dim]`
     pub qkv_bias: Option<Tensor>,
     /// `[head_dim]` each: of query heads, of key heads
-    pub head_norms: Option<[Tensor; 2]>,
+    pub head_norms: Option<HeadNorms>,
     /// `[hidden, heads head_dim]`
-    pub attention_output: Tensor,
+    pub attention_output: Linear,
     /// `[hidden]`
     pub feed_forward_norm: Tensor,
     /// `[2 feed_forward, hidden]`: gate, up
-    pub gate_up: Tensor,
+    pub gate_up: Linear,
     /// `[hidden, feed_forward]`
-    pub down: Tensor,
+    pub down: Linear,
 }
 
 impl Weights {
-    /// Reads and widens every tensor on `threads` threads.
+    /// Reads every tensor on `threads` threads. With `pack`, quantized matrices stay as small as they are.
     ///
     /// # Errors
     /// When a tensor is missing, has another shape than the configuration calls for, or a type that
     /// is not supported.
-    pub fn load(file: &GgufFile, config: &ModelConfig, dtype: Dtype, threads: usize) -> Result<Self, LoadError> {
-        let reader = Reader { file, dtype };
-        let vocabulary = [config.vocabulary_size, config.hidden_size];
-        let embedding = reader.tensor("token_embd.weight", &vocabulary)?;
+    pub fn load(
+        file: &GgufFile,
+        config: &ModelConfig,
+        dtype: Dtype,
+        pack: bool,
+        threads: usize,
+    ) -> Result<Self, LoadError> {
+        let reader = Reader { file, dtype, pack };
+        let vocabulary = |name: &str| Part::plain(name, config.vocabulary_size);
         let head = match file.header().tensor("output.weight") {
-            Ok(_) => reader.tensor("output.weight", &vocabulary)?,
-            Err(_) => embedding.shallow_clone(),
+            Ok(_) => Some(reader.linear(config.hidden_size, &[vocabulary("output.weight")])?),
+            Err(_) => None,
         };
         Ok(Self {
-            embedding,
+            embedding: reader.linear(config.hidden_size, &[vocabulary("token_embd.weight")])?,
             layers: in_parallel(config.layers, threads, |index| reader.layer(index, config))?,
             output_norm: reader.tensor("output_norm.weight", &[config.hidden_size])?,
             head,
         })
+    }
+
+    /// What makes logits.
+    pub fn head(&self) -> &Linear {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+}
+
+/// Rows of a linear layer that are one tensor of the file.
+struct Part {
+    name: String,
+    rows: i64,
+    order: RowOrder,
+}
+
+impl Part {
+    fn plain(name: &str, rows: i64) -> Self {
+        Self {
+            name: name.into(),
+            rows,
+            order: RowOrder::Plain,
+        }
     }
 }
 
 struct Reader<'a> {
     file: &'a GgufFile,
     dtype: Dtype,
+    pack: bool,
 }
 
 impl Reader<'_> {
@@ -84,17 +117,16 @@ impl Reader<'_> {
             head_dim,
             ..
         } = *config;
-        let get = |name: &str, shape: &[i64]| self.tensor(&format!("blk.{index}.{name}"), shape);
-        let rotated = |name: &str, heads: i64| {
-            let weight = get(name, &[heads * head_dim, hidden])?;
-            match architecture.permuted {
-                true => unpermute(&weight, heads),
-                false => Ok(weight),
-            }
+        let own = |name: &str| format!("blk.{index}.{name}");
+        let get = |name: &str, shape: &[i64]| self.tensor(&own(name), shape);
+        let part = |name: &str, rows: i64| Part::plain(&own(name), rows);
+        let rotated = |name: &str, heads: i64| Part {
+            order: match architecture.permuted {
+                true => RowOrder::Interleaved { heads: heads as usize },
+                false => RowOrder::Plain,
+            },
+            ..part(name, heads * head_dim)
         };
-        let query = rotated("attn_q.weight", heads)?;
-        let key = rotated("attn_k.weight", kv_heads)?;
-        let value = get("attn_v.weight", &[kv_heads * head_dim, hidden])?;
         let bias = || {
             let query = get("attn_q.bias", &[heads * head_dim])?;
             let key = get("attn_k.bias", &[kv_heads * head_dim])?;
@@ -105,30 +137,91 @@ impl Reader<'_> {
             let query = get("attn_q_norm.weight", &[head_dim])?;
             Ok::<_, LoadError>([query, get("attn_k_norm.weight", &[head_dim])?])
         };
-        let gate = get("ffn_gate.weight", &[feed_forward, hidden])?;
-        let up = get("ffn_up.weight", &[feed_forward, hidden])?;
+        let qkv = [
+            rotated("attn_q.weight", heads),
+            rotated("attn_k.weight", kv_heads),
+            part("attn_v.weight", kv_heads * head_dim),
+        ];
+        let gate_up = [
+            part("ffn_gate.weight", feed_forward),
+            part("ffn_up.weight", feed_forward),
+        ];
         Ok(LayerWeights {
             attention_norm: get("attn_norm.weight", &[hidden])?,
-            qkv: Tensor::f_cat(&[query, key, value], 0)?,
+            qkv: self.linear(hidden, &qkv)?,
             qkv_bias: architecture.qkv_bias.then(bias).transpose()?,
             head_norms: architecture.head_norm.then(norms).transpose()?,
-            attention_output: get("attn_output.weight", &[hidden, heads * head_dim])?,
+            attention_output: self.linear(heads * head_dim, &[part("attn_output.weight", hidden)])?,
             feed_forward_norm: get("ffn_norm.weight", &[hidden])?,
-            gate_up: Tensor::f_cat(&[gate, up], 0)?,
-            down: get("ffn_down.weight", &[hidden, feed_forward])?,
+            gate_up: self.linear(hidden, &gate_up)?,
+            down: self.linear(feed_forward, &[part("ffn_down.weight", hidden)])?,
+        })
+    }
+
+    /// A layer whose rows are those of `parts`, each of `columns` numbers.
+    fn linear(&self, columns: i64, parts: &[Part]) -> Result<Linear, LoadError> {
+        if let Some(packed) = self.packed(columns, parts)? {
+            return Ok(Linear::Packed(packed));
+        }
+        let dense = parts.iter().map(|part| {
+            let weight = self.tensor(&part.name, &[part.rows, columns])?;
+            match part.order {
+                RowOrder::Plain => Ok(weight),
+                RowOrder::Interleaved { heads } => unpermute(&weight, heads as i64),
+            }
+        });
+        let mut dense = dense.collect::<Result<Vec<_>, LoadError>>()?;
+        match dense.len() {
+            1 => Ok(Linear::Dense(dense.remove(0))),
+            _ => Ok(Linear::Dense(Tensor::f_cat(&dense, 0)?)),
+        }
+    }
+
+    /// The parts packed, as many matrices as they have formats; `None` if one of them is not quantized
+    /// or does not fit the kernels.
+    fn packed(&self, columns: i64, parts: &[Part]) -> Result<Option<Vec<Packed>>, LoadError> {
+        if !self.pack {
+            return Ok(None);
+        }
+        let mut read = Vec::with_capacity(parts.len());
+        for part in parts {
+            let info = self.info(&part.name, &[part.rows, columns])?;
+            match blocks(info.ggml_type) {
+                Some(blocks) if columns % GROUP == 0 => read.push((self.file.read_tensor(info)?, blocks, part)),
+                _ => return Ok(None),
+            }
+        }
+        let packed = read.chunk_by(|a, b| a.1.format() == b.1.format()).map(|same| {
+            let rows: Vec<Rows<'_>> = same
+                .iter()
+                .map(|(bytes, blocks, part)| Rows {
+                    bytes,
+                    blocks: *blocks,
+                    count: part.rows as usize,
+                    order: part.order,
+                })
+                .collect();
+            // Blocks of the network are read in parallel already.
+            Packed::pack(columns as usize, &rows, 1)
+        });
+        Ok(Some(packed.collect::<Result<_, _>>()?))
+    }
+
+    fn info(&self, name: &str, shape: &[i64]) -> Result<&TensorInfo, LoadError> {
+        let info = self.file.header().tensor(name)?;
+        let expected: Vec<u64> = shape.iter().map(|size| size.unsigned_abs()).collect();
+        if info.shape == expected {
+            return Ok(info);
+        }
+        Err(LoadError::Shape {
+            tensor: name.into(),
+            found: info.shape.clone(),
+            expected,
         })
     }
 
     fn tensor(&self, name: &str, shape: &[i64]) -> Result<Tensor, LoadError> {
-        let info = self.file.header().tensor(name)?;
-        let expected: Vec<u64> = shape.iter().map(|size| size.unsigned_abs()).collect();
-        if info.shape != expected {
-            return Err(LoadError::Shape {
-                tensor: name.into(),
-                found: info.shape.clone(),
-                expected,
-            });
-        }
+        let info = self.info(name, shape)?;
         let flat = match self.dtype {
             Dtype::Bf16 => self.widen::<i16>(info)?,
             Dtype::Fp32 => self.widen::<f32>(info)?,
@@ -144,6 +237,21 @@ impl Reader<'_> {
         })?;
         Ok(Tensor::f_from_slice(&weights)?.f_view_dtype(W::BITS)?)
     }
+}
+
+/// What the kernels call a quantized type; `None` for plain numbers.
+fn blocks(ggml_type: GgmlType) -> Option<Blocks> {
+    Some(match ggml_type {
+        GgmlType::Q4_0 => Blocks::Q4_0,
+        GgmlType::Q4_1 => Blocks::Q4_1,
+        GgmlType::Q5_0 => Blocks::Q5_0,
+        GgmlType::Q5_1 => Blocks::Q5_1,
+        GgmlType::Q8_0 => Blocks::Q8_0,
+        GgmlType::Q4_K => Blocks::Q4_K,
+        GgmlType::Q5_K => Blocks::Q5_K,
+        GgmlType::Q6_K => Blocks::Q6_K,
+        _ => return None,
+    })
 }
 
 /// Undoes the row order of GGUF files of this architecture, which pair neighbouring rows for the
@@ -291,7 +399,7 @@ pub(crate) mod tests {
         let file = tiny_file(&[]);
         let mut config = ModelConfig::from_header(file.header()).unwrap();
         config.feed_forward_size = 40;
-        let error = Weights::load(&file, &config, Dtype::Bf16, 2).err().unwrap();
+        let error = Weights::load(&file, &config, Dtype::Bf16, true, 2).err().unwrap();
         assert!(error.to_string().contains("blk.0.ffn_gate.weight"), "{error}");
     }
 

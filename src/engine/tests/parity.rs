@@ -6,7 +6,7 @@
 
 use std::{env, fs::File, io::Read, path::PathBuf};
 
-use atelier_engine::{Dtype, Engine, EngineOptions, Event, Request, Sampling, text::Tokenizer};
+use atelier_engine::{Dtype, Engine, EngineOptions, Event, Ops, Request, Sampling, text::Tokenizer};
 use flate2::read::GzDecoder;
 use gguf::GgufFile;
 
@@ -29,6 +29,7 @@ fn model_file() -> GgufFile {
 fn engine(dtype: Dtype) -> Engine {
     let options = EngineOptions {
         dtype,
+        ops: Ops::Own,
         context_length: WINDOW,
         max_concurrent_sequences: 1,
         max_batch_tokens: 64,

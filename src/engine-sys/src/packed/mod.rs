@@ -137,7 +137,15 @@ impl Packed {
         let output = Tensor::f_empty([count as i64, self.columns as i64], (kind, Device::Cpu))?;
         let indices = indices.map_or(std::ptr::null(), <[i64]>::as_ptr);
         // SAFETY: the rows exist, and the output is new, dense and as large as they are.
-        unsafe { ffi::atelier_widen(&self.matrix(), indices, count as i64, output.data_ptr().cast::<c_void>(), code) }
+        unsafe {
+            ffi::atelier_widen(
+                &self.matrix(),
+                indices,
+                count as i64,
+                output.data_ptr().cast::<c_void>(),
+                code,
+            )
+        }
         Ok(output)
     }
 

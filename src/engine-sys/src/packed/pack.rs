@@ -162,7 +162,10 @@ fn write4(block: &mut [u8], lane: usize, group: &Group4) {
     const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
     let (halves, _) = group.quants.as_chunks::<8>();
     let [first, second] = [u64::from_le_bytes(halves[0]), u64::from_le_bytes(halves[1])];
-    for (line, eight) in [first & LOW, second & LOW, first >> 4 & LOW, second >> 4 & LOW].into_iter().enumerate() {
+    for (line, eight) in [first & LOW, second & LOW, first >> 4 & LOW, second >> 4 & LOW]
+        .into_iter()
+        .enumerate()
+    {
         // Byte i now has quants i and i + 2 of eight.
         let [q0, q1, _, _, q4, q5, _, _] = (eight | eight >> 12).to_le_bytes();
         block[64 * line + 4 * lane..][..4].copy_from_slice(&[q0, q4, q1, q5]);

@@ -57,9 +57,9 @@ impl Storage {
     fn bytes_mut(&mut self) -> Option<&mut [u8]> {
         match self {
             // SAFETY: lines are bytes without gaps.
-            Self::Owned(lines) => Some(unsafe {
-                std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * HEADER)
-            }),
+            Self::Owned(lines) => {
+                Some(unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * HEADER) })
+            }
             Self::Mapped(..) => None,
         }
     }

@@ -6,6 +6,7 @@ use crate::{Event, FinishReason, Sampling, weights::tests::tiny_file};
 fn options() -> EngineOptions {
     EngineOptions {
         dtype: Dtype::Fp32,
+        ops: Ops::Own,
         context_length: 64,
         max_concurrent_sequences: 2,
         max_batch_tokens: 16,

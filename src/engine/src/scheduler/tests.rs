@@ -3,11 +3,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::{Dtype, Event, Gauges, LogitRows, Request, engine_thread::Job, gauges::Place};
+use crate::{Dtype, Event, Gauges, LogitRows, Ops, Request, engine_thread::Job, gauges::Place};
 
 fn scheduler(pages: usize, max_running: usize, max_tokens: usize) -> Scheduler {
     let options = EngineOptions {
         dtype: Dtype::Fp32,
+        ops: Ops::Own,
         context_length: 64,
         max_concurrent_sequences: max_running,
         max_batch_tokens: max_tokens,

@@ -8,7 +8,7 @@ mod metrics;
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use engine::{Engine, EngineOptions, available_threads, text::Tokenizer};
+use engine::{Engine, EngineOptions, Ops, available_threads, text::Tokenizer};
 use gguf::GgufFile;
 use prometheus::Registry;
 use telemetry::{Readiness, admin, shutdown_signal};
@@ -140,6 +140,7 @@ fn load(args: &Serve) -> Result<Loaded> {
     let trained = engine::ModelConfig::from_header(file.header())?.context_length;
     let options = EngineOptions {
         dtype: args.dtype,
+        ops: Ops::Own,
         context_length: args.context_length.map_or(trained, |length| length as usize),
         max_concurrent_sequences: args.max_concurrent_sequences as usize,
         max_batch_tokens: args.max_batch_tokens as usize,

@@ -102,7 +102,10 @@ pub fn submit(api: &Api, request: &Request, options: &Options) -> Result<Vec<Gen
     let one = |index| {
         let request = Request {
             sampling: options.sampling_of(index),
-            stop_tokens: api.model.tokenizer.end().into_iter().collect(),
+            stop_tokens: match options.ignore_eos {
+                true => Vec::new(),
+                false => api.model.tokenizer.end().into_iter().collect(),
+            },
             ..request.clone()
         };
         let prompt_tokens = request.prompt.len();

@@ -21,6 +21,8 @@ pub struct Options {
     pub stops: Vec<String>,
     /// Answers to each prompt.
     pub answers: u64,
+    /// Whether an answer goes on after the model's mark for its end (vLLM's extension).
+    pub ignore_eos: bool,
     /// Whether the answer is streamed.
     pub stream: bool,
     /// Whether a stream ends with the count of tokens.
@@ -57,6 +59,7 @@ impl Options {
             sampling,
             stops: stops(fields)?,
             answers: fields.integer("n", 1..=MAX_ANSWERS)?.unwrap_or(1),
+            ignore_eos: fields.flag("ignore_eos")?,
             stream,
             include_usage: stream && include_usage(fields)?,
         })

@@ -103,6 +103,9 @@ pub enum Command {
         /// Measure a peer on the same work in the same call, and print the ratios.
         #[arg(long, value_name = "PEER")]
         against: Option<Against>,
+        /// How long `soak` goes on.
+        #[arg(long, default_value_t = 30)]
+        minutes: u64,
         /// Print one JSON object instead of a table.
         #[arg(long)]
         json: bool,

@@ -94,7 +94,12 @@ fn run(home: &Home, command: Command) -> Result<()> {
         Command::Images { only } => images::print(home, &only),
         Command::Gen { check } => checks::generated(home, check),
         Command::Test { fast, only } => checks::all(home, fast, &only),
-        Command::Bench { what, against, json } => bench::run(home, what, against, json),
+        Command::Bench {
+            what,
+            against,
+            minutes,
+            json,
+        } => bench::run(home, what, against, minutes, json),
         Command::E2e { suite, case } => checks::e2e::run(home, suite.as_deref(), case.as_deref()),
     }
 }

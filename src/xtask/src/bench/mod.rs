@@ -2,6 +2,7 @@
 
 mod controller;
 mod report;
+mod soak;
 mod up;
 mod worker;
 
@@ -21,6 +22,8 @@ pub use worker::Against;
 pub enum Bench {
     /// The worker alone: loading, writing, memory.
     Worker,
+    /// The worker under twice the load that it can take, for half an hour: errors, memory.
+    Soak,
     /// The operator of the running local cluster: memory, and writes while nothing changes.
     Controller,
     /// From nothing to the first token. Takes the local cluster down first.
@@ -28,7 +31,7 @@ pub enum Bench {
 }
 
 /// Measures and prints.
-pub fn run(home: &Home, bench: Bench, against: Option<Against>, json: bool) -> Result<()> {
+pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, json: bool) -> Result<()> {
     let _lock = CacheLock::take(home)?;
     let (name, rows) = match bench {
         Bench::Worker => {
@@ -38,6 +41,14 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, json: bool) -> R
             let rows = worker::run(home, &stage, against)?;
             stage.done("measured");
             ("worker", rows)
+        }
+        Bench::Soak => {
+            let stage = Stage::begin("soak");
+            toolbox::for_build(home, &stage)?;
+            toolbox::for_tests(home, &stage)?;
+            let rows = soak::run(home, &stage, minutes)?;
+            stage.done("measured");
+            ("soak", rows)
         }
         Bench::Controller => {
             let stage = Stage::begin("controller");

@@ -17,6 +17,8 @@ const WORDS: std::ops::Range<u64> = 1000..40_000;
 pub struct Ask {
     tokens: Vec<u64>,
     answer: usize,
+    /// Hang up after so many pieces.
+    leave: Option<usize>,
 }
 
 /// When the tokens of one answer came, in seconds from the question.
@@ -41,6 +43,15 @@ impl Ask {
         Self {
             tokens: words(seed as u64, prompt),
             answer,
+            leave: None,
+        }
+    }
+
+    /// The same, but the client hangs up after `pieces` pieces of the answer.
+    pub fn left_after(self, pieces: usize) -> Self {
+        Self {
+            leave: Some(pieces),
+            ..self
         }
     }
 
@@ -48,7 +59,11 @@ impl Ask {
     pub fn shared(seed: usize, prompt: usize, tail: usize) -> Self {
         let mut tokens = words(seed as u64 + 5000, prompt - 20);
         tokens.extend(words(tail as u64 + 6000, 20));
-        Self { tokens, answer: 1 }
+        Self {
+            tokens,
+            answer: 1,
+            leave: None,
+        }
     }
 }
 
@@ -99,18 +114,41 @@ impl Together {
 
 /// One answer.
 pub fn one(server: &Server, ask: &Ask) -> Result<Answer> {
+    match outcome(server, ask)? {
+        Outcome::Answered(answer) => Ok(answer),
+        Outcome::Refused => bail!("the server refused a request: it is too busy"),
+        Outcome::Left => bail!("the client hung up"),
+    }
+}
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// It was answered.
+    Answered(Answer),
+    /// Too many wait already (status 429).
+    Refused,
+    /// The client hung up before the end.
+    Left,
+}
+
+/// Asks, and takes a full queue for an outcome like others.
+pub fn outcome(server: &Server, ask: &Ask) -> Result<Outcome> {
     let body = json!({
         "model": "bench", "prompt": ask.tokens, "max_tokens": ask.answer, "temperature": 0,
         "stream": true, "stream_options": {"include_usage": true}, "ignore_eos": true, "cache_prompt": true,
     });
     let started = Instant::now();
     let response = http::post(&server.api, "/v1/completions", "none", &body.to_string())?;
+    if response.status == 429 {
+        return Ok(Outcome::Refused);
+    }
     if response.status != 200 {
         let status = response.status;
         bail!("the server refused a request: {status} {}", response.text()?);
     }
     let (mut times, mut tokens) = (Vec::new(), None);
-    response.each_line(|line| {
+    let read = response.each_line(|line| {
         let now = started.elapsed().as_secs_f64();
         let Some(data) = line.strip_prefix("data: ").filter(|data| *data != "[DONE]") else {
             return Ok(());
@@ -119,12 +157,17 @@ pub fn one(server: &Server, ask: &Ask) -> Result<Answer> {
         ensure!(event.get("error").is_none(), "the answer failed: {event}");
         if event["choices"].get(0).is_some() {
             times.push(now);
+            ensure!(ask.leave.is_none_or(|pieces| times.len() < pieces), "hung up");
         }
         if let Some(count) = event["usage"]["completion_tokens"].as_u64() {
             tokens = Some(count as usize);
         }
         Ok(())
-    })?;
+    });
+    if ask.leave.is_some_and(|pieces| times.len() >= pieces) {
+        return Ok(Outcome::Left);
+    }
+    read?;
     let (Some(first), Some(last), Some(tokens)) = (times.first(), times.last(), tokens) else {
         bail!("the answer has no tokens");
     };
@@ -133,11 +176,11 @@ pub fn one(server: &Server, ask: &Ask) -> Result<Answer> {
         "the answer has {tokens} tokens instead of {}",
         ask.answer
     );
-    Ok(Answer {
+    Ok(Outcome::Answered(Answer {
         first: *first,
         last: *last,
         tokens,
-    })
+    }))
 }
 
 /// Several answers at once.

@@ -4,8 +4,8 @@
 //! each, and the server has cores of its own where there are enough.
 
 mod llama;
-mod load;
-mod program;
+pub mod load;
+pub mod program;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -93,6 +93,7 @@ impl Samples {
             self.prefill[threads - 1].push(PREFILL as f64 / prompt.first);
             if threads == 1 {
                 self.start.push(seconds);
+                // Before the cache of keys and values is filled further.
                 self.memory.push(server.resident()? as f64);
                 let whole = one(&server, &Ask::shared(run, SHARED, 1))?;
                 let again = one(&server, &Ask::shared(run, SHARED, 2))?;

@@ -38,6 +38,30 @@ impl Digest {
         Ok(hasher.into())
     }
 
+    /// Digests the model at `path`. That of a GGUF file is the SHA-256 of its bytes, as `sha256sum`
+    /// prints it. That of a directory of safetensors files is the SHA-256 of the lines that
+    /// `sha256sum` would give for the files that make up the model, turned around and sorted:
+    /// `<name> <sha256>` and a line feed for each, with names relative to the directory. Those files
+    /// are what [`checkpoint::Files`] lists: weights, index, settings and tokenizer, and nothing that
+    /// changes no answer, such as a README.
+    ///
+    /// # Errors
+    /// When a file cannot be opened or read.
+    pub fn of_model(path: &Path) -> Result<Self, PrepareFailure> {
+        if !checkpoint::is_safetensors(path) {
+            return Self::of_file(path);
+        }
+        let files = checkpoint::Files::of(path).map_err(crate::facts::of_checkpoint)?;
+        let mut lines = Vec::new();
+        for name in &files.names {
+            lines.push(format!("{name} {}\n", Self::of_file(&files.dir.join(name))?));
+        }
+        lines.sort();
+        let mut hasher = Sha256::new();
+        lines.iter().for_each(|line| hasher.update(line));
+        Ok(hasher.into())
+    }
+
     /// Digests the file at `path`.
     ///
     /// # Errors
@@ -98,8 +122,8 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Compares a file's SHA-256 with the one that it must have (`sha256:HEX` or bare `HEX`) and returns
-/// it as `sha256:HEX`. Blocks for as long as reading the file takes.
+/// Compares a model's SHA-256 (see [`Digest::of_model`]) with the one that it must have (`sha256:HEX`
+/// or bare `HEX`) and returns it as `sha256:HEX`. Blocks for as long as reading the files takes.
 ///
 /// # Errors
 /// When `expected` is no digest, the file cannot be read, or its digest is another one.
@@ -107,7 +131,7 @@ pub fn verify(path: &Path, expected: &str) -> Result<String, PrepareFailure> {
     let expected: Digest = expected
         .parse()
         .map_err(|error: InvalidDigest| PrepareFailure::new(reasons::INTERNAL, error.to_string(), false))?;
-    let found = Digest::of_file(path)?;
+    let found = Digest::of_model(path)?;
     if found == expected {
         return Ok(found.prefixed());
     }
@@ -115,7 +139,7 @@ pub fn verify(path: &Path, expected: &str) -> Result<String, PrepareFailure> {
         reasons::DIGEST_MISMATCH,
         format!(
             "failed to verify {}: expected sha256 {expected}, the file has sha256 {found}; \
-             restore the file, or pin the new digest if the change is wanted",
+             restore it, or pin the new digest if the change is wanted",
             path.display()
         ),
         false,

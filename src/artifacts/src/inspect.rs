@@ -1,4 +1,4 @@
-//! `atelier-worker inspect`: explains a weights file.
+//! `atelier-worker inspect`: explains a model.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::facts;
 /// Arguments of `inspect`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// The weights file.
+    /// The model: a GGUF file, or a directory of safetensors files.
     #[arg(env = "ATELIER_FILE")]
     pub file: PathBuf,
 }
@@ -34,9 +34,9 @@ pub fn run(args: Args) -> i32 {
 }
 
 fn report(path: &Path) -> Result<PrepareReport, PrepareFailure> {
-    let (model, bytes) = facts::of_file(path)?;
+    let (model, bytes) = facts::of_path(path)?;
     Ok(PrepareReport {
-        digest: Digest::of_file(path)?.prefixed(),
+        digest: Digest::of_model(path)?.prefixed(),
         bytes,
         file: path.display().to_string(),
         model,

@@ -1,26 +1,29 @@
-//! Finding the weights file in a mounted source.
+//! Finding the model in a mounted source.
 
 use std::path::{Path, PathBuf};
 
+use checkpoint::Files;
 use protocol::PrepareFailure;
 use protocol::report::reasons;
 
 use crate::digest::unreadable;
+use crate::facts::of_checkpoint;
 
 const EXTENSION: &str = "gguf";
 /// Names that a message lists at most.
 const MAX_LISTED: usize = 10;
 
-/// A weights file of a source.
+/// A model of a source: a GGUF file, or a directory of safetensors files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Located {
     /// Where to read it.
     pub path: PathBuf,
-    /// Its path inside the source.
+    /// Its path inside the source; `.` for the source itself.
     pub file: String,
 }
 
-/// Finds the file that `path` names: itself, or the only `*.gguf` file of a directory.
+/// Finds the model that `path` names: itself, or the only one of a directory, which is a `*.gguf` file
+/// or, where there are safetensors files with their `config.json`, the directory itself.
 ///
 /// A source is mounted at `mount`; a path below it must not lead out of it through symlinks. For a
 /// directory elsewhere the same holds of the directory. Symlinks inside are fine: Kubernetes
@@ -37,33 +40,56 @@ pub(crate) fn locate(path: &Path, mount: &Path) -> Result<Located, PrepareFailur
     } else {
         is_dir.then_some(path)
     };
-    let found = if is_dir { only_weights(path)? } else { path.to_owned() };
+    let found = if is_dir { only_model(path)? } else { path.to_owned() };
     let Some(root) = root else {
         let name = found.file_name().unwrap_or_default();
         let file = name.to_string_lossy().into_owned();
         return Ok(Located { path: found, file });
     };
-    let real = found
-        .canonicalize()
-        .map_err(|error| missing_or_unreadable(&found, &error))?;
-    let real_root = root.canonicalize().map_err(|error| unreadable(root, &error))?;
-    if !real.starts_with(&real_root) {
-        return Err(not_found(format!(
-            "failed to use {}: it leads out of {} through a symlink or '..'; put the file itself into the source",
-            found.display(),
-            root.display()
-        )));
+    stays_inside(&found, root)?;
+    if checkpoint::is_safetensors(&found) {
+        let files = Files::of(&found).map_err(of_checkpoint)?;
+        for name in &files.names {
+            stays_inside(&files.dir.join(name), root)?;
+        }
     }
     let inside = found.strip_prefix(root).unwrap_or(&found);
+    let file = inside.to_string_lossy().into_owned();
     Ok(Located {
-        file: inside.to_string_lossy().into_owned(),
+        file: if file.is_empty() { ".".into() } else { file },
         path: found,
     })
 }
 
-fn only_weights(dir: &Path) -> Result<PathBuf, PrepareFailure> {
+/// Refuses a file that lies elsewhere than its name says.
+fn stays_inside(file: &Path, root: &Path) -> Result<(), PrepareFailure> {
+    let real = file
+        .canonicalize()
+        .map_err(|error| missing_or_unreadable(file, &error))?;
+    let real_root = root.canonicalize().map_err(|error| unreadable(root, &error))?;
+    match real.starts_with(&real_root) {
+        true => Ok(()),
+        false => Err(not_found(format!(
+            "failed to use {}: it leads out of {} through a symlink or '..'; put the file itself into the source",
+            file.display(),
+            root.display()
+        ))),
+    }
+}
+
+fn only_model(dir: &Path) -> Result<PathBuf, PrepareFailure> {
     let mut names = names(dir)?;
     let mut weights: Vec<&String> = names.iter().filter(|name| is_weights(&dir.join(name))).collect();
+    if holds_safetensors(&names) {
+        return match weights.first() {
+            None => Ok(dir.to_owned()),
+            Some(gguf) => Err(not_found(format!(
+                "failed to choose a model in {}: it has {gguf} and safetensors files; name the GGUF file in the \
+                 source's path, or move it elsewhere",
+                dir.display()
+            ))),
+        };
+    }
     match (weights.pop(), weights.is_empty()) {
         (Some(name), true) => Ok(dir.join(name)),
         (Some(last), false) => {
@@ -77,12 +103,19 @@ fn only_weights(dir: &Path) -> Result<PathBuf, PrepareFailure> {
         (None, _) => {
             names.retain(|name| !name.starts_with('.'));
             Err(not_found(format!(
-                "failed to find a *.{EXTENSION} file in {}: it holds {}; name the file in the source's path",
+                "failed to find a *.{EXTENSION} file, or safetensors files with their config.json, in {}: it holds {}; \
+                 name the model in the source's path",
                 dir.display(),
                 listed(&names)
             )))
         }
     }
+}
+
+/// Whether these are the names of a model in safetensors files.
+fn holds_safetensors(names: &[String]) -> bool {
+    let has = |test: &dyn Fn(&str) -> bool| names.iter().any(|name| test(name));
+    has(&|name| name == "config.json") && has(&|name| name.ends_with(".safetensors"))
 }
 
 /// Whether it is a visible file with our extension. Links are followed.
@@ -159,6 +192,9 @@ mod tests {
     #[case(&["a.gguf", "models/b.gguf"], "models/b.gguf", "models/b.gguf")]
     #[case(&["models/b.gguf"], "models", "models/b.gguf")]
     #[case(&["weights.bin"], "weights.bin", "weights.bin")]
+    #[case(&["config.json", "model.safetensors"], "", ".")]
+    #[case(&["mini/config.json", "mini/model.safetensors", "a.gguf"], "mini", "mini")]
+    #[case(&["mini/config.json", "mini/w.safetensors"], "mini/w.safetensors", "mini/w.safetensors")]
     fn a_file_of_a_mount_is_found(#[case] files: &[&str], #[case] path: &str, #[case] file: &str) {
         let dir = dir_with(files);
         let located = locate(&dir.path().join(path), dir.path()).unwrap();
@@ -169,6 +205,8 @@ mod tests {
     #[case(&["a.gguf", "b.gguf"], "", &["a.gguf", "b.gguf", "several"])]
     #[case(&["README.md"], "", &["README.md", "*.gguf"])]
     #[case(&[".hidden"], "", &["nothing"])]
+    #[case(&["config.json", "model.safetensors", "a.gguf"], "", &["a.gguf", "safetensors"])]
+    #[case(&["model.safetensors"], "", &["model.safetensors", "config.json"])]
     #[case(&["small.gguf"], "other.gguf", &["other.gguf", "small.gguf"])]
     #[case(&["small.gguf"], "no/dir/other.gguf", &["no/dir/other.gguf"])]
     fn what_is_there_instead_is_named(#[case] files: &[&str], #[case] path: &str, #[case] says: &[&str]) {
@@ -204,6 +242,10 @@ mod tests {
             let failure = locate(&path, mount).unwrap_err();
             assert!(failure.message.contains("leads out"), "{failure}");
         }
+        let dir = dir_with(&["config.json"]);
+        symlink(outside.path().join("secret.gguf"), dir.path().join("model.safetensors")).unwrap();
+        let failure = locate(dir.path(), dir.path()).unwrap_err();
+        assert!(failure.message.contains("leads out"), "{failure}");
     }
 
     #[test]

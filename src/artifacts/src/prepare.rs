@@ -122,7 +122,7 @@ async fn download(
     };
     fetch::fetch(&download, on_progress).await?;
     blocking(move || {
-        let (model, bytes) = facts::of_file(&target)?;
+        let (model, bytes) = facts::of_path(&target)?;
         let inside = target.strip_prefix(paths::MODEL_DIR);
         let file = inside.unwrap_or(Path::new(WEIGHTS_FILE)).to_string_lossy().into_owned();
         Ok(PrepareReport {
@@ -138,10 +138,10 @@ async fn download(
 fn mounted(path: &Path, sha256: Option<Digest>) -> Result<PrepareReport, PrepareFailure> {
     let located = locate::locate(path, Path::new(paths::MODEL_DIR))?;
     // The header first: it tells within milliseconds what reading the whole file may not.
-    let (model, bytes) = facts::of_file(&located.path)?;
+    let (model, bytes) = facts::of_path(&located.path)?;
     let digest = match sha256 {
         Some(expected) => digest::verify(&located.path, &expected.prefixed())?,
-        None => Digest::of_file(&located.path)?.prefixed(),
+        None => Digest::of_model(&located.path)?.prefixed(),
     };
     Ok(PrepareReport {
         digest,

@@ -5,7 +5,7 @@ use std::{
     thread,
 };
 
-use gguf::GgufFile;
+use checkpoint::Checkpoint;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::{
@@ -54,7 +54,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the model cannot be loaded or not be served with these options.
-    pub fn start(file: GgufFile, options: EngineOptions) -> Result<Self, LoadError> {
+    pub fn start(file: Checkpoint, options: EngineOptions) -> Result<Self, LoadError> {
         let config = Arc::new(ModelConfig::from_header(file.header())?);
         check(&options, &config)?;
         let options = Arc::new(options);

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gguf::GgufFile;
+use checkpoint::Checkpoint;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
@@ -32,7 +32,7 @@ pub(crate) struct Loaded {
 }
 
 /// Loads and warms up, on the thread that will compute.
-pub(crate) fn load(file: &GgufFile, options: &EngineOptions) -> Result<Loaded, LoadError> {
+pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded, LoadError> {
     let _no_grad = tch::no_grad_guard();
     set_threads(options.threads);
     let model = Model::load(

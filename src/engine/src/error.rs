@@ -7,25 +7,17 @@ use tch::TchError;
 pub enum LoadError {
     /// The file is not what it should be.
     #[error("failed to load the model: {0}")]
-    File(#[from] gguf::Error),
-    /// A model family that the engine does not know.
-    #[error(
-        "failed to load the model: architecture {found:?} is not supported ({} are)",
-        gguf::Architecture::names()
-    )]
-    Architecture {
-        /// `general.architecture` of the file.
-        found: String,
-    },
-    /// A tensor that networks of the family do not have.
-    #[error(
-        "failed to load the model: tensor {tensor:?} is not part of the architecture {architecture:?} as we know it"
-    )]
-    UnknownTensor {
-        /// The tensor's name.
-        tensor: String,
+    Header(#[from] gguf::Error),
+    /// A file of the model is not what it should be, or cannot be read.
+    #[error("failed to load the model: {0}")]
+    File(#[from] checkpoint::Error),
+    /// A network that does something else than what the engine is to do.
+    #[error("failed to load the model: a model of the architecture {architecture:?} {does}")]
+    Task {
         /// `general.architecture` of the file.
         architecture: &'static str,
+        /// What it does, and what to do about it.
+        does: &'static str,
     },
     /// A setting of the file that the engine does not know.
     #[error("failed to load the model: {key} is {found}, {supported}")]

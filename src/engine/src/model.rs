@@ -1,6 +1,6 @@
 //! The network: tokens in, logits out.
 
-use gguf::GgufFile;
+use checkpoint::Checkpoint;
 use tch::{Device, Kind, TchError, Tensor};
 
 use crate::{
@@ -29,7 +29,7 @@ impl Model {
     /// # Errors
     /// When the file is not of a supported architecture, or lacks something.
     pub fn load(
-        file: &GgufFile,
+        file: &Checkpoint,
         dtype: Dtype,
         ops: Ops,
         context_length: usize,
@@ -119,6 +119,8 @@ impl Model {
     }
 }
 
+#[cfg(test)]
+mod checkpoints;
 #[cfg(test)]
 mod families;
 

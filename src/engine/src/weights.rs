@@ -5,8 +5,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use checkpoint::Checkpoint;
 use engine_sys::{Blocks, Packed, RowOrder, Rows};
-use gguf::{GgmlType, GgufFile, TensorInfo};
+use gguf::{GgmlType, TensorInfo};
 use tch::Tensor;
 
 use crate::{
@@ -57,7 +58,7 @@ impl Weights {
     /// When a tensor is missing, has another shape than the configuration calls for, or a type that
     /// is not supported.
     pub fn load(
-        file: &GgufFile,
+        file: &Checkpoint,
         config: &ModelConfig,
         dtype: Dtype,
         pack: bool,
@@ -101,7 +102,7 @@ impl Part {
 }
 
 struct Reader<'a> {
-    file: &'a GgufFile,
+    file: &'a Checkpoint,
     dtype: Dtype,
     pack: bool,
 }
@@ -121,7 +122,7 @@ impl Reader<'_> {
         let get = |name: &str, shape: &[i64]| self.tensor(&own(name), shape);
         let part = |name: &str, rows: i64| Part::plain(&own(name), rows);
         let rotated = |name: &str, heads: i64| Part {
-            order: match architecture.permuted {
+            order: match self.file.rows_are_permuted() {
                 true => RowOrder::Interleaved { heads: heads as usize },
                 false => RowOrder::Plain,
             },
@@ -299,18 +300,18 @@ fn in_parallel<T: Send, E: Send>(
 pub(crate) mod tests {
     use std::io::Write;
 
-    use gguf::{GgmlType, Value, write};
+    use gguf::{GgmlType, GgufFile, Value, write};
 
     use super::*;
 
     /// A Llama file, see [`file_of`].
-    pub(crate) fn tiny_file(changes: &[(&str, Value)]) -> GgufFile {
+    pub(crate) fn tiny_file(changes: &[(&str, Value)]) -> Checkpoint {
         file_of("llama", changes)
     }
 
     /// A file of a tiny network (2 layers, 4 heads of 8 or, in Qwen 3, 12, 2 kv heads, 64 tokens) with
     /// small weights that differ from place to place. `changes` replace or add metadata.
-    pub(crate) fn file_of(architecture: &str, changes: &[(&str, Value)]) -> GgufFile {
+    pub(crate) fn file_of(architecture: &str, changes: &[(&str, Value)]) -> Checkpoint {
         let family = gguf::Architecture::named(architecture).unwrap();
         let head_dim = if family.head_norm { 12 } else { 8 };
         let numbers = [
@@ -363,7 +364,7 @@ pub(crate) mod tests {
         }
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&write::to_bytes(&metadata, &tensors)).unwrap();
-        GgufFile::from_file(file).unwrap()
+        GgufFile::from_file(file).unwrap().into()
     }
 
     fn tensor(name: &str, shape: &[u64]) -> write::Tensor {

@@ -7,8 +7,8 @@
 use std::{env, fs::File, io::Read, path::PathBuf};
 
 use atelier_engine::{Dtype, Engine, EngineOptions, Event, Ops, Request, Sampling, text::Tokenizer};
+use checkpoint::Checkpoint;
 use flate2::read::GzDecoder;
-use gguf::GgufFile;
 
 const REFERENCE: f64 = 4.7582;
 const WINDOW: usize = 512;
@@ -22,8 +22,8 @@ fn directory(variable: &str) -> PathBuf {
         .into()
 }
 
-fn model_file() -> GgufFile {
-    GgufFile::open(&directory("ATELIER_MODEL_DIR").join("SmolLM2-135M-Instruct.Q4_1.gguf")).unwrap()
+fn model_file() -> Checkpoint {
+    Checkpoint::open(&directory("ATELIER_MODEL_DIR").join("SmolLM2-135M-Instruct.Q4_1.gguf")).unwrap()
 }
 
 fn engine(dtype: Dtype) -> Engine {

@@ -79,6 +79,36 @@ pub enum Error {
         /// The type it has.
         found: &'static str,
     },
+    /// A model family that we do not know.
+    #[error(
+        "failed to find support for the architecture {found:?}: this release serves {}; use a model of such a family",
+        crate::Architecture::names()
+    )]
+    UnsupportedArchitecture {
+        /// `general.architecture` of the file.
+        found: String,
+    },
+    /// A tensor that networks of the family do not have.
+    #[error(
+        "failed to find support for the tensor {tensor:?}: models of the architecture {architecture} as this release \
+         knows it have none; use a plain model of that family"
+    )]
+    UnknownTensor {
+        /// The tensor's name.
+        tensor: String,
+        /// `general.architecture` of the file.
+        architecture: &'static str,
+    },
+    /// A setting of a variant that we do not compute.
+    #[error("failed to find support for the model: {key} is {found}, {supported}")]
+    Unsupported {
+        /// The metadata key.
+        key: String,
+        /// Its value.
+        found: String,
+        /// What would work.
+        supported: &'static str,
+    },
     /// A tensor that the model needs is not there.
     #[error("failed to find tensor {name:?}: the file does not have it")]
     MissingTensor {

@@ -39,6 +39,11 @@ impl GgufFile {
         &self.header
     }
 
+    /// The open file, for what reads or maps it in another way.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Reads the bytes of a tensor of this file's directory.
     ///
     /// # Errors

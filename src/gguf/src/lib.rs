@@ -9,15 +9,18 @@
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
 mod architecture;
+mod dimensions;
 mod error;
 mod file;
 mod header;
+mod keys;
 mod metadata;
 mod source;
 mod tensor;
 pub mod write;
 
 pub use architecture::Architecture;
+pub use dimensions::Dimensions;
 pub use error::Error;
 pub use file::GgufFile;
 pub use header::Header;

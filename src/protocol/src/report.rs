@@ -20,11 +20,12 @@ pub enum PrepareOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrepareReport {
-    /// `sha256:` and 64 hex digits, over the bytes of the weights file.
+    /// `sha256:` and 64 hex digits, over the bytes of a GGUF file; for a directory of safetensors files
+    /// over its sorted lines `<name> <sha256>`, one for each file that makes up the model.
     pub digest: String,
-    /// Size of the weights file in bytes.
+    /// Size of the weights in bytes.
     pub bytes: u64,
-    /// Path of the weights file inside the mounted source, e.g. `model.gguf`.
+    /// Path of the model inside the mounted source: `model.gguf`, a directory, or `.` for the whole.
     pub file: String,
     /// What the header says.
     pub model: ModelFacts,
@@ -34,7 +35,7 @@ pub struct PrepareReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelFacts {
-    /// Container format: `gguf`.
+    /// Format of the files: `gguf` or `safetensors`.
     pub format: String,
     /// Architecture name as the file gives it: `llama`.
     pub architecture: String,

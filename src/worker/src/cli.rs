@@ -28,10 +28,10 @@ pub enum Command {
 /// Arguments of `serve`.
 #[derive(Clone, Debug, Args)]
 pub struct Serve {
-    /// The weights file (GGUF).
-    #[arg(long, value_name = "FILE")]
+    /// The model: a GGUF file, or a directory with safetensors files, config.json and tokenizer.json.
+    #[arg(long, value_name = "PATH")]
     pub model: PathBuf,
-    /// SHA-256 that the file must have: `sha256:` and 64 hex digits.
+    /// SHA-256 that the model must have, as `inspect` prints it: `sha256:` and 64 hex digits.
     #[arg(long)]
     pub digest: Option<String>,
     /// Name under which requests ask for the model.

@@ -3,68 +3,86 @@
 //! Everything that the worker would refuse at start is refused here already, where the refusal
 //! becomes a condition instead of a crash loop.
 
-mod dimensions;
 mod tokenizer;
 mod weights;
 
 use std::path::Path;
 
-use gguf::{Architecture, GgufFile, Header};
+use checkpoint::{Checkpoint, Files};
+use gguf::{Dimensions, Header};
 use protocol::report::reasons;
 use protocol::{ModelFacts, PrepareFailure};
 
 use crate::digest::unreadable;
 
-const ARCHITECTURE_KEY: &str = "general.architecture";
-
-/// Reads the facts that memory estimates and the status need, and checks that the worker can serve
-/// the model.
+/// Reads the facts that memory estimates and the status need from the header of a file in `format`,
+/// and checks that the worker can serve the model.
 ///
 /// # Errors
 /// When the architecture, the tokenizer or a tensor's type is not supported, or when the header
 /// contradicts itself.
-pub fn model_facts(header: &Header) -> Result<ModelFacts, PrepareFailure> {
-    let architecture = header.metadata.string(ARCHITECTURE_KEY).map_err(failure)?;
-    let Some(family) = Architecture::named(architecture) else {
-        return Err(unsupported(format!(
-            "failed to find support for the architecture {:?}: this release serves {}; use a model of such a family",
-            shortened(architecture),
-            Architecture::names()
-        )));
-    };
-    if let Some(tensor) = family.stranger(header) {
-        return Err(unsupported(format!(
-            "failed to find support for the tensor {:?}: models of the architecture {architecture} as this release \
-             knows it have none; use a plain model of that family",
-            shortened(tensor)
-        )));
-    }
-    let dimensions = dimensions::read(header, architecture)?;
+pub fn model_facts(header: &Header, format: &str) -> Result<ModelFacts, PrepareFailure> {
+    let dimensions = Dimensions::from_header(header).map_err(failure)?;
     tokenizer::check(&header.metadata, dimensions.vocabulary_size)?;
     weights::check_types(&header.tensors)?;
     Ok(ModelFacts {
-        format: "gguf".into(),
-        architecture: architecture.into(),
+        format: format.into(),
+        architecture: dimensions.architecture.name.into(),
         quantization: weights::quantization(&header.tensors),
         parameters: weights::parameters(&header.tensors),
-        ..dimensions
+        layers: dimensions.layers,
+        hidden_size: dimensions.hidden_size,
+        feed_forward_size: dimensions.feed_forward_size,
+        heads: dimensions.heads,
+        kv_heads: dimensions.kv_heads,
+        head_dim: dimensions.head_dim,
+        context_length: dimensions.context_length,
+        vocabulary_size: dimensions.vocabulary_size,
     })
 }
 
-/// The facts of the file at `path`, and its size in bytes.
-pub(crate) fn of_file(path: &Path) -> Result<(ModelFacts, u64), PrepareFailure> {
+/// The facts of the model at `path`, and the size of its weights files in bytes.
+pub(crate) fn of_path(path: &Path) -> Result<(ModelFacts, u64), PrepareFailure> {
     let named = |found: PrepareFailure| {
         let message = format!("{}: {}", path.display(), found.message);
         PrepareFailure::new(&found.reason, message, found.retryable)
     };
-    let file = std::fs::File::open(path).map_err(|error| unreadable(path, &error))?;
-    let bytes = file.metadata().map_err(|error| unreadable(path, &error))?.len();
-    let file = GgufFile::from_file(file).map_err(|error| match error {
-        gguf::Error::Io { source, .. } => unreadable(path, &source),
-        other => named(failure(other)),
+    let bytes = size(path)?;
+    let model = Checkpoint::open(path).map_err(|error| match error {
+        checkpoint::Error::Io { file, source } => unreadable(&file, &source),
+        checkpoint::Error::Header(gguf::Error::Io { source, .. }) => unreadable(path, &source),
+        other => named(of_checkpoint(other)),
     })?;
-    let facts = model_facts(file.header()).map_err(named)?;
+    let facts = model_facts(model.header(), model.format()).map_err(named)?;
     Ok((facts, bytes))
+}
+
+/// Bytes of the files that hold weights.
+fn size(path: &Path) -> Result<u64, PrepareFailure> {
+    let length = |path: &Path| {
+        let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+        Ok::<_, PrepareFailure>(metadata.len())
+    };
+    if !checkpoint::is_safetensors(path) {
+        return length(path);
+    }
+    let files = Files::of(path).map_err(of_checkpoint)?;
+    let lengths = files.weights.iter().map(|name| length(&files.dir.join(name)));
+    lengths.sum()
+}
+
+/// The failure that a fault of a model's files is.
+pub(crate) fn of_checkpoint(error: checkpoint::Error) -> PrepareFailure {
+    use checkpoint::Error;
+    let reason = match error {
+        Error::Header(error) => return failure(error),
+        Error::Io { file, source } => return unreadable(&file, &source),
+        Error::Missing { .. } => reasons::FILE_NOT_FOUND,
+        Error::Truncated { .. } => reasons::TRUNCATED,
+        Error::Invalid { .. } => reasons::INVALID_FILE,
+        Error::Unsupported { .. } => reasons::UNSUPPORTED_ARCHITECTURE,
+    };
+    PrepareFailure::new(reason, error.to_string(), false)
 }
 
 /// The failure that a header's fault is.
@@ -75,6 +93,9 @@ fn failure(error: gguf::Error) -> PrepareFailure {
         Error::Truncated { .. } => (reasons::TRUNCATED, false),
         Error::WrongMagic { .. } | Error::UnsupportedVersion { .. } | Error::UnknownTensorType { .. } => {
             (reasons::UNSUPPORTED_FORMAT, false)
+        }
+        Error::UnsupportedArchitecture { .. } | Error::UnknownTensor { .. } | Error::Unsupported { .. } => {
+            (reasons::UNSUPPORTED_ARCHITECTURE, false)
         }
         Error::HeaderTooLarge { .. }
         | Error::Invalid { .. }
@@ -108,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_header_gives_the_facts() {
-        let facts = model_facts(&header(&tiny_model())).unwrap();
+        let facts = model_facts(&header(&tiny_model()), "gguf").unwrap();
         let expected = ModelFacts {
             format: "gguf".into(),
             architecture: "llama".into(),
@@ -188,7 +209,7 @@ mod tests {
         #[case] reason: &str,
         #[case] says: &str,
     ) {
-        let failure = model_facts(&header(&tiny_model_with(&[(key, Some(value))]))).unwrap_err();
+        let failure = model_facts(&header(&tiny_model_with(&[(key, Some(value))])), "gguf").unwrap_err();
         assert_eq!(
             (failure.reason.as_str(), failure.retryable),
             (reason, false),
@@ -201,11 +222,12 @@ mod tests {
     #[case("general.architecture")]
     #[case("llama.block_count")]
     #[case("llama.context_length")]
+    #[case("llama.attention.layer_norm_rms_epsilon")]
     #[case("tokenizer.ggml.model")]
     #[case("tokenizer.ggml.tokens")]
     #[case("tokenizer.ggml.merges")]
     fn a_missing_key_is_named(#[case] key: &str) {
-        let failure = model_facts(&header(&tiny_model_with(&[(key, None)]))).unwrap_err();
+        let failure = model_facts(&header(&tiny_model_with(&[(key, None)])), "gguf").unwrap_err();
         assert_eq!(failure.reason, reasons::INVALID_FILE, "{failure}");
         assert!(failure.message.contains(key), "{failure}");
     }
@@ -213,7 +235,8 @@ mod tests {
     #[test]
     fn a_hostile_name_is_shortened() {
         let name = Value::String("x".repeat(100_000));
-        let failure = model_facts(&header(&tiny_model_with(&[(ARCHITECTURE_KEY, Some(name))]))).unwrap_err();
+        let bytes = tiny_model_with(&[("general.architecture", Some(name))]);
+        let failure = model_facts(&header(&bytes), "gguf").unwrap_err();
         assert!(failure.message.len() < 300, "{}", failure.message.len());
     }
 
@@ -232,7 +255,7 @@ mod tests {
         let mut bytes = tiny_model();
         damage(&mut bytes);
         std::fs::write(&path, &bytes).unwrap();
-        let failure = of_file(&path).unwrap_err();
+        let failure = of_path(&path).unwrap_err();
         assert_eq!(failure.reason, reason, "{failure}");
         assert!(
             failure.message.contains(says) && failure.message.contains("m.gguf"),

@@ -29,6 +29,7 @@ pub(crate) fn tiny_model_with(changes: &[(&str, Option<Value>)]) -> Vec<u8> {
         ("llama.feed_forward_length", Value::Unsigned(FEED_FORWARD)),
         ("llama.attention.head_count", Value::Unsigned(4)),
         ("llama.attention.head_count_kv", Value::Unsigned(2)),
+        ("llama.attention.layer_norm_rms_epsilon", Value::Float(1e-5)),
         ("tokenizer.ggml.model", Value::String("gpt2".into())),
         ("tokenizer.ggml.tokens", texts("t")),
         ("tokenizer.ggml.merges", texts("a b")),

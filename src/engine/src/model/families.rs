@@ -22,6 +22,12 @@ fn logits_are_those_of_transformers(
 ) {
     let references: HashMap<String, Vec<f32>> = serde_json::from_str(include_str!("reference.json")).unwrap();
     let model = Model::load(&file_of(architecture, &[]), Dtype::Fp32, ops, 64, 1).unwrap();
+    let difference = distance(&last_logits(&model), &references[reference]);
+    assert!(difference <= 1e-4, "{reference}: {difference}");
+}
+
+/// The logits after [`TOKENS`].
+pub(super) fn last_logits(model: &Model) -> Vec<f32> {
     let batch = Batch {
         segments: vec![Segment {
             pages: vec![0],
@@ -32,13 +38,12 @@ fn logits_are_those_of_transformers(
     };
     let _guard = tch::no_grad_guard();
     let cache = model.cache(1).unwrap();
-    let logits = floats(&model.forward(&batch, &cache).unwrap().unwrap()).unwrap();
-    let expected = &references[reference];
+    floats(&model.forward(&batch, &cache).unwrap().unwrap()).unwrap()
+}
+
+/// The largest difference of two numbers at one place.
+pub(super) fn distance(logits: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(logits.len(), expected.len());
-    let difference = logits
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
-    assert!(difference <= 1e-4, "{reference}: {difference}");
+    let differences = logits.iter().zip(expected).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, f32::max)
 }

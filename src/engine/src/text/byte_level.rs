@@ -13,6 +13,18 @@ pub(super) fn byte_of(character: char) -> Option<u8> {
     }
 }
 
+/// The bytes that a name stands for. A character outside the alphabet stands for itself:
+/// vocabularies have a few such words.
+pub(super) fn bytes_of(name: &str) -> Vec<u8> {
+    name.chars().fold(Vec::new(), |mut bytes, character| {
+        match byte_of(character) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend(character.encode_utf8(&mut [0; 4]).bytes()),
+        }
+        bytes
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

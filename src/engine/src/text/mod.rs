@@ -1,6 +1,7 @@
 //! Between text and tokens.
 
 mod byte_level;
+pub(crate) mod huggingface;
 mod pre_tokenizer;
 mod stream;
 mod tokenizer;

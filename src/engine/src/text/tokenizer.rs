@@ -1,9 +1,12 @@
 //! The tokenizer that a weights file brings along.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use checkpoint::keys;
 use gguf::Metadata;
 use tokenizers::{AddedToken, models::bpe::BPE};
 
-use super::{byte_level::byte_of, pre_tokenizer};
+use super::{byte_level::bytes_of, huggingface, pre_tokenizer};
 use crate::LoadError;
 
 /// `tokenizer.ggml.token_type` of marks like the end of a turn: never part of the text.
@@ -11,7 +14,8 @@ const CONTROL: i64 = 3;
 /// `tokenizer.ggml.token_type` of words that are one token wherever they stand.
 const USER_DEFINED: i64 = 4;
 
-/// Byte-level BPE, as GPT-2 and most later models have it.
+/// Byte-level BPE, as GPT-2 and most later models have it, from the tables of a GGUF file; or what a
+/// model brings as `tokenizer.json`.
 pub struct Tokenizer {
     encoder: tokenizers::Tokenizer,
     /// The bytes that each token stands for; none for control tokens.
@@ -19,8 +23,22 @@ pub struct Tokenizer {
     names: Vec<String>,
     begin: Option<u32>,
     end: Option<u32>,
-    begin_is_added: bool,
+    /// All tokens that end an answer.
+    ends: Vec<u32>,
+    begin_is_added: Begin,
+    leading_space: bool,
     chat_template: Option<String>,
+}
+
+/// Who puts the token of a text's beginning in front of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// Nobody.
+    Nobody,
+    /// We do.
+    We,
+    /// The post-processor of `tokenizer.json`, if it has such a step.
+    PostProcessor,
 }
 
 impl Tokenizer {
@@ -29,6 +47,33 @@ impl Tokenizer {
     /// # Errors
     /// When the file's is of another kind, or its tables contradict each other.
     pub fn from_metadata(metadata: &Metadata) -> Result<Self, LoadError> {
+        match metadata.get(keys::TOKENIZER) {
+            Some(_) => Self::from_json(metadata),
+            None => Self::from_tables(metadata),
+        }
+    }
+
+    fn from_json(metadata: &Metadata) -> Result<Self, LoadError> {
+        let built = huggingface::build(metadata.string(keys::TOKENIZER)?)?;
+        let begin_is_added = match metadata.get("tokenizer.ggml.add_bos_token") {
+            None => Begin::PostProcessor,
+            Some(_) => begin_is_added(metadata)?,
+        };
+        Self {
+            encoder: built.encoder,
+            bytes: built.bytes,
+            names: built.names,
+            begin: None,
+            end: None,
+            ends: Vec::new(),
+            begin_is_added,
+            leading_space: built.leading_space,
+            chat_template: None,
+        }
+        .with_marks(metadata)
+    }
+
+    fn from_tables(metadata: &Metadata) -> Result<Self, LoadError> {
         let kind = metadata.string("tokenizer.ggml.model")?;
         if kind != "gpt2" {
             return Err(LoadError::Unsupported {
@@ -49,26 +94,50 @@ impl Tokenizer {
                 types.len()
             )));
         }
-        let id = |key: &str| match metadata.get(key) {
-            Some(_) => token_id(metadata.unsigned(key)?, key, names.len()).map(Some),
-            None => Ok(None),
-        };
-        Ok(Self {
+        Self {
             encoder: encoder(metadata, &names, &types)?,
-            begin: id("tokenizer.ggml.bos_token_id")?,
-            end: id("tokenizer.ggml.eos_token_id")?,
-            begin_is_added: flag(metadata, "tokenizer.ggml.add_bos_token")?,
-            chat_template: match metadata.get("tokenizer.chat_template") {
-                Some(_) => Some(metadata.string("tokenizer.chat_template")?.into()),
-                None => None,
-            },
+            begin: None,
+            end: None,
+            ends: Vec::new(),
+            begin_is_added: begin_is_added(metadata)?,
+            leading_space: false,
+            chat_template: None,
             bytes: names
                 .iter()
                 .zip(&types)
                 .map(|(name, kind)| bytes(name, *kind))
                 .collect(),
             names,
-        })
+        }
+        .with_marks(metadata)
+    }
+
+    /// Reads which tokens begin and end a text, and the chat template.
+    fn with_marks(mut self, metadata: &Metadata) -> Result<Self, LoadError> {
+        let count = self.names.len();
+        let id = |key: &str| match metadata.get(key) {
+            Some(_) => token_id(metadata.unsigned(key)?, key, count).map(Some),
+            None => Ok(None),
+        };
+        self.begin = id("tokenizer.ggml.bos_token_id")?;
+        self.end = id("tokenizer.ggml.eos_token_id")?;
+        // The ends of a turn and of a message, where they are others than that of a text.
+        let more = ["tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+        let mut ends: Vec<u32> = self.end.into_iter().collect();
+        for key in more {
+            ends.extend(id(key)?.filter(|token| Some(*token) != self.end));
+        }
+        if metadata.get(keys::END_TOKENS).is_some() {
+            for token in metadata.integers(keys::END_TOKENS)? {
+                let token = token_id(token.cast_unsigned(), keys::END_TOKENS, count)?;
+                ends.extend((!ends.contains(&token)).then_some(token));
+            }
+        }
+        self.ends = ends;
+        if metadata.get("tokenizer.chat_template").is_some() {
+            self.chat_template = Some(metadata.string("tokenizer.chat_template")?.into());
+        }
+        Ok(self)
     }
 
     /// The tokens of a text. Names of control tokens in it become those tokens, which is how chat
@@ -78,11 +147,12 @@ impl Tokenizer {
     /// # Errors
     /// When the text cannot be cut into words (a pattern that takes too many steps).
     pub fn encode(&self, text: &str, begin: bool) -> Result<Vec<u32>, String> {
-        let encoding = self
-            .encoder
-            .encode_fast(text, false)
+        let processed = begin && self.begin_is_added == Begin::PostProcessor;
+        // The crate panics where its matcher of expressions gives up.
+        let encoding = catch_unwind(AssertUnwindSafe(|| self.encoder.encode_fast(text, processed)))
+            .map_err(|_| "the tokenizer gave up on it".to_owned())?
             .map_err(|error| error.to_string())?;
-        let first = self.begin.filter(|_| begin && self.begin_is_added);
+        let first = self.begin.filter(|_| begin && self.begin_is_added == Begin::We);
         Ok(first.into_iter().chain(encoding.get_ids().iter().copied()).collect())
     }
 
@@ -105,6 +175,17 @@ impl Tokenizer {
     /// The token that ends the model's turn.
     pub fn end(&self) -> Option<u32> {
         self.end
+    }
+
+    /// All tokens that end an answer.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// Whether a space is put in front of every text before it is cut into tokens, so that the first
+    /// token's bytes begin with a space that is not of the text.
+    pub fn leading_space(&self) -> bool {
+        self.leading_space
     }
 
     /// How the model wants conversations written down, in Jinja.
@@ -150,14 +231,7 @@ fn bytes(name: &str, kind: i64) -> Vec<u8> {
     match kind {
         CONTROL => Vec::new(),
         USER_DEFINED => name.into(),
-        // A character outside the alphabet stands for itself: vocabularies have a few such words.
-        _ => name.chars().fold(Vec::new(), |mut bytes, character| {
-            match byte_of(character) {
-                Some(byte) => bytes.push(byte),
-                None => bytes.extend(character.encode_utf8(&mut [0; 4]).bytes()),
-            }
-            bytes
-        }),
+        _ => bytes_of(name),
     }
 }
 
@@ -170,11 +244,12 @@ fn token_id(value: u64, key: &str, tokens: usize) -> Result<u32, LoadError> {
     }
 }
 
-fn flag(metadata: &Metadata, key: &str) -> Result<bool, LoadError> {
-    match metadata.get(key) {
-        Some(_) => Ok(metadata.bool(key)?),
-        None => Ok(false),
-    }
+fn begin_is_added(metadata: &Metadata) -> Result<Begin, LoadError> {
+    let key = "tokenizer.ggml.add_bos_token";
+    Ok(match metadata.get(key).is_some() && metadata.bool(key)? {
+        true => Begin::We,
+        false => Begin::Nobody,
+    })
 }
 
 #[cfg(test)]

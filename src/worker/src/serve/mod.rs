@@ -8,8 +8,8 @@ mod metrics;
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use checkpoint::Checkpoint;
 use engine::{Engine, EngineOptions, Ops, available_threads, text::Tokenizer};
-use gguf::GgufFile;
 use prometheus::Registry;
 use telemetry::{Readiness, admin, shutdown_signal};
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
@@ -120,7 +120,7 @@ fn load(args: &Serve) -> Result<Loaded> {
     if let Some(digest) = &args.digest {
         artifacts::digest::verify(&args.model, digest)?;
     }
-    let file = GgufFile::open(&args.model)?;
+    let file = Checkpoint::open(&args.model)?;
     let metadata = &file.header().metadata;
     let tokenizer = Arc::new(Tokenizer::from_metadata(metadata)?);
     let template = match &args.chat_template {

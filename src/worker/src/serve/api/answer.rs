@@ -104,7 +104,7 @@ pub fn submit(api: &Api, request: &Request, options: &Options) -> Result<Vec<Gen
             sampling: options.sampling_of(index),
             stop_tokens: match options.ignore_eos {
                 true => Vec::new(),
-                false => api.model.tokenizer.end().into_iter().collect(),
+                false => api.model.tokenizer.ends().into(),
             },
             ..request.clone()
         };

@@ -115,11 +115,11 @@ impl Settings {
 
     /// A text.
     pub fn text(&self, field: &str) -> Result<Option<&str>, Error> {
-        let read = |value| match value {
-            &Value::String(ref text) => Ok(text.as_str()),
-            _ => Err(self.invalid(field, "expected a string")),
-        };
-        self.get(field).map(read).transpose()
+        match self.get(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.invalid(field, "expected a string")),
+        }
     }
 
     /// Refuses a field whose value is not the only one that we compute.

@@ -6,7 +6,7 @@ use protocol::report::{EXIT_PERMANENT, EXIT_TEMPORARY};
 use rstest::rstest;
 
 use super::*;
-use crate::testing::{Reply, Server, tiny_model, tiny_model_with};
+use crate::testing::{Reply, Server, tiny_model, tiny_model_with, write_encoder};
 
 #[derive(Debug, Parser)]
 struct Cli {
@@ -134,6 +134,47 @@ async fn a_mounted_file_is_compared_with_its_digest() {
     for digest in [wrong, sha256(&tiny_model())] {
         assert!(failure.message.contains(&digest), "{failure}");
     }
+}
+
+#[tokio::test]
+async fn a_directory_of_safetensors_files_is_one_model() {
+    let dir = tempfile::tempdir().unwrap();
+    write_encoder(dir.path());
+    let path = dir.path().to_str().unwrap();
+    // The digest that a person can compute: sorted lines of names and sums.
+    let line = |name: &str| {
+        let content = std::fs::read(dir.path().join(name)).unwrap();
+        format!("{name} {}\n", sha256(&content))
+    };
+    let lines = ["config.json", "model.safetensors", "tokenizer.json"]
+        .map(line)
+        .concat();
+    let digest = sha256(lines.as_bytes());
+    let (code, outcome) = outcome(&["--path", path, "--sha256", &digest]).await;
+    let PrepareOutcome::Ready(report) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!((code, report.digest), (0, format!("sha256:{digest}")));
+    assert_eq!(
+        (report.model.format.as_str(), report.model.architecture.as_str()),
+        ("safetensors", "bert")
+    );
+    assert_eq!(
+        (report.model.vocabulary_size, report.model.quantization.as_str()),
+        (4, "F32")
+    );
+    let weights = std::fs::metadata(dir.path().join("model.safetensors")).unwrap().len();
+    assert_eq!(report.bytes, weights);
+
+    // What decides no answer may change, what does may not.
+    std::fs::write(dir.path().join("README.md"), "other").unwrap();
+    assert_eq!(digest::verify(dir.path(), &digest).unwrap(), format!("sha256:{digest}"));
+    std::fs::write(dir.path().join("special_tokens_map.json"), "{}").unwrap();
+    let (code, failure) = failure(&["--path", path, "--sha256", &digest]).await;
+    assert_eq!(
+        (code, failure.reason.as_str()),
+        (EXIT_PERMANENT, reasons::DIGEST_MISMATCH)
+    );
 }
 
 #[rstest]

@@ -1,10 +1,12 @@
 //! Small model files and a small HTTP server for tests.
 
+mod directory;
 mod server;
 
 use gguf::write::{Tensor, to_bytes};
 use gguf::{Array, GgmlType, Header, Value};
 
+pub(crate) use directory::write_encoder;
 pub(crate) use server::{Reply, Server};
 
 const HIDDEN: u64 = 32;

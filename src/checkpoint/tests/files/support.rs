@@ -1,7 +1,5 @@
 //! A tiny Llama and a tiny BERT as directories of files.
 
-#![allow(clippy::unwrap_used, reason = "a test says where it failed by panicking")]
-
 use std::path::Path;
 
 use atelier_checkpoint::write::{Tensor, to_bytes};

@@ -1,13 +1,11 @@
 //! What the files around the weights say, and what of it is refused.
 
-mod support;
-
 use atelier_checkpoint::{Checkpoint, Files, keys};
 use gguf::{Dimensions, Value as Meta};
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use support::{bert, bert_tensors, llama, llama_tensors, model, tensor, tokenizer, write_json};
+use crate::support::{bert, bert_tensors, llama, llama_tensors, model, tensor, tokenizer, write_json};
 
 /// Settings with a field replaced or added.
 fn with(mut settings: Value, field: &str, value: Value) -> Value {

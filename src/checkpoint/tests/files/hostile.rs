@@ -1,7 +1,5 @@
 //! Weights files that lie: each gives an error that names file and tensor, none a panic.
 
-mod support;
-
 use std::path::Path;
 
 use atelier_checkpoint::write::{Tensor, to_bytes};
@@ -10,7 +8,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use support::{llama, llama_tensors, model, tensor, write_json};
+use crate::support::{llama, llama_tensors, model, tensor, write_json};
 
 /// Opens the tiny Llama with these bytes as its weights.
 fn open(weights: &[u8]) -> Result<Checkpoint, Error> {

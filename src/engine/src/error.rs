@@ -90,6 +90,14 @@ pub enum SubmitError {
         /// Tokens of the context.
         context: usize,
     },
+    /// A text that an encoder cannot read at once.
+    #[error("the text has {text} tokens, the model reads up to {most}")]
+    TextTooLong {
+        /// Tokens of the text.
+        text: usize,
+        /// Most tokens.
+        most: usize,
+    },
     /// As many requests wait as may.
     #[error("{waiting} requests are waiting already")]
     QueueFull {

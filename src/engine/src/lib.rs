@@ -14,6 +14,7 @@ mod cache_size;
 mod config;
 mod dequantize;
 mod dtype;
+pub mod encoder;
 mod engine;
 mod engine_thread;
 mod error;

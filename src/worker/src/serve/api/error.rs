@@ -72,7 +72,9 @@ impl Error {
             Self::Tokenizer(_) => (S::BAD_REQUEST, INVALID, "invalid_text"),
             Self::Submit(SubmitError::EmptyPrompt) => (S::BAD_REQUEST, INVALID, "empty_prompt"),
             Self::Submit(SubmitError::UnknownToken { .. }) => (S::BAD_REQUEST, INVALID, "unknown_token"),
-            Self::Submit(SubmitError::TooLong { .. }) => (S::BAD_REQUEST, INVALID, "context_length_exceeded"),
+            Self::Submit(SubmitError::TooLong { .. } | SubmitError::TextTooLong { .. }) => {
+                (S::BAD_REQUEST, INVALID, "context_length_exceeded")
+            }
             Self::Submit(SubmitError::QueueFull { .. }) => (S::TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
             Self::Submit(SubmitError::Stopped) | Self::Broken(_) => {
                 (S::INTERNAL_SERVER_ERROR, SERVER, "computation_failed")

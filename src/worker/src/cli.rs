@@ -1,8 +1,8 @@
 //! The command line. The operator writes it for pods; people write it too.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{fmt, net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use engine::Dtype;
 
 /// Prepares, serves and explains large language models.
@@ -34,18 +34,22 @@ pub struct Serve {
     /// SHA-256 that the model must have, as `inspect` prints it: `sha256:` and 64 hex digits.
     #[arg(long)]
     pub digest: Option<String>,
+    /// What the model is for.
+    #[arg(long, value_name = "TASK", value_enum, default_value_t = Task::Generate)]
+    pub task: Task,
     /// Name under which requests ask for the model.
     #[arg(long, value_name = "NAME")]
     pub served_name: String,
-    /// Tokens that one conversation may have, answer included. Default: what the model was trained for.
+    /// Tokens that one conversation may have, answer included, or one text of --task embed and rerank.
+    /// Default: what the model was trained for.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]
     pub context_length: Option<u64>,
     /// Requests computed at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = positive())]
     pub max_concurrent_sequences: u64,
-    /// Tokens of one forward pass.
-    #[arg(long, value_name = "TOKENS", default_value_t = 512, value_parser = positive())]
-    pub max_batch_tokens: u64,
+    /// Tokens of one forward pass. Default: 512, with --task embed and rerank 2048.
+    #[arg(long, value_name = "TOKENS", value_parser = positive())]
+    pub max_batch_tokens: Option<u64>,
     /// Requests that may wait; more are told to come back later.
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub max_queue: u64,
@@ -56,9 +60,10 @@ pub struct Serve {
     /// Whether what was computed of a prompt is kept for later ones of the same user that begin alike.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub prefix_cache: bool,
-    /// Numeric type to compute in: bf16 or fp32.
-    #[arg(long, default_value_t = Dtype::Bf16)]
-    pub dtype: Dtype,
+    /// Numeric type to compute in: bf16 or fp32. Default: bf16, with --task embed and rerank what is
+    /// faster without changing the results.
+    #[arg(long)]
+    pub dtype: Option<Dtype>,
     /// Threads to compute with. Default: the cores that this process may use.
     #[arg(long, value_name = "N", value_parser = positive())]
     pub threads: Option<u64>,
@@ -74,6 +79,27 @@ pub struct Serve {
     /// Address of probes and metrics.
     #[arg(long, default_value = "127.0.0.1:9090")]
     pub admin_listen: SocketAddr,
+}
+
+/// What a model is served for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Task {
+    /// Text that goes on: /v1/chat/completions and /v1/completions.
+    Generate,
+    /// Vectors of texts: /v1/embeddings.
+    Embed,
+    /// Scores of documents for a query, by a cross-encoder: /v1/rerank.
+    Rerank,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Generate => "generate",
+            Self::Embed => "embed",
+            Self::Rerank => "rerank",
+        })
+    }
 }
 
 fn positive() -> clap::builder::RangedU64ValueParser {

@@ -28,7 +28,7 @@ pub enum Output {
 /// The engine could not finish an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the model failed to compute the answer: {0}")]
-pub struct Broken(String);
+pub struct Broken(pub String);
 
 /// One answer. Dropping it cancels what is left of it.
 pub struct Generation {

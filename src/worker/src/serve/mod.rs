@@ -2,22 +2,32 @@
 
 mod api;
 mod chat_template;
+mod encode;
+mod encode_metrics;
 mod generation;
 mod metrics;
 
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use axum::Router;
 use checkpoint::Checkpoint;
-use engine::{Engine, EngineOptions, Ops, available_threads, text::Tokenizer};
+use engine::{Dtype, Engine, EngineOptions, Ops, available_threads, text::Tokenizer};
 use prometheus::Registry;
 use telemetry::{Readiness, admin, shutdown_signal};
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 use tokio_util::sync::CancellationToken;
 
-use self::{api::Api, chat_template::ChatTemplate, metrics::Metrics};
-use crate::cli::Serve;
+use self::{
+    api::{Api, EncodeApi},
+    chat_template::ChatTemplate,
+    encode_metrics::EncodeMetrics,
+    metrics::Metrics,
+};
+use crate::cli::{Serve, Task};
 
+/// Tokens of one pass, where the command line says nothing.
+const BATCH_TOKENS: u64 = 512;
 /// How often the engine thread is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -62,15 +72,18 @@ async fn serve(args: Serve) -> Result<()> {
     ));
 
     let listen = args.listen;
-    let loading = spawn_blocking(move || load(&args));
-    let loaded = tokio::select! {
+    let loading = {
+        let (registry, stop) = (registry.clone(), stop.clone());
+        spawn_blocking(move || match args.task {
+            Task::Generate => generation_service(&args, &registry, stop),
+            Task::Embed | Task::Rerank => encoding_service(&args, &registry, stop),
+        })
+    };
+    let Service { api, stopped } = tokio::select! {
         loaded = loading => loaded.context("failed to load the model")??,
         // Nobody waits for an answer yet, and the loading thread cannot be stopped.
         () = stop.cancelled() => std::process::exit(0),
     };
-    let engine = loaded.engine.clone();
-    let metrics = Metrics::new(&registry, &loaded.served_name, &engine).context("failed to register the metrics")?;
-    let api = api::router(Arc::new(Api::new(loaded, Arc::new(metrics), stop.clone())));
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("failed to listen on {listen}"))?;
@@ -86,7 +99,7 @@ async fn serve(args: Serve) -> Result<()> {
     };
     tokio::select! {
         served = axum::serve(listener, api).with_graceful_shutdown(draining) => served.context("failed to serve")?,
-        error = engine_death(&engine) => return Err(error),
+        error = engine_death(stopped) => return Err(error),
     }
     all_done.cancel();
     admin
@@ -97,10 +110,38 @@ async fn serve(args: Serve) -> Result<()> {
     Ok(())
 }
 
+/// A model behind its API.
+struct Service {
+    api: Router,
+    /// Whether the thread that computes has ended.
+    stopped: Box<dyn Fn() -> bool + Send>,
+}
+
+fn generation_service(args: &Serve, registry: &Registry, stop: CancellationToken) -> Result<Service> {
+    let loaded = load(args)?;
+    let engine = loaded.engine.clone();
+    let metrics = Metrics::new(registry, &loaded.served_name, &engine).context("failed to register the metrics")?;
+    Ok(Service {
+        api: api::router(Arc::new(Api::new(loaded, Arc::new(metrics))), stop),
+        stopped: Box::new(move || engine.gauges().has_stopped()),
+    })
+}
+
+fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) -> Result<Service> {
+    let loaded = encode::load(args)?;
+    let encoder = loaded.encoder.clone();
+    let metrics = EncodeMetrics::new(registry, &loaded.served_name, &encoder);
+    let metrics = metrics.context("failed to register the metrics")?;
+    Ok(Service {
+        api: api::encode_router(Arc::new(EncodeApi::new(loaded, metrics)), stop),
+        stopped: Box::new(move || encoder.gauges().has_stopped()),
+    })
+}
+
 /// Completes when the engine thread has ended: then the process must, so that it is started again.
-async fn engine_death(engine: &Engine) -> anyhow::Error {
+async fn engine_death(stopped: Box<dyn Fn() -> bool + Send>) -> anyhow::Error {
     let mut look = interval(LOOK);
-    while !engine.gauges().has_stopped() {
+    while !stopped() {
         look.tick().await;
     }
     anyhow!("the engine thread has ended")
@@ -139,11 +180,11 @@ fn load(args: &Serve) -> Result<Loaded> {
     }
     let trained = engine::ModelConfig::from_header(file.header())?.context_length;
     let options = EngineOptions {
-        dtype: args.dtype,
+        dtype: args.dtype.unwrap_or(Dtype::Bf16),
         ops: Ops::Own,
         context_length: args.context_length.map_or(trained, |length| length as usize),
         max_concurrent_sequences: args.max_concurrent_sequences as usize,
-        max_batch_tokens: args.max_batch_tokens as usize,
+        max_batch_tokens: args.max_batch_tokens.unwrap_or(BATCH_TOKENS) as usize,
         max_queue: args.max_queue as usize,
         prefix_cache: args.prefix_cache,
         kv_cache_tokens: args.kv_cache_tokens.map(|tokens| tokens as usize),

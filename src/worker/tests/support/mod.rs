@@ -1,5 +1,9 @@
 //! Starts workers and talks to them.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
+pub mod cross_encoder;
+
 use std::{env, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -27,6 +31,11 @@ pub struct Worker {
 pub fn model() -> PathBuf {
     let dir = env::var_os("ATELIER_MODEL_DIR").expect("ATELIER_MODEL_DIR is set: eval \"$(cargo xtask env --build)\"");
     PathBuf::from(dir).join("SmolLM2-135M-Instruct.Q4_1.gguf")
+}
+
+/// The encoder that the tests serve.
+pub fn minilm() -> PathBuf {
+    model().with_file_name("all-MiniLM-L6-v2")
 }
 
 /// A directory that goes with the value.
@@ -125,6 +134,18 @@ impl Worker {
         let (status, text) = (response.status(), response.text().await?);
         ensure!(status == 200, "{path} answered {status}: {text}");
         serde_json::from_str(&text).with_context(|| format!("{text:?} is no JSON"))
+    }
+
+    /// Gets JSON.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let response = self.http.get(format!("http://{}{path}", self.api)).send().await?;
+        Ok(serde_json::from_str(&response.text().await?)?)
+    }
+
+    /// What the worker tells of itself.
+    pub async fn metrics(&self) -> Result<String> {
+        let response = self.http.get(format!("http://{}/metrics", self.admin)).send().await?;
+        Ok(response.text().await?)
     }
 
     /// Sends SIGTERM.

@@ -8,7 +8,7 @@ use axum::{
 use engine::SubmitError;
 use serde_json::{Value, json};
 
-use crate::serve::generation::Broken;
+use crate::{cli::Task, serve::generation::Broken};
 
 /// Seconds after which a refused request may be tried again.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
@@ -47,10 +47,21 @@ pub enum Error {
     BodyBroken,
     #[error("this worker is stopping; try again")]
     Stopping,
+    #[error("the model is served for {task}, not for this path: {}", paths(*.task))]
+    WrongTask { task: Task },
     #[error("there is nothing at this path")]
     NoRoute,
     #[error("the method is not allowed at this path")]
     WrongMethod,
+}
+
+/// Where a task's requests go.
+fn paths(task: Task) -> &'static str {
+    match task {
+        Task::Generate => "use /v1/chat/completions or /v1/completions",
+        Task::Embed => "use /v1/embeddings",
+        Task::Rerank => "use /v1/rerank",
+    }
 }
 
 const INVALID: &str = "invalid_request_error";
@@ -82,6 +93,7 @@ impl Error {
             Self::BodyTooLarge { .. } => (S::PAYLOAD_TOO_LARGE, INVALID, "body_too_large"),
             Self::BodyBroken => (S::BAD_REQUEST, INVALID, "body_broken"),
             Self::Stopping => (S::SERVICE_UNAVAILABLE, SERVER, "stopping"),
+            Self::WrongTask { .. } => (S::BAD_REQUEST, INVALID, "wrong_task"),
             Self::NoRoute => (S::NOT_FOUND, INVALID, "no_route"),
             Self::WrongMethod => (S::METHOD_NOT_ALLOWED, INVALID, "wrong_method"),
         }

@@ -4,6 +4,7 @@ mod answer;
 mod caller;
 mod chat;
 mod completions;
+mod encode;
 mod error;
 mod fields;
 mod logprobs;
@@ -24,8 +25,10 @@ use axum::{
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+pub use self::encode::{EncodeApi, router as encode_router};
 use self::error::Error;
 use super::{Loaded, metrics::Metrics};
+use crate::cli::Task;
 
 /// Largest request body in bytes.
 const MAX_BODY: usize = 8 << 20;
@@ -34,17 +37,15 @@ const MAX_BODY: usize = 8 << 20;
 pub struct Api {
     model: Loaded,
     metrics: Arc<Metrics>,
-    stop: CancellationToken,
     started: u64,
 }
 
 impl Api {
-    /// An API over a loaded model. Once `stop` is cancelled, new requests are refused.
-    pub fn new(model: Loaded, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
+    /// An API over a loaded model.
+    pub fn new(model: Loaded, metrics: Arc<Metrics>) -> Self {
         Self {
             model,
             metrics,
-            stop,
             started: answer::unix_time(),
         }
     }
@@ -58,24 +59,27 @@ impl Api {
     }
 }
 
-/// All routes.
-pub fn router(api: Arc<Api>) -> Router {
+/// All routes. Once `stop` is cancelled, new requests are refused.
+pub fn router(api: Arc<Api>, stop: CancellationToken) -> Router {
+    let other_task = || async { Error::WrongTask { task: Task::Generate } };
     Router::new()
         .route("/v1/models", get(models::list))
         .route("/v1/models/{model}", get(models::get))
         .route("/v1/chat/completions", post(chat::handle))
         .route("/v1/completions", post(completions::handle))
+        .route("/v1/embeddings", post(other_task))
+        .route("/v1/rerank", post(other_task))
         .fallback(|| async { Error::NoRoute })
         .method_not_allowed_fallback(|| async { Error::WrongMethod })
-        .layer(middleware::from_fn_with_state(api.clone(), refuse_when_stopping))
+        .layer(middleware::from_fn_with_state(stop, refuse_when_stopping))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(api)
 }
 
 /// Connections stay open while the last answers are written: what comes over them now is for
 /// another worker.
-async fn refuse_when_stopping(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    match api.stop.is_cancelled() {
+async fn refuse_when_stopping(State(stop): State<CancellationToken>, request: Request, next: Next) -> Response {
+    match stop.is_cancelled() {
         true => Error::Stopping.into_response(),
         false => next.run(request).await,
     }

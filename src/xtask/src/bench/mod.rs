@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures, not tests; nothing here fails for being slow.
 
 mod controller;
+mod embed;
 mod report;
 mod soak;
 mod up;
@@ -22,6 +23,8 @@ pub use worker::Against;
 pub enum Bench {
     /// The worker alone: loading, writing, memory.
     Worker,
+    /// The worker as an encoder: documents a second.
+    Embed,
     /// The worker under twice the load that it can take, for half an hour: errors, memory.
     Soak,
     /// The operator of the running local cluster: memory, and writes while nothing changes.
@@ -41,6 +44,14 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, js
             let rows = worker::run(home, &stage, against)?;
             stage.done("measured");
             ("worker", rows)
+        }
+        Bench::Embed => {
+            let stage = Stage::begin("embed");
+            toolbox::for_build(home, &stage)?;
+            toolbox::for_tests(home, &stage)?;
+            let rows = embed::run(home, &stage)?;
+            stage.done("measured");
+            ("embed", rows)
         }
         Bench::Soak => {
             let stage = Stage::begin("soak");

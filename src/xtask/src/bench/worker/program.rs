@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -101,6 +101,24 @@ impl Server {
         };
         server.wait(health)?;
         Ok((server, started.elapsed().as_secs_f64()))
+    }
+
+    /// Starts our worker with an encoder, on all cores, and waits until it is ready.
+    pub fn encoder(home: &Home, program: &Path, model: &Path) -> Result<Self> {
+        let (api, admin) = (free_address()?, free_address()?);
+        let mut command = process::command(program);
+        command
+            .envs(cargo::environment(home))
+            .arg("serve")
+            .arg("--model")
+            .arg(model);
+        command.args(["--task", "embed", "--served-name", "bench"]);
+        command.args(["--listen", &api, "--admin-listen", &admin]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let process = command.spawn().context("failed to start the worker")?;
+        let mut server = Self { process, api };
+        server.wait((&admin, "/readyz"))?;
+        Ok(server)
     }
 
     fn wait(&mut self, (authority, path): (&str, &str)) -> Result<()> {

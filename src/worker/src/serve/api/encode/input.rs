@@ -63,8 +63,8 @@ mod tests {
     #[test]
     fn all_four_shapes_are_read() {
         let (text, tokens) = (Input::Text("a".into()), Input::Tokens(vec![1, 2]));
-        assert_eq!(inputs(json!("a")).unwrap(), [text.clone()]);
-        assert_eq!(inputs(json!([1, 2])).unwrap(), [tokens.clone()]);
+        assert_eq!(inputs(json!("a")).unwrap(), vec![text.clone()]);
+        assert_eq!(inputs(json!([1, 2])).unwrap(), vec![tokens.clone()]);
         assert_eq!(inputs(json!(["a", [1, 2]])).unwrap(), [text, tokens]);
     }
 

@@ -35,11 +35,12 @@ struct SiluMul {
             Floats g, u;
             get(g, gate + i);
             get(u, up + i);
-            // e^-x overflows below -88; there the result is zero all the same.
+            // e^-x overflows below -88; the result is zero there.
             const Floats low = Floats{} - 88.0f;
             Floats e = g < low ? -low : -g;
             exponential(e);
-            put(output + i, g / (e + 1.0f) * u);
+            const Floats silu = g / (e + 1.0f);
+            put(output + i, (g < low ? Floats{} : silu) * u);
         }
         for (; i < width; i++) {
             const float g = load(gate + i);

@@ -131,3 +131,112 @@ pub fn paged_attention(
     unsafe { ffi::atelier_paged_attention(&call) }
     Ok(output)
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Kind;
+
+    use super::*;
+    use crate::testing::{largest_difference, numbers, tensor};
+
+    const PAGE: i64 = 16;
+
+    /// Attention by its definition, in double precision.
+    fn expected(queries: &Tensor, heads: i64, pages: Pages<'_>, table: &PageTable, scale: f64) -> Vec<f64> {
+        let (_, kv_heads, _, head_dim) = pages.keys.size4().unwrap();
+        let (keys, values, queries) = (numbers(pages.keys), numbers(pages.values), numbers(queries));
+        let (dim, width) = (head_dim as usize, queries.len() / table.rows());
+        let mut output = Vec::new();
+        for row in 0..table.rows() {
+            for head in 0..heads {
+                let query = &queries[row * width + head as usize * dim..][..dim];
+                let place = |token: i64| {
+                    let page = table.table[(table.first[row] + token / PAGE) as usize];
+                    let kv_head = head / (heads / kv_heads);
+                    (((i64::from(page) * kv_heads + kv_head) * PAGE + token % PAGE) * head_dim) as usize
+                };
+                let dot =
+                    |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+                let scores: Vec<f64> = (0..table.lengths[row])
+                    .map(|token| scale * dot(query, &keys[place(token)..][..dim]))
+                    .collect();
+                let peak = scores.iter().copied().fold(f64::MIN, f64::max);
+                let total: f64 = scores.iter().map(|score| (score - peak).exp()).sum();
+                let weighted = |i: usize| -> f64 {
+                    let each = scores.iter().enumerate();
+                    each.map(|(token, score)| (score - peak).exp() / total * f64::from(values[place(token as i64) + i]))
+                        .sum()
+                };
+                output.extend((0..dim).map(weighted));
+            }
+        }
+        output
+    }
+
+    #[test]
+    fn rows_attend_to_their_own_pages() {
+        for threads in [1, 2] {
+            crate::set_threads(threads);
+            for (kind, tolerance) in [(Kind::Float, 2e-5), (Kind::BFloat16, 0.02)] {
+                for (heads, kv_heads, head_dim) in
+                    [(4, 2, 8), (9, 3, 64), (4, 4, 80), (5, 1, 128), (2, 1, 12), (6, 1, 48)]
+                {
+                    let keys = tensor(&[40, kv_heads, PAGE, head_dim], kind, 1) * 3.0;
+                    let values = tensor(&[40, kv_heads, PAGE, head_dim], kind, 2);
+                    let pages = Pages {
+                        keys: &keys,
+                        values: &values,
+                    };
+                    // A long row, two of one sequence, padding, a row that ends with a page.
+                    let lengths = vec![430, 17, 18, 0, 32, 1];
+                    let first = vec![3, 0, 0, 0, 31, 2];
+                    let entries = (0..33).map(|i| (i * 7 + 5) % 40).collect();
+                    let table = PageTable::new(entries, first, lengths, 40, PAGE).unwrap();
+                    for rows in [6, 1] {
+                        let table = match rows {
+                            1 => PageTable::new(table.table.clone(), vec![3], vec![430], 40, PAGE).unwrap(),
+                            _ => PageTable {
+                                table: table.table.clone(),
+                                first: table.first.clone(),
+                                lengths: table.lengths.clone(),
+                                ..table
+                            },
+                        };
+                        let queries = tensor(&[rows, (heads + 2 * kv_heads) * head_dim], kind, 3);
+                        let output = paged_attention(&queries, heads, pages, &table, 0.3).unwrap();
+                        assert_eq!(output.size(), [rows, heads * head_dim]);
+                        let off = largest_difference(&output, &expected(&queries, heads, pages, &table, 0.3));
+                        assert!(
+                            off < tolerance,
+                            "{kind:?} {heads}/{kv_heads} heads of {head_dim}, {rows} rows, {threads} threads: off by {off}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tables_that_point_outside_are_refused() {
+        let make = |table: &[i32], first, length| PageTable::new(table.into(), vec![first], vec![length], 4, PAGE);
+        assert!(make(&[0, 3], 0, 32).is_ok());
+        assert!(make(&[0, 3], 0, 33).is_err());
+        assert!(make(&[0, 3], 1, 17).is_err());
+        assert!(make(&[0, 3], -1, 1).is_err());
+        assert!(make(&[0, 3], 0, -1).is_err());
+        assert!(make(&[0, 3], i64::MAX, i64::MAX).is_err());
+        assert!(make(&[0, 4], 0, 1).is_err());
+        assert!(make(&[-1], 0, 1).is_err());
+        assert!(PageTable::new(vec![], vec![0], vec![], 4, PAGE).is_err());
+        assert!(PageTable::new(vec![], vec![], vec![], 4, 0).is_err());
+
+        let keys = tensor(&[3, 2, PAGE, 8], Kind::Float, 1);
+        let pages = Pages {
+            keys: &keys,
+            values: &keys,
+        };
+        let table = make(&[0], 0, 1).unwrap();
+        let queries = tensor(&[1, 32], Kind::Float, 1);
+        assert!(paged_attention(&queries, 4, pages, &table, 1.0).is_err());
+    }
+}

@@ -24,6 +24,8 @@ mod message;
 mod packed;
 mod pages;
 mod rope;
+#[cfg(test)]
+mod testing;
 mod threads;
 mod torch;
 

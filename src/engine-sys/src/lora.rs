@@ -74,3 +74,77 @@ pub fn lora(
     unsafe { ffi::atelier_lora(&call) }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+    use crate::testing::{largest_difference, numbers, tensor};
+
+    #[test]
+    fn each_row_gets_the_update_of_its_adapter() {
+        for threads in [1, 2] {
+            crate::set_threads(threads);
+            for (inputs, outputs) in [(64, 96), (37, 5), (576, 576)] {
+                let input = tensor(&[6, inputs], Kind::BFloat16, 1);
+                let whole = tensor(&[6, outputs + 7], Kind::BFloat16, 2);
+                let before = numbers(&whole);
+                let matrices: Vec<(Tensor, Tensor)> = [1, 8, 20]
+                    .iter()
+                    .map(|rank| {
+                        (
+                            tensor(&[*rank, inputs], Kind::BFloat16, 3),
+                            tensor(&[*rank, outputs], Kind::BFloat16, 4),
+                        )
+                    })
+                    .collect();
+                let adapters: Vec<LoraAdapter<'_>> = matrices
+                    .iter()
+                    .map(|(down, up)| LoraAdapter { down, up, scale: 0.05 })
+                    .collect();
+                let chosen = [2, -1, 0, 1, -1, 2];
+                lora(&input, &mut whole.narrow(1, 4, outputs), &adapters, &chosen).unwrap();
+
+                let mut wanted: Vec<f64> = before.iter().map(|x| f64::from(*x)).collect();
+                let (x, width) = (numbers(&input), outputs as usize + 7);
+                for (row, index) in chosen.iter().enumerate().filter(|(_, index)| **index >= 0) {
+                    let (down, up) = &matrices[*index as usize];
+                    let (down, up) = (numbers(down), numbers(up));
+                    let x = &x[row * inputs as usize..][..inputs as usize];
+                    for (down, up) in down.chunks(inputs as usize).zip(up.chunks(outputs as usize)) {
+                        let between: f64 = down.iter().zip(x).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
+                        for (sum, up) in wanted[row * width + 4..].iter_mut().zip(up) {
+                            *sum += 0.05 * between * f64::from(*up);
+                        }
+                    }
+                }
+                let off = largest_difference(&whole, &wanted);
+                assert!(off < 0.05, "{inputs} to {outputs}: off by {off}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let input = tensor(&[2, 8], Kind::BFloat16, 1);
+        let (down, up) = (tensor(&[3, 8], Kind::BFloat16, 1), tensor(&[3, 4], Kind::BFloat16, 1));
+        let adapter = LoraAdapter {
+            down: &down,
+            up: &up,
+            scale: 1.0,
+        };
+        let swapped = LoraAdapter {
+            down: &up,
+            up: &down,
+            scale: 1.0,
+        };
+        let output = || Tensor::zeros([2, 4], (Kind::BFloat16, Device::Cpu));
+        assert!(lora(&input, &mut output(), &[adapter], &[0, -1]).is_ok());
+        assert!(lora(&input, &mut output(), &[adapter], &[1, 0]).is_err());
+        assert!(lora(&input, &mut output(), &[adapter], &[-2, 0]).is_err());
+        assert!(lora(&input, &mut output(), &[adapter], &[0]).is_err());
+        assert!(lora(&input, &mut output(), &[swapped], &[0, 0]).is_err());
+        assert!(lora(&input.to_kind(Kind::Float), &mut output(), &[adapter], &[0, 0]).is_err());
+    }
+}

@@ -99,3 +99,144 @@ pub fn rope_and_store(
     unsafe { ffi::atelier_rope_and_store(&call) }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+    use crate::testing::{largest_difference, numbers, tensor};
+
+    /// One head by the definition, in double precision.
+    fn rotated(head: &[f32], norm: Option<&[f32]>, cosines: &[f32], sines: &[f32]) -> Vec<f64> {
+        let mut head: Vec<f64> = head.iter().map(|x| f64::from(*x)).collect();
+        if let Some(norm) = norm {
+            let mean = head.iter().map(|x| x * x).sum::<f64>() / head.len() as f64;
+            let factor = 1.0 / (mean + 1e-6).sqrt();
+            for (x, weight) in head.iter_mut().zip(norm) {
+                *x *= factor * f64::from(*weight);
+            }
+        }
+        let half = head.len() / 2;
+        let turn = |i: usize| (head[i], head[half + i], f64::from(cosines[i]), f64::from(sines[i]));
+        let first = (0..half).map(turn).map(|(a, b, cos, sin)| a * cos - b * sin);
+        first
+            .chain((0..half).map(turn).map(|(a, b, cos, sin)| b * cos + a * sin))
+            .collect()
+    }
+
+    #[test]
+    fn queries_turn_in_place_and_keys_and_values_go_to_their_slots() {
+        let (heads, kv_heads, page_size, context) = (4, 2, 16, 50);
+        for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::BFloat16, 0.03)] {
+            for head_dim in [8, 12, 64] {
+                for with_norms in [false, true] {
+                    let width = (heads + 2 * kv_heads) * head_dim;
+                    let mut qkv = tensor(&[5, width], kind, 1);
+                    let before = numbers(&qkv);
+                    let (cosines, sines) = (
+                        tensor(&[context, head_dim / 2], Kind::Float, 2),
+                        tensor(&[context, head_dim / 2], Kind::Float, 3),
+                    );
+                    let (query, key) = (tensor(&[head_dim], kind, 4), tensor(&[head_dim], kind, 5));
+                    let norms = with_norms.then_some(HeadNorms {
+                        query: &query,
+                        key: &key,
+                        epsilon: 1e-6,
+                    });
+                    let keys = Tensor::zeros([3, kv_heads, page_size, head_dim], (kind, Device::Cpu));
+                    let values = keys.copy();
+                    let pages = Pages {
+                        keys: &keys,
+                        values: &values,
+                    };
+                    let (positions, slots) = ([0, 7, 8, 49, 3], [0, 47, 16, -1, 31]);
+                    let tables = RopeTables {
+                        cosines: &cosines,
+                        sines: &sines,
+                    };
+                    rope_and_store(&mut qkv, pages, &positions, &slots, tables, norms).unwrap();
+
+                    let (cosines, sines) = (numbers(&cosines), numbers(&sines));
+                    let (query, key) = (numbers(&query), numbers(&key));
+                    let (dim, half) = (head_dim as usize, head_dim as usize / 2);
+                    let mut stored = 0.0;
+                    for (row, before) in before.chunks(width as usize).enumerate() {
+                        let at = positions[row] as usize * half;
+                        let turn = |head: &[f32], norm: &[f32]| {
+                            rotated(
+                                head,
+                                with_norms.then_some(norm),
+                                &cosines[at..at + half],
+                                &sines[at..at + half],
+                            )
+                        };
+                        for (index, head) in before.chunks(dim).enumerate() {
+                            let index = index as i64;
+                            let (found, wanted) = if index < heads {
+                                (
+                                    qkv.get(row as i64).narrow(0, index * head_dim, head_dim),
+                                    turn(head, &query),
+                                )
+                            } else if slots[row] < 0 {
+                                continue;
+                            } else {
+                                let is_key = index < heads + kv_heads;
+                                let cache = if is_key { &keys } else { &values };
+                                let place = cache.get(slots[row] / page_size).get((index - heads) % kv_heads);
+                                stored += 1.0;
+                                let plain = head.iter().map(|x| f64::from(*x)).collect();
+                                (
+                                    place.get(slots[row] % page_size),
+                                    if is_key { turn(head, &key) } else { plain },
+                                )
+                            };
+                            let off = largest_difference(&found, &wanted);
+                            assert!(
+                                off < tolerance,
+                                "{kind:?} {head_dim} row {row} head {index}: off by {off}"
+                            );
+                        }
+                    }
+                    assert_eq!(stored, 16.0);
+                    // Nothing else was written.
+                    let written =
+                        |cache: &Tensor| cache.abs().amax(-1, false).gt(0.0).sum(Kind::Int64).int64_value(&[]);
+                    assert_eq!((written(&keys), written(&values)), (8, 8));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn places_that_do_not_exist_are_refused() {
+        let keys = tensor(&[2, 1, 16, 8], Kind::Float, 1);
+        let pages = Pages {
+            keys: &keys,
+            values: &keys,
+        };
+        let table = tensor(&[4, 4], Kind::Float, 1);
+        let tables = RopeTables {
+            cosines: &table,
+            sines: &table,
+        };
+        let run = |width, positions: &[i64], slots: &[i64]| {
+            rope_and_store(
+                &mut tensor(&[1, width], Kind::Float, 1),
+                pages,
+                positions,
+                slots,
+                tables,
+                None,
+            )
+        };
+        assert!(run(24, &[3], &[31]).is_ok());
+        assert!(run(24, &[4], &[31]).is_err());
+        assert!(run(24, &[-1], &[31]).is_err());
+        assert!(run(24, &[3], &[32]).is_err());
+        assert!(run(24, &[3], &[-2]).is_err());
+        assert!(run(24, &[3, 3], &[1]).is_err());
+        assert!(run(16, &[3], &[1]).is_err());
+        assert!(run(25, &[3], &[1]).is_err());
+    }
+}

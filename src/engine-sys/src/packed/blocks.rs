@@ -25,7 +25,7 @@ pub enum Blocks {
 
 impl Blocks {
     /// Numbers and bytes of a block.
-    pub(super) fn layout(self) -> (usize, usize) {
+    pub(crate) fn layout(self) -> (usize, usize) {
         match self {
             Self::F32 => (1, 4),
             Self::F16 | Self::BF16 => (1, 2),

@@ -158,3 +158,6 @@ impl Packed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

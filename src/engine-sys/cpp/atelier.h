@@ -5,8 +5,10 @@
 
 extern "C" {
 
-// Bit 0: the linear kernels run here. Bit 1: AVX2.
+// Bit 0: AVX-512 with bfloat16 products. Bit 1: AVX2.
 uint32_t atelier_features();
+// For tests: 1 hides the former, 2 both.
+void atelier_set_handicap(int32_t level);
 void atelier_set_threads(int32_t count);
 int32_t atelier_threads();
 
@@ -29,7 +31,6 @@ struct AtelierLinear {
     int32_t output_kind;
 };
 
-// Only where atelier_features() has bit 0.
 void atelier_linear(const AtelierLinear* call);
 
 // Widens the listed rows of a matrix, or its first `count` rows where `rows` is null.

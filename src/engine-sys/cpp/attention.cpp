@@ -21,6 +21,7 @@ constexpr int64_t LEAST_PAGES = 8;
 
 template <typename T, int G, bool PRODUCTS>
 struct Attend {
+    template <bool NATIVE>
     ATELIER_INLINE void run(const Head<T>* head, int64_t first, int64_t last, float* sums, float* peaks, float* totals) {
         attend<T, G, PRODUCTS>(*head, first, last, sums, peaks, totals);
     }
@@ -28,6 +29,7 @@ struct Attend {
 
 template <typename T>
 struct AttendAny {
+    template <bool NATIVE>
     ATELIER_INLINE void run(const Head<T>* head, int64_t first, int64_t last, float* sums, float* peaks, float* totals) {
         attend_any(*head, first, last, sums, peaks, totals);
     }
@@ -155,7 +157,8 @@ void paged_attention(const AtelierAttention& call) {
     pool::each(units * plan.parts, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; i++) {
             const int64_t unit = i / plan.parts;
-            plan.compute(unit / kv_heads, unit % kv_heads, i % plan.parts);
+            // Rows of one sequence follow each other: what one of them read is still in the cache.
+            plan.compute(unit % call.rows, unit / call.rows, i % plan.parts);
         }
     });
     if (plan.parts == 1) return;

@@ -10,8 +10,9 @@
 
 namespace atelier {
 
-constexpr int MOST_HEADS = 4;       // query heads at a time: their sums stay in registers
-constexpr int64_t MOST_DIM = 512;   // of a head
+constexpr int MOST_HEADS = 4;     // query heads at a time: their sums stay in registers
+constexpr int64_t MOST_DIM = 512;  // of a head
+constexpr int64_t SPAN = 512;      // tokens whose scores are kept at a time
 
 template <typename T>
 struct Head {
@@ -63,23 +64,31 @@ ATELIER_INLINE void sum_each(Floats v[16], Floats& result) {
     result = v[0];
 }
 
+#if defined(__x86_64__)
+// The intrinsics cannot be called from a body that is compiled for every target.
+template <typename A, typename B>
+ATELIER_INLINE void multiply_pairs(Floats& sum, const A& a, const B& b) {
+    __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+}
+#else
+template <typename A, typename B>
+void multiply_pairs(Floats& sum, const A& a, const B& b);
+#endif
+
 // Products of a query and a key by lane: the sum of the lanes is their dot product. `PRODUCTS` where
 // the processor multiplies pairs of bfloat16 itself.
 template <typename T, bool PRODUCTS>
 ATELIER_INLINE void multiply(const T* query, const T* key, int64_t dim, Floats& sum) {
     sum = Floats{};
-#if defined(__x86_64__)
     if constexpr (PRODUCTS) {
         for (int64_t i = 0; i < dim; i += 2 * LANES) {
             Words a, b;
             std::memcpy(&a, query + i, sizeof a);
             std::memcpy(&b, key + i, sizeof b);
-            // The intrinsic cannot be called from a body that is compiled for every target.
-            __asm__("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+            multiply_pairs(sum, a, b);
         }
         return;
     }
-#endif
     for (int64_t i = 0; i < dim; i += LANES) {
         Floats a, b;
         get(a, query + i);
@@ -88,24 +97,75 @@ ATELIER_INLINE void multiply(const T* query, const T* key, int64_t dim, Floats& 
     }
 }
 
-// sums += weights x values of `count` tokens; 64 numbers of a head at a time stay in registers.
+// sums += weights x values, over the tokens first..last; VECTORS * 16 numbers of each head at a time
+// stay in registers.
 template <typename T, int G, int VECTORS>
-ATELIER_INLINE void add_values(const T* values, int count, int64_t dim, const float weights[G][LANES], float* sums) {
+ATELIER_INLINE void add_values(const Head<T>& head, int64_t first, int64_t last, int64_t at,
+                               const float weights[G][SPAN], float* sums) {
     Floats sum[G][VECTORS];
     for (int g = 0; g < G; g++) {
-        for (int v = 0; v < VECTORS; v++) get(sum[g][v], sums + g * dim + v * LANES);
+        for (int v = 0; v < VECTORS; v++) get(sum[g][v], sums + g * head.dim + at + v * LANES);
     }
-    for (int t = 0; t < count; t++) {
-        for (int v = 0; v < VECTORS; v++) {
-            Floats value;
-            get(value, values + t * dim + v * LANES);
-            for (int g = 0; g < G; g++) sum[g][v] += value * weights[g][t];
+    for (int64_t token = first; token < last; token += LANES) {
+        const T* values = head.values + head.page(token) + at;
+        const int64_t count = last - token < LANES ? last - token : LANES;
+        for (int64_t t = 0; t < count; t++, values += head.dim) {
+            for (int v = 0; v < VECTORS; v++) {
+                Floats value;
+                get(value, values + v * LANES);
+                for (int g = 0; g < G; g++) sum[g][v] += value * weights[g][token - first + t];
+            }
         }
     }
     for (int g = 0; g < G; g++) {
-        for (int v = 0; v < VECTORS; v++) put(sums + g * dim + v * LANES, sum[g][v]);
+        for (int v = 0; v < VECTORS; v++) put<false>(sums + g * head.dim + at + v * LANES, sum[g][v]);
     }
 }
+
+// The same by products of pairs: two tokens at a time, their weights rounded to bfloat16, 32 numbers of
+// each head. In the sums of 32 numbers, the order is that of `interleaved`.
+template <int G, int CHUNKS>
+ATELIER_INLINE void add_value_pairs(const Head<bf16>& head, int64_t first, int64_t last, int64_t at,
+                                    const bf16 weights[G][SPAN], float* sums) {
+    typedef uint16_t Both __attribute__((vector_size(64)));
+    typedef int16_t Order __attribute__((vector_size(64)));
+    const Order low = {0,  32, 1,  33, 2,  34, 3,  35, 8,  40, 9,  41, 10, 42, 11, 43,
+                       16, 48, 17, 49, 18, 50, 19, 51, 24, 56, 25, 57, 26, 58, 27, 59};
+    const Order high = low + 4;
+    alignas(64) static const bf16 NONE[MOST_DIM] = {};
+    Floats sum[G][2 * CHUNKS];
+    for (int g = 0; g < G; g++) {
+        for (int v = 0; v < 2 * CHUNKS; v++) get(sum[g][v], sums + g * head.dim + at + v * LANES);
+    }
+    for (int64_t token = first; token < last; token += LANES) {
+        const bf16* values = head.values + head.page(token) + at;
+        const int64_t count = last - token < LANES ? last - token : LANES;
+        for (int64_t t = 0; t < count; t += 2, values += 2 * head.dim) {
+            // What lies after the last token may be no number.
+            const bf16* second = t + 1 < count ? values + head.dim : NONE;
+            for (int c = 0; c < CHUNKS; c++) {
+                Both a, b;
+                std::memcpy(&a, values + 32 * c, sizeof a);
+                std::memcpy(&b, second + 32 * c, sizeof b);
+                const Both pairs[2] = {__builtin_shuffle(a, b, reinterpret_cast<Both>(low)),
+                                       __builtin_shuffle(a, b, reinterpret_cast<Both>(high))};
+                for (int g = 0; g < G; g++) {
+                    uint32_t pair;
+                    std::memcpy(&pair, &weights[g][token - first + t], sizeof pair);
+                    const Words weight = Words{} + pair;
+                    multiply_pairs(sum[g][2 * c], pairs[0], weight);
+                    multiply_pairs(sum[g][2 * c + 1], pairs[1], weight);
+                }
+            }
+        }
+    }
+    for (int g = 0; g < G; g++) {
+        for (int v = 0; v < 2 * CHUNKS; v++) put<false>(sums + g * head.dim + at + v * LANES, sum[g][v]);
+    }
+}
+
+// Where number `i` of a head lies in the sums of add_value_pairs.
+inline int64_t interleaved(int64_t i) { return i / 32 * 32 + i % 8 / 4 * 16 + i % 32 / 8 * 4 + i % 4; }
 
 // G query heads over the tokens first..last, first at the start of a page of 16, dim a multiple of 16
 // (of 32 with PRODUCTS). Writes each head's weighted sum of values, its peak score and the total of
@@ -113,45 +173,78 @@ ATELIER_INLINE void add_values(const T* values, int count, int64_t dim, const fl
 template <typename T, int G, bool PRODUCTS>
 ATELIER_INLINE void attend(const Head<T>& head, int64_t first, int64_t last, float* sums, float* peaks, float* totals) {
     const float infinity = std::numeric_limits<float>::infinity();
-    for (int64_t i = 0; i < G * head.dim; i++) sums[i] = 0.0f;
+    const int64_t dim = head.dim;
+    for (int64_t i = 0; i < G * dim; i++) sums[i] = 0.0f;
     for (int g = 0; g < G; g++) {
         peaks[g] = -infinity;
         totals[g] = 0.0f;
     }
-    for (int64_t token = first; token < last; token += LANES) {
-        const int count = static_cast<int>(last - token < LANES ? last - token : LANES);
-        const T* keys = head.keys + head.page(token);
-        const T* values = head.values + head.page(token);
-        alignas(64) float weights[G][LANES];
+    alignas(64) float weights[G][SPAN];
+    alignas(64) bf16 rounded[PRODUCTS ? G : 1][SPAN];
+    for (int64_t begin = first; begin < last; begin += SPAN) {
+        const int64_t end = last - begin < SPAN ? last : begin + SPAN;
+        for (int64_t token = begin; token < end; token += LANES) {
+            const int64_t count = end - token < LANES ? end - token : LANES;
+            const T* keys = head.keys + head.page(token);
+            for (int g = 0; g < G; g++) {
+                Floats parts[LANES];
+                if (count == LANES) {
+#pragma GCC unroll 16
+                    for (int t = 0; t < LANES; t++) {
+                        multiply<T, PRODUCTS>(head.query + g * dim, keys + t * dim, dim, parts[t]);
+                    }
+                } else {
+                    for (int t = 0; t < LANES; t++) {
+                        const int64_t key = t < count ? t : 0;
+                        multiply<T, PRODUCTS>(head.query + g * dim, keys + key * dim, dim, parts[t]);
+                    }
+                }
+                Floats scores;
+                sum_each(parts, scores);
+                scores *= head.scale;
+                put<false>(&weights[g][token - begin], scores);
+                for (int64_t t = count; t < LANES; t++) weights[g][token - begin + t] = -infinity;
+            }
+        }
         for (int g = 0; g < G; g++) {
-            Floats parts[LANES];
-            for (int t = 0; t < count; t++) {
-                multiply<T, PRODUCTS>(head.query + g * head.dim, keys + t * head.dim, head.dim, parts[t]);
+            Floats best;
+            get(best, weights[g]);
+            for (int64_t i = LANES; i < end - begin; i += LANES) {
+                Floats scores;
+                get(scores, &weights[g][i]);
+                best = scores > best ? scores : best;
             }
-            for (int t = count; t < LANES; t++) parts[t] = Floats{};
-            Floats scores;
-            sum_each(parts, scores);
-            scores *= head.scale;
-            if (count < LANES) {
-                for (int t = count; t < LANES; t++) scores[t] = -infinity;
+            const float most = largest(best), peak = most > peaks[g] ? most : peaks[g];
+            const float shrink = std::exp(peaks[g] - peak);
+            for (int64_t i = 0; begin > first && i < dim; i++) sums[g * dim + i] *= shrink;
+            peaks[g] = peak;
+            Floats total{};
+            for (int64_t i = 0; i < end - begin; i += LANES) {
+                Floats scores;
+                get(scores, &weights[g][i]);
+                scores -= peak;
+                exponential(scores);
+                total += scores;
+                put<false>(&weights[g][i], scores);
+                if constexpr (PRODUCTS) put<true>(&rounded[g][i], scores);
             }
-            const float best = largest(scores), peak = best > peaks[g] ? best : peaks[g];
-            if (peak > peaks[g]) {
-                const float shrink = std::exp(peaks[g] - peak);
-                totals[g] *= shrink;
-                for (int64_t i = 0; i < head.dim; i++) sums[g * head.dim + i] *= shrink;
-                peaks[g] = peak;
-            }
-            scores -= peak;
-            exponential(scores);
-            totals[g] += sum(scores);
-            put(weights[g], scores);
+            totals[g] = totals[g] * shrink + sum(total);
         }
-        int64_t i = 0;
-        for (; i + 4 * LANES <= head.dim; i += 4 * LANES) {
-            add_values<T, G, 4>(values + i, count, head.dim, weights, sums + i);
+        int64_t at = 0;
+        if constexpr (PRODUCTS) {
+            for (; at + 64 <= dim; at += 64) add_value_pairs<G, 2>(head, begin, end, at, rounded, sums);
+            for (; at < dim; at += 32) add_value_pairs<G, 1>(head, begin, end, at, rounded, sums);
+        } else {
+            for (; at + 4 * LANES <= dim; at += 4 * LANES) add_values<T, G, 4>(head, begin, end, at, weights, sums);
+            for (; at < dim; at += LANES) add_values<T, G, 1>(head, begin, end, at, weights, sums);
         }
-        for (; i < head.dim; i += LANES) add_values<T, G, 1>(values + i, count, head.dim, weights, sums + i);
+    }
+    if constexpr (PRODUCTS) {
+        float plain[MOST_DIM];
+        for (int g = 0; g < G; g++) {
+            for (int64_t i = 0; i < dim; i++) plain[i] = sums[g * dim + interleaved(i)];
+            std::memcpy(sums + g * dim, plain, dim * sizeof(float));
+        }
     }
 }
 

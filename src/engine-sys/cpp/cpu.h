@@ -1,6 +1,8 @@
 // What the processor can do, and the attribute that lets one function use it.
 #pragma once
 
+#include <atomic>
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 // Functions with this attribute may only be called where has_bf16() is true.
@@ -12,6 +14,10 @@
 
 namespace atelier {
 
+// How much of the processor to use: 0 all, 1 no AVX-512, 2 nothing beyond the compiler's default. For
+// tests of what other processors run.
+inline std::atomic<int> handicap{0};
+
 // AVX-512 with bfloat16 products: Zen 4, Sapphire Rapids and later.
 inline bool has_bf16() {
 #if defined(__x86_64__)
@@ -19,7 +25,7 @@ inline bool has_bf16() {
                             __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
                             __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512bf16") &&
                             __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
-    return has;
+    return has && handicap.load(std::memory_order_relaxed) == 0;
 #else
     return false;
 #endif
@@ -29,7 +35,7 @@ inline bool has_avx2() {
 #if defined(__x86_64__)
     static const bool has = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                             __builtin_cpu_supports("bmi2");
-    return has;
+    return has && handicap.load(std::memory_order_relaxed) <= 1;
 #else
     return false;
 #endif

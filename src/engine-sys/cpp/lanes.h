@@ -26,14 +26,27 @@ ATELIER_INLINE void get(Floats& out, const bf16* p) {
     out = reinterpret_cast<Floats>(words);
 }
 
-ATELIER_INLINE void put(float* p, const Floats& value) { std::memcpy(p, &value, sizeof value); }
+template <bool NATIVE>
+ATELIER_INLINE void put(float* p, const Floats& value) {
+    std::memcpy(p, &value, sizeof value);
+}
 
+// Rounds to bfloat16: NATIVE by the processor itself, only where has_bf16() is true.
+template <bool NATIVE>
 ATELIER_INLINE void put(bf16* p, const Floats& value) {
+    Halves halves;
+#if defined(__x86_64__)
+    if constexpr (NATIVE) {
+        // The intrinsic cannot be called from a body that is compiled for every target.
+        __asm__("vcvtneps2bf16 %1, %0" : "=v"(halves) : "v"(value));
+        std::memcpy(p, &halves, sizeof halves);
+        return;
+    }
+#endif
     const Words bits = reinterpret_cast<Words>(value);
     const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
     const Words nan = reinterpret_cast<Words>((bits & 0x7fffffff) > 0x7f800000);
-    const Words chosen = (nan & 0x7fc0) | (~nan & rounded);
-    const Halves halves = __builtin_convertvector(chosen, Halves);
+    halves = __builtin_convertvector((nan & 0x7fc0) | (~nan & rounded), Halves);
     std::memcpy(p, &halves, sizeof halves);
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "atelier.h"
+#include "linear_any.h"
 #include "linear_many.h"
 #include "pool.h"
 #include "scratch.h"
@@ -118,23 +119,63 @@ void linear(const AtelierLinear& call) {
 }  // namespace
 }  // namespace atelier
 
-void atelier_linear(const AtelierLinear* call) {
-    using namespace atelier;
-    switch (call->matrix.format) {
-        case INT4: return linear<Int4>(*call);
-        case INT8: return linear<Int8>(*call);
-        case INT8_HALVES: return linear<Int8Halves>(*call);
-        default: return linear<Bf16>(*call);
-    }
-}
-
-#else
-
-void atelier_linear(const AtelierLinear*) {}
-
 #endif
 
+namespace atelier {
+namespace {
+
+void linear_any(const AtelierLinear& call) {
+    const int64_t groups = call.matrix.columns / GROUP;
+    const int64_t tiles = (call.matrix.rows + TILE - 1) / TILE;
+    pool::each(tiles, 1, [&](int64_t begin, int64_t end) {
+        float out[ANY_ROWS * TILE];
+        for (int64_t t = begin; t < end; t++) {
+            const uint8_t* block = call.matrix.blocks + t * groups * block_bytes(call.matrix.format);
+            const int64_t lanes = std::min(TILE, call.matrix.rows - t * TILE);
+            for (int64_t row = 0; row < call.rows; row += ANY_ROWS) {
+                const int64_t rows = std::min<int64_t>(ANY_ROWS, call.rows - row);
+                few_rows_any_for(call.matrix.format, static_cast<int>(rows))(
+                    block, groups, call.input + row * call.input_stride, call.input_stride, out);
+                for (int64_t i = 0; i < rows * lanes; i++) {
+                    const int64_t r = i / lanes, column = t * TILE + i % lanes;
+                    float value = out[r * TILE + i % lanes];
+                    if (call.bias != nullptr) {
+                        value += call.bias_kind == KIND_F32 ? static_cast<const float*>(call.bias)[column]
+                                                            : load(static_cast<const bf16*>(call.bias) + column);
+                    }
+                    const int64_t at = (row + r) * call.output_stride + column;
+                    if (call.output_kind == KIND_F32) {
+                        static_cast<float*>(call.output)[at] = value;
+                    } else {
+                        store(static_cast<bf16*>(call.output) + at, value);
+                    }
+                }
+            }
+        }
+    });
+}
+
+}  // namespace
+}  // namespace atelier
+
+void atelier_linear(const AtelierLinear* call) {
+    using namespace atelier;
+#if defined(__x86_64__)
+    if (has_bf16()) {
+        switch (call->matrix.format) {
+            case INT4: return linear<Int4>(*call);
+            case INT8: return linear<Int8>(*call);
+            case INT8_HALVES: return linear<Int8Halves>(*call);
+            default: return linear<Bf16>(*call);
+        }
+    }
+#endif
+    linear_any(*call);
+}
+
 uint32_t atelier_features() { return (atelier::has_bf16() ? 1 : 0) | (atelier::has_avx2() ? 2 : 0); }
+
+void atelier_set_handicap(int32_t level) { atelier::handicap.store(level); }
 
 void atelier_set_threads(int32_t count) { atelier::pool::set_threads(count); }
 

@@ -9,6 +9,7 @@ namespace {
 
 // output += scale up^T (down input)
 struct Update {
+    template <bool NATIVE>
     ATELIER_INLINE void run(const bf16* input, bf16* output, const AtelierAdapter* adapter, int64_t in, int64_t out,
                             float* between) {
         const int64_t rank = adapter->rank;
@@ -34,7 +35,7 @@ struct Update {
                 get(up, adapter->up + r * out + i);
                 total += up * between[r];
             }
-            put(output + i, total);
+            put<NATIVE>(output + i, total);
         }
         for (; i < out; i++) {
             float total = load(output + i);

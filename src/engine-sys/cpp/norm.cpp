@@ -12,6 +12,7 @@ namespace {
 // One row: residual += delta, then its norm. R is the residual's type, T that of all else.
 template <typename R, typename T>
 struct AddNorm {
+    template <bool NATIVE>
     ATELIER_INLINE void run(R* residual, const T* delta, const T* weight, T* output, int64_t width, float epsilon) {
         if (delta != nullptr) {
             int64_t i = 0;
@@ -19,16 +20,17 @@ struct AddNorm {
                 Floats a, b;
                 get(a, residual + i);
                 get(b, delta + i);
-                put(residual + i, a + b);
+                put<NATIVE>(residual + i, a + b);
             }
             for (; i < width; i++) store(residual + i, load(residual + i) + load(delta + i));
         }
-        rms_norm(residual, weight, output, width, epsilon);
+        rms_norm<NATIVE>(residual, weight, output, width, epsilon);
     }
 };
 
 template <typename T>
 struct SiluMul {
+    template <bool NATIVE>
     ATELIER_INLINE void run(const T* gate, const T* up, T* output, int64_t width) {
         int64_t i = 0;
         for (; i + LANES <= width; i += LANES) {
@@ -40,7 +42,7 @@ struct SiluMul {
             Floats e = g < low ? -low : -g;
             exponential(e);
             const Floats silu = g / (e + 1.0f);
-            put(output + i, (g < low ? Floats{} : silu) * u);
+            put<NATIVE>(output + i, (g < low ? Floats{} : silu) * u);
         }
         for (; i < width; i++) {
             const float g = load(gate + i);

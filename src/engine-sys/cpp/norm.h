@@ -7,7 +7,7 @@
 
 namespace atelier {
 
-template <typename I, typename W, typename O>
+template <bool NATIVE, typename I, typename W, typename O>
 ATELIER_INLINE void rms_norm(const I* input, const W* weight, O* output, int64_t width, float epsilon) {
     Floats squares{};
     float rest = 0.0f;
@@ -24,7 +24,7 @@ ATELIER_INLINE void rms_norm(const I* input, const W* weight, O* output, int64_t
         Floats x, w;
         get(x, input + i);
         get(w, weight + i);
-        put(output + i, x * factor * w);
+        put<NATIVE>(output + i, x * factor * w);
     }
     for (; i < width; i++) store(output + i, load(input + i) * factor * load(weight + i));
 }

@@ -12,10 +12,11 @@ namespace {
 // One head, rotated from `from` to `to` (which may be the same), after its norm if it has one.
 template <typename T>
 struct Rotate {
+    template <bool NATIVE>
     ATELIER_INLINE void run(const T* from, T* to, const T* norm, const float* cosines, const float* sines, int64_t half,
                             float epsilon) {
         if (norm != nullptr) {
-            rms_norm(from, norm, to, 2 * half, epsilon);
+            rms_norm<NATIVE>(from, norm, to, 2 * half, epsilon);
             from = to;
         }
         int64_t i = 0;
@@ -25,8 +26,8 @@ struct Rotate {
             get(b, from + half + i);
             get(c, cosines + i);
             get(s, sines + i);
-            put(to + i, a * c - b * s);
-            put(to + half + i, b * c + a * s);
+            put<NATIVE>(to + i, a * c - b * s);
+            put<NATIVE>(to + half + i, b * c + a * s);
         }
         for (; i < half; i++) {
             const float a = load(from + i), b = load(from + half + i);

@@ -1,6 +1,7 @@
 // One body of code, compiled for each kind of processor and chosen when it runs.
 //
-// A body is a struct with a static `run`, inlined, over the vectors of lanes.h.
+// A body is a struct with a static `run`, inlined, over the vectors of lanes.h; it is told whether the
+// processor rounds to bfloat16 by itself.
 #pragma once
 
 #include "cpu.h"
@@ -11,12 +12,12 @@ namespace atelier {
 #if defined(__x86_64__)
 template <typename Body, typename... Arguments>
 ATELIER_BF16 void run_avx512(Arguments... arguments) {
-    Body::run(arguments...);
+    Body::template run<true>(arguments...);
 }
 
 template <typename Body, typename... Arguments>
 ATELIER_AVX2 void run_avx2(Arguments... arguments) {
-    Body::run(arguments...);
+    Body::template run<false>(arguments...);
 }
 #endif
 
@@ -26,7 +27,7 @@ void run_best(Arguments... arguments) {
     if (has_bf16()) return run_avx512<Body>(arguments...);
     if (has_avx2()) return run_avx2<Body>(arguments...);
 #endif
-    Body::run(arguments...);
+    Body::template run<false>(arguments...);
 }
 
 // Rows of `width` numbers that a thread should get at least: fewer cost less than waking it.

@@ -134,6 +134,7 @@ pub fn paged_attention(
 
 #[cfg(test)]
 mod tests {
+    use crate::threads::on_every_processor;
     use tch::Kind;
 
     use super::*;
@@ -175,6 +176,10 @@ mod tests {
 
     #[test]
     fn rows_attend_to_their_own_pages() {
+        on_every_processor(check_rows_attend_to_their_own_pages);
+    }
+
+    fn check_rows_attend_to_their_own_pages() {
         for threads in [1, 2] {
             crate::set_threads(threads);
             for (kind, tolerance) in [(Kind::Float, 2e-5), (Kind::BFloat16, 0.02)] {

@@ -89,9 +89,14 @@ pub fn silu_mul(gate_up: &Tensor) -> Result<Tensor, TchError> {
 mod tests {
     use super::*;
     use crate::testing::{largest_difference, numbers, tensor};
+    use crate::threads::on_every_processor;
 
     #[test]
     fn the_norm_is_that_of_the_sum() {
+        on_every_processor(check_the_norm_is_that_of_the_sum);
+    }
+
+    fn check_the_norm_is_that_of_the_sum() {
         for threads in [1, 2] {
             crate::set_threads(threads);
             for (kind, residual_kind, tolerance) in [
@@ -134,6 +139,10 @@ mod tests {
 
     #[test]
     fn the_gate_is_silu() {
+        on_every_processor(check_the_gate_is_silu);
+    }
+
+    fn check_the_gate_is_silu() {
         for (kind, tolerance) in [(Kind::Float, 1e-4), (Kind::BFloat16, 0.5)] {
             for (count, width) in [(1, 5), (2, 48), (9, 1536)] {
                 let gate_up = tensor(&[count, 2 * width], kind, 4) * 100.0;

@@ -104,6 +104,8 @@ pub struct Lora {
 
 unsafe extern "C" {
     pub fn atelier_features() -> u32;
+    #[cfg(test)]
+    pub fn atelier_set_handicap(level: i32);
     pub fn atelier_set_threads(count: i32);
     pub fn atelier_threads() -> i32;
     pub fn atelier_linear(call: *const Linear);

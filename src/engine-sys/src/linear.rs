@@ -7,15 +7,14 @@ use tch::{Device, Kind, TchError, Tensor};
 use crate::{
     Packed,
     arguments::{dense, kind_code, refuse, rows},
-    ffi, has_linear,
+    ffi,
 };
 
 /// `input weight^T + bias` for a bfloat16 `input` of `[rows, columns of weight]`, summed in single
 /// precision; the result is `[rows, rows of weight]` of `kind`.
 ///
 /// # Errors
-/// When the processor lacks what the kernel takes ([`has_linear`](crate::has_linear)), or an argument
-/// has another type or shape.
+/// When an argument has another type or shape.
 pub fn linear(input: &Tensor, weight: &Packed, bias: Option<&Tensor>, kind: Kind) -> Result<Tensor, TchError> {
     let (count, _) = rows("the input", input, Kind::BFloat16, weight.columns() as i64)?;
     let mut output = Tensor::f_empty([count, weight.rows() as i64], (kind, Device::Cpu))?;
@@ -33,11 +32,6 @@ pub fn linear_into(
     bias: Option<&Tensor>,
     output: &mut Tensor,
 ) -> Result<(), TchError> {
-    if !has_linear() {
-        return Err(TchError::Torch(
-            "this processor has no bfloat16 products (avx512_bf16)".into(),
-        ));
-    }
     let (count, input_stride) = rows("the input", input, Kind::BFloat16, weight.columns() as i64)?;
     let width = weight.rows() as i64;
     let (output_count, output_stride) = rows("the output", output, output.f_kind()?, width)?;
@@ -61,7 +55,7 @@ pub fn linear_into(
         output_kind: kind_code("the output", output.f_kind()?)?,
     };
     if count > 0 {
-        // SAFETY: every shape, type and stride is checked above, and the processor is as required.
+        // SAFETY: every shape, type and stride is checked above.
         unsafe { ffi::atelier_linear(&call) }
     }
     Ok(())
@@ -70,6 +64,7 @@ pub fn linear_into(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::threads::{on_every_processor, one_processor};
     use crate::{
         Blocks, Format, RowOrder, Rows,
         testing::{self, Numbers},
@@ -106,9 +101,10 @@ mod tests {
 
     #[test]
     fn products_are_those_of_plain_loops() {
-        if !has_linear() {
-            return;
-        }
+        on_every_processor(check_products_are_those_of_plain_loops);
+    }
+
+    fn check_products_are_those_of_plain_loops() {
         for threads in [1, 2] {
             crate::set_threads(threads);
             for blocks in [Blocks::Q4_1, Blocks::Q5_1, Blocks::Q8_0, Blocks::BF16] {
@@ -134,9 +130,7 @@ mod tests {
 
     #[test]
     fn an_output_may_be_columns_of_a_larger_one() {
-        if !has_linear() {
-            return;
-        }
+        let _guard = one_processor();
         let weight = packed(Blocks::Q4_0, 20, 64, 5);
         let input = testing::tensor(&[3, 64], Kind::BFloat16, 1);
         let whole = Tensor::zeros([3, 50], (Kind::BFloat16, Device::Cpu));

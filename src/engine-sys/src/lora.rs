@@ -77,6 +77,7 @@ pub fn lora(
 
 #[cfg(test)]
 mod tests {
+    use crate::threads::on_every_processor;
     use tch::Device;
 
     use super::*;
@@ -84,6 +85,10 @@ mod tests {
 
     #[test]
     fn each_row_gets_the_update_of_its_adapter() {
+        on_every_processor(check_each_row_gets_the_update_of_its_adapter);
+    }
+
+    fn check_each_row_gets_the_update_of_its_adapter() {
         for threads in [1, 2] {
             crate::set_threads(threads);
             for (inputs, outputs) in [(64, 96), (37, 5), (576, 576)] {

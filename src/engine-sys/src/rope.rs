@@ -102,6 +102,7 @@ pub fn rope_and_store(
 
 #[cfg(test)]
 mod tests {
+    use crate::threads::on_every_processor;
     use tch::Device;
 
     use super::*;
@@ -127,6 +128,10 @@ mod tests {
 
     #[test]
     fn queries_turn_in_place_and_keys_and_values_go_to_their_slots() {
+        on_every_processor(check_queries_turn_in_place_and_keys_and_values_go_to_their_slots);
+    }
+
+    fn check_queries_turn_in_place_and_keys_and_values_go_to_their_slots() {
         let (heads, kv_heads, page_size, context) = (4, 2, 16, 50);
         for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::BFloat16, 0.03)] {
             for head_dim in [8, 12, 64] {

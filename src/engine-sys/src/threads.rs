@@ -17,17 +17,24 @@ pub fn threads() -> usize {
     usize::try_from(unsafe { ffi::atelier_threads() }).unwrap_or(1)
 }
 
-/// Whether [`linear`](crate::linear) runs here: it takes AVX-512 with bfloat16 products. All other
-/// kernels run everywhere.
-pub fn has_linear() -> bool {
+/// Whether the processor multiplies bfloat16 by itself (AVX-512). Everything works without, and
+/// products with packed matrices are then several times slower.
+pub fn has_bf16_products() -> bool {
     // SAFETY: has no preconditions.
     unsafe { ffi::atelier_features() & 1 != 0 }
 }
 
-/// Whether the processor multiplies tiles of bfloat16 (AMX), which libtorch uses for plain numbers.
-pub fn has_tiles() -> bool {
-    static HAS: LazyLock<bool> = LazyLock::new(|| cpu_features().contains("amx_bf16"));
-    *HAS
+/// Calls `test` as this processor, as one with AVX2 only, and as one with nothing.
+#[cfg(test)]
+pub(crate) fn on_every_processor(test: impl Fn()) {
+    let _guard = one_processor();
+    for level in [0, 1, 2] {
+        // SAFETY: takes any number; a kernel that runs meanwhile in another test finishes as it began.
+        unsafe { ffi::atelier_set_handicap(level) };
+        test();
+    }
+    // SAFETY: as above.
+    unsafe { ffi::atelier_set_handicap(0) };
 }
 
 /// The processor's features that decide which kernels are fast, for logs: `avx512_bf16 amx_bf16`.
@@ -52,4 +59,11 @@ pub fn cpu_features() -> String {
     }
     #[cfg(not(target_arch = "x86_64"))]
     std::env::consts::ARCH.to_owned()
+}
+
+/// As long as it is held, the processor stays what it is: for tests that compare bit by bit.
+#[cfg(test)]
+pub(crate) fn one_processor() -> std::sync::MutexGuard<'static, ()> {
+    static LOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    LOCK.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

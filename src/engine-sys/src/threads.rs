@@ -24,6 +24,12 @@ pub fn has_bf16_products() -> bool {
     unsafe { ffi::atelier_features() & 1 != 0 }
 }
 
+/// Whether the processor multiplies tiles of bfloat16 (AMX), which libtorch uses for plain numbers.
+pub fn has_tiles() -> bool {
+    static HAS: LazyLock<bool> = LazyLock::new(|| cpu_features().contains("amx_bf16"));
+    *HAS
+}
+
 /// Calls `test` as this processor, as one with AVX2 only, and as one with nothing.
 #[cfg(test)]
 pub(crate) fn on_every_processor(test: impl Fn()) {

@@ -48,7 +48,7 @@ pub use gauges::Gauges;
 pub use kv_cache::KvCache;
 pub use logprobs::{TokenLogprob, TokenLogprobs};
 pub use model::Model;
-pub use ops::Ops;
+pub use ops::{Ops, SelfBench};
 pub use pages::PAGE;
 pub use request::{Event, Events, FinishReason, Request};
 pub use sampling::Sampling;

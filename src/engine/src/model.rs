@@ -37,7 +37,7 @@ impl Model {
     ) -> Result<Self, LoadError> {
         let device = Device::Cpu;
         let config = ModelConfig::from_header(file.header())?;
-        let pack = ops == Ops::Own && dtype == Dtype::Bf16 && engine_sys::has_linear();
+        let pack = ops == Ops::Own && dtype == Dtype::Bf16;
         Ok(Self {
             weights: Weights::load(file, &config, dtype, pack, threads)?,
             rope: Rope::new(&config, context_length, device)?,

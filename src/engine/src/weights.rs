@@ -178,8 +178,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The parts packed, as many matrices as they have formats; `None` if one of them is not quantized
-    /// or does not fit the kernels.
+    /// The parts packed, as many matrices as they have formats; `None` if one of them does not fit the
+    /// kernels.
     fn packed(&self, columns: i64, parts: &[Part]) -> Result<Option<Vec<Packed>>, LoadError> {
         if !self.pack {
             return Ok(None);
@@ -240,7 +240,7 @@ impl Reader<'_> {
     }
 }
 
-/// What the kernels call a quantized type; `None` for plain numbers.
+/// What the kernels call a type; `None` for one that they do not know.
 fn blocks(ggml_type: GgmlType) -> Option<Blocks> {
     Some(match ggml_type {
         GgmlType::Q4_0 => Blocks::Q4_0,
@@ -251,6 +251,9 @@ fn blocks(ggml_type: GgmlType) -> Option<Blocks> {
         GgmlType::Q4_K => Blocks::Q4_K,
         GgmlType::Q5_K => Blocks::Q5_K,
         GgmlType::Q6_K => Blocks::Q6_K,
+        GgmlType::F32 => Blocks::F32,
+        GgmlType::F16 => Blocks::F16,
+        GgmlType::BF16 => Blocks::BF16,
         _ => return None,
     })
 }

@@ -3,9 +3,7 @@
 use engine_sys::Packed;
 use tch::{Kind, TchError, Tensor};
 
-/// Rows from which on a product with plain numbers is faster than one with packed weights, if the
-/// processor multiplies tiles (AMX): its time is then that of widening the weights.
-const MANY_ROWS: i64 = 64;
+use super::self_bench;
 
 /// The weights of a linear layer, `[out, in]`.
 pub(crate) enum Linear {
@@ -45,23 +43,37 @@ impl Linear {
 }
 
 fn packed(parts: &[Packed], input: &Tensor, bias: Option<&Tensor>, kind: Kind) -> Result<Tensor, TchError> {
-    let many = engine_sys::has_tiles() && input.size()[0] >= MANY_ROWS;
-    if let ([only], false) = (parts, many) {
-        return engine_sys::linear(input, only, bias, kind);
+    let (rows, _) = input.size2()?;
+    if let [only] = parts {
+        return match self_bench::widens(only.format(), rows) {
+            true => widened(only, input, bias, kind),
+            false => engine_sys::linear(input, only, bias, kind),
+        };
     }
-    let mut outputs = Vec::with_capacity(parts.len());
+    let width: i64 = parts.iter().map(|part| part.rows() as i64).sum();
+    let output = Tensor::f_empty([rows, width], (kind, input.device()))?;
     let mut first = 0;
     for part in parts {
-        let rows = part.rows();
-        let bias = bias.map(|bias| bias.f_narrow(0, first, rows as i64)).transpose()?;
-        outputs.push(match many {
-            true => {
-                let weight = part.dequantize_rows(rows, input.kind())?;
-                input.f_linear(&weight, bias.as_ref())?.f_to_kind(kind)?
-            }
-            false => engine_sys::linear(input, part, bias.as_ref(), kind)?,
-        });
-        first += rows as i64;
+        let count = part.rows() as i64;
+        let bias = bias.map(|bias| bias.f_narrow(0, first, count)).transpose()?;
+        let mut columns = output.f_narrow(1, first, count)?;
+        match self_bench::widens(part.format(), rows) {
+            true => columns.f_copy_(&widened(part, input, bias.as_ref(), kind)?)?,
+            false => engine_sys::linear_into(input, part, bias.as_ref(), &mut columns)?,
+        }
+        first += count;
     }
-    Tensor::f_cat(&outputs, 1)
+    Ok(output)
+}
+
+/// The product by libtorch, with the weights as plain numbers for as long as it takes.
+pub(super) fn widened(weight: &Packed, input: &Tensor, bias: Option<&Tensor>, kind: Kind) -> Result<Tensor, TchError> {
+    // Without instructions for bfloat16, libtorch computes it many times slower than single precision.
+    let fast = match engine_sys::has_bf16_products() || engine_sys::has_tiles() {
+        true => Kind::BFloat16,
+        false => Kind::Float,
+    };
+    let weight = weight.dequantize_rows(weight.rows(), fast)?;
+    let bias = bias.map(|bias| bias.f_to_kind(fast)).transpose()?;
+    input.f_to_kind(fast)?.f_linear(&weight, bias.as_ref())?.f_to_kind(kind)
 }

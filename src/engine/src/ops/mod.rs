@@ -3,10 +3,14 @@
 
 mod aten;
 mod linear;
+mod self_bench;
+#[cfg(test)]
+mod tests;
 
 use tch::{TchError, Tensor};
 
 pub(crate) use self::linear::Linear;
+pub use self::self_bench::SelfBench;
 
 use crate::{KvCache, kv_cache::Places, rope::Rope};
 

@@ -1,0 +1,255 @@
+//! Which way of multiplying is fastest on this machine: measured, not assumed.
+//!
+//! Packed weights are multiplied by our kernels or, for many rows, widened and multiplied by libtorch,
+//! which wins where the processor multiplies tiles (AMX). The number of rows from which it does depends
+//! on the processor and the threads.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, Instant},
+};
+
+use engine_sys::{Blocks, Format, Packed, RowOrder, Rows};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::linear::widened;
+
+/// Rows that are measured.
+const ROWS: [i64; 6] = [1, 4, 8, 16, 64, 256];
+/// Width and height of the matrix: as in small models, and large enough to leave the first caches.
+const SIDE: i64 = 1024;
+/// What one figure may take.
+const PATIENCE: Duration = Duration::from_millis(3);
+const RUNS: usize = 3;
+/// Another way has to be so much faster, for the one shape stands for all.
+const MARGIN: f32 = 0.9;
+
+/// Rows from which on weights of each format are widened, by [`place`].
+static WIDEN_FROM: [AtomicI64; 3] = [const { AtomicI64::new(0) }; 3];
+
+/// Times of the candidates on this machine, in microseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SelfBench {
+    /// Features of the processor.
+    pub processor: String,
+    /// Threads that were used.
+    pub threads: usize,
+    /// Width and height of the matrix.
+    pub side: i64,
+    /// Numbers of rows.
+    pub rows: Vec<i64>,
+    /// One line each.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One way to multiply.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// What it is.
+    pub name: String,
+    /// Its time for each number of rows.
+    pub microseconds: Vec<f32>,
+}
+
+impl SelfBench {
+    /// Measures, in a fraction of a second. The engine should not compute meanwhile.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn run() -> Result<Self, TchError> {
+        let mut candidates = Vec::new();
+        for (blocks, bytes) in [(Blocks::Q4_1, 20), (Blocks::Q8_0, 34), (Blocks::BF16, 64)] {
+            let bytes = vec![0x11; (SIDE * SIDE / 32) as usize * bytes];
+            let rows = Rows {
+                bytes: &bytes,
+                blocks,
+                count: SIDE as usize,
+                order: RowOrder::Plain,
+            };
+            let packed = Packed::pack(SIDE as usize, &[rows], engine_sys::threads())?;
+            let name = name(packed.format());
+            candidates.push(measure(name, |input| {
+                engine_sys::linear(input, &packed, None, Kind::BFloat16)
+            })?);
+            candidates.push(measure(&format!("{name} widened"), |input| {
+                widened(&packed, input, None, Kind::BFloat16)
+            })?);
+        }
+        // For comparison only.
+        let dense = random(&[SIDE, SIDE])?;
+        candidates.push(measure("libtorch bf16", |input| {
+            input.f_linear::<Tensor>(&dense, None)
+        })?);
+        let quants = Tensor::f_ones([SIDE, SIDE], (Kind::Int, Device::Cpu))?;
+        let quants = Tensor::f_internal_convert_weight_to_int4pack_for_cpu(&quants, 2)?;
+        let scales = random(&[SIDE / 32, SIDE, 2])?;
+        candidates.push(measure("libtorch int4", |input| {
+            input.f_internal_weight_int4pack_mm_for_cpu(&quants, 32, &scales)
+        })?);
+        Ok(Self {
+            processor: engine_sys::cpu_features(),
+            threads: engine_sys::threads(),
+            side: SIDE,
+            rows: ROWS.to_vec(),
+            candidates,
+        })
+    }
+
+    /// Whether a table from a file speaks of this machine with these threads.
+    pub fn fits(&self) -> bool {
+        self.processor == engine_sys::cpu_features() && self.threads == engine_sys::threads() && self.rows == ROWS
+    }
+
+    /// Makes all linear layers of the process choose by this table.
+    pub fn install(&self) {
+        for format in [Format::Int4, Format::Int8, Format::Bf16] {
+            WIDEN_FROM[place(format)].store(self.widen_from(format), Ordering::Relaxed);
+        }
+    }
+
+    /// The number of rows from which on widening is faster for good.
+    fn widen_from(&self, format: Format) -> i64 {
+        let times = |name: &str| {
+            let found = self.candidates.iter().find(|candidate| candidate.name == name);
+            found.map_or(&[][..], |candidate| &candidate.microseconds)
+        };
+        let name = name(format);
+        let (own, widened) = (times(name), times(&format!("{name} widened")));
+        let pairs = own.iter().zip(widened).zip(&self.rows).rev();
+        let wins = pairs.take_while(|((own, widened), _)| **widened < **own * MARGIN);
+        wins.last().map_or(i64::MAX, |(_, rows)| *rows)
+    }
+}
+
+impl fmt::Display for SelfBench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            processor,
+            threads,
+            side,
+            ..
+        } = self;
+        write!(
+            f,
+            "microseconds of a {side} x {side} product, {threads} threads, {processor}\n{:16}",
+            "rows"
+        )?;
+        for rows in &self.rows {
+            write!(f, "{rows:>8}")?;
+        }
+        for candidate in &self.candidates {
+            write!(f, "\n{:16}", candidate.name)?;
+            for time in &candidate.microseconds {
+                write!(f, "{time:>8.0}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a product of `rows` rows with weights of `format` widens them first.
+pub(super) fn widens(format: Format, rows: i64) -> bool {
+    match WIDEN_FROM[place(format)].load(Ordering::Relaxed) {
+        // Not measured: that of an AMX machine, and never otherwise.
+        0 => engine_sys::has_tiles() && rows >= 64,
+        from => rows >= from,
+    }
+}
+
+fn place(format: Format) -> usize {
+    match format {
+        Format::Int4 => 0,
+        Format::Int8 | Format::Int8Halves => 1,
+        Format::Bf16 => 2,
+    }
+}
+
+fn name(format: Format) -> &'static str {
+    match format {
+        Format::Int4 => "int4",
+        Format::Int8 | Format::Int8Halves => "int8",
+        Format::Bf16 => "bf16",
+    }
+}
+
+fn random(shape: &[i64]) -> Result<Tensor, TchError> {
+    Tensor::f_randn(shape, (Kind::BFloat16, Device::Cpu))
+}
+
+fn measure(name: &str, run: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Candidate, TchError> {
+    let mut microseconds = Vec::with_capacity(ROWS.len());
+    for rows in ROWS {
+        let input = random(&[rows, SIDE])?;
+        let started = Instant::now();
+        // The first run also builds what libtorch keeps for a shape.
+        let _ = run(&input)?;
+        let mut best = f32::MAX;
+        for _ in 0..RUNS {
+            let start = Instant::now();
+            let _ = run(&input)?;
+            best = best.min(start.elapsed().as_secs_f32() * 1e6);
+            if started.elapsed() > PATIENCE {
+                break;
+            }
+        }
+        microseconds.push(best);
+    }
+    Ok(Candidate {
+        name: name.to_owned(),
+        microseconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(own: &[f32], widened: &[f32]) -> SelfBench {
+        let candidate = |name: &str, times: &[f32]| Candidate {
+            name: name.into(),
+            microseconds: times.into(),
+        };
+        SelfBench {
+            processor: engine_sys::cpu_features(),
+            threads: engine_sys::threads(),
+            side: SIDE,
+            rows: ROWS.to_vec(),
+            candidates: vec![candidate("int4", own), candidate("int4 widened", widened)],
+        }
+    }
+
+    #[test]
+    fn weights_are_widened_from_where_that_wins_for_good() {
+        let own = [10.0, 20.0, 30.0, 60.0, 240.0, 1000.0];
+        let from = |widened: [f32; 6]| table(&own, &widened).widen_from(Format::Int4);
+        assert_eq!(from([99.0, 99.0, 99.0, 50.0, 90.0, 200.0]), 16);
+        assert_eq!(from([1.0, 99.0, 99.0, 99.0, 90.0, 200.0]), 64);
+        assert_eq!(from([1.0, 1.0, 1.0, 1.0, 1.0, 950.0]), i64::MAX);
+        assert_eq!(table(&own, &own).widen_from(Format::Int8), i64::MAX);
+    }
+
+    #[test]
+    fn the_table_is_measured_printed_and_kept() {
+        let measured = SelfBench::run().unwrap();
+        assert!(measured.fits());
+        assert_eq!(measured.candidates.len(), 8);
+        for candidate in &measured.candidates {
+            assert!(
+                candidate.microseconds.iter().all(|time| *time > 0.0 && *time < 1e8),
+                "{measured}"
+            );
+        }
+        assert!(measured.to_string().contains("\nint8 widened "));
+        let text = serde_json::to_string(&measured).unwrap();
+        assert_eq!(serde_json::from_str::<SelfBench>(&text).unwrap(), measured);
+        let other = SelfBench {
+            processor: "another".into(),
+            ..measured
+        };
+        assert!(!other.fits());
+    }
+}

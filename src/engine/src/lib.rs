@@ -12,6 +12,7 @@
 mod batch;
 mod cache_size;
 mod config;
+mod constraint;
 mod dequantize;
 mod dtype;
 pub mod encoder;
@@ -41,6 +42,7 @@ mod weights;
 
 pub use batch::{Batch, LogitRows, Segment};
 pub use config::ModelConfig;
+pub use constraint::{TokenConstraint, TokenMask};
 pub use dtype::Dtype;
 pub use engine::{Engine, EngineOptions};
 pub use error::{LoadError, SubmitError};
@@ -50,6 +52,6 @@ pub use logprobs::{TokenLogprob, TokenLogprobs};
 pub use model::Model;
 pub use ops::{Ops, SelfBench};
 pub use pages::PAGE;
-pub use request::{Event, Events, FinishReason, Request};
+pub use request::{Event, Events, Failure, FinishReason, Request};
 pub use sampling::Sampling;
 pub use threads::{available_threads, set_threads};

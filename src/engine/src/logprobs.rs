@@ -54,6 +54,12 @@ pub(crate) fn logprobs(logits: &Tensor, tokens: &[u32], top: usize) -> Result<Ve
     Ok(all)
 }
 
+/// ln of the sum of e to the logits of one row: not finite if a logit is infinite or undefined.
+pub(crate) fn log_sum_exp(row: &Tensor) -> Result<f32, TchError> {
+    let sum = floats(&row.f_logsumexp([-1], false)?)?;
+    Ok(sum.first().copied().unwrap_or(f32::NAN))
+}
+
 /// The numbers of a tensor of single precision, row by row.
 pub(crate) fn floats(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
     let mut values = vec![0.0; tensor.numel()];

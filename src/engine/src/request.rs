@@ -2,10 +2,10 @@
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::{Sampling, TokenLogprobs};
+use crate::{Sampling, TokenConstraint, TokenLogprobs};
 
 /// A prompt to be continued.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Request {
     /// The prompt, at least one token.
     pub prompt: Vec<u32>,
@@ -13,6 +13,8 @@ pub struct Request {
     pub max_tokens: usize,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// What the answer must look like.
+    pub constraint: Option<Box<dyn TokenConstraint>>,
     /// Tokens that end the answer; they are not part of it.
     pub stop_tokens: Vec<u32>,
     /// Report logprobs of the answer's tokens, each with so many of the likeliest ones.
@@ -40,19 +42,35 @@ pub enum Event {
     Token {
         /// The token.
         token: u32,
+        /// -ln of its probability by the model itself, before everything that changes the choice.
+        nll: f32,
         /// Its logprobs, if they were asked for.
         logprobs: Option<TokenLogprobs>,
     },
     /// The answer is complete.
     Finished(FinishReason),
     /// The answer cannot be completed.
-    Failed(String),
+    Failed(Failure),
+}
+
+/// Why an answer cannot be completed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// Damaged weights, or numbers that ran over: nothing can be chosen.
+    #[error("the model computed no finite logits")]
+    NotFinite,
+    /// The request's own constraint gave up.
+    #[error("the answer cannot be kept to what the request asks for: {0}")]
+    Constraint(String),
+    /// The pass failed.
+    #[error("the model failed to compute the answer: {0}")]
+    Computation(String),
 }
 
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model chose a stop token.
+    /// The model chose a stop token, or the constraint lets nothing follow.
     Stop,
     /// The answer is as long as it may be.
     Length,

@@ -1,10 +1,13 @@
 //! Chooses tokens by their logits.
 
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::Sampling;
+use crate::{Failure, Sampling, TokenConstraint, TokenMask};
 
 /// Candidates that are sorted at first; more only if they hold too little probability.
 const FIRST_CANDIDATES: usize = 256;
@@ -13,42 +16,99 @@ const FIRST_CANDIDATES: usize = 256;
 pub(crate) struct Sampler {
     sampling: Sampling,
     random: StdRng,
+    constraint: Option<Box<dyn TokenConstraint>>,
+    /// Tokens of the prompt, if they matter.
+    prompt: HashSet<u32>,
+    /// How often the answer has each of its tokens.
     counts: HashMap<u32, u32>,
 }
 
 impl Sampler {
-    pub fn new(sampling: Sampling) -> Self {
+    /// For the answer to `prompt`.
+    pub fn new(sampling: Sampling, constraint: Option<Box<dyn TokenConstraint>>, prompt: &[u32]) -> Self {
         let random = match sampling.seed {
             Some(seed) => StdRng::seed_from_u64(seed),
             None => StdRng::from_os_rng(),
         };
         Self {
+            prompt: match sampling.repetition_penalty == 1.0 {
+                true => HashSet::new(),
+                false => prompt.iter().copied().collect(),
+            },
             sampling,
             random,
+            constraint,
             counts: HashMap::new(),
         }
     }
 
-    /// Chooses the next token by the logits of all tokens, which it changes.
-    pub fn choose(&mut self, logits: &mut [f32]) -> u32 {
-        self.penalize(logits);
+    /// Chooses the next token by the logits of all tokens, and says how unlikely the model itself
+    /// found it: -ln of its probability. `log_sum_exp` is of the same logits.
+    ///
+    /// # Errors
+    /// When the logits are no numbers, or the constraint gives up.
+    pub fn choose(&mut self, logits: &[f32], log_sum_exp: f32) -> Result<(u32, f32), Failure> {
+        if !log_sum_exp.is_finite() {
+            return Err(Failure::NotFinite);
+        }
+        let mut changed = Cow::Borrowed(logits);
+        if self.is_biased() {
+            self.bias(changed.to_mut());
+        }
+        if let Some(constraint) = &mut self.constraint {
+            constrain(constraint.as_mut(), changed.to_mut())?;
+        }
         let token = if self.sampling.temperature <= 0.0 {
-            likeliest(logits)
+            likeliest(&changed)
         } else {
-            self.draw(logits)
+            self.draw(&changed)
         };
-        *self.counts.entry(token).or_default() += 1;
-        token
+        // Rounding may put a token slightly above certainty.
+        Ok((token, (log_sum_exp - logits[token as usize]).max(0.0)))
     }
 
-    fn penalize(&self, logits: &mut [f32]) {
+    /// Takes note that a token is part of the answer. True if the constraint lets nothing follow.
+    ///
+    /// # Errors
+    /// When the constraint gives up.
+    pub fn accept(&mut self, token: u32) -> Result<bool, Failure> {
+        *self.counts.entry(token).or_default() += 1;
+        let Some(constraint) = &mut self.constraint else {
+            return Ok(false);
+        };
+        constraint.accept(token).map_err(Failure::Constraint)?;
+        Ok(constraint.is_complete())
+    }
+
+    fn is_biased(&self) -> bool {
+        let sampling = &self.sampling;
+        !sampling.logit_bias.is_empty()
+            || sampling.repetition_penalty != 1.0
+            || sampling.frequency_penalty != 0.0
+            || sampling.presence_penalty != 0.0
+    }
+
+    fn bias(&self, logits: &mut [f32]) {
         let Sampling {
             frequency_penalty,
             presence_penalty,
+            repetition_penalty,
             ..
         } = self.sampling;
-        if frequency_penalty == 0.0 && presence_penalty == 0.0 {
-            return;
+        for (token, bias) in &self.sampling.logit_bias {
+            if let Some(logit) = logits.get_mut(*token as usize) {
+                *logit += bias;
+            }
+        }
+        if repetition_penalty != 1.0 {
+            let only_prompt = self.prompt.iter().filter(|token| !self.counts.contains_key(token));
+            for token in self.counts.keys().chain(only_prompt) {
+                let logit = &mut logits[*token as usize];
+                *logit = match *logit > 0.0 {
+                    true => *logit / repetition_penalty,
+                    false => *logit * repetition_penalty,
+                };
+            }
         }
         for (token, count) in &self.counts {
             logits[*token as usize] -= frequency_penalty * *count as f32 + presence_penalty;
@@ -57,7 +117,11 @@ impl Sampler {
 
     fn draw(&mut self, logits: &[f32]) -> u32 {
         let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let weight = |logit: f32| ((logit - highest) / self.sampling.temperature).exp();
+        // The likeliest token's weight is 1.
+        let weight = |logit: f32| {
+            let weight = ((logit - highest) / self.sampling.temperature).exp();
+            if weight < self.sampling.min_p { 0.0 } else { weight }
+        };
         let limit = match self.sampling.top_k {
             0 => logits.len(),
             k => k.min(logits.len()),
@@ -118,6 +182,15 @@ impl Sampler {
     }
 }
 
+fn constrain(constraint: &mut dyn TokenConstraint, logits: &mut [f32]) -> Result<(), Failure> {
+    let mut allowed = TokenMask::new(logits.len());
+    constraint.mask(&mut allowed).map_err(Failure::Constraint)?;
+    match allowed.apply(logits) {
+        true => Ok(()),
+        false => Err(Failure::Constraint("no token of the vocabulary can follow".into())),
+    }
+}
+
 /// How many of the falling `weights` it takes to reach `mass`; `None` if they do not.
 fn nucleus(weights: &[f32], mass: f32) -> Option<usize> {
     let mut sum = 0.0;
@@ -141,87 +214,4 @@ fn likeliest(logits: &[f32]) -> u32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    fn sampler(change: impl FnOnce(&mut Sampling)) -> Sampler {
-        let mut sampling = Sampling {
-            seed: Some(1),
-            ..Sampling::default()
-        };
-        change(&mut sampling);
-        Sampler::new(sampling)
-    }
-
-    /// How often each of the tokens comes in 4000 draws.
-    fn shares(sampler: &mut Sampler, logits: &[f32]) -> Vec<f32> {
-        let mut counts = vec![0u16; logits.len()];
-        for _ in 0..4000 {
-            counts[sampler.choose(&mut logits.to_vec()) as usize] += 1;
-        }
-        counts.into_iter().map(|count| f32::from(count) / 4000.0).collect()
-    }
-
-    #[test]
-    fn temperature_zero_takes_the_likeliest() {
-        assert_eq!(
-            shares(&mut sampler(|s| s.temperature = 0.0), &[0.0, 2.0, 1.0]),
-            [0.0, 1.0, 0.0]
-        );
-    }
-
-    #[rstest]
-    #[case(1.0, [0.25, 0.75])]
-    #[case(0.5, [0.1, 0.9])]
-    fn draws_follow_the_tempered_probabilities(#[case] temperature: f32, #[case] expected: [f32; 2]) {
-        let shares = shares(&mut sampler(|s| s.temperature = temperature), &[0.0, 3f32.ln()]);
-        assert!(
-            shares.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.03),
-            "{shares:?}"
-        );
-    }
-
-    #[test]
-    fn top_k_and_top_p_cut_the_tail() {
-        // Probabilities 0.1, 0.4, 0.2, 0.3.
-        let logits = [0.1f32, 0.4, 0.2, 0.3].map(f32::ln);
-        let kept = |mut sampler: Sampler| {
-            let shares = shares(&mut sampler, &logits);
-            shares.iter().map(|share| *share > 0.0).collect::<Vec<_>>()
-        };
-        assert_eq!(kept(sampler(|s| s.top_k = 2)), [false, true, false, true]);
-        assert_eq!(kept(sampler(|s| s.top_p = 0.69)), [false, true, false, true]);
-        assert_eq!(kept(sampler(|s| s.top_p = 0.01)), [false, true, false, false]);
-        // 0.4 is 57 % of what top-k leaves.
-        let both = |s: &mut Sampling| (s.top_k, s.top_p) = (2, 0.5);
-        assert_eq!(kept(sampler(both)), [false, true, false, false]);
-    }
-
-    #[test]
-    fn a_flat_distribution_needs_more_than_the_first_candidates() {
-        let mut sampler = sampler(|s| s.top_p = 0.9);
-        let drawn: Vec<u32> = (0..2000).map(|_| sampler.choose(&mut vec![0.0; 5000])).collect();
-        assert!(drawn.iter().any(|token| *token > 4000));
-        assert!(drawn.iter().all(|token| *token < 4501), "ties go to the lower token");
-    }
-
-    #[test]
-    fn penalties_count_what_was_chosen() {
-        let mut sampler = sampler(|s| (s.temperature, s.frequency_penalty, s.presence_penalty) = (0.0, 0.4, 0.3));
-        let chosen: Vec<u32> = (0..5).map(|_| sampler.choose(&mut [1.0, 0.0])).collect();
-        // 1.0, 0.3, then -0.1 < 0.0; after it 0.0 - 0.7.
-        assert_eq!(chosen, [0, 0, 1, 0, 0]);
-    }
-
-    #[test]
-    fn equal_seeds_choose_equally() {
-        let draw = |seed| {
-            let mut sampler = sampler(|s| s.seed = Some(seed));
-            (0..20).map(|_| sampler.choose(&mut [0.0; 1000])).collect::<Vec<_>>()
-        };
-        assert_eq!(draw(7), draw(7));
-        assert_ne!(draw(7), draw(8));
-    }
-}
+mod tests;

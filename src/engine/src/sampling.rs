@@ -13,6 +13,13 @@ pub struct Sampling {
     pub frequency_penalty: f32,
     /// Taken off the logit of every token that the answer has.
     pub presence_penalty: f32,
+    /// Divides the logit, or multiplies it where it is negative, of every token that prompt or answer
+    /// have; 1 for none.
+    pub repetition_penalty: f32,
+    /// Tokens less probable than this share of the likeliest one's probability go, of [0, 1].
+    pub min_p: f32,
+    /// Added to the logits of these tokens.
+    pub logit_bias: Vec<(u32, f32)>,
     /// Equal seeds give equal answers to equal requests.
     pub seed: Option<u64>,
 }
@@ -25,6 +32,9 @@ impl Default for Sampling {
             top_k: 0,
             frequency_penalty: 0.0,
             presence_penalty: 0.0,
+            repetition_penalty: 1.0,
+            min_p: 0.0,
+            logit_bias: Vec::new(),
             seed: None,
         }
     }

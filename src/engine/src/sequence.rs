@@ -6,10 +6,10 @@ use tch::{TchError, Tensor};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    Event, FinishReason, LogitRows, Request, Segment, TokenLogprobs,
+    Event, Failure, FinishReason, LogitRows, Request, Segment, TokenLogprobs,
     engine_thread::Job,
     gauges::Place,
-    logprobs::{floats, logprobs},
+    logprobs::{floats, log_sum_exp, logprobs},
     pages::{PageTable, Pages, Scope},
     sampler::Sampler,
 };
@@ -42,7 +42,11 @@ pub(crate) struct Sequence {
 impl Sequence {
     /// A request for an engine whose contexts have `context_length` tokens.
     pub fn new(job: Job, context_length: usize) -> Self {
-        let Job { request, events, place } = job;
+        let Job {
+            mut request,
+            events,
+            place,
+        } = job;
         let room = request
             .prompt
             .len()
@@ -53,7 +57,7 @@ impl Sequence {
             adapter: None,
         };
         Self {
-            sampler: Sampler::new(request.sampling.clone()),
+            sampler: Sampler::new(request.sampling.clone(), request.constraint.take(), &request.prompt),
             tokens: request.prompt.clone(),
             request,
             events,
@@ -194,7 +198,11 @@ impl Sequence {
     }
 
     fn choose(&mut self, logits: &Tensor) -> Result<bool, TchError> {
-        let token = self.sampler.choose(&mut floats(logits)?);
+        let chosen = self.sampler.choose(&floats(logits)?, log_sum_exp(logits)?);
+        let (token, nll) = match chosen {
+            Ok(chosen) => chosen,
+            Err(failure) => return Ok(self.give_up(failure)),
+        };
         if self.request.stop_tokens.contains(&token) {
             return Ok(self.finish(FinishReason::Stop));
         }
@@ -203,7 +211,12 @@ impl Sequence {
             None => None,
         };
         self.tokens.push(token);
-        self.send(Event::Token { token, logprobs });
+        self.send(Event::Token { token, nll, logprobs });
+        match self.sampler.accept(token) {
+            Ok(true) => return Ok(self.finish(FinishReason::Stop)),
+            Ok(false) => {}
+            Err(failure) => return Ok(self.give_up(failure)),
+        }
         if self.tokens.len() >= self.room {
             return Ok(self.finish(FinishReason::Length));
         }
@@ -217,11 +230,17 @@ impl Sequence {
         true
     }
 
+    fn give_up(&mut self, failure: Failure) -> bool {
+        self.place = None;
+        self.send(Event::Failed(failure));
+        true
+    }
+
     /// Tells the caller that the answer cannot be completed.
     pub fn fail(mut self, pages: &mut Pages, message: &str) {
         self.release(pages);
         self.place = None;
-        self.send(Event::Failed(message.into()));
+        self.send(Event::Failed(Failure::Computation(message.into())));
     }
 
     fn send(&self, event: Event) {
@@ -229,3 +248,6 @@ impl Sequence {
         let _ = self.events.send(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

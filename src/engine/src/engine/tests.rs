@@ -1,7 +1,7 @@
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::*;
-use crate::{Event, FinishReason, Sampling, weights::tests::tiny_file};
+use crate::{Event, Failure, FinishReason, Sampling, TokenConstraint, TokenMask, weights::tests::tiny_file};
 
 fn options() -> EngineOptions {
     EngineOptions {
@@ -149,9 +149,11 @@ fn a_prompt_alone_gives_its_logprobs() {
         ..greedy(&prompt, 1)
     };
     let events = collect(engine.submit(request).unwrap());
-    let Event::Token { token, logprobs } = &events[1] else {
+    let Event::Token { token, nll, logprobs } = &events[1] else {
         panic!("{events:?}")
     };
+    let own = logprobs.as_ref().unwrap().chosen.logprob;
+    assert!((nll + own).abs() < 1e-4, "{nll} and {own}");
     let longer: Vec<u32> = prompt.iter().copied().chain([*token]).collect();
     let request = Request {
         prompt_logprobs: Some(0),
@@ -164,8 +166,52 @@ fn a_prompt_alone_gives_its_logprobs() {
     else {
         panic!("{events:?}")
     };
-    let difference = of_prompt.last().unwrap().chosen.logprob - logprobs.as_ref().unwrap().chosen.logprob;
+    let difference = of_prompt.last().unwrap().chosen.logprob - own;
     assert!(difference.abs() < 1e-4, "{difference}");
+}
+
+/// Allows one token only, so many times.
+#[derive(Clone)]
+struct Only(u32, usize);
+
+impl TokenConstraint for Only {
+    fn mask(&mut self, allowed: &mut TokenMask) -> Result<(), String> {
+        allowed.allow(self.0);
+        Ok(())
+    }
+
+    fn accept(&mut self, _: u32) -> Result<(), String> {
+        self.1 = self.1.checked_sub(1).ok_or("too many")?;
+        Ok(())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.1 == 0
+    }
+
+    fn duplicate(&self) -> Box<dyn TokenConstraint> {
+        Box::new(self.clone())
+    }
+}
+
+#[test]
+fn constraints_shape_an_answer_and_fail_alone() {
+    let engine = engine();
+    let constrained = |only: Only| Request {
+        constraint: Some(Box::new(only)),
+        ..greedy(&[3, 4], 20)
+    };
+    let good = engine.submit(constrained(Only(7, 3))).unwrap();
+    let bad = engine.submit(constrained(Only(99, 3))).unwrap();
+    let (good, bad) = (collect(good), collect(bad));
+    assert_eq!(tokens(&good), [7, 7, 7]);
+    assert_eq!(good.last(), Some(&Event::Finished(FinishReason::Stop)));
+    assert!(
+        matches!(bad.last(), Some(Event::Failed(Failure::Constraint(_)))),
+        "{bad:?}"
+    );
+    let free = collect(engine.submit(greedy(&[3, 4], 3)).unwrap());
+    assert_eq!(free.last(), Some(&Event::Finished(FinishReason::Length)));
 }
 
 #[test]

@@ -167,6 +167,22 @@ impl Tokenizer {
         self.names.get(token as usize).map_or("", String::as_str)
     }
 
+    /// Number of tokens in the vocabulary.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether the vocabulary is empty.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The token of this name. Looks at all of them: for the start of a program, not for each request.
+    pub fn find(&self, name: &str) -> Option<u32> {
+        let index = self.names.iter().position(|own| own == name)?;
+        u32::try_from(index).ok()
+    }
+
     /// The token of a text's beginning.
     pub fn begin(&self) -> Option<u32> {
         self.begin

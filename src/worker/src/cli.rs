@@ -76,6 +76,9 @@ pub struct Serve {
     /// Address of the API.
     #[arg(long, default_value = "127.0.0.1:8000")]
     pub listen: SocketAddr,
+    /// Address of the gRPC API (`atelier.v1.Inference`, health and reflection). Default: none.
+    #[arg(long, value_name = "ADDR")]
+    pub grpc_listen: Option<SocketAddr>,
     /// Address of probes and metrics.
     #[arg(long, default_value = "127.0.0.1:9090")]
     pub admin_listen: SocketAddr,

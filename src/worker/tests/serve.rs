@@ -1,6 +1,12 @@
 //! The real program with the real model over real sockets.
 
+#[path = "serve/grpc.rs"]
+mod grpc;
+#[path = "serve/structured.rs"]
+mod structured;
 mod support;
+#[path = "serve/tools.rs"]
+mod tools;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -32,11 +38,29 @@ async fn chats_are_answered_whole_and_in_pieces() -> Result<()> {
         "{whole}"
     );
     ensure!(choice["finish_reason"] == "stop", "{whole}");
-    let usage = |cached| {
-        let details = json!({"cached_tokens": cached});
-        json!({"prompt_tokens": 37, "completion_tokens": 8, "total_tokens": 45, "prompt_tokens_details": details})
-    };
-    ensure!(whole["usage"] == usage(0), "{whole}");
+    let usage = &whole["usage"];
+    ensure!(
+        (
+            &usage["prompt_tokens"],
+            &usage["completion_tokens"],
+            &usage["total_tokens"]
+        ) == (&json!(37), &json!(8), &json!(45)),
+        "{whole}"
+    );
+    ensure!(usage["prompt_tokens_details"] == json!({"cached_tokens": 0}), "{whole}");
+    // A model that answers its own way is not surprised.
+    let mean = usage["mean_nll"].as_f64().context("no mean_nll")?;
+    ensure!((0.0..1.0).contains(&mean), "{whole}");
+    let answer = worker
+        .send("/v1/chat/completions", &question(json!({})).to_string())
+        .await?;
+    let header = answer.headers()["x-atelier-mean-nll"].to_str()?.parse::<f64>()?;
+    ensure!((header - mean).abs() < 0.01, "{header} and {mean}");
+    let metrics = worker.metrics().await?;
+    ensure!(
+        metrics.contains("atelier_request_mean_nll_count{model_name=\"m\"} 2"),
+        "{metrics}"
+    );
 
     let streamed = question(json!({"stream": true, "stream_options": {"include_usage": true}}));
     let events = sse(worker.send("/v1/chat/completions", &streamed.to_string()).await?).await?;
@@ -57,10 +81,13 @@ async fn chats_are_answered_whole_and_in_pieces() -> Result<()> {
     ensure!(text == ANSWER, "{text}");
     let last = events.last().context("no events")?;
     ensure!(
-        // The second of two equal prompts finds its two full pages of 16 tokens.
-        last["usage"] == usage(32) && last["choices"] == json!([]),
+        // An equal prompt before it left its two full pages of 16 tokens.
+        last["usage"]["total_tokens"] == 45
+            && last["usage"]["prompt_tokens_details"]["cached_tokens"] == 32
+            && last["choices"] == json!([]),
         "{last}"
     );
+    ensure!(last["usage"]["mean_nll"].is_number(), "{last}");
 
     let stopped = worker
         .post("/v1/chat/completions", &question(json!({"stop": ["city", " is P"]})))
@@ -170,8 +197,22 @@ async fn bad_requests_are_told_what_is_wrong() -> Result<()> {
             chat,
             question(json!({"tools": [{}]})).to_string(),
             400,
+            "invalid_field",
+            "\"tools[0].type\" must be",
+        ),
+        (
+            chat,
+            question(json!({"functions": [{}]})).to_string(),
+            400,
             "unsupported_field",
-            "tools",
+            "use tools",
+        ),
+        (
+            chat,
+            question(json!({"logit_bias": {"49152": 1}})).to_string(),
+            400,
+            "invalid_field",
+            "logit_bias.49152",
         ),
         (
             chat,

@@ -3,16 +3,60 @@
 use anyhow::{Context, Result};
 use minijinja::{Environment, Error, ErrorKind, context};
 use serde::Serialize;
+use serde_json::Value;
+
+use super::tools::{Style, Tool, knows_tools, without_tools};
+
+mod json;
 
 const NAME: &str = "chat";
 
 /// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Message {
-    /// `system`, `user` or `assistant`.
+    /// `system`, `user`, `assistant` or `tool`.
     pub role: String,
     /// What it says.
     pub content: String,
+    /// Calls that the assistant made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<Call>,
+    /// The call whose result this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// A message of text.
+    pub fn new(role: &str, content: &str) -> Self {
+        Self {
+            role: role.into(),
+            content: content.into(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+        }
+    }
+}
+
+/// A call of a tool, as templates expect it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Call {
+    /// Names it in its result.
+    pub id: String,
+    /// `function`
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What is called.
+    pub function: Function,
+}
+
+/// What a call calls.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Function {
+    /// The tool.
+    pub name: String,
+    /// An object, not its text.
+    pub arguments: Value,
 }
 
 /// A compiled template.
@@ -20,6 +64,8 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     begin: String,
     end: String,
+    knows_tools: bool,
+    style: Option<Style>,
 }
 
 impl ChatTemplate {
@@ -28,6 +74,7 @@ impl ChatTemplate {
     /// # Errors
     /// When it is no Jinja.
     pub fn new(source: String, marks: [&str; 2]) -> Result<Self> {
+        let (knows_tools, style) = (knows_tools(&source), Style::of_template(&source));
         let mut environment = Environment::new();
         // As `transformers` sets Jinja up: templates are written for it.
         environment.set_trim_blocks(true);
@@ -36,6 +83,7 @@ impl ChatTemplate {
         environment.add_function("raise_exception", |text: String| -> Result<(), Error> {
             Err(Error::new(ErrorKind::InvalidOperation, text))
         });
+        environment.add_filter("tojson", json::dump);
         environment
             .add_template_owned(NAME, source)
             .context("failed to read the chat template")?;
@@ -44,18 +92,33 @@ impl ChatTemplate {
             environment,
             begin,
             end,
+            knows_tools,
+            style,
         })
+    }
+
+    /// How the model writes calls of tools down; `None` if we cannot read it.
+    pub fn style(&self) -> Option<Style> {
+        self.style
     }
 
     /// The text of a conversation up to where the model's answer begins.
     ///
     /// # Errors
     /// What the template says against the conversation, such as roles that do not alternate.
-    pub fn render(&self, messages: &[Message]) -> Result<String, String> {
+    pub fn render(&self, mut messages: Vec<Message>, tools: &[Tool]) -> Result<String, String> {
+        if !self.knows_tools {
+            messages = without_tools(messages, tools);
+        }
+        let tools: Option<Vec<Value>> = match tools {
+            [] => None,
+            tools => Some(tools.iter().map(Tool::for_template).collect()),
+        };
         let template = self.environment.get_template(NAME).map_err(reason)?;
         template
             .render(context! {
                 messages,
+                tools,
                 add_generation_prompt => true,
                 bos_token => self.begin,
                 eos_token => self.end,
@@ -68,12 +131,8 @@ impl ChatTemplate {
     /// # Errors
     /// What the template says against it.
     pub fn check(&self, system: &str) -> Result<()> {
-        let message = |role: &str, content: &str| Message {
-            role: role.into(),
-            content: content.into(),
-        };
-        let conversation = [message("system", system), message("user", "Hello.")];
-        let rendered = self.render(&conversation).map_err(anyhow::Error::msg);
+        let conversation = vec![Message::new("system", system), Message::new("user", "Hello.")];
+        let rendered = self.render(conversation, &[]).map_err(anyhow::Error::msg);
         rendered.map(drop).context("failed to set the system prompt")
     }
 }
@@ -86,19 +145,12 @@ fn reason(error: Error) -> String {
 mod tests {
     use super::*;
 
-    fn message(role: &str, content: &str) -> Message {
-        Message {
-            role: role.into(),
-            content: content.into(),
-        }
-    }
-
     #[test]
     fn blocks_leave_no_lines_and_marks_are_known() {
         let source = "{% for m in messages %}\n{{ bos_token }}{{ m['role'] }}: {{ m.content.strip() }}\n  {% endfor %}\n{% if add_generation_prompt %}>{{ eos_token }}{% endif %}";
         let template = ChatTemplate::new(source.into(), ["<s>", "</s>"]).unwrap();
         let text = template
-            .render(&[message("user", " a "), message("assistant", "b")])
+            .render(vec![Message::new("user", " a "), Message::new("assistant", "b")], &[])
             .unwrap();
         assert_eq!(text, "<s>user: a\n<s>assistant: b\n></s>");
     }
@@ -108,17 +160,48 @@ mod tests {
         let source =
             "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}";
         let template = ChatTemplate::new(source.into(), ["", ""]).unwrap();
-        let error = template.render(&[message("system", "x")]).unwrap_err();
+        let error = template.render(vec![Message::new("system", "x")], &[]).unwrap_err();
         assert!(error.contains("System role not supported"), "{error}");
         assert!(template.check("x").is_err());
-        assert!(template.render(&[message("user", "x")]).is_ok());
+        assert!(template.render(vec![Message::new("user", "x")], &[]).is_ok());
+    }
+
+    #[test]
+    fn tools_are_written_as_python_would() {
+        let source = "{% if tools is not none %}{% for t in tools %}{{ t | tojson }}\n{% endfor %}{% endif %}\
+            {% for m in messages %}{% if 'tool_calls' in m %}{{ m.tool_calls[0].function.arguments | tojson }}\
+            {% else %}{{ m.content }}{% endif %}{% endfor %}";
+        let template = ChatTemplate::new(source.into(), ["", ""]).unwrap();
+        let tool = Tool {
+            name: "z".into(),
+            description: Some("<é> & 'a'".into()),
+            parameters: serde_json::json!({"type": "object", "properties": {}}),
+            strict: false,
+        };
+        let mut call = Message::new("assistant", "");
+        call.tool_calls.push(Call {
+            id: "1".into(),
+            kind: "function",
+            function: Function {
+                name: "z".into(),
+                arguments: serde_json::json!({"b": [1, 2.5], "a": null}),
+            },
+        });
+        assert_eq!(
+            template.render(vec![call, Message::new("user", "x")], &[tool]).unwrap(),
+            "{\"type\": \"function\", \"function\": {\"name\": \"z\", \"description\": \"<é> & 'a'\", \
+             \"parameters\": {\"type\": \"object\", \"properties\": {}}}}\n{\"b\": [1, 2.5], \"a\": null}x"
+        );
+        assert_eq!(template.render(vec![Message::new("user", "x")], &[]).unwrap(), "x");
     }
 
     #[test]
     fn text_in_messages_is_never_a_template() {
         let template = ChatTemplate::new("{{ messages[0].content }}".into(), ["", ""]).unwrap();
         assert_eq!(
-            template.render(&[message("user", "{{ 1 + 1 }} <b>")]).unwrap(),
+            template
+                .render(vec![Message::new("user", "{{ 1 + 1 }} <b>")], &[])
+                .unwrap(),
             "{{ 1 + 1 }} <b>"
         );
         assert!(ChatTemplate::new("{% for %}".into(), ["", ""]).is_err());

@@ -1,9 +1,9 @@
 //! An answer on its way: engine events in, text out.
 
-use std::sync::Arc;
+use std::{iter::Sum, sync::Arc};
 
 use engine::{
-    Event, Events, FinishReason, TokenLogprobs,
+    Event, Events, Failure, FinishReason, TokenLogprobs,
     text::{TextStream, Tokenizer},
 };
 
@@ -25,27 +25,63 @@ pub enum Output {
     End(FinishReason),
 }
 
+/// Tokens of answers, and how unlikely the model found them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spent {
+    /// How many.
+    pub tokens: usize,
+    /// Sum of -ln of their probabilities by the model itself.
+    pub nll: f64,
+}
+
+impl Spent {
+    /// Mean of -ln of the probabilities, if there are any.
+    pub fn mean_nll(self) -> Option<f64> {
+        (self.tokens > 0).then(|| self.nll / self.tokens as f64)
+    }
+}
+
+impl Sum for Spent {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            tokens: sum.tokens + one.tokens,
+            nll: sum.nll + one.nll,
+        })
+    }
+}
+
 /// The engine could not finish an answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the model failed to compute the answer: {0}")]
-pub struct Broken(pub String);
+pub enum Broken {
+    /// It says why.
+    #[error("{0}")]
+    Failed(Failure),
+    /// It is gone.
+    #[error("the engine has stopped")]
+    Stopped,
+}
 
 /// One answer. Dropping it cancels what is left of it.
 pub struct Generation {
     tokenizer: Arc<Tokenizer>,
     events: Option<Events>,
+    /// Control tokens whose names are text here.
+    shown: Arc<[u32]>,
     text: TextStream,
     prompt_tokens: usize,
     tokens: usize,
+    nll: f64,
     cached: usize,
     observation: Observation,
 }
 
 impl Generation {
     /// Follows `events`, which answer a prompt of `prompt_tokens` tokens, up to the first of `stops`.
+    /// The tokens `shown` are text by their names.
     pub fn new(
         tokenizer: Arc<Tokenizer>,
         events: Events,
+        shown: Arc<[u32]>,
         stops: &[String],
         prompt_tokens: usize,
         observation: Observation,
@@ -53,17 +89,22 @@ impl Generation {
         Self {
             tokenizer,
             events: Some(events),
+            shown,
             text: TextStream::new(stops),
             prompt_tokens,
             tokens: 0,
+            nll: 0.0,
             cached: 0,
             observation,
         }
     }
 
-    /// Tokens of the answer so far.
-    pub fn tokens(&self) -> usize {
-        self.tokens
+    /// What the answer took so far.
+    pub fn spent(&self) -> Spent {
+        Spent {
+            tokens: self.tokens,
+            nll: self.nll,
+        }
     }
 
     /// Tokens of the prompt that did not have to be computed.
@@ -85,21 +126,26 @@ impl Generation {
                 self.observation.prompt(self.prompt_tokens, cached);
                 Ok(Some(vec![Output::Prompt(logprobs)]))
             }
-            Some(Event::Token { token, logprobs }) => Ok(Some(self.token(token, logprobs))),
+            Some(Event::Token { token, nll, logprobs }) => Ok(Some(self.token(token, nll, logprobs))),
             Some(Event::Finished(reason)) => {
                 let text = self.text.finish().text;
                 let rest = (!text.is_empty()).then_some(Output::Text { text, logprobs: None });
                 Ok(Some(rest.into_iter().chain([self.end(reason)]).collect()))
             }
-            Some(Event::Failed(message)) => self.broken(message),
-            None => self.broken("the engine has stopped".into()),
+            Some(Event::Failed(failure)) => self.broken(Broken::Failed(failure)),
+            None => self.broken(Broken::Stopped),
         }
     }
 
-    fn token(&mut self, token: u32, logprobs: Option<TokenLogprobs>) -> Vec<Output> {
+    fn token(&mut self, token: u32, nll: f32, logprobs: Option<TokenLogprobs>) -> Vec<Output> {
         self.tokens += 1;
+        self.nll += f64::from(nll);
         self.observation.token();
-        let piece = self.text.push(self.tokenizer.bytes(token));
+        let bytes = match self.shown.contains(&token) {
+            true => self.tokenizer.name(token).as_bytes(),
+            false => self.tokenizer.bytes(token),
+        };
+        let piece = self.text.push(bytes);
         let text = Output::Text {
             text: piece.text,
             logprobs,
@@ -111,13 +157,14 @@ impl Generation {
     }
 
     fn end(&mut self, reason: FinishReason) -> Output {
-        self.observation.end(reason);
+        self.observation.end(reason, self.spent());
         self.events = None;
         Output::End(reason)
     }
 
-    fn broken(&mut self, message: String) -> Result<Option<Vec<Output>>, Broken> {
+    fn broken(&mut self, broken: Broken) -> Result<Option<Vec<Output>>, Broken> {
         self.events = None;
-        Err(Broken(message))
+        self.observation.fail(&broken);
+        Err(broken)
     }
 }

@@ -2,16 +2,23 @@
 
 use std::{sync::Arc, time::Instant};
 
-use engine::{Engine, FinishReason};
+use engine::{Engine, Failure, FinishReason};
 use prometheus::{
     Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
 
+use super::generation::{Broken, Spent};
+
 /// Seconds, from a fast token to a long answer.
 pub const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
+];
+
+/// Mean of -ln of the tokens' probabilities: 0 is certain, 11 is drawing from 60,000 tokens blindly.
+const NLL: &[f64] = &[
+    0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0,
 ];
 
 /// Counters of what was answered.
@@ -24,6 +31,8 @@ pub struct Metrics {
     time_to_first_token: Histogram,
     inter_token_latency: Histogram,
     whole_latency: Histogram,
+    mean_nll: Histogram,
+    failures: IntCounterVec,
 }
 
 impl Metrics {
@@ -34,10 +43,11 @@ impl Metrics {
     pub fn new(registry: &Registry, model: &str, engine: &Engine) -> prometheus::Result<Self> {
         let opts = |name: &str, help: &str| Opts::new(name, help).const_label("model_name", model);
         let counter = |name, help| registered(registry, IntCounter::with_opts(opts(name, help))?);
-        let histogram = |name, help| {
-            let opts = HistogramOpts::from(opts(name, help)).buckets(SECONDS.into());
+        let histogram_of = |name, help, buckets: &[f64]| {
+            let opts = HistogramOpts::from(opts(name, help)).buckets(buckets.into());
             registered(registry, Histogram::with_opts(opts)?)
         };
+        let histogram = |name, help| histogram_of(name, help, SECONDS);
         registry.register(Box::new(EngineState::new(opts, engine)?))?;
         Ok(Self {
             prompt_tokens: counter("vllm:prompt_tokens_total", "Tokens of prompts.")?,
@@ -62,6 +72,18 @@ impl Metrics {
             whole_latency: histogram(
                 "vllm:e2e_request_latency_seconds",
                 "From a request to the end of its answer.",
+            )?,
+            mean_nll: histogram_of(
+                "atelier_request_mean_nll",
+                "Mean of -ln of the probabilities that the model itself gave to the tokens of an answer.",
+                NLL,
+            )?,
+            failures: registered(
+                registry,
+                IntCounterVec::new(
+                    opts("atelier_request_failures_total", "Answers that could not be completed."),
+                    &["reason"],
+                )?,
             )?,
         })
     }
@@ -105,7 +127,10 @@ impl Observation {
     }
 
     /// The answer is complete.
-    pub fn end(&self, reason: FinishReason) {
+    pub fn end(&self, reason: FinishReason, spent: Spent) {
+        if let Some(mean) = spent.mean_nll() {
+            self.metrics.mean_nll.observe(mean);
+        }
         let reason = match reason {
             FinishReason::Stop => "stop",
             FinishReason::Length => "length",
@@ -114,6 +139,17 @@ impl Observation {
         self.metrics
             .whole_latency
             .observe(self.received.elapsed().as_secs_f64());
+    }
+
+    /// The answer cannot be completed.
+    pub fn fail(&self, broken: &Broken) {
+        let reason = match broken {
+            Broken::Failed(Failure::NotFinite) => "not_finite",
+            Broken::Failed(Failure::Constraint(_)) => "constraint",
+            Broken::Failed(Failure::Computation(_)) => "computation",
+            Broken::Stopped => "stopped",
+        };
+        self.metrics.failures.with_label_values(&[reason]).inc();
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod api;
 mod chat_template;
+mod constraint;
 mod encode;
 mod encode_metrics;
 mod generation;
+mod grpc;
 mod metrics;
+mod tools;
 
-use std::{sync::Arc, time::Duration, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use axum::Router;
@@ -21,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     api::{Api, EncodeApi},
     chat_template::ChatTemplate,
+    constraint::Constraints,
     encode_metrics::EncodeMetrics,
     metrics::Metrics,
 };
@@ -59,9 +63,7 @@ async fn serve(args: Serve) -> Result<()> {
 
     let registry = Registry::new();
     let readiness = Readiness::default();
-    let admin = TcpListener::bind(args.admin_listen)
-        .await
-        .with_context(|| format!("failed to listen on {}", args.admin_listen))?;
+    let admin = bind(args.admin_listen).await?;
     // It outlives the API, so that the last answers are counted and probes do not fail meanwhile.
     let all_done = CancellationToken::new();
     let admin = tokio::spawn(admin::serve_on(
@@ -71,7 +73,7 @@ async fn serve(args: Serve) -> Result<()> {
         all_done.clone().cancelled_owned(),
     ));
 
-    let listen = args.listen;
+    let (listen, grpc_listen) = (args.listen, args.grpc_listen);
     let loading = {
         let (registry, stop) = (registry.clone(), stop.clone());
         spawn_blocking(move || match args.task {
@@ -79,16 +81,18 @@ async fn serve(args: Serve) -> Result<()> {
             Task::Embed | Task::Rerank => encoding_service(&args, &registry, stop),
         })
     };
-    let Service { api, stopped } = tokio::select! {
+    let Service { api, grpc, stopped } = tokio::select! {
         loaded = loading => loaded.context("failed to load the model")??,
         // Nobody waits for an answer yet, and the loading thread cannot be stopped.
         () = stop.cancelled() => std::process::exit(0),
     };
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("failed to listen on {listen}"))?;
+    let listener = bind(listen).await?;
+    let grpc = match grpc.zip(grpc_listen) {
+        Some((api, address)) => Some((api, bind(address).await?)),
+        None => None,
+    };
     readiness.set_ready(true);
-    tracing::info!(%listen, "serving");
+    tracing::info!(%listen, grpc_listen = grpc_listen.map(|address| address.to_string()), "serving");
 
     let draining = {
         let (stop, readiness) = (stop.clone(), readiness.clone());
@@ -97,8 +101,16 @@ async fn serve(args: Serve) -> Result<()> {
             readiness.set_ready(false);
         }
     };
+    let http = axum::serve(listener, api).with_graceful_shutdown(draining);
+    let grpc = async {
+        match grpc {
+            Some((api, listener)) => grpc::serve(listener, api, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let served = async { tokio::try_join!(async { http.await.context("failed to serve") }, grpc) };
     tokio::select! {
-        served = axum::serve(listener, api).with_graceful_shutdown(draining) => served.context("failed to serve")?,
+        served = served => drop(served?),
         error = engine_death(stopped) => return Err(error),
     }
     all_done.cancel();
@@ -113,6 +125,8 @@ async fn serve(args: Serve) -> Result<()> {
 /// A model behind its API.
 struct Service {
     api: Router,
+    /// What gRPC serves, if the task is one that it has.
+    grpc: Option<Arc<Api>>,
     /// Whether the thread that computes has ended.
     stopped: Box<dyn Fn() -> bool + Send>,
 }
@@ -121,21 +135,33 @@ fn generation_service(args: &Serve, registry: &Registry, stop: CancellationToken
     let loaded = load(args)?;
     let engine = loaded.engine.clone();
     let metrics = Metrics::new(registry, &loaded.served_name, &engine).context("failed to register the metrics")?;
+    let api = Arc::new(Api::new(loaded, Arc::new(metrics), stop.clone()));
     Ok(Service {
-        api: api::router(Arc::new(Api::new(loaded, Arc::new(metrics))), stop),
+        api: api::router(api.clone(), stop),
+        grpc: Some(api),
         stopped: Box::new(move || engine.gauges().has_stopped()),
     })
 }
 
 fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) -> Result<Service> {
+    if args.grpc_listen.is_some() {
+        bail!("--grpc-listen goes with --task generate only: embeddings and reranking are served over HTTP");
+    }
     let loaded = encode::load(args)?;
     let encoder = loaded.encoder.clone();
     let metrics = EncodeMetrics::new(registry, &loaded.served_name, &encoder);
     let metrics = metrics.context("failed to register the metrics")?;
     Ok(Service {
+        grpc: None,
         api: api::encode_router(Arc::new(EncodeApi::new(loaded, metrics)), stop),
         stopped: Box::new(move || encoder.gauges().has_stopped()),
     })
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("failed to listen on {address}"))
 }
 
 /// Completes when the engine thread has ended: then the process must, so that it is started again.
@@ -153,6 +179,7 @@ pub struct Loaded {
     engine: Engine,
     tokenizer: Arc<Tokenizer>,
     template: Option<ChatTemplate>,
+    constraints: Constraints,
     system_prompt: Option<String>,
 }
 
@@ -202,6 +229,7 @@ fn load(args: &Serve) -> Result<Loaded> {
     Ok(Loaded {
         served_name: args.served_name.clone(),
         engine,
+        constraints: Constraints::new(tokenizer.clone()),
         tokenizer,
         template,
         system_prompt: args.system_prompt.clone(),

@@ -24,6 +24,7 @@ pub struct Worker {
     pid: u32,
     api: String,
     admin: String,
+    grpc: String,
     http: reqwest::Client,
 }
 
@@ -43,7 +44,7 @@ pub fn temporary_dir() -> Result<tempfile::TempDir> {
     tempfile::tempdir().context("failed to make a directory")
 }
 
-fn command(args: &[&str], api: &str, admin: &str) -> Command {
+fn command(args: &[&str], [api, admin, grpc]: [&str; 3]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atelier-worker"));
     command.arg("serve");
     let given = |flag: &str| args.contains(&flag);
@@ -57,6 +58,7 @@ fn command(args: &[&str], api: &str, admin: &str) -> Command {
         ("--threads", "1"),
         ("--listen", api),
         ("--admin-listen", admin),
+        ("--grpc-listen", grpc),
     ] {
         if !given(flag) {
             command.args([flag, value]);
@@ -74,8 +76,8 @@ fn free_address() -> Result<String> {
 impl Worker {
     /// Starts a worker with these arguments beside the usual ones, and waits until it is ready.
     pub async fn start(args: &[&str]) -> Result<Self> {
-        let (api, admin) = (free_address()?, free_address()?);
-        let process = command(args, &api, &admin)
+        let (api, admin, grpc) = (free_address()?, free_address()?, free_address()?);
+        let process = command(args, [&api, &admin, &grpc])
             .spawn()
             .context("failed to start the worker")?;
         let worker = Self {
@@ -84,6 +86,7 @@ impl Worker {
             http: reqwest::Client::builder().no_proxy().build()?,
             api,
             admin,
+            grpc,
         };
         worker.until_ready_is(true).await?;
         Ok(worker)
@@ -91,8 +94,8 @@ impl Worker {
 
     /// Runs a worker that cannot start; returns its exit code and what it logged.
     pub async fn fails(args: &[&str]) -> Result<(Option<i32>, String)> {
-        let (api, admin) = (free_address()?, free_address()?);
-        let output = command(args, &api, &admin).stderr(Stdio::piped()).output();
+        let (api, admin, grpc) = (free_address()?, free_address()?, free_address()?);
+        let output = command(args, [&api, &admin, &grpc]).stderr(Stdio::piped()).output();
         let output = tokio::time::timeout(PATIENCE, output).await.context("it goes on")??;
         Ok((
             output.status.code(),
@@ -119,6 +122,17 @@ impl Worker {
     /// Waits until it says that it takes no more requests.
     pub async fn until_not_ready(&self) -> Result<()> {
         self.until_ready_is(false).await
+    }
+
+    /// Where it serves gRPC.
+    pub fn grpc(&self) -> String {
+        format!("http://{}", self.grpc)
+    }
+
+    /// What `/metrics` says.
+    pub async fn metrics(&self) -> Result<String> {
+        let answer = self.http.get(format!("http://{}/metrics", self.admin)).send().await;
+        answer?.text().await.context("failed to read the metrics")
     }
 
     /// Posts a body and returns the response.

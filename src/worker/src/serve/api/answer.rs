@@ -5,13 +5,21 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue},
+    response::{IntoResponse, Response},
+};
 use engine::{FinishReason, Request, TokenLogprobs};
 use rand::distr::{Alphanumeric, SampleString as _};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{Api, error::Error, sampling::Options};
-use crate::serve::generation::{Generation, Output};
+use crate::serve::generation::{Generation, Output, Spent};
+
+/// Mean of -ln of the probabilities of an answer's tokens, for whoever watches answers go by.
+const MEAN_NLL: HeaderName = HeaderName::from_static("x-atelier-mean-nll");
 
 /// The frame of an answer: fields that all its pieces repeat.
 #[derive(Clone, Debug)]
@@ -33,6 +41,35 @@ impl Frame {
         }
     }
 
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Name of the model.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Seconds since 1970 when it was made.
+    pub fn created(&self) -> u64 {
+        self.created
+    }
+
+    /// A whole answer.
+    pub fn respond(&self, choices: Vec<Value>, usage: Usage) -> Response {
+        let answer = self.around(choices, Some(usage));
+        let mut response = Json(answer).into_response();
+        if let Some(mean) = usage
+            .spent
+            .mean_nll()
+            .and_then(|mean| HeaderValue::from_str(&format!("{mean:.4}")).ok())
+        {
+            response.headers_mut().insert(MEAN_NLL, mean);
+        }
+        response
+    }
+
     /// An answer, or a piece of one, with these choices and, if known, the tokens used.
     pub fn around(&self, choices: Vec<Value>, usage: Option<Usage>) -> Value {
         let mut answer = json!({
@@ -42,32 +79,40 @@ impl Frame {
             "model": self.model,
             "choices": choices,
         });
-        if let Some(Usage {
-            prompt,
-            cached,
-            answer: tokens,
-        }) = usage
-        {
+        if let Some(Usage { prompt, cached, spent }) = usage {
             answer["usage"] = json!({
                 "prompt_tokens": prompt,
-                "completion_tokens": tokens,
-                "total_tokens": prompt + tokens,
+                "completion_tokens": spent.tokens,
+                "total_tokens": prompt + spent.tokens,
                 "prompt_tokens_details": {"cached_tokens": cached},
+                "mean_nll": spent.mean_nll(),
             });
         }
         answer
     }
 }
 
-/// Tokens that a request took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a request took.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usage {
-    /// Of its prompts.
+    /// Tokens of its prompts.
     pub prompt: usize,
     /// Of its prompts, those that an earlier request had computed.
     pub cached: usize,
-    /// Of its answers.
-    pub answer: usize,
+    /// Of all its answers. In JSON it has, beside OpenAI's counts, `mean_nll`: the mean of -ln of the
+    /// probabilities that the model itself gave to the tokens of the answers.
+    pub spent: Spent,
+}
+
+impl Usage {
+    /// Of whole answers to prompts of so many tokens.
+    pub fn new(prompt: usize, answers: &[Whole]) -> Self {
+        Self {
+            prompt,
+            cached: answers.first().map_or(0, |answer| answer.cached),
+            spent: answers.iter().map(|answer| answer.spent).sum(),
+        }
+    }
 }
 
 /// Seconds since 1970.
@@ -77,11 +122,34 @@ pub fn unix_time() -> u64 {
         .map_or(0, |time| time.as_secs())
 }
 
-/// OpenAI's word for the end of an answer.
-pub fn finish_reason(reason: FinishReason) -> &'static str {
-    match reason {
-        FinishReason::Stop => "stop",
-        FinishReason::Length => "length",
+/// Why an answer ended, as clients hear it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The model, a stop string or the form of the answer ended it.
+    Stop,
+    /// It is as long as it may be.
+    Length,
+    /// The model called tools.
+    ToolCalls,
+}
+
+impl Finish {
+    /// OpenAI's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+        }
+    }
+}
+
+impl From<FinishReason> for Finish {
+    fn from(reason: FinishReason) -> Self {
+        match reason {
+            FinishReason::Stop => Self::Stop,
+            FinishReason::Length => Self::Length,
+        }
     }
 }
 
@@ -94,11 +162,22 @@ pub async fn encode(api: &Arc<Api>, text: String, begin: bool) -> Result<Vec<u32
         .map_err(Error::Tokenizer)
 }
 
+/// One prompt on its way to the engine.
+pub struct Submission<'a> {
+    /// What is the same for all answers.
+    pub request: &'a Request,
+    /// How they are made.
+    pub options: &'a Options,
+    /// Control tokens whose names are text here.
+    pub shown: Arc<[u32]>,
+}
+
 /// Submits the answers to one prompt.
 ///
 /// # Errors
 /// When the engine does not take one; those taken are then cancelled.
-pub fn submit(api: &Api, request: &Request, options: &Options) -> Result<Vec<Generation>, Error> {
+pub fn submit(api: &Api, submission: &Submission<'_>) -> Result<Vec<Generation>, Error> {
+    let options = submission.options;
     let one = |index| {
         let request = Request {
             sampling: options.sampling_of(index),
@@ -106,7 +185,7 @@ pub fn submit(api: &Api, request: &Request, options: &Options) -> Result<Vec<Gen
                 true => Vec::new(),
                 false => api.model.tokenizer.ends().into(),
             },
-            ..request.clone()
+            ..submission.request.clone()
         };
         let prompt_tokens = request.prompt.len();
         let observation = api.metrics.begin();
@@ -115,6 +194,7 @@ pub fn submit(api: &Api, request: &Request, options: &Options) -> Result<Vec<Gen
         Ok(Generation::new(
             tokenizer,
             events,
+            submission.shown.clone(),
             &options.stops,
             prompt_tokens,
             observation,
@@ -134,8 +214,8 @@ pub struct Whole {
     pub logprobs: Vec<TokenLogprobs>,
     /// Why it ended.
     pub reason: FinishReason,
-    /// How many tokens it took.
-    pub tokens: usize,
+    /// What it took.
+    pub spent: Spent,
     /// How many tokens of its prompt did not have to be computed.
     pub cached: usize,
 }
@@ -150,7 +230,7 @@ pub async fn whole(mut generation: Generation) -> Result<Whole, Error> {
         text: String::new(),
         logprobs: Vec::new(),
         reason: FinishReason::Length,
-        tokens: 0,
+        spent: Spent::default(),
         cached: 0,
     };
     while let Some(outputs) = generation.next().await? {
@@ -165,7 +245,7 @@ pub async fn whole(mut generation: Generation) -> Result<Whole, Error> {
             }
         }
     }
-    whole.tokens = generation.tokens();
+    whole.spent = generation.spent();
     whole.cached = generation.cached();
     Ok(whole)
 }

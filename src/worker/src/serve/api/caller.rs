@@ -15,6 +15,27 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// The caller that a header names, or the one of whom nothing is known.
+    ///
+    /// # Errors
+    /// When it is no name.
+    pub fn of_header(value: Option<&[u8]>) -> Result<Self, Error> {
+        let Some(value) = value else {
+            return Ok(Self::default());
+        };
+        let user = std::str::from_utf8(value).ok();
+        let visible = |user: &&str| user.bytes().all(|byte| byte.is_ascii_graphic());
+        match user.filter(visible) {
+            Some(user) if (1..=MAX_LENGTH).contains(&user.len()) => Ok(Self {
+                user: Some(user.into()),
+            }),
+            _ => Err(Error::InvalidHeader {
+                header: protocol::headers::USER,
+                expected: "1 to 128 visible ASCII characters",
+            }),
+        }
+    }
+
     /// An empty request of this caller.
     pub fn request(&self) -> Request {
         Request {
@@ -30,17 +51,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Error> {
-        let Some(value) = parts.headers.get(protocol::headers::USER) else {
-            return Ok(Self::default());
-        };
-        match value.to_str() {
-            Ok(user) if (1..=MAX_LENGTH).contains(&user.len()) => Ok(Self {
-                user: Some(user.into()),
-            }),
-            _ => Err(Error::InvalidHeader {
-                header: protocol::headers::USER,
-                expected: "1 to 128 visible ASCII characters",
-            }),
-        }
+        let value = parts.headers.get(protocol::headers::USER);
+        Self::of_header(value.map(|value| value.as_bytes()))
     }
 }

@@ -2,25 +2,23 @@
 
 use std::{iter, sync::Arc};
 
-use axum::{
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, response::Response};
 use engine::{Request, TokenLogprobs, text::Tokenizer};
 use futures::future::try_join_all;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Api, Json,
-    answer::{self, Frame, Usage, Whole, finish_reason},
+    answer::{self, Finish, Frame, Submission, Usage, Whole},
     caller::Caller,
+    constraint::Form,
     error::Error,
     fields::Fields,
     logprobs::{Legacy, MAX_TOP, token_text},
     sampling::Options,
     stream,
 };
-use crate::serve::generation::Output;
+use crate::serve::generation::{Generation, Output};
 
 /// OpenAI's default length.
 const MAX_TOKENS: u64 = 16;
@@ -29,11 +27,46 @@ const MAX_PROMPTS: usize = 64;
 
 /// Continues prompts.
 pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Json) -> Result<Response, Error> {
-    let fields = Fields::new(&body);
+    let Completions {
+        generations,
+        mut writers,
+        prompt_tokens,
+        options,
+    } = begin(&api, &caller, &body).await?;
+    let frame = Frame::new(&api, "cmpl", "text_completion");
+    if options.stream {
+        let choices = move |index: usize, output| writers[index].piece(index, output).into_iter().collect();
+        let usage = options.include_usage.then_some(prompt_tokens);
+        return stream::respond(frame, generations, choices, usage).await;
+    }
+    let answers = try_join_all(generations.into_iter().map(answer::whole)).await?;
+    let usage = Usage::new(prompt_tokens, &answers);
+    let choices = writers.iter_mut().zip(answers).enumerate();
+    let choices = choices.map(|(index, (writer, answer))| writer.whole(index, answer));
+    Ok(frame.respond(choices.collect(), usage))
+}
+
+/// Prompts whose continuations are under way.
+pub struct Completions {
+    /// The answers.
+    pub generations: Vec<Generation>,
+    writers: Vec<Writer>,
+    /// Tokens of all prompts.
+    pub prompt_tokens: usize,
+    /// How the answers are made.
+    pub options: Options,
+}
+
+/// Begins to answer the request `body`.
+///
+/// # Errors
+/// Its first fault, or what keeps the engine from taking it.
+pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -> Result<Completions, Error> {
+    let fields = Fields::new(body);
     let model = fields.text("model")?.ok_or(Error::MissingField { field: "model" })?;
     api.check_model(model)?;
     fields.refuse(&[("suffix", "leave it out")])?;
-    let options = Options::read(fields)?;
+    let options = Options::read(fields, api.vocabulary())?;
     let echo = fields.flag("echo")?;
     let logprobs = fields.integer("logprobs", 0..=MAX_TOP)?.map(|top| top as usize);
     let context = api.model.engine.options().context_length as u64;
@@ -44,10 +77,14 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
     let mut prompts = Vec::new();
     for prompt in prompts_of(fields)? {
         prompts.push(match prompt {
-            Prompt::Text(text) => answer::encode(&api, text, true).await?,
+            Prompt::Text(text) => answer::encode(api, text, true).await?,
             Prompt::Tokens(tokens) => tokens,
         });
     }
+    let constraint = match Form::read(fields)? {
+        Some(form) => Some(form.compile(api).await?),
+        None => None,
+    };
     let mut generations = Vec::new();
     let mut writers = Vec::new();
     for prompt in &prompts {
@@ -56,9 +93,17 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
             max_tokens: max_tokens as usize,
             logprobs,
             prompt_logprobs: logprobs.filter(|_| echo),
+            constraint: constraint.clone(),
             ..caller.request()
         };
-        generations.extend(answer::submit(&api, &request, &options)?);
+        generations.extend(answer::submit(
+            api,
+            &Submission {
+                request: &request,
+                options: &options,
+                shown: Arc::default(),
+            },
+        )?);
         writers.extend((0..options.answers).map(|_| Writer {
             tokenizer: api.model.tokenizer.clone(),
             prompt: echo.then(|| prompt.clone()),
@@ -66,27 +111,12 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
             offset: 0,
         }));
     }
-    let prompt_tokens = prompts.iter().map(Vec::len).sum();
-    let frame = Frame::new(&api, "cmpl", "text_completion");
-    if options.stream {
-        let choice = move |index: usize, output| writers[index].piece(index, output);
-        return stream::respond(
-            frame,
-            generations,
-            choice,
-            options.include_usage.then_some(prompt_tokens),
-        )
-        .await;
-    }
-    let answers = try_join_all(generations.into_iter().map(answer::whole)).await?;
-    let usage = Usage {
-        prompt: prompt_tokens,
-        cached: answers.first().map_or(0, |answer| answer.cached),
-        answer: answers.iter().map(|answer| answer.tokens).sum(),
-    };
-    let choices = writers.iter_mut().zip(answers).enumerate();
-    let choices = choices.map(|(index, (writer, answer))| writer.whole(index, answer));
-    Ok(axum::Json(frame.around(choices.collect(), Some(usage))).into_response())
+    Ok(Completions {
+        generations,
+        writers,
+        prompt_tokens: prompts.iter().map(Vec::len).sum(),
+        options,
+    })
 }
 
 /// A prompt as the client gave it.
@@ -142,7 +172,7 @@ impl Writer {
         for entry in &answer.logprobs {
             logprobs.push(&self.tokenizer, entry.chosen.token, Some(entry), &mut self.offset);
         }
-        self.choice(index, text, logprobs, Some(finish_reason(answer.reason)))
+        self.choice(index, text, logprobs, Some(Finish::from(answer.reason).name()))
     }
 
     fn piece(&mut self, index: usize, output: Output) -> Option<Value> {
@@ -162,7 +192,7 @@ impl Writer {
                 }
                 Some(self.choice(index, text, logprobs, None))
             }
-            Output::End(reason) => Some(self.choice(index, String::new(), logprobs, Some(finish_reason(reason)))),
+            Output::End(reason) => Some(self.choice(index, String::new(), logprobs, Some(Finish::from(reason).name()))),
         }
     }
 

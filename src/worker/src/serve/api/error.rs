@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use engine::SubmitError;
+use engine::{Failure, SubmitError};
 use serde_json::{Value, json};
 
 use crate::{cli::Task, serve::generation::Broken};
@@ -29,6 +29,8 @@ pub enum Error {
     },
     #[error("the field \"{field}\" is not supported: {hint}")]
     UnsupportedField { field: String, hint: &'static str },
+    #[error("the field \"{field}\" cannot be compiled: {reason}")]
+    Grammar { field: String, reason: String },
     #[error("the model \"{model}\" is not served here")]
     ModelNotFound { model: String },
     #[error("the model has no chat template: use /v1/completions, or set spec.prompt.templateOverride")]
@@ -77,6 +79,7 @@ impl Error {
             Self::InvalidField { .. } => (S::BAD_REQUEST, INVALID, "invalid_field"),
             Self::InvalidHeader { .. } => (S::BAD_REQUEST, INVALID, "invalid_header"),
             Self::UnsupportedField { .. } => (S::BAD_REQUEST, INVALID, "unsupported_field"),
+            Self::Grammar { .. } => (S::BAD_REQUEST, INVALID, "invalid_grammar"),
             Self::ModelNotFound { .. } => (S::NOT_FOUND, INVALID, "model_not_found"),
             Self::NoChatTemplate => (S::BAD_REQUEST, INVALID, "no_chat_template"),
             Self::Template(_) => (S::BAD_REQUEST, INVALID, "invalid_conversation"),
@@ -87,6 +90,8 @@ impl Error {
                 (S::BAD_REQUEST, INVALID, "context_length_exceeded")
             }
             Self::Submit(SubmitError::QueueFull { .. }) => (S::TOO_MANY_REQUESTS, "rate_limit_error", "queue_full"),
+            // Too complex to be followed further: another request would fare the same.
+            Self::Broken(Broken::Failed(Failure::Constraint(_))) => (S::BAD_REQUEST, INVALID, "constraint_failed"),
             Self::Submit(SubmitError::Stopped) | Self::Broken(_) => {
                 (S::INTERNAL_SERVER_ERROR, SERVER, "computation_failed")
             }
@@ -99,10 +104,22 @@ impl Error {
         }
     }
 
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.row().0
+    }
+
+    /// The code that programs read.
+    pub fn code(&self) -> &'static str {
+        self.row().2
+    }
+
     fn param(&self) -> Option<&str> {
         match self {
             Self::MissingField { field } => Some(field),
-            Self::InvalidField { field, .. } | Self::UnsupportedField { field, .. } => Some(field),
+            Self::InvalidField { field, .. } | Self::UnsupportedField { field, .. } | Self::Grammar { field, .. } => {
+                Some(field)
+            }
             Self::ModelNotFound { .. } => Some("model"),
             Self::Template(_) => Some("messages"),
             _ => None,
@@ -118,7 +135,7 @@ impl Error {
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
-        let status = self.row().0;
+        let status = self.status();
         let mut response = (status, Json(self.body())).into_response();
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);

@@ -34,9 +34,14 @@ impl<'a> Fields<'a> {
     /// The error of a field that is not as `expected`.
     pub fn invalid(&self, field: &str, expected: impl Into<String>) -> Error {
         Error::InvalidField {
-            field: format!("{}{field}", self.path),
+            field: self.path_of(field),
             expected: expected.into(),
         }
+    }
+
+    /// The place of a field in the request.
+    pub fn path_of(&self, field: &str) -> String {
+        format!("{}{field}", self.path)
     }
 
     /// A text.
@@ -99,7 +104,7 @@ impl<'a> Fields<'a> {
             };
             if self.get(field).is_some_and(|value| !harmless(value)) {
                 return Err(Error::UnsupportedField {
-                    field: format!("{}{field}", self.path),
+                    field: self.path_of(field),
                     hint,
                 });
             }

@@ -1,9 +1,10 @@
-//! The OpenAI-compatible HTTP API.
+//! The OpenAI-compatible HTTP API, and what gRPC shares with it.
 
 mod answer;
 mod caller;
 mod chat;
 mod completions;
+mod constraint;
 mod encode;
 mod error;
 mod fields;
@@ -22,32 +23,57 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use engine::text::Tokenizer;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 pub use self::encode::{EncodeApi, router as encode_router};
-use self::error::Error;
+pub use self::{
+    answer::{Finish, Frame, Usage, Whole, whole},
+    caller::Caller,
+    chat::{CallDelta, Chat, Delta, Reply, begin as begin_chat},
+    completions::{Completions, begin as begin_completions},
+    error::Error,
+    stream::{Steps, steps},
+};
 use super::{Loaded, metrics::Metrics};
 use crate::cli::Task;
 
 /// Largest request body in bytes.
-const MAX_BODY: usize = 8 << 20;
+pub const MAX_BODY: usize = 8 << 20;
 
 /// What handlers work with.
 pub struct Api {
     model: Loaded,
     metrics: Arc<Metrics>,
+    stop: CancellationToken,
     started: u64,
 }
 
 impl Api {
-    /// An API over a loaded model.
-    pub fn new(model: Loaded, metrics: Arc<Metrics>) -> Self {
+    /// An API over a loaded model. Once `stop` is cancelled, new requests are refused.
+    pub fn new(model: Loaded, metrics: Arc<Metrics>, stop: CancellationToken) -> Self {
         Self {
             model,
             metrics,
+            stop,
             started: answer::unix_time(),
         }
+    }
+
+    /// Whether new requests are refused.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Between text and tokens.
+    pub fn tokenizer(&self) -> &Arc<Tokenizer> {
+        &self.model.tokenizer
+    }
+
+    /// Tokens that the model knows.
+    fn vocabulary(&self) -> usize {
+        self.model.engine.config().vocabulary_size as usize
     }
 
     /// Checks that a request asks for the model that is served here.

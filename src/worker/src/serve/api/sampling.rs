@@ -9,6 +9,8 @@ use super::{error::Error, fields::Fields};
 const MAX_STOPS: usize = 16;
 /// Longest stop string in bytes.
 const MAX_STOP: usize = 1024;
+/// Most tokens whose logits one request may change.
+const MAX_BIASES: usize = 1024;
 /// Most answers to one prompt.
 const MAX_ANSWERS: u64 = 16;
 
@@ -30,18 +32,19 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the shared fields.
+    /// Reads the shared fields of a request to a model of so many tokens.
     ///
     /// # Errors
     /// The first fault.
-    pub fn read(fields: Fields<'_>) -> Result<Self, Error> {
-        fields.refuse(&[
-            ("logit_bias", "leave it out"),
-            ("best_of", "leave it out"),
-            ("use_beam_search", "leave it out"),
-            ("repetition_penalty", "use frequency_penalty or presence_penalty"),
-            ("min_p", "use top_p or top_k"),
-        ])?;
+    pub fn read(fields: Fields<'_>, vocabulary: usize) -> Result<Self, Error> {
+        fields.refuse(&[("use_beam_search", "leave it out")])?;
+        let answers = fields.integer("n", 1..=MAX_ANSWERS)?.unwrap_or(1);
+        if fields
+            .integer("best_of", 1..=u64::MAX)?
+            .is_some_and(|best_of| best_of != answers)
+        {
+            return Err(fields.invalid("best_of", "left out, or the same as \"n\": all answers are returned"));
+        }
         let default = Sampling::default();
         let sampling = Sampling {
             temperature: fields.number("temperature", 0.0..=2.0)?.unwrap_or(default.temperature),
@@ -52,13 +55,19 @@ impl Options {
             top_k: top_k(fields)?,
             frequency_penalty: fields.number("frequency_penalty", -2.0..=2.0)?.unwrap_or_default(),
             presence_penalty: fields.number("presence_penalty", -2.0..=2.0)?.unwrap_or_default(),
+            repetition_penalty: match fields.number("repetition_penalty", 0.0..=2.0)? {
+                Some(0.0) => return Err(fields.invalid("repetition_penalty", "more than 0 and at most 2")),
+                penalty => penalty.unwrap_or(default.repetition_penalty),
+            },
+            min_p: fields.number("min_p", 0.0..=1.0)?.unwrap_or_default(),
+            logit_bias: logit_bias(fields, vocabulary)?,
             seed: fields.seed("seed")?,
         };
         let stream = fields.flag("stream")?;
         Ok(Self {
             sampling,
             stops: stops(fields)?,
-            answers: fields.integer("n", 1..=MAX_ANSWERS)?.unwrap_or(1),
+            answers,
             ignore_eos: fields.flag("ignore_eos")?,
             stream,
             include_usage: stream && include_usage(fields)?,
@@ -79,6 +88,26 @@ fn top_k(fields: Fields<'_>) -> Result<usize, Error> {
         Some(-1) => Ok(0),
         _ => Ok(fields.integer("top_k", 0..=u32::MAX.into())?.unwrap_or(0) as usize),
     }
+}
+
+/// Token ids, which are strings in JSON, and what is added to their logits.
+fn logit_bias(fields: Fields<'_>, vocabulary: usize) -> Result<Vec<(u32, f32)>, Error> {
+    let biases = match fields.get("logit_bias") {
+        None => return Ok(Vec::new()),
+        Some(Value::Object(biases)) if biases.len() <= MAX_BIASES => biases,
+        Some(_) => {
+            let expected = format!("an object of at most {MAX_BIASES} token ids with numbers from -100 to 100");
+            return Err(fields.invalid("logit_bias", expected));
+        }
+    };
+    let path = fields.path_of("logit_bias.");
+    let inside = Fields::inside(biases, &path);
+    let one = |token: &String| {
+        let id = token.parse().ok().filter(|id| (*id as usize) < vocabulary);
+        let id = id.ok_or_else(|| inside.invalid(token, format!("named by a token id below {vocabulary}")))?;
+        Ok((id, inside.number(token, -100.0..=100.0)?.unwrap_or_default()))
+    };
+    biases.keys().map(one).collect()
 }
 
 fn stops(fields: Fields<'_>) -> Result<Vec<String>, Error> {
@@ -119,7 +148,7 @@ mod tests {
     use super::*;
 
     fn read(value: &Value) -> Result<Options, Error> {
-        Options::read(Fields::new(value.as_object().unwrap()))
+        Options::read(Fields::new(value.as_object().unwrap()), 100)
     }
 
     #[test]
@@ -136,6 +165,7 @@ mod tests {
     fn what_is_given_is_taken() {
         let request = json!({
             "temperature": 0, "top_p": 0.5, "top_k": -1, "seed": 3, "stop": "END", "n": 2,
+            "logit_bias": {"5": -100, "7": 2.5}, "min_p": 0.1, "repetition_penalty": 1.2, "best_of": 2,
             "frequency_penalty": -1, "presence_penalty": 0.5,
             "stream": true, "stream_options": {"include_usage": true},
         });
@@ -151,6 +181,11 @@ mod tests {
         assert_eq!(
             (options.stops.as_slice(), options.include_usage),
             (&["END".to_owned()][..], true)
+        );
+        assert_eq!(options.sampling.logit_bias, [(5, -100.0), (7, 2.5)]);
+        assert_eq!(
+            (options.sampling.min_p, options.sampling.repetition_penalty),
+            (0.1, 1.2)
         );
         assert_eq!(
             (options.sampling_of(0).seed, options.sampling_of(1).seed),
@@ -168,7 +203,13 @@ mod tests {
     #[case(json!({"stop": ["x".repeat(1025)]}), "up to 1024 bytes")]
     #[case(json!({"stream_options": true, "stream": true}), "stream_options")]
     #[case(json!({"stream_options": {"include_usage": 1}, "stream": true}), "stream_options.include_usage")]
-    #[case(json!({"logit_bias": {"1": 5}}), "\"logit_bias\" is not supported")]
+    #[case(json!({"min_p": 1.5}), "min_p")]
+    #[case(json!({"repetition_penalty": 0}), "repetition_penalty")]
+    #[case(json!({"best_of": 2}), "\"best_of\" must be left out, or the same as \"n\"")]
+    #[case(json!({"logit_bias": [1]}), "\"logit_bias\" must be an object of at most 1024")]
+    #[case(json!({"logit_bias": {"1": 101}}), "\"logit_bias.1\" must be a number from -100 to 100")]
+    #[case(json!({"logit_bias": {"100": 1}}), "\"logit_bias.100\" must be named by a token id below 100")]
+    #[case(json!({"logit_bias": {"a": 1}}), "\"logit_bias.a\" must be named by a token id")]
     fn faults_name_the_field(#[case] request: Value, #[case] expected: &str) {
         let error = read(&request).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

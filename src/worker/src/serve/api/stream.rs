@@ -13,30 +13,50 @@ use super::{
     answer::{Frame, Usage},
     error::Error,
 };
-use crate::serve::generation::{Broken, Generation, Output};
+use crate::serve::generation::{Broken, Generation, Output, Spent};
 
-/// What one generation had to say, and how many tokens it has by now.
-type Step = (usize, Result<Vec<Output>, Broken>, usize);
+/// What the answer of an index had to say, and what it took so far.
+pub type Step = (usize, Result<Vec<Output>, Broken>, Spent);
 
-/// Streams several answers as they are made. `choice` makes a choice of a piece out of an output of
-/// the answer with that index, or none if there is nothing to show. With `prompt_tokens`, the tokens
-/// used come last.
+/// Answers on their way.
+pub struct Steps<S> {
+    /// All that they say, as they say it.
+    pub steps: S,
+    /// How many tokens of the prompt did not have to be computed.
+    pub cached: usize,
+}
+
+/// Follows several answers.
 ///
 /// # Errors
 /// When the first answer fails before it begins: then the client hears of it by a status.
-pub async fn respond(
-    frame: Frame,
-    mut generations: Vec<Generation>,
-    mut choice: impl FnMut(usize, Output) -> Option<Value> + Send + 'static,
-    prompt_tokens: Option<usize>,
-) -> Result<Response, Error> {
+pub async fn steps(mut generations: Vec<Generation>) -> Result<Steps<impl Stream<Item = Step> + Send>, Error> {
     let first = match generations.first_mut() {
         Some(generation) => generation.next().await?.unwrap_or_default(),
         None => Vec::new(),
     };
     let cached = generations.first().map_or(0, Generation::cached);
-    let mut tokens = vec![0; generations.len()];
-    let steps = stream::once(async { (0, Ok(first), 0) }).chain(merged(generations));
+    let first = stream::once(async { (0, Ok(first), Spent::default()) });
+    Ok(Steps {
+        steps: first.chain(merged(generations)),
+        cached,
+    })
+}
+
+/// Streams several answers as they are made. `choices` makes the choices of pieces out of an output
+/// of the answer with that index, or none if there is nothing to show. With `prompt_tokens`, the
+/// tokens used come last.
+///
+/// # Errors
+/// When the first answer fails before it begins.
+pub async fn respond(
+    frame: Frame,
+    generations: Vec<Generation>,
+    mut choices: impl FnMut(usize, Output) -> Vec<Value> + Send + 'static,
+    prompt_tokens: Option<usize>,
+) -> Result<Response, Error> {
+    let mut spent = vec![Spent::default(); generations.len()];
+    let Steps { steps, cached } = steps(generations).await?;
     let events = async_stream::stream! {
         let mut steps = std::pin::pin!(steps);
         while let Some((index, outputs, so_far)) = steps.next().await {
@@ -47,16 +67,16 @@ pub async fn respond(
                     return;
                 }
             };
-            tokens[index] = so_far;
+            spent[index] = so_far;
             for output in outputs {
-                if let Some(choice) = choice(index, output) {
+                for choice in choices(index, output) {
                     yield event(&frame.around(vec![choice], None));
                 }
             }
         }
         if let Some(prompt) = prompt_tokens {
-            let answer = tokens.iter().sum();
-            yield event(&frame.around(Vec::new(), Some(Usage { prompt, cached, answer })));
+            let spent = spent.iter().copied().sum();
+            yield event(&frame.around(Vec::new(), Some(Usage { prompt, cached, spent })));
         }
         yield Event::default().data("[DONE]");
     };
@@ -74,10 +94,10 @@ fn merged(generations: Vec<Generation>) -> impl Stream<Item = Step> + Send {
             let mut generation = generation?;
             match generation.next().await {
                 Ok(outputs) => {
-                    let step = (index, Ok(outputs?), generation.tokens());
+                    let step = (index, Ok(outputs?), generation.spent());
                     Some((step, Some(generation)))
                 }
-                Err(broken) => Some(((index, Err(broken), generation.tokens()), None)),
+                Err(broken) => Some(((index, Err(broken), generation.spent()), None)),
             }
         })
         .boxed()

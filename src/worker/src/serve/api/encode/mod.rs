@@ -59,14 +59,14 @@ impl EncodeApi {
                 expected: format!("at most {MAX_TOKENS} tokens together, it has {tokens}"),
             });
         }
-        let stopped = |_| Broken("the encoder has stopped".into());
+        let stopped = |_| Broken::Stopped;
         let rows = self
             .model
             .encoder
             .submit(texts)?
             .await
             .map_err(stopped)?
-            .map_err(Broken)?;
+            .map_err(|message| Broken::Failed(Failure::Computation(message)))?;
         self.metrics.answered(received, count, tokens);
         Ok((rows, tokens))
     }

@@ -1,0 +1,48 @@
+//! The gRPC API, beside HTTP: the same requests, checked and answered by the same code.
+
+mod body;
+mod reply;
+mod service;
+mod status;
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use rpc::v1::inference_server::InferenceServer;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use self::service::Service;
+use super::api::{Api, MAX_BODY};
+
+/// Serves on `listener` until `stop`, and then finishes what it began.
+///
+/// # Errors
+/// When it cannot accept connections.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) -> Result<()> {
+    let inference = InferenceServer::new(Service::new(api)).max_decoding_message_size(MAX_BODY);
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<InferenceServer<Service>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(rpc::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .context("failed to describe the gRPC API")?;
+    let stopped = async move {
+        stop.cancelled().await;
+        // Watchers send what comes next elsewhere while the last answers are written.
+        reporter.set_not_serving::<InferenceServer<Service>>().await;
+        reporter
+            .set_service_status("", tonic_health::ServingStatus::NotServing)
+            .await;
+    };
+    Server::builder()
+        .add_service(inference)
+        .add_service(health)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stopped)
+        .await
+        .context("failed to serve gRPC")
+}

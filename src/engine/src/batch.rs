@@ -1,5 +1,9 @@
 //! What one forward pass computes.
 
+use std::sync::Arc;
+
+use crate::lora::Adapter;
+
 /// New tokens of one sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
@@ -11,6 +15,8 @@ pub struct Segment {
     pub tokens: Vec<u32>,
     /// The tokens whose logits are wanted.
     pub logits: LogitRows,
+    /// What is added to the base model for it.
+    pub adapter: Option<Arc<Adapter>>,
 }
 
 impl Segment {
@@ -93,6 +99,7 @@ mod tests {
             start: 0,
             tokens: tokens.into(),
             logits,
+            adapter: None,
         };
         let batch = Batch {
             segments: vec![

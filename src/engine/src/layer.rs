@@ -5,7 +5,8 @@ use tch::{TchError, Tensor};
 use crate::{
     KvCache, ModelConfig,
     kv_cache::Places,
-    ops::{Attention, Ops},
+    lora::{PassAdapters, Product},
+    ops::{Attention, Linear, Ops},
     rope::Rope,
     weights::LayerWeights,
 };
@@ -17,6 +18,7 @@ pub(crate) struct Pass<'a> {
     pub cache: &'a KvCache,
     pub rope: &'a Rope,
     pub places: Places,
+    pub adapters: PassAdapters<'a>,
 }
 
 /// What goes from block to block. The sum is made when the next norm reads it anyway.
@@ -31,7 +33,13 @@ impl Pass<'_> {
     /// Computes block `index`.
     pub fn block(&self, index: usize, weights: &LayerWeights, stream: &mut Stream) -> Result<(), TchError> {
         let normed = self.norm(stream, &weights.attention_norm)?;
-        let mut qkv = weights.qkv.forward(&normed, weights.qkv_bias.as_ref())?;
+        let linear = |product, weights: &Linear, bias, input: &Tensor| {
+            let output = weights.forward(input, bias)?;
+            self.adapters.apply(index, product, input, &output)?;
+            Ok::<_, TchError>(output)
+        };
+        let bias = weights.qkv_bias.as_ref();
+        let mut qkv = linear(Product::QueryKeyValue, &weights.qkv, bias, &normed)?;
         let attention = Attention {
             layer: index,
             heads: self.config.heads,
@@ -42,11 +50,13 @@ impl Pass<'_> {
             norm_epsilon: self.config.norm_epsilon,
         };
         let attended = self.ops.attention(&mut qkv, &attention)?;
-        stream.delta = Some(weights.attention_output.forward(&attended, None)?);
+        let output = linear(Product::AttentionOutput, &weights.attention_output, None, &attended)?;
+        stream.delta = Some(output);
 
         let normed = self.norm(stream, &weights.feed_forward_norm)?;
-        let gated = self.ops.silu_mul(&weights.gate_up.forward(&normed, None)?)?;
-        stream.delta = Some(weights.down.forward(&gated, None)?);
+        let gate_up = linear(Product::GateUp, &weights.gate_up, None, &normed)?;
+        let gated = self.ops.silu_mul(&gate_up)?;
+        stream.delta = Some(linear(Product::Down, &weights.down, None, &gated)?);
         Ok(())
     }
 

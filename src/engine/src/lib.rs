@@ -24,6 +24,7 @@ mod gauges;
 mod kv_cache;
 mod layer;
 mod logprobs;
+pub mod lora;
 mod memory;
 mod model;
 mod ops;

@@ -8,6 +8,7 @@ use crate::{
     batch::bucket,
     kv_cache::Places,
     layer::{Pass, Stream},
+    lora::PassAdapters,
     ops::Ops,
     rope::Rope,
     weights::Weights,
@@ -97,6 +98,7 @@ impl Model {
             cache,
             rope: &self.rope,
             places: Places::new(batch, cache, self.config.group(), rows)?,
+            adapters: PassAdapters::new(batch, rows, self.ops)?,
         };
         let mut stream = Stream {
             residual: self.weights.embedding.select(&tokens, Kind::Float)?,
@@ -140,6 +142,7 @@ mod tests {
             start,
             tokens: tokens.into(),
             logits,
+            adapter: None,
         }
     }
 

@@ -10,6 +10,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::lora::AdapterId;
+
 /// Tokens of a page.
 pub const PAGE: usize = 16;
 
@@ -18,7 +20,7 @@ pub const PAGE: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Scope {
     pub name: Option<String>,
-    pub adapter: Option<String>,
+    pub adapter: Option<AdapterId>,
 }
 
 /// What comes before a page.

@@ -1,8 +1,10 @@
 //! What a caller asks of the engine, and what it hears back.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::{Sampling, TokenConstraint, TokenLogprobs};
+use crate::{Sampling, TokenConstraint, TokenLogprobs, lora::Adapter};
 
 /// A prompt to be continued.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +27,8 @@ pub struct Request {
     pub user: Option<String>,
     /// Beginnings of prompts that are computed already are shared within a scope, and never beyond.
     pub cache_scope: Option<String>,
+    /// What is added to the base model, which answers alone without one.
+    pub adapter: Option<Arc<Adapter>>,
 }
 
 /// One thing that happened to a request. The last event is `Finished` or `Failed`; a receiver that

@@ -54,7 +54,7 @@ impl Sequence {
             .min(context_length);
         let scope = Scope {
             name: request.cache_scope.clone(),
-            adapter: None,
+            adapter: request.adapter.as_ref().map(|adapter| adapter.id()),
         };
         Self {
             sampler: Sampler::new(request.sampling.clone(), request.constraint.take(), &request.prompt),
@@ -161,6 +161,7 @@ impl Sequence {
                 (false, true) => LogitRows::Last,
                 (false, false) => LogitRows::None,
             },
+            adapter: self.request.adapter.clone(),
         }
     }
 
@@ -224,8 +225,10 @@ impl Sequence {
     }
 
     fn finish(&mut self, reason: FinishReason) -> bool {
-        // Before the caller hears of it: it may come back at once and must find the place free.
+        // Before the caller hears of it: it may come back at once and must find the place free, and the
+        // adapter unused.
         self.place = None;
+        self.request.adapter = None;
         self.send(Event::Finished(reason));
         true
     }

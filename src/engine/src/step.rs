@@ -9,12 +9,14 @@ use crate::{Batch, KvCache, LogitRows, Model, scheduler::Scheduler};
 /// # Errors
 /// When libtorch fails: the requests that run are then of no more use.
 pub(crate) fn run(model: &Model, cache: &KvCache, scheduler: &mut Scheduler) -> Result<(), TchError> {
-    let planned = scheduler.plan();
+    let mut planned = scheduler.plan();
     if planned.is_empty() {
         return Ok(());
     }
     let segments = planned.iter().map(|(_, segment)| segment.clone()).collect();
     let logits = model.forward(&Batch { segments }, cache)?;
+    // A request that ends lets go of its adapter before its caller hears of it.
+    planned.iter_mut().for_each(|(_, segment)| segment.adapter = None);
     let mut row = 0;
     scheduler.advance(&planned, |sequence, segment| {
         let count = segment.tokens.len();

@@ -17,6 +17,7 @@ pub(crate) fn warm_up(model: &Model, cache: &KvCache, options: &EngineOptions) -
             start: 0,
             tokens: vec![0; tokens],
             logits: LogitRows::Last,
+            adapter: None,
         }],
     };
     if let Some(logits) = model.forward(&batch(1), cache)?

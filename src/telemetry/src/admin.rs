@@ -63,7 +63,21 @@ pub async fn serve_on(
     readiness: Readiness,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(registry, readiness))
+    serve_with(listener, registry, readiness, Router::new(), shutdown).await
+}
+
+/// As [`serve_on`], with `more` routes beside the usual ones.
+///
+/// # Errors
+/// When accepting fails for good.
+pub async fn serve_with(
+    listener: TcpListener,
+    registry: Registry,
+    readiness: Readiness,
+    more: Router,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router(registry, readiness).merge(more))
         .with_graceful_shutdown(shutdown)
         .await
 }

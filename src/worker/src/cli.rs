@@ -73,6 +73,13 @@ pub struct Serve {
     /// Chat template (Jinja) to use instead of the one in the weights file.
     #[arg(long, value_name = "FILE")]
     pub chat_template: Option<PathBuf>,
+    /// Directory whose every subdirectory is a LoRA adapter (adapter_config.json and
+    /// adapter_model.safetensors, as peft writes them); requests ask for it as NAME:SUBDIRECTORY.
+    #[arg(long, value_name = "DIR")]
+    pub adapters_dir: Option<PathBuf>,
+    /// Memory that loaded adapters may take together; those not used for longest make room.
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    pub adapter_memory: u64,
     /// Address of the API.
     #[arg(long, default_value = "127.0.0.1:8000")]
     pub listen: SocketAddr,

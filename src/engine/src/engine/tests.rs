@@ -283,3 +283,45 @@ fn options_that_do_not_fit_the_model_are_named() {
     });
     assert!(narrow.contains("no room"), "{narrow}");
 }
+
+#[test]
+fn adapters_of_requests_together_answer_as_alone() {
+    use crate::lora::{Adapter, Projection, testing::tiny};
+
+    let engine = engine();
+    let without_cache = EngineOptions {
+        prefix_cache: false,
+        ..options()
+    };
+    let alone = Engine::start(tiny_file(&[]), without_cache).unwrap();
+    let load = |rank, alpha| {
+        let directory = tiny(rank, alpha, &Projection::ALL);
+        Arc::new(Adapter::load(directory.path(), engine.config(), Dtype::Fp32).unwrap())
+    };
+    let adapters = [None, Some(load(1, 16.0)), Some(load(4, 16.0))];
+    // Prompts of more than a page that begin alike: what is cached of one must not serve another adapter.
+    let request = |index: usize| Request {
+        adapter: adapters[index % 3].clone(),
+        ..greedy(&[[1; 20].as_slice(), &[index as u32 / 3]].concat(), 8)
+    };
+    let mut answers = [Vec::new(), Vec::new(), Vec::new()];
+    // The queue holds three.
+    for round in 0..3 {
+        let round = 3 * round..3 * round + 3;
+        let together: Vec<_> = round
+            .clone()
+            .map(|index| engine.submit(request(index)).unwrap())
+            .collect();
+        let together: Vec<_> = together.into_iter().map(|events| tokens(&collect(events))).collect();
+        let alone: Vec<_> = round
+            .map(|index| tokens(&collect(alone.submit(request(index)).unwrap())))
+            .collect();
+        assert_eq!(alone, together);
+        answers.iter_mut().zip(alone).for_each(|(all, one)| all.extend(one));
+    }
+    let [base, small, large] = answers;
+    assert!(
+        base != small && base != large && small != large,
+        "the adapters change nothing"
+    );
+}

@@ -34,6 +34,7 @@ pub(super) fn last_logits(model: &Model) -> Vec<f32> {
             start: 0,
             tokens: TOKENS.into(),
             logits: LogitRows::Last,
+            adapter: None,
         }],
     };
     let _guard = tch::no_grad_guard();

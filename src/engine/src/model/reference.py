@@ -53,7 +53,7 @@ def unpermuted(weight, heads):
     return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
 
-def logits(config_class, model_class, permuted, **more):
+def network(config_class, model_class, permuted, **more):
     config = config_class(
         vocab_size=VOCABULARY, hidden_size=HIDDEN, intermediate_size=FEED_FORWARD, num_hidden_layers=LAYERS,
         num_attention_heads=HEADS, num_key_value_heads=KV_HEADS, rms_norm_eps=1e-5, max_position_embeddings=128,
@@ -68,15 +68,36 @@ def logits(config_class, model_class, permuted, **more):
             if permuted and stored.endswith(("attn_q.weight", "attn_k.weight")):
                 weight = unpermuted(weight, HEADS if stored.endswith("q.weight") else KV_HEADS)
             parameter.copy_(weight)
+    return model
+
+
+def logits(model):
+    with torch.no_grad():
         return model(torch.tensor([TOKENS])).logits[0, -1].tolist()
 
 
-t = transformers
-references = {
-    "LlamaForCausalLM": logits(t.LlamaConfig, t.LlamaForCausalLM, True),
-    "MistralForCausalLM": logits(t.MistralConfig, t.MistralForCausalLM, True, sliding_window=None),
-    "Qwen2ForCausalLM": logits(t.Qwen2Config, t.Qwen2ForCausalLM, False),
-    "Qwen3ForCausalLM": logits(t.Qwen3Config, t.Qwen3ForCausalLM, False, head_dim=12),
-}
-path = pathlib.Path(__file__).with_name("reference.json")
-path.write_text(json.dumps(references, indent=1) + "\n")
+def llama():
+    return network(transformers.LlamaConfig, transformers.LlamaForCausalLM, True)
+
+
+def qwen2():
+    return network(transformers.Qwen2Config, transformers.Qwen2ForCausalLM, False)
+
+
+def mistral():
+    return network(transformers.MistralConfig, transformers.MistralForCausalLM, True, sliding_window=None)
+
+
+def qwen3():
+    return network(transformers.Qwen3Config, transformers.Qwen3ForCausalLM, False, head_dim=12)
+
+
+if __name__ == "__main__":
+    references = {
+        "LlamaForCausalLM": logits(llama()),
+        "MistralForCausalLM": logits(mistral()),
+        "Qwen2ForCausalLM": logits(qwen2()),
+        "Qwen3ForCausalLM": logits(qwen3()),
+    }
+    path = pathlib.Path(__file__).with_name("reference.json")
+    path.write_text(json.dumps(references, indent=1) + "\n")

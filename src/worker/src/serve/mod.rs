@@ -1,5 +1,6 @@
 //! `atelier-worker serve`: load, warm up, answer, drain.
 
+mod adapters;
 mod api;
 mod chat_template;
 mod constraint;
@@ -22,6 +23,7 @@ use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 use tokio_util::sync::CancellationToken;
 
 use self::{
+    adapters::Adapters,
     api::{Api, EncodeApi},
     chat_template::ChatTemplate,
     constraint::Constraints,
@@ -66,18 +68,24 @@ async fn serve(args: Serve) -> Result<()> {
     let admin = bind(args.admin_listen).await?;
     // It outlives the API, so that the last answers are counted and probes do not fail meanwhile.
     let all_done = CancellationToken::new();
-    let admin = tokio::spawn(admin::serve_on(
+    let adapters = adapters::Slot::default();
+    let routes = match args.task {
+        Task::Generate => adapters::routes(adapters.clone()),
+        Task::Embed | Task::Rerank => Router::new(),
+    };
+    let admin = tokio::spawn(admin::serve_with(
         admin,
         registry.clone(),
         readiness.clone(),
+        routes,
         all_done.clone().cancelled_owned(),
     ));
 
     let (listen, grpc_listen) = (args.listen, args.grpc_listen);
     let loading = {
-        let (registry, stop) = (registry.clone(), stop.clone());
+        let (registry, stop, adapters) = (registry.clone(), stop.clone(), adapters.clone());
         spawn_blocking(move || match args.task {
-            Task::Generate => generation_service(&args, &registry, stop),
+            Task::Generate => generation_service(&args, &registry, &adapters, stop),
             Task::Embed | Task::Rerank => encoding_service(&args, &registry, stop),
         })
     };
@@ -131,10 +139,17 @@ struct Service {
     stopped: Box<dyn Fn() -> bool + Send>,
 }
 
-fn generation_service(args: &Serve, registry: &Registry, stop: CancellationToken) -> Result<Service> {
+fn generation_service(
+    args: &Serve,
+    registry: &Registry,
+    adapters: &adapters::Slot,
+    stop: CancellationToken,
+) -> Result<Service> {
     let loaded = load(args)?;
     let engine = loaded.engine.clone();
     let metrics = Metrics::new(registry, &loaded.served_name, &engine).context("failed to register the metrics")?;
+    adapters::Metrics::register(registry, &loaded.adapters).context("failed to register the metrics")?;
+    adapters.fill(loaded.adapters.clone());
     let api = Arc::new(Api::new(loaded, Arc::new(metrics), stop.clone()));
     Ok(Service {
         api: api::router(api.clone(), stop),
@@ -146,6 +161,9 @@ fn generation_service(args: &Serve, registry: &Registry, stop: CancellationToken
 fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) -> Result<Service> {
     if args.grpc_listen.is_some() {
         bail!("--grpc-listen goes with --task generate only: embeddings and reranking are served over HTTP");
+    }
+    if args.adapters_dir.is_some() {
+        bail!("--adapters-dir is for --task generate: encoders take no adapters");
     }
     let loaded = encode::load(args)?;
     let encoder = loaded.encoder.clone();
@@ -181,6 +199,7 @@ pub struct Loaded {
     template: Option<ChatTemplate>,
     constraints: Constraints,
     system_prompt: Option<String>,
+    adapters: Arc<Adapters>,
 }
 
 fn load(args: &Serve) -> Result<Loaded> {
@@ -226,8 +245,11 @@ fn load(args: &Serve) -> Result<Loaded> {
         context_length = options.context_length,
         "loaded"
     );
+    let adapters = Arc::new(Adapters::new(&engine, args));
+    adapters.scan()?;
     Ok(Loaded {
         served_name: args.served_name.clone(),
+        adapters,
         engine,
         constraints: Constraints::new(tokenizer.clone()),
         tokenizer,

@@ -150,7 +150,7 @@ impl Worker {
         serde_json::from_str(&text).with_context(|| format!("{text:?} is no JSON"))
     }
 
-    /// Gets JSON.
+    /// Gets JSON from the API.
     pub async fn get(&self, path: &str) -> Result<Value> {
         let response = self.http.get(format!("http://{}{path}", self.api)).send().await?;
         Ok(serde_json::from_str(&response.text().await?)?)
@@ -160,6 +160,16 @@ impl Worker {
     pub async fn metrics(&self) -> Result<String> {
         let response = self.http.get(format!("http://{}/metrics", self.admin)).send().await?;
         Ok(response.text().await?)
+    }
+
+    /// Sends a request to the admin port; the body may be empty.
+    pub async fn admin(&self, method: reqwest::Method, path: &str, body: &str) -> Result<reqwest::Response> {
+        let request = self.http.request(method, format!("http://{}{path}", self.admin));
+        request
+            .body(body.to_owned())
+            .send()
+            .await
+            .context("failed to send a request")
     }
 
     /// Sends SIGTERM.

@@ -15,7 +15,7 @@ use rand::distr::{Alphanumeric, SampleString as _};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{Api, error::Error, sampling::Options};
+use super::{Api, Served, error::Error, sampling::Options};
 use crate::serve::generation::{Generation, Output, Spent};
 
 /// Mean of -ln of the probabilities of an answer's tokens, for whoever watches answers go by.
@@ -32,12 +32,12 @@ pub struct Frame {
 
 impl Frame {
     /// A frame with an id that begins with `prefix`.
-    pub fn new(api: &Api, prefix: &str, object: &'static str) -> Self {
+    pub fn new(model: &Served, prefix: &str, object: &'static str) -> Self {
         Self {
             id: format!("{prefix}-{}", Alphanumeric.sample_string(&mut rand::rng(), 24)),
             object,
             created: unix_time(),
-            model: api.model.served_name.clone(),
+            model: model.name.clone(),
         }
     }
 

@@ -8,7 +8,7 @@ use futures::future::try_join_all;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Api, Json,
+    Api, Json, Served,
     answer::{self, Finish, Frame, Submission, Usage, Whole},
     caller::Caller,
     constraint::Form,
@@ -32,8 +32,9 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
         mut writers,
         prompt_tokens,
         options,
+        model,
     } = begin(&api, &caller, &body).await?;
-    let frame = Frame::new(&api, "cmpl", "text_completion");
+    let frame = Frame::new(&model, "cmpl", "text_completion");
     if options.stream {
         let choices = move |index: usize, output| writers[index].piece(index, output).into_iter().collect();
         let usage = options.include_usage.then_some(prompt_tokens);
@@ -55,6 +56,8 @@ pub struct Completions {
     pub prompt_tokens: usize,
     /// How the answers are made.
     pub options: Options,
+    /// What answers.
+    pub model: Served,
 }
 
 /// Begins to answer the request `body`.
@@ -64,7 +67,7 @@ pub struct Completions {
 pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -> Result<Completions, Error> {
     let fields = Fields::new(body);
     let model = fields.text("model")?.ok_or(Error::MissingField { field: "model" })?;
-    api.check_model(model)?;
+    let model = api.find_model(model).await?;
     fields.refuse(&[("suffix", "leave it out")])?;
     let options = Options::read(fields, api.vocabulary())?;
     let echo = fields.flag("echo")?;
@@ -94,6 +97,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
             logprobs,
             prompt_logprobs: logprobs.filter(|_| echo),
             constraint: constraint.clone(),
+            adapter: model.adapter.clone(),
             ..caller.request()
         };
         generations.extend(answer::submit(
@@ -116,6 +120,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
         writers,
         prompt_tokens: prompts.iter().map(Vec::len).sum(),
         options,
+        model,
     })
 }
 

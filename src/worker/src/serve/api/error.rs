@@ -33,6 +33,10 @@ pub enum Error {
     Grammar { field: String, reason: String },
     #[error("the model \"{model}\" is not served here")]
     ModelNotFound { model: String },
+    #[error("{0}")]
+    AdapterBusy(String),
+    #[error("the adapter cannot be loaded any more: {0}")]
+    AdapterBroken(String),
     #[error("the model has no chat template: use /v1/completions, or set spec.prompt.templateOverride")]
     NoChatTemplate,
     #[error("the chat template refuses the conversation: {0}")]
@@ -81,6 +85,8 @@ impl Error {
             Self::UnsupportedField { .. } => (S::BAD_REQUEST, INVALID, "unsupported_field"),
             Self::Grammar { .. } => (S::BAD_REQUEST, INVALID, "invalid_grammar"),
             Self::ModelNotFound { .. } => (S::NOT_FOUND, INVALID, "model_not_found"),
+            Self::AdapterBusy(_) => (S::SERVICE_UNAVAILABLE, SERVER, "adapter_memory_full"),
+            Self::AdapterBroken(_) => (S::INTERNAL_SERVER_ERROR, SERVER, "adapter_broken"),
             Self::NoChatTemplate => (S::BAD_REQUEST, INVALID, "no_chat_template"),
             Self::Template(_) => (S::BAD_REQUEST, INVALID, "invalid_conversation"),
             Self::Tokenizer(_) => (S::BAD_REQUEST, INVALID, "invalid_text"),
@@ -120,7 +126,7 @@ impl Error {
             Self::InvalidField { field, .. } | Self::UnsupportedField { field, .. } | Self::Grammar { field, .. } => {
                 Some(field)
             }
-            Self::ModelNotFound { .. } => Some("model"),
+            Self::ModelNotFound { .. } | Self::AdapterBusy(_) | Self::AdapterBroken(_) => Some("model"),
             Self::Template(_) => Some("messages"),
             _ => None,
         }

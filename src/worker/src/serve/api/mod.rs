@@ -23,7 +23,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use engine::text::Tokenizer;
+use engine::{
+    lora::{Adapter, RegistryError},
+    text::Tokenizer,
+};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
@@ -76,13 +79,39 @@ impl Api {
         self.model.engine.config().vocabulary_size as usize
     }
 
-    /// Checks that a request asks for the model that is served here.
-    fn check_model(&self, name: &str) -> Result<(), Error> {
-        if name == self.model.served_name {
-            return Ok(());
-        }
-        Err(Error::ModelNotFound { model: name.into() })
+    /// The model that a request asks for: the one that is served here, or one of its adapters.
+    async fn find_model(&self, name: &str) -> Result<Served, Error> {
+        let adapter = match self.adapter_name(name)? {
+            Some(adapter) => Some(self.model.adapters.get(adapter).await.map_err(|error| match error {
+                RegistryError::Unknown { .. } => Error::ModelNotFound { model: name.into() },
+                error @ RegistryError::Busy { .. } => Error::AdapterBusy(error.to_string()),
+                error => Error::AdapterBroken(error.to_string()),
+            })?),
+            None => None,
+        };
+        Ok(Served {
+            name: name.into(),
+            adapter,
+        })
     }
+
+    /// The adapter that a model's name ends in, if it asks for one.
+    fn adapter_name<'a>(&self, name: &'a str) -> Result<Option<&'a str>, Error> {
+        let rest = name.strip_prefix(&self.model.served_name);
+        match rest.map(|rest| (rest, rest.strip_prefix(':'))) {
+            Some(("", _)) => Ok(None),
+            Some((_, Some(adapter))) => Ok(Some(adapter)),
+            _ => Err(Error::ModelNotFound { model: name.into() }),
+        }
+    }
+}
+
+/// What answers a request.
+pub struct Served {
+    /// Its name, which the answer repeats.
+    name: String,
+    /// The adapter beside the base model.
+    adapter: Option<Arc<Adapter>>,
 }
 
 /// All routes. Once `stop` is cancelled, new requests are refused.

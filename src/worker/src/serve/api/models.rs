@@ -1,4 +1,4 @@
-//! `/v1/models`: the one model that is served here.
+//! `/v1/models`: the model that is served here, and its adapters.
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use engine::lora::Summary;
 use serde_json::{Value, json};
 
 use super::{Api, error::Error};
@@ -18,12 +19,20 @@ pub struct Model {
     pub created: u64,
     /// Tokens that one conversation may have.
     pub max_model_len: usize,
+    /// The model that it is an adapter of.
+    pub parent: Option<String>,
 }
 
 impl Api {
     /// All models that can be asked for.
     pub fn models(&self) -> Vec<Model> {
-        vec![self.describe(&self.model.served_name)]
+        let base = &self.model.served_name;
+        let adapter = |summary: Summary| Model {
+            parent: Some(base.clone()),
+            ..self.describe(&format!("{base}:{}", summary.name))
+        };
+        let adapters = self.model.adapters.registry().list().into_iter().map(adapter);
+        std::iter::once(self.describe(base)).chain(adapters).collect()
     }
 
     fn describe(&self, name: &str) -> Model {
@@ -31,19 +40,24 @@ impl Api {
             id: name.into(),
             created: self.started,
             max_model_len: self.model.engine.options().context_length,
+            parent: None,
         }
     }
 }
 
 impl Model {
     fn json(&self) -> Value {
-        json!({
+        let mut model = json!({
             "id": self.id,
             "object": "model",
             "created": self.created,
             "owned_by": "atelier",
             "max_model_len": self.max_model_len,
-        })
+        });
+        if let Some(parent) = &self.parent {
+            model["parent"] = json!(parent);
+        }
+        model
     }
 }
 
@@ -55,6 +69,6 @@ pub async fn list(State(api): State<Arc<Api>>) -> Json<Value> {
 
 /// `GET /v1/models/{model}`
 pub async fn get(State(api): State<Arc<Api>>, Path(model): Path<String>) -> Result<Json<Value>, Error> {
-    api.check_model(&model)?;
-    Ok(Json(api.describe(&model).json()))
+    let found = api.models().into_iter().find(|one| one.id == model);
+    found.map(|model| Json(model.json())).ok_or(Error::ModelNotFound { model })
 }

@@ -51,7 +51,7 @@ impl Inference for Service {
         let completions = self.completions(request).await.map_err(|error| status(&error))?;
         let answers = try_join_all(completions.generations.into_iter().map(api::whole));
         let answers = answers.await.map_err(|error| status(&error))?;
-        let (frame, tokenizer) = (Frame::new(&self.api, "cmpl", "text_completion"), self.api.tokenizer());
+        let (frame, tokenizer) = (Frame::new(&completions.model, "cmpl", "text_completion"), self.api.tokenizer());
         let usage = Usage::new(completions.prompt_tokens, &answers);
         let choices = answers.into_iter().enumerate();
         Ok(Response::new(v1::GenerateResponse {
@@ -73,7 +73,7 @@ impl Inference for Service {
     ) -> Result<Response<Self::GenerateStreamStream>, Status> {
         let completions = self.completions(request).await.map_err(|error| status(&error))?;
         let (frame, tokenizer) = (
-            Frame::new(&self.api, "cmpl", "text_completion"),
+            Frame::new(&completions.model, "cmpl", "text_completion"),
             self.api.tokenizer().clone(),
         );
         let prompt_tokens = completions.prompt_tokens;
@@ -100,7 +100,7 @@ impl Inference for Service {
         let answers = try_join_all(chat.generations.into_iter().map(api::whole));
         let answers = answers.await.map_err(|error| status(&error))?;
         let (frame, tokenizer) = (
-            Frame::new(&self.api, "chatcmpl", "chat.completion"),
+            Frame::new(&chat.model, "chatcmpl", "chat.completion"),
             self.api.tokenizer(),
         );
         let usage = Usage::new(chat.prompt_tokens, &answers);
@@ -121,7 +121,7 @@ impl Inference for Service {
     async fn chat_stream(&self, request: Request<v1::ChatRequest>) -> Result<Response<Self::ChatStreamStream>, Status> {
         let chat = self.conversation(request).await.map_err(|error| status(&error))?;
         let (frame, tokenizer) = (
-            Frame::new(&self.api, "chatcmpl", "chat.completion.chunk"),
+            Frame::new(&chat.model, "chatcmpl", "chat.completion.chunk"),
             self.api.tokenizer().clone(),
         );
         let (prompt_tokens, mut speakers) = (chat.prompt_tokens, chat.speakers);

@@ -31,10 +31,11 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
         prompt_tokens,
         options,
         wants_logprobs,
+        model,
     } = begin(&api, &caller, &body).await?;
     let tokenizer = api.model.tokenizer.clone();
     if options.stream {
-        let frame = Frame::new(&api, "chatcmpl", "chat.completion.chunk");
+        let frame = Frame::new(&model, "chatcmpl", "chat.completion.chunk");
         let choices = move |index: usize, output| {
             let deltas = speakers[index].hear(output);
             let choice = |delta| json::deltas(&tokenizer, index, delta, wants_logprobs);
@@ -48,6 +49,6 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
     let replies = speakers.iter_mut().zip(answers).enumerate();
     let choices = replies
         .map(|(index, (speaker, answer))| json::choice(&tokenizer, index, speaker.reply(answer), wants_logprobs));
-    let frame = Frame::new(&api, "chatcmpl", "chat.completion");
+    let frame = Frame::new(&model, "chatcmpl", "chat.completion");
     Ok(frame.respond(choices.collect(), usage))
 }

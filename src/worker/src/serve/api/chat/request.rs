@@ -38,6 +38,8 @@ pub struct Chat {
     pub options: Options,
     /// Whether logprobs are to be shown.
     pub wants_logprobs: bool,
+    /// What answers.
+    pub model: Served,
 }
 
 /// Begins to answer the request `body`.
@@ -47,7 +49,7 @@ pub struct Chat {
 pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -> Result<Chat, Error> {
     let fields = Fields::new(body);
     let model = fields.text("model")?.ok_or(Error::MissingField { field: "model" })?;
-    api.check_model(model)?;
+    let model = api.find_model(model).await?;
     fields.refuse(&[
         ("functions", "use tools"),
         ("function_call", "use tool_choice"),
@@ -82,6 +84,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
         prompt: answer::encode(api, prompt, false).await?,
         max_tokens: max_tokens as usize,
         logprobs,
+        adapter: model.adapter.clone(),
         constraint: match form {
             Some(form) => Some(form.compile(api).await?),
             None => None,
@@ -103,6 +106,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
         prompt_tokens: request.prompt.len(),
         wants_logprobs: logprobs.is_some(),
         options,
+        model,
     })
 }
 

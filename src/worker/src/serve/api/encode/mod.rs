@@ -12,7 +12,7 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use engine::encoder::Encoded;
+use engine::{Failure, encoder::Encoded};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 

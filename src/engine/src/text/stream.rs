@@ -19,6 +19,8 @@ pub struct TextStream {
     /// Text that may be the beginning of a stop string.
     held: String,
     stopped: bool,
+    /// Leave out a space that the text begins with.
+    skip_space: bool,
 }
 
 impl TextStream {
@@ -29,11 +31,25 @@ impl TextStream {
             bytes: Vec::new(),
             held: String::new(),
             stopped: false,
+            skip_space: false,
+        }
+    }
+
+    /// The same without a space at the beginning, which tokenizers of the SentencePiece kind put in
+    /// front of every text.
+    pub fn without_leading_space(self) -> Self {
+        Self {
+            skip_space: true,
+            ..self
         }
     }
 
     /// Adds the bytes of a token.
     pub fn push(&mut self, bytes: &[u8]) -> Piece {
+        let skip = self.skip_space && bytes.first() == Some(&b' ');
+        // Marks have no bytes; the text begins after them.
+        self.skip_space &= bytes.is_empty();
+        let bytes = if skip { &bytes[1..] } else { bytes };
         self.bytes.extend_from_slice(bytes);
         let complete = complete(&self.bytes);
         let rest = self.bytes.split_off(complete);
@@ -116,6 +132,15 @@ mod tests {
     #[case(&[&b"\xe2\x82"[..], b"x"], &["", "\u{fffd}x", ""])]
     fn only_whole_characters_are_shown(#[case] tokens: &[&[u8]], #[case] expected: &[&str]) {
         assert_eq!(pieces(&[], tokens).0, expected);
+    }
+
+    #[test]
+    fn a_space_in_front_of_a_text_is_none_of_it() {
+        let mut stream = TextStream::new(&[]).without_leading_space();
+        let texts = [&b""[..], b" a", b" b"].map(|bytes| stream.push(bytes).text);
+        assert_eq!(texts, ["", "a", " b"]);
+        let mut stream = TextStream::new(&[]).without_leading_space();
+        assert_eq!([&b"a"[..], b" b"].map(|bytes| stream.push(bytes).text), ["a", " b"]);
     }
 
     #[rstest]

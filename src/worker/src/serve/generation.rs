@@ -99,6 +99,15 @@ impl Generation {
         }
     }
 
+    /// The same for an answer that is a text of its own and does not go on with another: without the
+    /// space that some tokenizers put in front of texts.
+    pub fn into_whole_text(mut self) -> Self {
+        if self.tokenizer.leading_space() {
+            self.text = self.text.without_leading_space();
+        }
+        self
+    }
+
     /// What the answer took so far.
     pub fn spent(&self) -> Spent {
         Spent {

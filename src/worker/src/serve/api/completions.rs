@@ -216,7 +216,10 @@ impl Writer {
             [] => token_text(&self.tokenizer, *token).into_bytes(),
             bytes => bytes.to_vec(),
         });
-        let bytes: Vec<u8> = bytes.collect();
+        let mut bytes: Vec<u8> = bytes.collect();
+        if self.tokenizer.leading_space() && bytes.first() == Some(&b' ') {
+            bytes.remove(0);
+        }
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

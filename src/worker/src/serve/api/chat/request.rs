@@ -98,6 +98,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
         shown: marks.iter().filter_map(|mark| api.model.tokenizer.find(mark)).collect(),
     };
     let generations = answer::submit(api, &submission)?;
+    let generations: Vec<_> = generations.into_iter().map(Generation::into_whole_text).collect();
     let names: Vec<String> = tools.offered().iter().map(|tool| tool.name.clone()).collect();
     let speaker = || Speaker::new(style.map(|style| (style, Parser::new(style, names.clone()))));
     Ok(Chat {

@@ -10,6 +10,7 @@
 //! (tokenizer, stop strings, incomplete UTF-8) is handled by the caller with the types of [`text`].
 
 mod batch;
+pub mod blocks;
 mod cache_size;
 mod config;
 mod constraint;

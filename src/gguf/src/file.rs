@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -49,12 +50,24 @@ impl GgufFile {
     /// # Errors
     /// When the file cannot be read, for example because it shrank since it was opened.
     pub fn read_tensor(&self, tensor: &TensorInfo) -> Result<Vec<u8>, Error> {
+        self.read_part(tensor, 0..tensor.bytes)
+    }
+
+    /// Reads some of the bytes of a tensor of this file's directory; `part` counts from its first.
+    ///
+    /// # Errors
+    /// When the part is not inside the tensor, or as [`GgufFile::read_tensor`].
+    pub fn read_part(&self, tensor: &TensorInfo, part: Range<u64>) -> Result<Vec<u8>, Error> {
         let what = || format!("read tensor {:?}", tensor.name);
-        let size = usize::try_from(tensor.bytes)
+        if part.start > part.end || part.end > tensor.bytes {
+            let why = format!("bytes {part:?} are not among its {}", tensor.bytes);
+            return Err(Error::invalid(what(), why));
+        }
+        let size = usize::try_from(part.end - part.start)
             .map_err(|_| Error::invalid(what(), "it is larger than this machine can address"))?;
         let mut bytes = vec![0; size];
         self.file
-            .read_exact_at(&mut bytes, tensor.offset)
+            .read_exact_at(&mut bytes, tensor.offset + part.start)
             .map_err(Error::io(what()))?;
         Ok(bytes)
     }

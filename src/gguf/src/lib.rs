@@ -4,7 +4,7 @@
 //! bytes. [`GgufFile::open`] reads the header only and checks every count, length and offset in it
 //! against the file's size, so a hostile or truncated file gives an [`Error`] and never a panic or
 //! an allocation that the file's size does not justify. [`GgufFile::read_tensor`] reads one
-//! tensor's bytes.
+//! tensor's bytes. [`Layout`] plans a file to write.
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod header;
 mod keys;
+mod layout;
 mod metadata;
 mod source;
 mod tensor;
@@ -24,5 +25,6 @@ pub use dimensions::Dimensions;
 pub use error::Error;
 pub use file::GgufFile;
 pub use header::Header;
+pub use layout::Layout;
 pub use metadata::{Array, Metadata, Value};
 pub use tensor::{GgmlType, TensorInfo};

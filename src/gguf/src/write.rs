@@ -45,7 +45,7 @@ pub fn to_bytes(metadata: &[(&str, Value)], tensors: &[Tensor]) -> Vec<u8> {
     out
 }
 
-fn string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
     out.extend((text.len() as u64).to_le_bytes());
     out.extend(text.as_bytes());
 }

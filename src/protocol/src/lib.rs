@@ -11,4 +11,4 @@ pub mod ports;
 pub mod report;
 
 pub use memory::{MemoryEstimate, ServingShape};
-pub use report::{ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress};
+pub use report::{CompressionReport, ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress, Stage};

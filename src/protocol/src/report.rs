@@ -12,7 +12,7 @@ pub enum PrepareOutcome {
     Ready(PrepareReport),
     /// They are not; nothing may serve them.
     Failed(PrepareFailure),
-    /// Still at work (written while a download runs, so that a killed pod leaves its progress).
+    /// Still at work (written now and then, so that a killed pod leaves its progress).
     Running(Progress),
 }
 
@@ -29,6 +29,39 @@ pub struct PrepareReport {
     pub file: String,
     /// What the header says.
     pub model: ModelFacts,
+    /// How the file came from its source, if it was compressed; the other fields are of the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<CompressionReport>,
+}
+
+/// What compressing changed, and what it cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompressionReport {
+    /// Digest of the source's weights, in the form of [`PrepareReport::digest`].
+    pub source_digest: String,
+    /// Size of the source's weights in bytes.
+    pub source_bytes: u64,
+    /// What the weights became: `None`, `BF16`, `FP16`, `Int8` or `Int4`.
+    pub quantization: String,
+    /// How 4-bit weights were chosen: `RTN`, `HQQ`, `AWQ` or `GPTQ`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// What was pruned by: `Magnitude`, `Wanda` or `Structured`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pruning: Option<String>,
+    /// Share of the weights, or of the feed-forward channels, that pruning took: `0.5`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparsity: Option<String>,
+    /// Perplexity of the source on text that was not calibrated on, with 4 decimals.
+    pub perplexity_before: String,
+    /// Perplexity of the result on the same text.
+    pub perplexity_after: String,
+    /// How much it rose, in percent of that before: `2.31%`.
+    pub increase: String,
+    /// The most that it may rise, if there is a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// The facts of a model that its file's header states.
@@ -74,16 +107,41 @@ pub struct PrepareFailure {
     pub retryable: bool,
 }
 
-/// How far a download is.
+/// How far `prepare` is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
+    /// What it does.
+    #[serde(default)]
+    pub stage: Stage,
     /// Bytes on disk.
     pub bytes: u64,
-    /// Bytes in all, when the server said so.
+    /// Bytes in all, when that is known.
     pub total: Option<u64>,
     /// Recent speed.
     pub bytes_per_second: u64,
+    /// Transformer blocks that are finished, once weights are compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layers: Option<u64>,
+    /// Transformer blocks in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total_layers: Option<u64>,
+}
+
+/// What `prepare` does at a time. Compressing goes through the last four for each block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// Fetching the source.
+    #[default]
+    Downloading,
+    /// Reading the source and writing the result.
+    Converting,
+    /// Computing what the weights do to the calibration text.
+    Calibrating,
+    /// Choosing the new weights.
+    Quantizing,
+    /// Computing perplexities.
+    Evaluating,
 }
 
 /// The reasons a [`PrepareFailure`] can carry.
@@ -108,6 +166,10 @@ pub mod reasons {
     pub const INVALID_FILE: &str = "InvalidFile";
     /// No room left to store the file.
     pub const NO_SPACE: &str = "NoSpace";
+    /// The calibration text cannot be used.
+    pub const INVALID_CALIBRATION: &str = "InvalidCalibration";
+    /// The compressed model is worse than the limit allows.
+    pub const PERPLEXITY_EXCEEDED: &str = "PerplexityExceeded";
     /// Anything else on our side.
     pub const INTERNAL: &str = "InternalError";
 }
@@ -164,6 +226,15 @@ mod tests {
         let text = serde_json::to_string(&outcome).unwrap();
         assert!(text.len() < 4096, "{}", text.len());
         assert_eq!(PrepareOutcome::parse(&text), Some(outcome));
+    }
+
+    #[test]
+    fn progress_of_an_older_worker_is_a_download() {
+        let text = r#"{"running":{"bytes":5,"total":null,"bytesPerSecond":1}}"#;
+        let Some(PrepareOutcome::Running(progress)) = PrepareOutcome::parse(text) else {
+            panic!("{text}")
+        };
+        assert_eq!((progress.stage, progress.layers), (Stage::Downloading, None));
     }
 
     #[test]

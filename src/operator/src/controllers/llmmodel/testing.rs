@@ -59,5 +59,6 @@ pub fn report() -> PrepareReport {
             context_length: 8192,
             vocabulary_size: 49152,
         },
+        compression: None,
     }
 }

@@ -104,6 +104,7 @@ impl Version {
                 bytes: data.bytes,
                 file: place.file,
                 model: data.model,
+                compression: None,
             },
             served: data.served,
         })

@@ -40,6 +40,7 @@ fn report(path: &Path) -> Result<PrepareReport, PrepareFailure> {
         bytes,
         file: path.display().to_string(),
         model,
+        compression: None,
     })
 }
 

@@ -11,12 +11,12 @@ pub mod digest;
 pub mod facts;
 pub mod inspect;
 pub mod prepare;
+pub mod report;
 pub mod source_url;
+pub mod space;
 
 mod fetch;
 mod headers;
 mod locate;
-mod report;
-mod space;
 #[cfg(test)]
 mod testing;

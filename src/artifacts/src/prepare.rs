@@ -46,19 +46,54 @@ pub struct Args {
     pub report: Option<PathBuf>,
 }
 
+/// Weights that are where they should be, and are what they should be.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The weights file.
+    pub path: PathBuf,
+    /// What it is.
+    pub report: PrepareReport,
+}
+
 /// Prepares the weights, writes a [`PrepareOutcome`] to the report file and a line to the log.
 ///
 /// Returns the process's exit code: 0, or [`protocol::report::EXIT_PERMANENT`] or
 /// [`protocol::report::EXIT_TEMPORARY`].
 pub async fn run(args: Args) -> i32 {
+    run_then(args, |prepared, _| Ok(prepared.report)).await
+}
+
+/// The same, with more to do once the weights are there: `next` makes the report of them into that of
+/// its own result, on a thread where it may take its time.
+pub async fn run_then(
+    args: Args,
+    next: impl FnOnce(Prepared, &ReportFile) -> Result<PrepareReport, PrepareFailure> + Send + 'static,
+) -> i32 {
     let report_file = ReportFile::new(args.report.clone());
-    let (outcome, code) = match prepare(args, &report_file).await {
+    let result = match prepare(args, &report_file).await {
+        Ok(prepared) => {
+            let report_file = report_file.clone();
+            blocking(move || next(prepared, &report_file)).await
+        }
+        Err(failure) => Err(failure),
+    };
+    finish(&report_file, result)
+}
+
+/// Reports a failure that is known before anything was fetched; returns the process's exit code.
+pub fn refuse(args: Args, failure: PrepareFailure) -> i32 {
+    finish(&ReportFile::new(args.report), Err(failure))
+}
+
+fn finish(report_file: &ReportFile, result: Result<PrepareReport, PrepareFailure>) -> i32 {
+    let (outcome, code) = match result {
         Ok(report) => {
             let PrepareReport {
                 file,
                 bytes,
                 digest,
                 model,
+                compression: _,
             } = &report;
             tracing::info!(
                 "prepared {file}: {} with {} parameters in {}, {bytes} bytes, {digest}",
@@ -83,7 +118,7 @@ pub async fn run(args: Args) -> i32 {
     code
 }
 
-async fn prepare(args: Args, report_file: &ReportFile) -> Result<PrepareReport, PrepareFailure> {
+async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, PrepareFailure> {
     match (args.url, args.sha256, args.to, args.path) {
         (Some(url), Some(sha256), Some(to), None) => {
             let headers_dir = args.headers_file.as_deref();
@@ -104,7 +139,7 @@ async fn download(
     headers_dir: Option<&Path>,
     to: &Path,
     report_file: &ReportFile,
-) -> Result<PrepareReport, PrepareFailure> {
+) -> Result<Prepared, PrepareFailure> {
     let headers = headers_dir.map(headers::read).transpose()?.unwrap_or_default();
     let target = to.join(WEIGHTS_FILE);
     let mut meter = Meter::new();
@@ -125,17 +160,19 @@ async fn download(
         let (model, bytes) = facts::of_path(&target)?;
         let inside = target.strip_prefix(paths::MODEL_DIR);
         let file = inside.unwrap_or(Path::new(WEIGHTS_FILE)).to_string_lossy().into_owned();
-        Ok(PrepareReport {
+        let report = PrepareReport {
             digest: sha256.prefixed(),
             bytes,
             file,
             model,
-        })
+            compression: None,
+        };
+        Ok(Prepared { path: target, report })
     })
     .await
 }
 
-fn mounted(path: &Path, sha256: Option<Digest>) -> Result<PrepareReport, PrepareFailure> {
+fn mounted(path: &Path, sha256: Option<Digest>) -> Result<Prepared, PrepareFailure> {
     let located = locate::locate(path, Path::new(paths::MODEL_DIR))?;
     // The header first: it tells within milliseconds what reading the whole file may not.
     let (model, bytes) = facts::of_path(&located.path)?;
@@ -143,11 +180,16 @@ fn mounted(path: &Path, sha256: Option<Digest>) -> Result<PrepareReport, Prepare
         Some(expected) => digest::verify(&located.path, &expected.prefixed())?,
         None => Digest::of_model(&located.path)?.prefixed(),
     };
-    Ok(PrepareReport {
+    let report = PrepareReport {
         digest,
         bytes,
         file: located.file,
         model,
+        compression: None,
+    };
+    Ok(Prepared {
+        path: located.path,
+        report,
     })
 }
 
@@ -156,7 +198,7 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PrepareFailure> + Send + 'static,
 ) -> Result<T, PrepareFailure> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        let message = format!("failed to read the weights file: {error}");
+        let message = format!("failed to work on the weights file: {error}");
         Err(PrepareFailure::new(reasons::INTERNAL, message, true))
     })
 }

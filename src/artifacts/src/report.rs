@@ -11,13 +11,14 @@ const MAX_BYTES: usize = 4096;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Writes outcomes to a file, if there is one.
-pub(crate) struct ReportFile {
+#[derive(Clone, Debug)]
+pub struct ReportFile {
     path: Option<PathBuf>,
 }
 
 impl ReportFile {
     /// Reports to `path`; without one to the container's termination message, where there is that.
-    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+    pub fn new(path: Option<PathBuf>) -> Self {
         let log = Path::new(paths::TERMINATION_LOG);
         let default = || log.exists().then(|| log.to_owned());
         Self {
@@ -27,7 +28,7 @@ impl ReportFile {
 
     /// Replaces what the file says. A report that cannot be written does not stop the work: the
     /// exit code and the log still tell.
-    pub(crate) fn write(&self, outcome: &PrepareOutcome) {
+    pub fn write(&self, outcome: &PrepareOutcome) {
         let Some(path) = &self.path else { return };
         // In place: the termination message is a mount, which cannot be renamed over.
         if let Err(error) = std::fs::write(path, encode(outcome)) {
@@ -53,17 +54,19 @@ fn encode(outcome: &PrepareOutcome) -> String {
 }
 
 /// Decides when progress is worth a report, and computes the speed since the last one.
-pub(crate) struct Meter {
+#[derive(Debug, Default)]
+pub struct Meter {
     last: Option<(Instant, u64)>,
 }
 
 impl Meter {
-    pub(crate) fn new() -> Self {
-        Self { last: None }
+    /// One that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// The progress to report at `now`, if it is time again. The first call always reports.
-    pub(crate) fn tick(&mut self, now: Instant, bytes: u64, total: Option<u64>) -> Option<Progress> {
+    pub fn tick(&mut self, now: Instant, bytes: u64, total: Option<u64>) -> Option<Progress> {
         let bytes_per_second = match self.last {
             None => 0,
             Some((then, before)) => {
@@ -80,6 +83,7 @@ impl Meter {
             bytes,
             total,
             bytes_per_second,
+            ..Progress::default()
         })
     }
 }

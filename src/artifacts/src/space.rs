@@ -4,13 +4,16 @@ use std::io;
 use std::path::Path;
 
 /// Bytes that an unprivileged process can still write to the file system of `dir`.
-pub(crate) fn free_bytes(dir: &Path) -> io::Result<u64> {
+///
+/// # Errors
+/// When `dir` cannot be looked at.
+pub fn free_bytes(dir: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(dir)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Whether an error says that the disk, or a quota on it, is full.
-pub(crate) fn is_full(error: &io::Error) -> bool {
+pub fn is_full(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge

@@ -19,10 +19,21 @@ pub struct Cli {
 pub enum Command {
     /// Serves a model over an OpenAI-compatible HTTP API.
     Serve(Serve),
-    /// Fetches and verifies weights, and reports what they are.
-    Prepare(artifacts::prepare::Args),
+    /// Fetches and verifies weights, compresses them if asked to, and reports what they are.
+    Prepare(Prepare),
     /// Explains a weights file.
     Inspect(artifacts::inspect::Args),
+}
+
+/// Arguments of `prepare`.
+#[derive(Clone, Debug, Args)]
+pub struct Prepare {
+    /// Where the weights come from.
+    #[command(flatten)]
+    pub source: artifacts::prepare::Args,
+    /// What becomes of them.
+    #[command(flatten)]
+    pub compression: compress::Args,
 }
 
 /// Arguments of `serve`.

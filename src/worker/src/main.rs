@@ -1,6 +1,7 @@
 //! The worker of Atelier: prepares weights, serves them, explains them.
 
 mod cli;
+mod prepare;
 mod serve;
 mod wait_policy;
 
@@ -14,7 +15,7 @@ fn main() -> ExitCode {
     wait_policy::ensure();
     let code = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
-        Command::Prepare(args) => run_async(artifacts::prepare::run(args)),
+        Command::Prepare(args) => run_async(prepare::run(args)),
         Command::Inspect(args) => artifacts::inspect::run(args),
     };
     ExitCode::from(u8::try_from(code).unwrap_or(1))

@@ -42,7 +42,10 @@ pub fn model_facts(header: &Header, format: &str) -> Result<ModelFacts, PrepareF
 }
 
 /// The facts of the model at `path`, and the size of its weights files in bytes.
-pub(crate) fn of_path(path: &Path) -> Result<(ModelFacts, u64), PrepareFailure> {
+///
+/// # Errors
+/// When it cannot be read, or as [`model_facts`].
+pub fn of_path(path: &Path) -> Result<(ModelFacts, u64), PrepareFailure> {
     let named = |found: PrepareFailure| {
         let message = format!("{}: {}", path.display(), found.message);
         PrepareFailure::new(&found.reason, message, found.retryable)

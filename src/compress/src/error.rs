@@ -1,0 +1,162 @@
+//! What can go wrong.
+
+use std::{io, path::Path, path::PathBuf};
+
+use protocol::{PrepareFailure, report::reasons};
+use tch::TchError;
+
+/// Why a model was not compressed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Arguments that do not fit.
+    #[error("failed to read the arguments: {0}")]
+    Options(String),
+    /// A text that nothing can be measured on.
+    #[error("failed to use the calibration text: {0}")]
+    Calibration(String),
+    /// The source is not what it should be.
+    #[error("failed to read the source: {0}")]
+    Source(#[from] gguf::Error),
+    /// The engine cannot compute the source.
+    #[error(transparent)]
+    Load(#[from] engine::LoadError),
+    /// Weights that cannot become what they should.
+    #[error("failed to convert tensor {tensor:?}: {why}")]
+    Tensor {
+        /// Its name.
+        tensor: String,
+        /// What is wrong with it, and what would work.
+        why: String,
+    },
+    /// The operating system refused.
+    #[error("failed to {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The store has no room for the result.
+    #[error(
+        "failed to store the compressed model in {}: it needs {needed} bytes{}; free some or give a larger volume",
+        store.display(), free.map(|free| format!(", {free} are free")).unwrap_or_default()
+    )]
+    NoSpace {
+        /// The store.
+        store: PathBuf,
+        /// Bytes that the result and the work on it take.
+        needed: u64,
+        /// Bytes that are free, where known.
+        free: Option<u64>,
+    },
+    /// The result is worse than allowed.
+    #[error(
+        "refused the compressed model: perplexity went from {before:.4} to {after:.4}, {}{}; \
+         use more bits, less pruning or another method, or allow more",
+        increase(*before, *after), limit.map(|limit| format!(", the limit is {}", percent(limit))).unwrap_or_default()
+    )]
+    PerplexityExceeded {
+        /// Perplexity of the source.
+        before: f64,
+        /// Perplexity of the result.
+        after: f64,
+        /// The most that it may rise, as a share.
+        limit: Option<f64>,
+    },
+    /// libtorch refused.
+    #[error("failed to compute: libtorch: {0}")]
+    Torch(#[from] TchError),
+}
+
+impl Error {
+    /// For `map_err`: what was tried with which file.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// A fault of one tensor.
+    pub(crate) fn tensor(name: &str, why: impl Into<String>) -> Self {
+        let (tensor, why) = (name.into(), why.into());
+        Self::Tensor { tensor, why }
+    }
+
+    fn reason(&self) -> (&'static str, bool) {
+        match self {
+            Self::Options(_) => (reasons::INTERNAL, false),
+            Self::Calibration(_) => (reasons::INVALID_CALIBRATION, false),
+            Self::Source(gguf::Error::Io { .. }) => (reasons::INTERNAL, true),
+            Self::Source(gguf::Error::Truncated { .. }) => (reasons::TRUNCATED, false),
+            Self::Source(_) | Self::Tensor { .. } => (reasons::INVALID_FILE, false),
+            Self::Load(_) => (reasons::UNSUPPORTED_FORMAT, false),
+            Self::Io { .. } | Self::Torch(_) => (reasons::INTERNAL, true),
+            Self::NoSpace { .. } => (reasons::NO_SPACE, true),
+            Self::PerplexityExceeded { .. } => (reasons::PERPLEXITY_EXCEEDED, false),
+        }
+    }
+}
+
+impl From<Error> for PrepareFailure {
+    fn from(error: Error) -> Self {
+        let (reason, retryable) = error.reason();
+        Self::new(reason, error.to_string(), retryable)
+    }
+}
+
+/// How much perplexity rose, for people: `2.31%`.
+pub(crate) fn increase(before: f64, after: f64) -> String {
+    percent(after / before - 1.0)
+}
+
+/// A share in percent, with two decimals at most.
+pub(crate) fn percent(share: f64) -> String {
+    // Without a minus sign in front of zero.
+    format!("{:.2}%", (share * 100.0 * 100.0).round() / 100.0 + 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_both_perplexities_increase_and_limit() {
+        let error = Error::PerplexityExceeded {
+            before: 10.0,
+            after: 10.5,
+            limit: Some(0.001),
+        };
+        let failure = PrepareFailure::from(error);
+        assert_eq!(
+            (failure.reason.as_str(), failure.retryable),
+            ("PerplexityExceeded", false)
+        );
+        for part in ["10.0000", "10.5000", "5.00%", "0.10%"] {
+            assert!(failure.message.contains(part), "{failure}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_worth_another_try_and_says_how_much_it_needs() {
+        let error = Error::NoSpace {
+            store: "/store".into(),
+            needed: 1234,
+            free: Some(99),
+        };
+        let failure = PrepareFailure::from(error);
+        assert_eq!((failure.reason.as_str(), failure.retryable), (reasons::NO_SPACE, true));
+        assert!(
+            failure.message.contains("1234") && failure.message.contains("99"),
+            "{failure}"
+        );
+    }
+
+    #[test]
+    fn no_increase_has_no_sign() {
+        assert_eq!(
+            (percent(-0.0000001), percent(0.02312)),
+            ("0.00%".into(), "2.31%".into())
+        );
+    }
+}

@@ -1,0 +1,142 @@
+//! From a source to a result in the store.
+
+mod run;
+
+use std::fs::File;
+
+use protocol::{CompressionReport, Progress};
+
+use crate::{
+    Error, Options, Quantization, calibration,
+    error::{increase, percent},
+    source::Source,
+    store::{Key, Made, Store, Work},
+};
+use run::Run;
+
+/// What to compress.
+pub struct Job {
+    /// The weights file, verified.
+    pub source: File,
+    /// Its digest, `sha256:` and 64 hex digits.
+    pub digest: String,
+    /// Its size.
+    pub bytes: u64,
+    /// What is to come of it.
+    pub options: Options,
+}
+
+/// A result in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its file, relative to the store.
+    pub file: String,
+    /// Digest of the file, `sha256:` and 64 hex digits.
+    pub digest: String,
+    /// Size of the file.
+    pub bytes: u64,
+    /// What it cost.
+    pub report: CompressionReport,
+}
+
+/// Compresses, or finds what an earlier run made of the same. Tells progress as it comes, without
+/// speed. Sets libtorch's threads; nothing else may use it meanwhile.
+///
+/// # Errors
+/// When the source cannot be read or computed, the store cannot be written, or the result is worse
+/// than allowed; then nothing of it stays in the store.
+pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, Error> {
+    engine::set_threads(engine::available_threads());
+    let _no_gradients = tch::no_grad_guard();
+    let text = calibration::text(job.options.calibration.as_deref())?;
+    let store = Store::open(&job.options.store)?;
+    let key = Key::new(&job.digest, &text, &job.options).name();
+    if let Some(made) = store.made(&key) {
+        tracing::info!("{} was made before", Store::file(&made.digest));
+        let (before, after) = made.perplexities();
+        gate(before, after, job.options.max_increase)?;
+        return Ok(outcome(&job, &made));
+    }
+    let source = Source::open(job.source.try_clone().map_err(gguf_io)?)?;
+    let work = Work::open(&store, &key)?;
+    let mut run = Run::start(&source, &job.options, &text, &store, &work, &mut on_progress)?;
+    let (before, after) = run.all()?;
+    tracing::info!(
+        "perplexity {before:.4} before, {after:.4} after: {}",
+        increase(before, after)
+    );
+    if let Err(refusal) = gate(before, after, job.options.max_increase) {
+        drop(run);
+        work.remove()?;
+        return Err(refusal);
+    }
+    let made = Made {
+        digest: run.publish(&store)?,
+        bytes: run.bytes(),
+        before: before.to_string(),
+        after: after.to_string(),
+    };
+    drop(run);
+    store.remember(&key, &made)?;
+    work.remove()?;
+    Ok(outcome(&job, &made))
+}
+
+/// Lets a result through that is as good as allowed; never one that gives no numbers.
+fn gate(before: f64, after: f64, limit: Option<f64>) -> Result<(), Error> {
+    let within = limit.is_none_or(|limit| after / before - 1.0 <= limit);
+    match before.is_finite() && after.is_finite() && within {
+        true => Ok(()),
+        false => Err(Error::PerplexityExceeded { before, after, limit }),
+    }
+}
+
+fn outcome(job: &Job, made: &Made) -> Outcome {
+    let Options {
+        quantization,
+        method,
+        group_size: _,
+        pruning,
+        max_increase,
+        calibration: _,
+        store: _,
+    } = &job.options;
+    let (before, after) = made.perplexities();
+    Outcome {
+        file: Store::file(&made.digest),
+        digest: format!("sha256:{}", made.digest),
+        bytes: made.bytes,
+        report: CompressionReport {
+            source_digest: job.digest.clone(),
+            source_bytes: job.bytes,
+            quantization: name_of(*quantization).into(),
+            method: method.map(|method| format!("{method:?}").to_uppercase()),
+            pruning: pruning.map(|(pruning, _)| format!("{pruning:?}")),
+            sparsity: pruning.map(|(_, sparsity)| sparsity.to_string()),
+            perplexity_before: format!("{before:.4}"),
+            perplexity_after: format!("{after:.4}"),
+            increase: increase(before, after),
+            limit: max_increase.map(percent),
+        },
+    }
+}
+
+fn name_of(quantization: Quantization) -> &'static str {
+    match quantization {
+        Quantization::None => "None",
+        Quantization::BF16 => "BF16",
+        Quantization::FP16 => "FP16",
+        Quantization::Int8 => "Int8",
+        Quantization::Int4 => "Int4",
+    }
+}
+
+fn gguf_io(source: std::io::Error) -> Error {
+    Error::Source(gguf::Error::Io {
+        action: "open the source".into(),
+        source,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! `atelier-worker prepare`: the weights, as they are or smaller.
+
+use std::{fs::File, path::Path, time::Instant};
+
+use artifacts::{
+    facts,
+    prepare::{Prepared, run_then},
+    report::{Meter, ReportFile},
+};
+use protocol::{PrepareFailure, PrepareOutcome, PrepareReport, Progress, report::reasons};
+
+use crate::cli::Prepare;
+
+/// Fetches or finds the weights, and compresses them if the arguments ask for it; returns the
+/// process's exit code.
+pub async fn run(args: Prepare) -> i32 {
+    match args.compression.options() {
+        Ok(None) => artifacts::prepare::run(args.source).await,
+        Ok(Some(options)) => {
+            let next = |prepared, report_file: &ReportFile| compressed(&prepared, options, report_file);
+            run_then(args.source, next).await
+        }
+        Err(error) => artifacts::prepare::refuse(args.source, error.into()),
+    }
+}
+
+fn compressed(
+    prepared: &Prepared,
+    options: compress::Options,
+    report_file: &ReportFile,
+) -> Result<PrepareReport, PrepareFailure> {
+    let store = options.store.clone();
+    let job = compress::Job {
+        source: open(&prepared.path)?,
+        digest: prepared.report.digest.clone(),
+        bytes: prepared.report.bytes,
+        options,
+    };
+    let mut meter = Meter::new();
+    let outcome = compress::run(job, |progress| {
+        if let Some(timed) = meter.tick(Instant::now(), progress.bytes, progress.total) {
+            let bytes_per_second = timed.bytes_per_second;
+            report_file.write(&PrepareOutcome::Running(Progress {
+                bytes_per_second,
+                ..progress
+            }));
+        }
+    })?;
+    let (model, bytes) = facts::of_file(&store.join(&outcome.file))?;
+    Ok(PrepareReport {
+        digest: outcome.digest,
+        bytes,
+        file: outcome.file,
+        model,
+        compression: Some(outcome.report),
+    })
+}
+
+fn open(path: &Path) -> Result<File, PrepareFailure> {
+    File::open(path).map_err(|error| {
+        let message = format!("failed to open {}: {error}", path.display());
+        PrepareFailure::new(reasons::INTERNAL, message, true)
+    })
+}

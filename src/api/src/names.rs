@@ -28,8 +28,10 @@ pub const LABEL_INSTANCE: &str = "app.kubernetes.io/instance";
 pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
 /// Value of [`LABEL_COMPONENT`]: pods that answer requests, and what surrounds them.
 pub const COMPONENT_SERVE: &str = "serve";
-/// Value of [`LABEL_COMPONENT`]: the Job that verifies weights before they are served.
+/// Value of [`LABEL_COMPONENT`]: the Jobs that verify and compress weights before they are served.
 pub const COMPONENT_PREPARE: &str = "prepare";
+/// Value of [`LABEL_COMPONENT`]: the claim that holds compressed weights.
+pub const COMPONENT_WEIGHTS: &str = "weights";
 /// The LlmModel an object belongs to. Services pass it on to their EndpointSlices, where the gateway
 /// reads it.
 pub const LABEL_MODEL: &str = "atelier.dev/model";
@@ -48,6 +50,8 @@ pub const ANNOTATION_RETIRED: &str = "atelier.dev/retired";
 /// On a ControllerRevision: the source of its weights as JSON. Other than the data it may change: the
 /// same weights can move.
 pub const ANNOTATION_SOURCE: &str = "atelier.dev/source";
+/// On a claim for compressed weights: the report on their source as JSON.
+pub const ANNOTATION_REPORT: &str = "atelier.dev/report";
 /// On a worker pod: its chat template, which the pod reads as a file.
 pub const ANNOTATION_CHAT_TEMPLATE: &str = "atelier.dev/chat-template";
 
@@ -86,6 +90,11 @@ pub fn version_child(model: &str, version: &str) -> String {
 /// Name of the Job that prepares one version. Its pods' termination messages hold the report.
 pub fn prepare_job(model: &str, version: &str) -> String {
     format!("{}-prepare", version_child(model, version))
+}
+
+/// Name of the claim that holds the compressed weights of an artifact's key.
+pub fn weights_claim(model: &str, key: &str) -> String {
+    format!("{model}-{key}")
 }
 
 /// Labels by which everything of one model is found; used by watches and when pruning.

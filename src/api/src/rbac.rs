@@ -96,6 +96,12 @@ const OPERATOR: &[Grant] = &[
     ),
     grant(
         "",
+        &["persistentvolumeclaims"],
+        OWN,
+        "Where compressed weights are kept: claims of its own only, under names that follow from the model's.",
+    ),
+    grant(
+        "",
         &["services"],
         OWN,
         "How the gateway finds the workers of a version.",
@@ -117,6 +123,12 @@ const OPERATOR: &[Grant] = &[
         &["pods"],
         READ,
         "Why workers and prepare steps do not start, and their reports.",
+    ),
+    grant(
+        "",
+        &["pods/log"],
+        &["get"],
+        "How far prepare steps are: the report of a pod can be read only when it has ended.",
     ),
     grant(
         "",

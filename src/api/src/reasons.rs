@@ -15,6 +15,12 @@ pub const NOTHING_SERVES: &str = "NothingServes";
 pub const PREPARING: &str = "Preparing";
 /// The weights are complete and match their digest.
 pub const VERIFIED: &str = "Verified";
+/// The weights were compressed within the allowed loss.
+pub const COMPRESSED: &str = "Compressed";
+/// The weights are being compressed.
+pub const COMPRESSING: &str = "Compressing";
+/// The claim for compressed weights is not bound to a volume.
+pub const STORAGE_UNAVAILABLE: &str = "StorageUnavailable";
 /// The prepare step ended without a usable report.
 pub const PREPARE_FAILED: &str = "PrepareFailed";
 /// Pods of the wanted version are starting.

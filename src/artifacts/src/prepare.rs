@@ -93,7 +93,7 @@ fn finish(report_file: &ReportFile, result: Result<PrepareReport, PrepareFailure
                 bytes,
                 digest,
                 model,
-                compression: _,
+                ..
             } = &report;
             tracing::info!(
                 "prepared {file}: {} with {} parameters in {}, {bytes} bytes, {digest}",

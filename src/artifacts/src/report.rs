@@ -1,5 +1,6 @@
 //! The report file: how the operator learns what `prepare` does.
 
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,13 @@ impl ReportFile {
 
     /// Replaces what the file says. A report that cannot be written does not stop the work: the
     /// exit code and the log still tell.
+    ///
+    /// Progress goes to the log as well: the file of a container can be read only when it has ended.
     pub fn write(&self, outcome: &PrepareOutcome) {
+        if let PrepareOutcome::Running(_) = outcome {
+            // Nothing depends on it.
+            let _ = writeln!(io::stdout(), "{}", encode(outcome));
+        }
         let Some(path) = &self.path else { return };
         // In place: the termination message is a mount, which cannot be renamed over.
         if let Err(error) = std::fs::write(path, encode(outcome)) {
@@ -46,7 +53,10 @@ fn encode(outcome: &PrepareOutcome) -> String {
         while text.len() > MAX_BYTES && length > 0 {
             length /= 2;
             let message: String = failure.message.chars().take(length).collect();
-            let cut = PrepareFailure::new(&failure.reason, message, failure.retryable);
+            let cut = PrepareFailure {
+                message,
+                ..failure.clone()
+            };
             text = json(&PrepareOutcome::Failed(cut));
         }
     }

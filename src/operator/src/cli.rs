@@ -6,7 +6,7 @@ use api::llmmodel::ImagePullPolicy;
 use clap::{Parser, ValueEnum};
 use protocol::ports;
 
-use crate::controllers::llmmodel::Settings;
+use crate::controllers::llmmodel::{Settings, Storage};
 
 /// Brings the cluster to what LlmModels ask for.
 #[derive(Clone, Debug, Parser)]
@@ -21,6 +21,18 @@ pub struct Args {
     /// Namespace of the gateway: its pods may call workers, and the URL in the status leads there.
     #[arg(long, env = "ATELIER_GATEWAY_NAMESPACE", default_value = "atelier-system")]
     pub gateway_namespace: String,
+    /// StorageClass of the claims for compressed weights. Default: the cluster's own.
+    #[arg(long, env = "ATELIER_STORAGE_CLASS")]
+    pub storage_class: Option<String>,
+    /// Access modes of these claims, separated by commas. ReadWriteMany lets replicas run on several nodes.
+    #[arg(
+        long,
+        env = "ATELIER_STORAGE_ACCESS_MODES",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "ReadWriteOnce"
+    )]
+    pub storage_access_modes: Vec<AccessMode>,
     /// Namespace of the Lease by which operators elect their leader.
     #[arg(long, env = "ATELIER_LEASE_NAMESPACE", default_value = "atelier-system")]
     pub lease_namespace: String,
@@ -33,6 +45,16 @@ pub struct Args {
     /// LlmModels worked on at the same time.
     #[arg(long, env = "ATELIER_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+}
+
+/// How a volume may be mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum AccessMode {
+    /// By the pods of one node.
+    ReadWriteOnce,
+    /// By pods on all nodes.
+    ReadWriteMany,
 }
 
 /// When nodes pull an image.
@@ -64,6 +86,14 @@ impl Args {
             worker_image: self.worker_image.clone(),
             worker_pull_policy: self.worker_pull_policy.into(),
             gateway_namespace: self.gateway_namespace.clone(),
+            storage: Storage {
+                class_name: self.storage_class.clone(),
+                access_modes: self
+                    .storage_access_modes
+                    .iter()
+                    .map(|mode| format!("{mode:?}"))
+                    .collect(),
+            },
         }
     }
 }
@@ -84,10 +114,26 @@ mod tests {
             "--gateway-namespace=ns",
             "--lease-namespace=ns",
             "--admin-listen=0.0.0.0:9090",
+            "--storage-access-modes=ReadWriteOnce",
         ]);
         let settings = args.settings();
         assert_eq!(settings.worker_pull_policy, ImagePullPolicy::Never);
         assert_eq!(settings.gateway_namespace, "ns");
+        assert_eq!(settings.storage, Storage::default());
+    }
+
+    #[test]
+    fn storage_is_what_the_chart_says() {
+        let args = Args::parse_from([
+            "atelier-operator",
+            "--worker-image=x",
+            "--storage-class=fast",
+            "--storage-access-modes=ReadWriteOnce,ReadWriteMany",
+        ]);
+        let storage = args.settings().storage;
+        assert_eq!(storage.class_name.as_deref(), Some("fast"));
+        assert_eq!(storage.access_modes, ["ReadWriteOnce", "ReadWriteMany"]);
+        assert!(storage.is_shared());
     }
 
     #[test]

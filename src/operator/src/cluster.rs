@@ -2,9 +2,10 @@
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -13,6 +14,8 @@ use tokio::time::timeout;
 
 use crate::{lease::Leadership, metrics::Metrics};
 
+/// What is read of a log at most.
+const TAIL_BYTES: i64 = 16 << 10;
 /// Longest call; kube itself sets no limit.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -178,6 +181,26 @@ impl Cluster {
             .call("list", describe::<K>(""), self.api::<K>(namespace).list(&params))
             .await?;
         Ok(list.items)
+    }
+
+    /// The last `lines` lines that a container of a pod wrote.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn tail(&self, namespace: &str, pod: &str, container: &str, lines: i64) -> Result<String, ClusterError> {
+        let params = LogParams {
+            container: Some(container.into()),
+            tail_lines: Some(lines),
+            limit_bytes: Some(TAIL_BYTES),
+            ..LogParams::default()
+        };
+        let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        self.call(
+            "read",
+            format!("the log of {}", describe::<Pod>(pod)),
+            api.logs(pod, &params),
+        )
+        .await
     }
 
     /// Creates `object`, which must not exist.

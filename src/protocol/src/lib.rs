@@ -4,11 +4,13 @@
 //! few facts that cross between them live here: ports, file places, and the report of `prepare`,
 //! which travels through the pod's termination message.
 
+pub mod compression;
 pub mod headers;
 pub mod memory;
 pub mod paths;
 pub mod ports;
 pub mod report;
 
+pub use compression::CompressionEstimate;
 pub use memory::{MemoryEstimate, ServingShape};
 pub use report::{CompressionReport, ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress, Stage};

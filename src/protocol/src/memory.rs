@@ -43,12 +43,16 @@ impl MemoryEstimate {
     /// Estimates from the header's facts.
     ///
     /// KV per token = 2 x layers x kv_heads x head_dim x element size: with grouped-query attention
-    /// only the kv heads are cached. Activations: the widest layer's inputs and outputs for one
+    /// only the kv heads are cached; encoders read a text at once and cache nothing. Activations: the widest layer's inputs and outputs for one
     /// batch, plus one row of fp32 logits for each sequence.
     pub fn new(facts: &ModelFacts, shape: &ServingShape) -> Self {
         let element = shape.bytes_per_element;
         let weights = facts.parameters.saturating_mul(element);
-        let kv_per_token = 2 * facts.layers * facts.kv_heads * facts.head_dim * element;
+        let kv_per_token = if facts.is_encoder() {
+            0
+        } else {
+            2 * facts.layers * facts.kv_heads * facts.head_dim * element
+        };
         let widths = 4 * facts.hidden_size + 3 * facts.feed_forward_size;
         let logits = shape.max_concurrent_sequences * facts.vocabulary_size * 4 * 3;
         let activations = shape.max_batch_tokens * widths * element + logits;

@@ -2,6 +2,10 @@
 
 /// Mount point of whatever the source provides (image volume, claim) or of the fetched files.
 pub const MODEL_DIR: &str = "/model";
+/// Mount point of the claim that takes compressed weights.
+pub const STORE_DIR: &str = "/store";
+/// Mount point of what a calibration text comes from.
+pub const CALIBRATION_DIR: &str = "/calibration";
 /// A small writable directory: the root file system is read-only.
 pub const SCRATCH_DIR: &str = "/tmp";
 /// Kubernetes reads a container's last words from here (4096 bytes at most).

@@ -94,6 +94,13 @@ pub struct ModelFacts {
     pub vocabulary_size: u64,
 }
 
+impl ModelFacts {
+    /// Whether it turns texts into vectors or scores instead of continuing them.
+    pub fn is_encoder(&self) -> bool {
+        self.architecture == "bert"
+    }
+}
+
 /// Why `prepare` gave up. `reason` is CamelCase and becomes the reason of a condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{reason}: {message}")]
@@ -105,6 +112,9 @@ pub struct PrepareFailure {
     pub message: String,
     /// Whether trying again without a change of the spec can help.
     pub retryable: bool,
+    /// What was measured, for [`reasons::PERPLEXITY_EXCEEDED`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Box<CompressionReport>>,
 }
 
 /// How far `prepare` is.
@@ -199,6 +209,7 @@ impl PrepareFailure {
             reason: reason.into(),
             message,
             retryable,
+            evidence: None,
         }
     }
 

@@ -46,7 +46,7 @@ fn compressed(
             }));
         }
     })?;
-    let (model, bytes) = facts::of_file(&store.join(&outcome.file))?;
+    let (model, bytes) = facts::of_path(&store.join(&outcome.file))?;
     Ok(PrepareReport {
         digest: outcome.digest,
         bytes,

@@ -20,8 +20,9 @@ pub struct Compress {
     pub quantization: Quantization,
     /// How integers are chosen. Default: RTN for Int8, HQQ for Int4.
     pub method: Option<QuantizationMethod>,
-    /// Weights that share one scale. Default: 128.
-    #[schemars(range(min = 16, max = 1024))]
+    /// Weights that share one scale: 32, 64 or 128. Default: 32.
+    #[x_kube(validation = Rule::new("self in [32, 64, 128]")
+        .message("compress.groupSize must be 32, 64 or 128"))]
     pub group_size: Option<i32>,
     /// Weights to set to zero. Default: none.
     pub pruning: Option<Pruning>,

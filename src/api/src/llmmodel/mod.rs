@@ -29,7 +29,8 @@ pub use rollout::{
 };
 pub use source::{FileSource, FineTuneJobOutput, FineTuneJobSource, HuggingFaceSource, ModelSource};
 pub use status::{
-    Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate, VersionState, VersionStatus, WeightsFacts,
+    Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate, PerplexityChange, VersionState, VersionStatus,
+    WeightsFacts,
 };
 
 pub use crate::common::{HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, PersistentVolumeClaimSource};

@@ -69,8 +69,8 @@ pub struct VersionStatus {
     pub canary_step: Option<i32>,
     /// What the header of the weights file says.
     pub weights: Option<WeightsFacts>,
-    /// Perplexity on the calibration text, as a decimal string.
-    pub perplexity: Option<String>,
+    /// What compression did to the perplexity; of compressed versions only.
+    pub perplexity: Option<PerplexityChange>,
     /// Scores of the evaluation suites.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -119,6 +119,20 @@ pub struct WeightsFacts {
     pub parameters: i64,
     /// Longest context the model was trained for, in tokens.
     pub context_length: i64,
+}
+
+/// Perplexity on the calibration text, before and after compression.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PerplexityChange {
+    /// Of the source's weights, as a decimal string.
+    pub before: String,
+    /// Of the compressed weights, as a decimal string.
+    pub after: String,
+    /// The second relative to the first: `2.31%`.
+    pub increase: String,
+    /// The largest increase that `spec.compress` allowed.
+    pub limit: String,
 }
 
 /// The score of one evaluation suite.

@@ -6,7 +6,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
         batch::v1::Job,
-        core::v1::Service,
+        core::v1::{PersistentVolumeClaim, Service},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
     },
@@ -55,8 +55,14 @@ pub enum ApplyError {
 /// The first failure; what comes after it is left to the next pass.
 pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut Observed) -> Result<(), ApplyError> {
     let writer = Writer { cluster, owner };
-    if let Some(job) = &plan.job {
+    for claim in &plan.claims {
+        writer.ensure(&mut observed.claims, claim).await?;
+    }
+    for job in &plan.jobs {
         writer.ensure(&mut observed.jobs, job).await?;
+    }
+    if let Some(rejected) = &plan.rejected {
+        writer.ensure(&mut observed.revisions, rejected).await?;
     }
     for children in &plan.children {
         let Children {
@@ -152,6 +158,7 @@ impl Writer<'_> {
             Kind::PodDisruptionBudget => cluster.delete::<PodDisruptionBudget>(namespace, name, uid).await,
             Kind::NetworkPolicy => cluster.delete::<NetworkPolicy>(namespace, name, uid).await,
             Kind::Job => cluster.delete::<Job>(namespace, name, uid).await,
+            Kind::PersistentVolumeClaim => cluster.delete::<PersistentVolumeClaim>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
         }
     }

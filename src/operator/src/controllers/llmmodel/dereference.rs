@@ -2,20 +2,24 @@
 
 use api::{
     LlmModel,
-    names::{self, ANNOTATION_APPLIED, LABEL_VERSION},
+    names::{self, ANNOTATION_APPLIED, COMPONENT_PREPARE, CONTAINER_PREPARE, LABEL_COMPONENT, LABEL_VERSION},
 };
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
     batch::v1::Job,
-    core::v1::{Event, Pod, Service},
+    core::v1::{Event, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
 use kube::{Resource, ResourceExt};
+use protocol::{PrepareOutcome, Progress};
 use tokio::try_join;
 
 use super::{diagnose::needs_events, validate::Owner, version::Version};
 use crate::cluster::{Cluster, ClusterError};
+
+/// Lines of a log among which the last progress is.
+const PROGRESS_LINES: i64 = 20;
 
 /// Why the present could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -48,10 +52,14 @@ pub struct Observed {
     pub network_policies: Vec<NetworkPolicy>,
     /// Prepare steps.
     pub jobs: Vec<Job>,
+    /// Where compressed weights are kept.
+    pub claims: Vec<PersistentVolumeClaim>,
     /// Pods of versions and of prepare steps, whoever their direct owner is.
     pub pods: Vec<Pod>,
     /// Events about those pods that hang.
     pub events: Vec<Event>,
+    /// How far the prepare step that runs is.
+    pub progress: Option<Progress>,
 }
 
 /// The LlmModel as it is now; `None` when there is none.
@@ -77,16 +85,18 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
     let namespace = owner.namespace.as_str();
     let labels = names::selector_string(&names::model_labels(&owner.name));
     let labels = labels.as_str();
-    let (revisions, deployments, services, pdbs, network_policies, jobs, pods) = try_join!(
+    let (revisions, deployments, services, pdbs, network_policies, jobs, claims, pods) = try_join!(
         cluster.list::<ControllerRevision>(namespace, labels),
         cluster.list::<Deployment>(namespace, labels),
         cluster.list::<Service>(namespace, labels),
         cluster.list::<PodDisruptionBudget>(namespace, labels),
         cluster.list::<NetworkPolicy>(namespace, labels),
         cluster.list::<Job>(namespace, labels),
+        cluster.list::<PersistentVolumeClaim>(namespace, labels),
         cluster.list::<Pod>(namespace, labels),
     )?;
     let events = events_of(cluster, namespace, &pods).await;
+    let progress = progress_of(cluster, namespace, &pods).await;
     Ok(Observed {
         revisions: owned(revisions, owner),
         deployments: owned(deployments, owner),
@@ -94,8 +104,10 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
         pdbs: owned(pdbs, owner),
         network_policies: owned(network_policies, owner),
         jobs: owned(jobs, owner),
+        claims: owned(claims, owner),
         pods,
         events,
+        progress,
     })
 }
 
@@ -113,6 +125,31 @@ async fn events_of(cluster: &Cluster, namespace: &str, pods: &[Pod]) -> Vec<Even
         }
     }
     events
+}
+
+/// How far the newest prepare step that runs says it is. A pod's report can be read when it has ended; until
+/// then its log tells.
+async fn progress_of(cluster: &Cluster, namespace: &str, pods: &[Pod]) -> Option<Progress> {
+    let runs = |pod: &&Pod| {
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let is_prepare = pod
+            .labels()
+            .get(LABEL_COMPONENT)
+            .is_some_and(|it| it == COMPONENT_PREPARE);
+        is_prepare && phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
+    };
+    let created = |pod: &&Pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let pod = pods.iter().filter(runs).max_by_key(created)?.name_any();
+    match cluster.tail(namespace, &pod, CONTAINER_PREPARE, PROGRESS_LINES).await {
+        Ok(text) => text.lines().rev().find_map(|line| match PrepareOutcome::parse(line)? {
+            PrepareOutcome::Running(progress) => Some(progress),
+            PrepareOutcome::Ready(_) | PrepareOutcome::Failed(_) => None,
+        }),
+        Err(error) => {
+            tracing::debug!(namespace, pod, %error, "failed to learn how far a prepare step is");
+            None
+        }
+    }
 }
 
 /// Those that this very LlmModel owns: one of the same name may have been deleted a moment ago.
@@ -139,6 +176,19 @@ impl Observed {
             .iter()
             .find(|revision| version_of(*revision) == Some(name))?;
         Version::from_revision(revision)
+    }
+
+    /// All versions in the history, newest first.
+    pub fn versions(&self) -> Vec<Version> {
+        let mut revisions: Vec<_> = self.revisions.iter().collect();
+        revisions.sort_by_key(|revision| std::cmp::Reverse(revision.revision));
+        revisions.into_iter().filter_map(Version::from_revision).collect()
+    }
+
+    /// The claim that holds the compressed weights of a key.
+    pub fn claim(&self, model: &str, key: &str) -> Option<&PersistentVolumeClaim> {
+        let name = names::weights_claim(model, key);
+        self.claims.iter().find(|claim| claim.name_any() == name)
     }
 
     /// The Deployment of a version.

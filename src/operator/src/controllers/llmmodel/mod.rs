@@ -4,6 +4,7 @@ mod apply;
 mod backoff;
 mod build;
 mod canonical;
+mod compression;
 mod dereference;
 mod diagnose;
 mod drift;
@@ -25,7 +26,7 @@ use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
     batch::v1::Job,
-    core::v1::{Pod, Service},
+    core::v1::{PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -43,7 +44,7 @@ use crate::{
 };
 use backoff::Backoff;
 use reconcile::{ReconcileError, reconcile};
-pub use validate::Settings;
+pub use validate::{Settings, Storage};
 
 /// What a pass over one LlmModel works with.
 struct Context {
@@ -85,6 +86,7 @@ impl Controller {
         watches.children::<Deployment>(&store);
         watches.children::<Job>(&store);
         watches.children::<NetworkPolicy>(&store);
+        watches.children::<PersistentVolumeClaim>(&store);
         watches.children::<Pod>(&store);
         watches.children::<PodDisruptionBudget>(&store);
         watches.children::<Service>(&store);

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
     core::v1::{Event, Pod},
 };
 use kube::ResourceExt;
-use protocol::{PrepareOutcome, PrepareReport};
+use protocol::{CompressionReport, PrepareFailure, PrepareOutcome, PrepareReport};
 
 use super::{
     diagnose::{self, Asked},
@@ -18,6 +18,8 @@ use super::{
 pub enum Preparation {
     /// The weights are complete and verified.
     Done(Box<PrepareReport>),
+    /// They lost too much by compression.
+    Rejected(Box<CompressionReport>),
     /// At work or about to be tried again, after this trouble.
     Underway(Option<Trouble>),
     /// It will not be tried again by itself.
@@ -28,8 +30,18 @@ pub enum Preparation {
 
 /// Reads the outcome from a Job and its pods, newest first.
 pub fn outcome(job: &Job, pods: &[&Pod], events: &[Event], asked: &Asked<'_>) -> Preparation {
-    if let Some(report) = pods.iter().find_map(|pod| report(pod)) {
-        return Preparation::Done(Box::new(report));
+    for pod in pods {
+        match last_words(pod) {
+            Some((0, PrepareOutcome::Ready(report))) => return Preparation::Done(Box::new(report)),
+            Some((
+                _,
+                PrepareOutcome::Failed(PrepareFailure {
+                    evidence: Some(evidence),
+                    ..
+                }),
+            )) => return Preparation::Rejected(evidence),
+            _ => {}
+        }
     }
     let trouble = diagnose::pods(pods, events, asked);
     if let Some(why) = ended(job, "Failed") {
@@ -55,14 +67,12 @@ fn ended<'a>(job: &'a Job, type_: &str) -> Option<&'a str> {
     Some(found.message.as_deref().unwrap_or("no reason is given"))
 }
 
-fn report(pod: &Pod) -> Option<PrepareReport> {
+/// The exit code of a pod's container and its report.
+fn last_words(pod: &Pod) -> Option<(i32, PrepareOutcome)> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     statuses.iter().find_map(|container| {
         let ended = container.state.as_ref()?.terminated.as_ref()?;
-        match PrepareOutcome::parse(ended.message.as_deref()?)? {
-            PrepareOutcome::Ready(report) if ended.exit_code == 0 => Some(report),
-            _ => None,
-        }
+        Some((ended.exit_code, PrepareOutcome::parse(ended.message.as_deref()?)?))
     })
 }
 
@@ -95,6 +105,8 @@ mod tests {
             worker_image: "w",
             memory: "1Gi",
             cpu: "1",
+            prepare_memory: "1Gi",
+            compresses: false,
         };
         outcome(job, pods, &[], &asked)
     }
@@ -108,6 +120,14 @@ mod tests {
         let ready = PrepareOutcome::Ready(testing::report());
         let found = look(&job(json!([])), &[&pod(0, &ready)]);
         assert_eq!(found, Preparation::Done(Box::new(testing::report())));
+    }
+
+    #[test]
+    fn too_great_a_loss_ends_it_with_evidence() {
+        let mut failure = PrepareFailure::new(prepare::PERPLEXITY_EXCEEDED, "too much", false);
+        failure.evidence = Some(Box::new(testing::compression_report()));
+        let found = look(&job(json!([])), &[&pod(65, &PrepareOutcome::Failed(failure))]);
+        assert_eq!(found, Preparation::Rejected(Box::new(testing::compression_report())));
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::cluster::ClusterError;
 
 /// Between looks at a pod whose trouble only Events tell.
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
+/// Between looks at a prepare step that tells how far it is.
+const PROGRESS: Duration = Duration::from_secs(5);
 /// Between looks at something that is on its way: watches tell sooner.
 const ON_THE_WAY: Duration = Duration::from_secs(30);
 /// Between looks at something that is as it should be: a watch can miss something.
@@ -151,6 +153,8 @@ async fn report(
         settings: &context.settings,
         observed,
         target: &plan.target,
+        step: plan.step,
+        compression: wanted.and_then(|wanted| wanted.compress.as_ref()),
         trouble: trouble.as_ref(),
         current_trouble: current_trouble.as_ref(),
     };
@@ -191,6 +195,8 @@ fn serving_trouble(
         worker_image: &context.settings.worker_image,
         memory: &memory,
         cpu: &wanted.cpu,
+        prepare_memory: build::PREPARE_MEMORY,
+        compresses: false,
     };
     diagnose::pods(&observed.pods_of(name), &observed.events, &asked).or_else(|| diagnose::refused_pods(deployment))
 }
@@ -213,6 +219,7 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     let look = match (end.settled, hangs) {
         (true, _) => SETTLED.mul_f64(1.0 - rand::random::<f64>() / 4.0),
         (false, true) => LOOK_AGAIN,
+        (false, false) if observed.progress.is_some() => PROGRESS,
         (false, false) => ON_THE_WAY,
     };
     // A retired version may go a moment after its time, never before.

@@ -1,6 +1,6 @@
 //! Where weights come from, of the ways that this release knows.
 
-use api::llmmodel::{HttpSource, OciSource, PersistentVolumeClaimSource};
+use api::llmmodel::{FileSource, HttpSource, OciSource, PersistentVolumeClaimSource};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,6 +19,13 @@ pub enum Source {
 }
 
 impl Source {
+    /// The place of a file that is no model, of the ways that this release mounts.
+    pub fn of_file(source: &FileSource) -> Option<Self> {
+        let oci = source.oci.clone().map(Self::Oci);
+        let claim = || source.persistent_volume_claim.clone().map(Self::PersistentVolumeClaim);
+        oci.or_else(claim)
+    }
+
     /// `s-` and ten hex digits over what decides which file is meant. How it is reached (pull policy,
     /// credentials) may change without a new look at the weights.
     pub fn key(&self) -> String {

@@ -1,10 +1,10 @@
 //! Objects that the tests share.
 
 use api::{LlmModel, llmmodel::ImagePullPolicy};
-use protocol::{ModelFacts, PrepareReport};
+use protocol::{CompressionReport, ModelFacts, PrepareReport};
 use serde_json::{Value, json};
 
-use super::validate::{Owner, Settings, Wanted, owner, validate};
+use super::validate::{Owner, Settings, Storage, Wanted, owner, validate};
 
 /// A model whose spec has these fields; without a source it is an image's.
 pub fn model(mut spec: Value) -> LlmModel {
@@ -36,6 +36,7 @@ pub fn settings() -> Settings {
         worker_image: "atelier/worker:1".into(),
         worker_pull_policy: ImagePullPolicy::IfNotPresent,
         gateway_namespace: "atelier-system".into(),
+        storage: Storage::default(),
     }
 }
 
@@ -60,5 +61,33 @@ pub fn report() -> PrepareReport {
             vocabulary_size: 49152,
         },
         compression: None,
+    }
+}
+
+/// What the prepare step says of SmolLM2-135M in four bits.
+pub fn compressed_report() -> PrepareReport {
+    let digits = "c4".repeat(32);
+    PrepareReport {
+        digest: format!("sha256:{digits}"),
+        bytes: 98_000_000,
+        file: format!("sha256-{digits}/model.gguf"),
+        compression: Some(compression_report()),
+        ..report()
+    }
+}
+
+/// What compression to four bits did.
+pub fn compression_report() -> CompressionReport {
+    CompressionReport {
+        source_digest: report().digest,
+        source_bytes: report().bytes,
+        quantization: "int4".into(),
+        method: Some("hqq".into()),
+        pruning: None,
+        sparsity: None,
+        perplexity_before: "4.7580".into(),
+        perplexity_after: "4.8679".into(),
+        increase: "2.31%".into(),
+        limit: Some("5%".into()),
     }
 }

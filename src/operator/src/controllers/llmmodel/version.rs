@@ -2,19 +2,20 @@
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::ResourceExt;
-use protocol::{MemoryEstimate, ModelFacts, PrepareReport, ServingShape};
+use protocol::{CompressionReport, MemoryEstimate, ModelFacts, PrepareReport, ServingShape};
 use serde::{Deserialize, Serialize};
 
 use api::{
-    llmmodel::DEFAULT_CONTEXT_LENGTH,
+    llmmodel::{DEFAULT_CONTEXT_LENGTH, Task},
     names::{ANNOTATION_SOURCE, LABEL_VERSION},
 };
 
-use super::{canonical, source::Source, validate::Wanted};
+use super::{canonical, compression::Compression, source::Source, trouble::Trouble, validate::Wanted};
 
-/// The number format that weights are computed in.
-const DTYPE: &str = "bf16";
-const DTYPE_BYTES: u64 = 2;
+/// The number format that text is generated with.
+const BF16: &str = "bf16";
+/// That of vectors and scores: encoders are small, and rounding shows in what is compared.
+const FP32: &str = "fp32";
 
 /// How the weights are served, with all defaults filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +29,7 @@ pub struct Served {
     pub max_concurrent_sequences: u64,
     /// Requests that may wait.
     pub max_queue: u64,
-    /// Number format: `bf16`.
+    /// Number format: `bf16` or `fp32`.
     pub dtype: String,
     /// System message of conversations that bring none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,12 +44,24 @@ pub struct Served {
 pub struct Version {
     /// `v-` and ten hex digits.
     pub name: String,
-    /// Where the weights are.
+    /// Where the weights are, or come from when they are compressed.
     pub source: Source,
-    /// What the prepare step found there.
+    /// What the prepare step found there, or made of it.
     pub report: PrepareReport,
     /// How they are served.
     pub served: Served,
+    /// How they are compressed.
+    pub compression: Option<Compression>,
+    /// Why they are never served; the report is then the source's.
+    pub rejection: Option<Rejection>,
+}
+
+/// The evidence against a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rejection {
+    /// What was measured.
+    pub measured: CompressionReport,
 }
 
 /// What a ControllerRevision holds: immutable.
@@ -59,6 +72,12 @@ struct Data {
     bytes: u64,
     model: ModelFacts,
     served: Served,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    compression: Option<Compression>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    measured: Option<CompressionReport>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rejection: Option<Rejection>,
 }
 
 /// What a ControllerRevision says of the place of the weights: it may change.
@@ -79,16 +98,30 @@ impl Version {
             max_batch_tokens: wanted.engine.max_batch_tokens,
             max_concurrent_sequences: wanted.engine.max_concurrent_sequences,
             max_queue: wanted.engine.max_queue,
-            dtype: DTYPE.into(),
+            dtype: if wanted.task == Task::Generate { BF16 } else { FP32 }.into(),
             system_prompt: wanted.prompt.system.clone(),
             chat_template: wanted.prompt.template_override.clone(),
         };
-        let name = format!("v-{}", canonical::digest(&(&report.digest, &served), 10));
+        let compression = wanted.compress.clone();
+        let digest = match &compression {
+            None => canonical::digest(&(&report.digest, &served), 10),
+            Some(compression) => canonical::digest(&(&report.digest, &served, compression), 10),
+        };
         Self {
-            name,
+            name: format!("v-{digest}"),
             source: wanted.source.clone(),
             report,
             served,
+            compression,
+            rejection: None,
+        }
+    }
+
+    /// The version that a spec describes and that lost too much by compression. `report` is the source's.
+    pub fn rejected(wanted: &Wanted, report: PrepareReport, measured: CompressionReport) -> Self {
+        Self {
+            rejection: Some(Rejection { measured }),
+            ..Self::new(wanted, report)
         }
     }
 
@@ -104,9 +137,11 @@ impl Version {
                 bytes: data.bytes,
                 file: place.file,
                 model: data.model,
-                compression: None,
+                compression: data.measured,
             },
             served: data.served,
+            compression: data.compression,
+            rejection: data.rejection,
         })
     }
 
@@ -117,6 +152,9 @@ impl Version {
             bytes: self.report.bytes,
             model: self.report.model.clone(),
             served: self.served.clone(),
+            compression: self.compression.clone(),
+            measured: self.report.compression.clone(),
+            rejection: self.rejection.clone(),
         };
         serde_json::to_value(data).expect("our own types are representable as JSON")
     }
@@ -130,9 +168,38 @@ impl Version {
         serde_json::to_string(&place).expect("our own types are representable as JSON")
     }
 
-    /// The weights file, relative to the root of the source.
+    /// The weights, relative to the root of the volume that is served from.
     pub fn file(&self) -> &str {
-        self.source.path().unwrap_or(&self.report.file)
+        let named = self.source.path().filter(|_| self.compression.is_none());
+        named.unwrap_or(&self.report.file)
+    }
+
+    /// The key of the compressed weights that it is served from.
+    pub fn artifact(&self) -> Option<String> {
+        let compression = self.compression.as_ref().filter(|_| self.rejection.is_none())?;
+        Some(compression.key(&self.source))
+    }
+
+    /// What compression did to the perplexity.
+    pub fn measured(&self) -> Option<&CompressionReport> {
+        let rejected = self.rejection.as_ref().map(|rejection| &rejection.measured);
+        rejected.or(self.report.compression.as_ref())
+    }
+
+    /// Why it is never served.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let measured = &self.rejection.as_ref()?.measured;
+        let compression = self.compression.as_ref()?;
+        let message = format!(
+            "{} raises the perplexity from {} to {}, by {}: more than the {} that \
+             spec.compress.maxPerplexityIncrease allows. Choose another method, or allow more",
+            compression.describe(),
+            measured.perplexity_before,
+            measured.perplexity_after,
+            measured.increase,
+            compression.max_perplexity_increase
+        );
+        Some(Trouble::new(protocol::report::reasons::PERPLEXITY_EXCEEDED, message))
     }
 
     /// Memory that one replica takes.
@@ -141,7 +208,7 @@ impl Version {
             context_length: self.served.context_length,
             max_concurrent_sequences: self.served.max_concurrent_sequences,
             max_batch_tokens: self.served.max_batch_tokens,
-            bytes_per_element: DTYPE_BYTES,
+            bytes_per_element: if self.served.dtype == BF16 { 2 } else { 4 },
         };
         MemoryEstimate::new(&self.report.model, &shape)
     }
@@ -152,7 +219,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controllers::llmmodel::testing::{report, wanted};
+    use crate::controllers::llmmodel::testing::{compressed_report, compression_report, report, wanted};
 
     #[test]
     fn the_name_follows_from_what_changes_answers() {
@@ -173,6 +240,51 @@ mod tests {
         let mut changed = report();
         changed.digest = format!("sha256:{}", "1".repeat(64));
         assert_ne!(Version::new(&wanted(json!({})), changed).name, base.name);
+    }
+
+    #[test]
+    fn compression_and_its_limit_belong_to_the_name() {
+        let named = |spec| Version::new(&wanted(json!({"compress": spec})), compressed_report()).name;
+        let base = named(json!({"quantization": "Int4"}));
+        assert_eq!(base, named(json!({"quantization": "Int4", "method": "HQQ"})));
+        for other in [
+            json!({"quantization": "Int4", "method": "RTN"}),
+            json!({"quantization": "Int4", "groupSize": 64}),
+            json!({"quantization": "Int4", "maxPerplexityIncrease": "1%"}),
+        ] {
+            assert_ne!(base, named(other));
+        }
+        assert_ne!(base, Version::new(&wanted(json!({})), compressed_report()).name);
+    }
+
+    #[test]
+    fn a_revision_keeps_everything() {
+        let compress = wanted(json!({"compress": {"quantization": "Int4", "maxPerplexityIncrease": "0.1%"}}));
+        for version in [
+            Version::new(&wanted(json!({})), report()),
+            Version::new(&compress, compressed_report()),
+            Version::rejected(&compress, report(), compression_report()),
+        ] {
+            let revision = json!({
+                "metadata": {"name": "m", "labels": {LABEL_VERSION: version.name}, "annotations": {ANNOTATION_SOURCE: version.place()}},
+                "data": version.data(),
+                "revision": 1,
+            });
+            let revision = serde_json::from_value(revision).unwrap();
+            assert_eq!(Version::from_revision(&revision), Some(version));
+        }
+    }
+
+    #[test]
+    fn encoders_take_no_memory_for_what_they_do_not_cache() {
+        let mut encoder = report();
+        encoder.model.architecture = "bert".into();
+        let version = Version::new(&wanted(json!({"task": "Embed"})), encoder);
+        assert_eq!(
+            (version.served.dtype.as_str(), version.estimate().kv_per_token),
+            ("fp32", 0)
+        );
+        assert_eq!(version.estimate().weights, 4 * report().model.parameters);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The pods of a version.
 
-use api::names::{ANNOTATION_APPLIED, ANNOTATION_CHAT_TEMPLATE, CONTAINER_WORKER, PORT_ADMIN, PORT_API};
+use api::{
+    llmmodel::Task,
+    names::{ANNOTATION_APPLIED, ANNOTATION_CHAT_TEMPLATE, CONTAINER_WORKER, PORT_ADMIN, PORT_API},
+};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, HTTPGetAction, Lifecycle,
-            LifecycleHandler, ObjectFieldSelector, PodSpec, Probe, SleepAction, TopologySpreadConstraint, Volume,
-            VolumeMount,
+            Affinity, Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EnvVar, HTTPGetAction,
+            Lifecycle, LifecycleHandler, ObjectFieldSelector, PodAffinity, PodAffinityTerm, PodSpec, Probe,
+            SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
         },
     },
     apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
@@ -30,6 +33,7 @@ const PRE_STOP_SECONDS: i64 = 5;
 const GRACE_SECONDS: i64 = 60;
 /// Seconds for loading and warming up: weights of hundreds of gigabytes come from slow disks too.
 const START_SECONDS: i32 = 1800;
+const HOSTNAME: &str = "kubernetes.io/hostname";
 const TEMPLATE_VOLUME: &str = "chat-template";
 const TEMPLATE_DIR: &str = "/chat-template";
 const TEMPLATE_FILE: &str = "template.jinja";
@@ -38,13 +42,15 @@ const TEMPLATE_FILE: &str = "template.jinja";
 pub fn build(builder: &Builder<'_>, version: &Version) -> Deployment {
     let wanted = builder.wanted;
     let selector = builder.selector(version);
-    let mut volumes = weights::volumes(&version.source);
+    let is_compressed = version.artifact().is_some();
+    let mut volumes = weights::served(builder, version);
     volumes.extend(version.served.chat_template.is_some().then(template_volume));
+    let must_be_fetched = !is_compressed && weights::must_be_fetched(&version.source);
     let spec = PodSpec {
+        affinity: (is_compressed && !builder.settings.storage.is_shared()).then(|| together(builder, version)),
         containers: vec![worker(builder, version)],
-        init_containers: weights::must_be_fetched(&version.source)
-            .then(|| vec![weights::prepare_container(builder, &version.source)]),
-        image_pull_secrets: weights::pull_secrets(&version.source),
+        init_containers: must_be_fetched.then(|| vec![weights::prepare_container(builder, &version.source)]),
+        image_pull_secrets: weights::pull_secrets(&version.source).filter(|_| !is_compressed),
         termination_grace_period_seconds: Some(
             wanted
                 .overrides
@@ -138,7 +144,13 @@ fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     let threads = quantity::ceiling(&builder.wanted.cpu).unwrap_or(1).max(1);
     let mut args = vec!["serve".to_owned()];
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
-    add("--model", &format!("{MODEL_DIR}/{}", version.file()));
+    match builder.wanted.task {
+        // The worker's default.
+        Task::Generate => {}
+        Task::Embed => add("--task", "embed"),
+        Task::Rerank => add("--task", "rerank"),
+    }
+    add("--model", &weights_path(version));
     add("--digest", &version.report.digest);
     add("--served-name", &builder.owner.name);
     add("--context-length", &served.context_length.to_string());
@@ -159,6 +171,14 @@ fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
         add("--chat-template", &format!("{TEMPLATE_DIR}/{TEMPLATE_FILE}"));
     }
     args
+}
+
+/// Where the worker finds the weights; a source can be one directory of them as a whole.
+fn weights_path(version: &Version) -> String {
+    match version.file() {
+        "." => MODEL_DIR.into(),
+        file => format!("{MODEL_DIR}/{file}"),
+    }
 }
 
 fn template_volume() -> Volume {
@@ -202,6 +222,24 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     }
 }
 
+/// All pods on one node: no other one can mount their volume.
+fn together(builder: &Builder<'_>, version: &Version) -> Affinity {
+    Affinity {
+        pod_affinity: Some(PodAffinity {
+            required_during_scheduling_ignored_during_execution: Some(vec![PodAffinityTerm {
+                label_selector: Some(LabelSelector {
+                    match_labels: Some(builder.selector(version)),
+                    ..LabelSelector::default()
+                }),
+                topology_key: HOSTNAME.into(),
+                ..PodAffinityTerm::default()
+            }]),
+            ..PodAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
 /// Over nodes, and over zones unless that is switched off; as far as there is room.
 fn spread(builder: &Builder<'_>, version: &Version) -> Vec<TopologySpreadConstraint> {
     let over = |key: &str| TopologySpreadConstraint {
@@ -215,7 +253,7 @@ fn spread(builder: &Builder<'_>, version: &Version) -> Vec<TopologySpreadConstra
         ..TopologySpreadConstraint::default()
     };
     let zones = builder.wanted.placement.spread_over_zones;
-    let mut constraints = vec![over("kubernetes.io/hostname")];
+    let mut constraints = vec![over(HOSTNAME)];
     constraints.extend(zones.then(|| over("topology.kubernetes.io/zone")));
     constraints
 }

@@ -1,4 +1,4 @@
-//! The Job that verifies weights before anything serves them.
+//! The Jobs that verify and compress weights before anything serves them.
 
 use api::names;
 use k8s_openapi::api::{
@@ -6,34 +6,114 @@ use k8s_openapi::api::{
         Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
         PodFailurePolicyRule,
     },
-    core::v1::PodSpec,
+    core::v1::{Container, PodSecurityContext, PodSpec, VolumeMount},
 };
-use protocol::report::EXIT_PERMANENT;
+use protocol::{
+    PrepareReport,
+    paths::{CALIBRATION_DIR, STORE_DIR},
+    report::EXIT_PERMANENT,
+};
 
 use super::{
     Builder,
-    pod::{prepare_labels, template},
-    weights,
+    pod::{USER, container, literal, memory_and_cpu, prepare_labels, template},
+    weights::{self, Reading},
 };
+use crate::controllers::llmmodel::{compression::Compression, quantity, source::Source};
+
+const STORE_VOLUME: &str = "store";
+const CALIBRATION_VOLUME: &str = "calibration";
 
 /// Attempts after the first one; the pause between them doubles from 10 s on.
 const RETRIES: i32 = 6;
 
-/// The prepare Job of the wanted source.
-pub fn build(builder: &Builder<'_>) -> Job {
+/// The Job that looks at the wanted source.
+pub fn look(builder: &Builder<'_>) -> Job {
     let source = &builder.wanted.source;
-    let labels = prepare_labels(builder);
     let spec = PodSpec {
         containers: vec![weights::prepare_container(builder, source)],
         image_pull_secrets: weights::pull_secrets(source),
-        // Each attempt is a pod of its own, so that the report of each can be read.
-        restart_policy: Some("Never".into()),
-        termination_grace_period_seconds: Some(5),
         volumes: Some(weights::volumes(source)),
         ..PodSpec::default()
     };
+    job(builder, &source.key(), spec)
+}
+
+/// The Job that compresses the wanted source, given what is known of it.
+pub fn compress(builder: &Builder<'_>, compression: &Compression, report: &PrepareReport) -> Job {
+    let source = &builder.wanted.source;
+    let key = compression.key(source);
+    let mut volumes = weights::volumes(source);
+    volumes.push(weights::claim(
+        STORE_VOLUME,
+        &names::weights_claim(&builder.owner.name, &key),
+        false,
+    ));
+    let text = compression.calibration.as_ref();
+    volumes.extend(text.map(|text| weights::volume(CALIBRATION_VOLUME, text)));
+    let spec = PodSpec {
+        containers: vec![compressor(builder, compression, report)],
+        image_pull_secrets: weights::pull_secrets(source),
+        // A fresh volume belongs to root.
+        security_context: Some(PodSecurityContext {
+            fs_group: Some(USER),
+            ..PodSecurityContext::default()
+        }),
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    };
+    job(builder, &key, spec)
+}
+
+/// Memory of the container that compresses: the estimate, or what replicas get if that is more.
+pub fn compress_memory(builder: &Builder<'_>, compression: &Compression, report: &PrepareReport) -> String {
+    let estimate = format!("{}Mi", compression.estimate(report).memory.div_ceil(1 << 20));
+    let given = builder.wanted.memory.clone();
+    let more = given.filter(|given| quantity::nanos(given) > quantity::nanos(&estimate));
+    more.unwrap_or(estimate)
+}
+
+fn compressor(builder: &Builder<'_>, compression: &Compression, report: &PrepareReport) -> Container {
+    let Reading { mut args, mut mounts } = weights::reading(&builder.wanted.source);
+    for (flag, value) in compression.flags() {
+        args.extend([flag.to_owned(), literal(&value)]);
+    }
+    args.extend(["--store".to_owned(), STORE_DIR.to_owned()]);
+    mounts.push(mount(STORE_VOLUME, STORE_DIR, None));
+    if let Some(path) = compression.calibration.as_ref().and_then(Source::path) {
+        args.extend([
+            "--calibration".to_owned(),
+            literal(&format!("{CALIBRATION_DIR}/{path}")),
+        ]);
+        mounts.push(mount(CALIBRATION_VOLUME, CALIBRATION_DIR, Some(true)));
+    }
+    let mut container = container(builder.settings, names::CONTAINER_PREPARE, args);
+    container.volume_mounts.get_or_insert_default().extend(mounts);
+    let memory = compress_memory(builder, compression, report);
+    container.resources = Some(memory_and_cpu(&memory, &builder.wanted.cpu));
+    container
+}
+
+fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
+    VolumeMount {
+        name: name.into(),
+        mount_path: path.into(),
+        read_only,
+        ..VolumeMount::default()
+    }
+}
+
+/// A prepare Job; `key` tells what it prepares.
+fn job(builder: &Builder<'_>, key: &str, spec: PodSpec) -> Job {
+    let labels = prepare_labels(builder);
+    let spec = PodSpec {
+        // Each attempt is a pod of its own, so that the report of each can be read.
+        restart_policy: Some("Never".into()),
+        termination_grace_period_seconds: Some(5),
+        ..spec
+    };
     Job {
-        metadata: builder.metadata(names::prepare_job(&builder.owner.name, &source.key()), labels.clone()),
+        metadata: builder.metadata(names::prepare_job(&builder.owner.name, key), labels.clone()),
         spec: Some(JobSpec {
             backoff_limit: Some(RETRIES),
             pod_failure_policy: Some(PodFailurePolicy {

@@ -1,12 +1,15 @@
 //! The children of an LlmModel as they should be. Pure: one file for each kind.
 //!
 //! ```text
-//! LlmModel -+- Job            <model>-s-<source>-prepare   until its report is in a revision
+//! LlmModel -+- Job                    <model>-s-<source>-prepare    until its report is in a revision
+//!           +- Job                    <model>-c-<artifact>-prepare  likewise, where weights are compressed
+//!           +- PersistentVolumeClaim  <model>-c-<artifact>          as long as a version of the history needs it
 //!           +- for each version <model>-v-<version>:
 //!              ControllerRevision    stays in the history
 //!              NetworkPolicy, Service, PodDisruptionBudget, Deployment    while it is live
 //! ```
 
+mod claim;
 mod deployment;
 mod job;
 mod network_policy;
@@ -16,7 +19,9 @@ mod revision;
 mod service;
 mod weights;
 
+pub use claim::report as report_of;
 pub use deployment::memory;
+pub use job::compress_memory;
 pub use weights::PREPARE_MEMORY;
 
 use std::collections::BTreeMap;
@@ -25,13 +30,15 @@ use api::names;
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
     batch::v1::Job,
-    core::v1::Service,
+    core::v1::{PersistentVolumeClaim, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
 use kube::api::ObjectMeta;
+use protocol::PrepareReport;
 
 use super::{
+    compression::Compression,
     validate::{Owner, Settings, Wanted},
     version::Version,
 };
@@ -76,7 +83,22 @@ impl Builder<'_> {
 
     /// The Job that looks at the wanted source.
     pub fn prepare_job(&self) -> Job {
-        job::build(self)
+        job::look(self)
+    }
+
+    /// The Job that compresses the wanted source, given what is known of it.
+    pub fn compress_job(&self, compression: &Compression, source: &PrepareReport) -> Job {
+        job::compress(self, compression, source)
+    }
+
+    /// The claim that takes what that Job makes.
+    pub fn claim(&self, compression: &Compression, source: &PrepareReport) -> PersistentVolumeClaim {
+        claim::build(self, compression, source)
+    }
+
+    /// The snapshot of a version that is never served.
+    pub fn rejected(&self, version: &Version, number: i64) -> ControllerRevision {
+        revision::build(self, version, number)
     }
 
     fn metadata(&self, name: String, labels: BTreeMap<String, String>) -> ObjectMeta {
@@ -109,80 +131,4 @@ impl Builder<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::controllers::llmmodel::testing::{report, settings, the_owner, wanted};
-
-    fn children(spec: Value) -> Children {
-        let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
-        let builder = Builder {
-            owner: &owner,
-            wanted: &wanted,
-            settings: &settings,
-        };
-        builder.children(&Version::new(&wanted, report()), 1)
-    }
-
-    #[rstest]
-    #[case("oci", json!({"source": {"oci": {"image": "models/small:1", "pullPolicy": "Never", "pullSecrets": [{"name": "registry"}]}}}))]
-    #[case("http", json!({
-        "source": {"http": {"url": "https://example.com/m.gguf", "sha256": "b1".repeat(32), "headersSecretRef": {"name": "headers"}}},
-        "prompt": {"system": "Price: $(COST)", "templateOverride": "{{ messages }}"},
-        "resources": {"cpu": "1500m", "memory": "2Gi"},
-    }))]
-    #[case("claim", json!({
-        "source": {"persistentVolumeClaim": {"claimName": "weights", "path": "a/b.gguf"}},
-        "replicas": 2,
-        "placement": {"zones": ["a", "b"], "nodeSelector": {"disk": "fast"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"},
-        "podOverrides": {"labels": {"team": "x"}, "annotations": {"note": "y"}, "env": [{"name": "A", "value": "b"}], "serviceAccountName": "sa", "terminationGracePeriodSeconds": 90},
-    }))]
-    fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
-        let Children {
-            revision,
-            network_policy,
-            service,
-            pdb,
-            deployment,
-        } = children(spec);
-        let all = json!([revision, network_policy, service, pdb, deployment]);
-        insta::assert_yaml_snapshot!(format!("children_{name}"), all);
-    }
-
-    #[rstest]
-    #[case("oci", json!({"source": {"oci": {"image": "models/small:1", "path": "m.gguf", "pullPolicy": "Never"}}}))]
-    #[case("http", json!({"source": {"http": {"url": "http://example.com:8080/m", "sha256": "b1".repeat(32)}}}))]
-    #[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}}))]
-    fn the_prepare_job(#[case] name: &str, #[case] spec: Value) {
-        let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
-        let builder = Builder {
-            owner: &owner,
-            wanted: &wanted,
-            settings: &settings,
-        };
-        insta::assert_yaml_snapshot!(format!("job_{name}"), builder.prepare_job());
-    }
-
-    #[test]
-    fn everything_has_one_owner_and_our_labels() {
-        let Children {
-            revision,
-            network_policy,
-            service,
-            pdb,
-            deployment,
-        } = children(json!({}));
-        for metadata in [
-            revision.metadata,
-            network_policy.metadata,
-            service.metadata,
-            pdb.metadata,
-            deployment.metadata,
-        ] {
-            assert_eq!(metadata.owner_references.unwrap()[0].uid, "model-uid");
-            assert_eq!(metadata.labels.unwrap()[names::LABEL_MODEL], "m");
-        }
-    }
-}
+mod tests;

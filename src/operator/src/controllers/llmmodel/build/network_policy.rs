@@ -33,7 +33,8 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> NetworkPolicy {
                     ports: Some(vec![port("TCP", WORKER_ADMIN)]),
                 },
             ]),
-            egress: egress(&version.source),
+            // Compressed weights are on a volume.
+            egress: egress(&version.source).filter(|_| version.artifact().is_none()),
         }),
     }
 }

@@ -17,8 +17,8 @@ use protocol::paths::{SCRATCH_DIR, TERMINATION_LOG};
 use super::Builder;
 use crate::controllers::llmmodel::validate::Settings;
 
-/// The user of all pods: nobody in particular, and not root.
-const USER: i64 = 65532;
+/// The user and the group of all pods: nobody in particular, and not root.
+pub const USER: i64 = 65532;
 const SCRATCH_VOLUME: &str = "scratch";
 const SCRATCH_SIZE: &str = "64Mi";
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -74,6 +74,7 @@ pub fn template(builder: &Builder<'_>, labels: BTreeMap<String, String>, spec: P
     let mut all = overrides.labels.clone();
     all.extend(labels);
     let mut volumes = spec.volumes.unwrap_or_default();
+    let fs_group = spec.security_context.as_ref().and_then(|security| security.fs_group);
     volumes.push(Volume {
         name: SCRATCH_VOLUME.into(),
         empty_dir: Some(EmptyDirVolumeSource {
@@ -90,13 +91,14 @@ pub fn template(builder: &Builder<'_>, labels: BTreeMap<String, String>, spec: P
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
-            affinity: zones(&placement.zones),
+            affinity: in_zones(spec.affinity, &placement.zones),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             node_selector: some(placement.node_selector.clone(), BTreeMap::is_empty),
             priority_class_name: placement.priority_class_name.clone(),
             runtime_class_name: placement.runtime_class_name.clone(),
             security_context: Some(PodSecurityContext {
+                fs_group,
                 run_as_group: Some(USER),
                 run_as_non_root: Some(true),
                 run_as_user: Some(USER),
@@ -121,9 +123,10 @@ pub fn prepare_labels(builder: &Builder<'_>) -> BTreeMap<String, String> {
     labels
 }
 
-fn zones(zones: &[String]) -> Option<Affinity> {
+/// What the pod needs itself, in one of these zones if there are any.
+fn in_zones(affinity: Option<Affinity>, zones: &[String]) -> Option<Affinity> {
     if zones.is_empty() {
-        return None;
+        return affinity;
     }
     let in_zones = NodeSelectorTerm {
         match_expressions: Some(vec![NodeSelectorRequirement {
@@ -140,7 +143,7 @@ fn zones(zones: &[String]) -> Option<Affinity> {
             }),
             ..NodeAffinity::default()
         }),
-        ..Affinity::default()
+        ..affinity.unwrap_or_default()
     })
 }
 

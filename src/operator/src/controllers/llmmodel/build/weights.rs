@@ -1,6 +1,6 @@
 //! How a pod gets at the weights: volumes, mounts, and what `prepare` is told.
 
-use api::names::CONTAINER_PREPARE;
+use api::names::{self, CONTAINER_PREPARE};
 use k8s_openapi::api::core::v1::{
     Container, EmptyDirVolumeSource, ImageVolumeSource, LocalObjectReference, PersistentVolumeClaimVolumeSource,
     SecretVolumeSource, Volume, VolumeMount,
@@ -11,7 +11,7 @@ use super::{
     Builder,
     pod::{container, literal, memory_and_cpu},
 };
-use crate::controllers::llmmodel::source::Source;
+use crate::controllers::llmmodel::{source::Source, version::Version};
 
 const MODEL_VOLUME: &str = "model";
 const HEADERS_VOLUME: &str = "headers";
@@ -21,39 +21,69 @@ const HEADERS_DIR: &str = "/headers";
 pub const PREPARE_MEMORY: &str = "256Mi";
 const PREPARE_CPU: &str = "100m";
 
-/// Volumes of a pod that reads the weights.
-pub fn volumes(source: &Source) -> Vec<Volume> {
-    let mut model = Volume {
-        name: MODEL_VOLUME.into(),
+/// Volumes of a pod that serves a version.
+pub fn served(builder: &Builder<'_>, version: &Version) -> Vec<Volume> {
+    match version.artifact() {
+        Some(key) => vec![claim(
+            MODEL_VOLUME,
+            &names::weights_claim(&builder.owner.name, &key),
+            true,
+        )],
+        None => volumes(&version.source),
+    }
+}
+
+/// A volume from a claim.
+pub fn claim(name: &str, claim: &str, read_only: bool) -> Volume {
+    Volume {
+        name: name.into(),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: claim.into(),
+            read_only: read_only.then_some(true),
+        }),
+        ..Volume::default()
+    }
+}
+
+/// A volume from a source, which is empty when the source has to be fetched.
+pub fn volume(name: &str, source: &Source) -> Volume {
+    let base = Volume {
+        name: name.into(),
         ..Volume::default()
     };
-    let mut headers = None;
     match source {
-        Source::Oci(oci) => {
-            model.image = Some(ImageVolumeSource {
+        Source::Oci(oci) => Volume {
+            image: Some(ImageVolumeSource {
                 reference: Some(oci.image.clone()),
                 pull_policy: oci.pull_policy.map(|policy| policy.as_str().into()),
-            });
-        }
-        Source::Http(http) => {
-            model.empty_dir = Some(EmptyDirVolumeSource::default());
-            headers = http.headers_secret_ref.as_ref().map(|secret| Volume {
-                name: HEADERS_VOLUME.into(),
-                secret: Some(SecretVolumeSource {
-                    secret_name: Some(secret.name.clone()),
-                    ..SecretVolumeSource::default()
-                }),
-                ..Volume::default()
-            });
-        }
-        Source::PersistentVolumeClaim(claim) => {
-            model.persistent_volume_claim = Some(PersistentVolumeClaimVolumeSource {
-                claim_name: claim.claim_name.clone(),
-                read_only: Some(true),
-            });
-        }
+            }),
+            ..base
+        },
+        Source::Http(_) => Volume {
+            empty_dir: Some(EmptyDirVolumeSource::default()),
+            ..base
+        },
+        Source::PersistentVolumeClaim(found) => claim(name, &found.claim_name, true),
     }
-    [Some(model), headers].into_iter().flatten().collect()
+}
+
+/// Volumes of a pod that reads the source.
+pub fn volumes(source: &Source) -> Vec<Volume> {
+    let headers = match source {
+        Source::Http(http) => http.headers_secret_ref.as_ref().map(|secret| Volume {
+            name: HEADERS_VOLUME.into(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(secret.name.clone()),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        }),
+        Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
+    };
+    [Some(volume(MODEL_VOLUME, source)), headers]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The mount of a container that only reads the weights.
@@ -86,6 +116,23 @@ pub fn must_be_fetched(source: &Source) -> bool {
 
 /// The container that verifies the weights, and fetches them first where the source asks for it.
 pub fn prepare_container(builder: &Builder<'_>, source: &Source) -> Container {
+    let Reading { args, mounts } = reading(source);
+    let mut container = container(builder.settings, CONTAINER_PREPARE, args);
+    container.volume_mounts.get_or_insert_default().extend(mounts);
+    container.resources = Some(memory_and_cpu(PREPARE_MEMORY, PREPARE_CPU));
+    container
+}
+
+/// How `prepare` gets at a source.
+pub struct Reading {
+    /// Its arguments, the subcommand first.
+    pub args: Vec<String>,
+    /// What its container mounts for it.
+    pub mounts: Vec<VolumeMount>,
+}
+
+/// What `prepare` is told to read.
+pub fn reading(source: &Source) -> Reading {
     let mut args = vec!["prepare".to_owned()];
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
     let mut model = mount();
@@ -118,9 +165,6 @@ pub fn prepare_container(builder: &Builder<'_>, source: &Source) -> Container {
     if let Some(sha256) = sha256 {
         add("--sha256", sha256);
     }
-    let mut container = container(builder.settings, CONTAINER_PREPARE, args);
-    container.volume_mounts.get_or_insert_default().push(model);
-    container.volume_mounts.get_or_insert_default().extend(headers);
-    container.resources = Some(memory_and_cpu(PREPARE_MEMORY, PREPARE_CPU));
-    container
+    let mounts = [Some(model), headers].into_iter().flatten().collect();
+    Reading { args, mounts }
 }

@@ -11,7 +11,7 @@ use super::{
     Asked,
     text::{self, missing_reference},
 };
-use crate::controllers::llmmodel::{build::PREPARE_MEMORY, trouble::Trouble};
+use crate::controllers::llmmodel::trouble::Trouble;
 
 /// The first trouble among the containers of a pod.
 pub fn first(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
@@ -112,8 +112,16 @@ fn out_of_memory(container: &ContainerStatus, asked: &Asked<'_>) -> Trouble {
              spec.engine.atelier.contextLength or maxConcurrentSequences",
             asked.memory
         )
+    } else if asked.compresses {
+        format!(
+            "compressing the weights needed more than {} of memory: set spec.resources.memory to more",
+            asked.prepare_memory
+        )
     } else {
-        format!("the prepare step needed more than its {PREPARE_MEMORY} of memory: the header of the file is too large")
+        format!(
+            "the prepare step needed more than its {} of memory: the header of the file is too large",
+            asked.prepare_memory
+        )
     };
     Trouble::new(reasons::OUT_OF_MEMORY, message)
 }

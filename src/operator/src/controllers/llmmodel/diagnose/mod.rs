@@ -24,6 +24,10 @@ pub struct Asked<'a> {
     pub memory: &'a str,
     /// CPU of its main container.
     pub cpu: &'a str,
+    /// Memory of its container that prepares.
+    pub prepare_memory: &'a str,
+    /// Whether that compresses weights.
+    pub compresses: bool,
 }
 
 /// Whether only its Events can tell why a pod hangs: it has a node, and no container has run.
@@ -80,7 +84,7 @@ fn scheduling(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
     if status != "False" || reason != "Unschedulable" {
         return None;
     }
-    if let Some(trouble) = missing_reference(message, asked) {
+    if let Some(trouble) = missing_reference(message, asked).or_else(|| text::unbound_claim(message, asked)) {
         return Some(trouble);
     }
     let is_worker = main_container(pod) == Some(CONTAINER_WORKER);

@@ -32,6 +32,8 @@ fn diagnosis(status: Value, events: Value, source: &Source) -> Option<Trouble> {
         worker_image: "atelier/worker:1",
         memory: "900Gi",
         cpu: "1",
+        prepare_memory: "2Gi",
+        compresses: true,
     };
     pods(&[&a_pod(status)], &events, &asked)
 }
@@ -44,6 +46,10 @@ fn unschedulable(message: &str) -> Value {
 
 #[rstest]
 #[case::memory(unschedulable("0/1 nodes are available: 1 Insufficient memory."), "Unschedulable", &["memory", "900Gi", "spec.resources"])]
+#[case::no_storage(
+    unschedulable("0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."),
+    "StorageUnavailable", &["StorageClass", "storage.className"]
+)]
 #[case::claim(unschedulable("persistentvolumeclaim \"weights\" not found"), "ReferenceNotFound", &["weights"])]
 #[case::never_pull(
     with_container(json!({"state": {"waiting": {"reason": "ErrImageNeverPull", "message": "Container image \"models/small:1\" is not present with pull policy of Never"}}})),

@@ -33,6 +33,16 @@ pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
     None
 }
 
+/// The claim for compressed weights waits for a volume that nobody makes.
+pub fn unbound_claim(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
+    let waits = asked.compresses && text.contains("unbound immediate PersistentVolumeClaims");
+    waits.then(|| {
+        let message = "the claim for the compressed weights has no volume yet: `kubectl describe pvc` tells why. \
+            The cluster needs a default StorageClass, or the chart's value storage.className names another one";
+        Trouble::new(reasons::STORAGE_UNAVAILABLE, message)
+    })
+}
+
 /// A failed pull.
 pub fn image_pull(text: &str, asked: &Asked<'_>) -> Trouble {
     // The kubelet alternates between the failure and the pause before the next try: the same story.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::names::ANNOTATION_RETIRED;
+use api::names::{self, ANNOTATION_RETIRED};
 use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
 use kube::{Resource, ResourceExt};
 
@@ -10,6 +10,7 @@ use super::{Plan, Target, deployment_name};
 use crate::controllers::llmmodel::{
     build::Builder,
     dereference::{Observed, version_of},
+    version::Version,
 };
 
 /// Seconds between the switch to another version and the end of the one before: every gateway has to
@@ -42,6 +43,8 @@ pub enum Kind {
     Job,
     /// A version beyond the history's limit.
     ControllerRevision,
+    /// Compressed weights that no version needs.
+    PersistentVolumeClaim,
 }
 
 /// Adds to `plan` what becomes of everything but the versions `kept`.
@@ -83,6 +86,7 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
     });
     jobs(plan, observed);
     history(plan, builder, observed, &|version| is_over(Some(version)));
+    claims(plan, builder, observed);
 }
 
 enum Rest {
@@ -116,8 +120,49 @@ fn wait(plan: &mut Plan, seconds: i64) {
 
 /// Jobs of other sources, and one that has to be built anew.
 fn jobs(plan: &mut Plan, observed: &Observed) {
-    let wanted = plan.job.as_ref().map(ResourceExt::name_any);
-    delete_all(plan, Kind::Job, &observed.jobs, |job| Some(job.name_any()) != wanted);
+    let wanted: Vec<_> = plan.jobs.iter().map(ResourceExt::name_any).collect();
+    delete_all(plan, Kind::Job, &observed.jobs, |job| !wanted.contains(&job.name_any()));
+}
+
+/// Compressed weights go with the last version that was served from them.
+fn claims(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed) {
+    let is_left = |name: &str| {
+        !plan
+            .delete
+            .iter()
+            .any(|it| it.kind == Kind::ControllerRevision && it.name == name)
+    };
+    let left = observed
+        .revisions
+        .iter()
+        .filter(|revision| is_left(&revision.name_any()));
+    let mut needed: Vec<String> = left
+        .filter_map(Version::from_revision)
+        .filter_map(|version| version.artifact())
+        .collect();
+    needed.extend(plan.target.version().and_then(Version::artifact));
+    let wanted = builder.wanted;
+    // Until the spec's own version is known or rejected its Job writes there.
+    let is_underway = plan.jobs.iter().any(|job| {
+        wanted.compress.as_ref().is_some_and(|compression| {
+            let key = compression.key(&wanted.source);
+            job.name_any() == names::prepare_job(&builder.owner.name, &key)
+        })
+    });
+    if let Some(compression) = wanted
+        .compress
+        .as_ref()
+        .filter(|_| is_underway && plan.rejected.is_none())
+    {
+        needed.push(compression.key(&wanted.source));
+    }
+    let needed: Vec<_> = needed
+        .iter()
+        .map(|key| names::weights_claim(&builder.owner.name, key))
+        .collect();
+    delete_all(plan, Kind::PersistentVolumeClaim, &observed.claims, |claim| {
+        !needed.contains(&claim.name_any())
+    });
 }
 
 fn history(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, is_over: &dyn Fn(&str) -> bool) {

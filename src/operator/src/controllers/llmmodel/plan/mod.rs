@@ -2,26 +2,29 @@
 //!
 //! ```text
 //! source --prepare Job--> report --> version --children--> all replicas ready --> status.currentVersion
-//!                                                             the version before: retired, then deleted
+//!                           |           ^                        the version before: retired, then deleted
+//!                           +--compress Job--> worse than allowed: rejected, with a snapshot of the evidence
 //! ```
 
 mod cleanup;
+mod target;
 
 use std::time::Duration;
 
-use api::{names, reasons};
+use api::names;
 use k8s_openapi::{
-    api::{apps::v1::Deployment, batch::v1::Job},
+    api::{
+        apps::v1::{ControllerRevision, Deployment},
+        batch::v1::Job,
+        core::v1::PersistentVolumeClaim,
+    },
     jiff::Timestamp,
 };
-use kube::ResourceExt;
 
 use super::{
     build::{Builder, Children},
     dereference::{Observed, version_of},
-    diagnose::Asked,
     drift,
-    prepare::{self, Preparation},
     trouble::Trouble,
     version::Version,
 };
@@ -32,7 +35,7 @@ pub use cleanup::{Deletion, Kind};
 pub enum Target {
     /// It is known and can be rolled out.
     Known(Box<Version>),
-    /// Its weights are being looked at; the trouble is that of the last attempt.
+    /// Its weights are being looked at or compressed; the trouble is that of the last attempt.
     Preparing(Option<Trouble>),
     /// There will be none until somebody changes something.
     Refused(Trouble),
@@ -48,15 +51,31 @@ impl Target {
     }
 }
 
+/// What weights that are being prepared are at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Step {
+    /// They are fetched and verified.
+    #[default]
+    Verify,
+    /// They are compressed.
+    Compress,
+}
+
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The version that the spec asks for.
     pub target: Target,
+    /// What its weights are at, while they are being prepared.
+    pub step: Step,
     /// Children of the live versions.
     pub children: Vec<Children>,
-    /// The prepare Job, as long as it is needed.
-    pub job: Option<Job>,
+    /// The Jobs that prepare, as long as they are needed.
+    pub jobs: Vec<Job>,
+    /// Claims to create.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// Snapshot of the version that was just rejected.
+    pub rejected: Option<ControllerRevision>,
     /// Deployments that serve no more and are to be marked so.
     pub retire: Vec<String>,
     /// Deployments that were marked so and serve again.
@@ -72,8 +91,11 @@ impl Plan {
     pub fn nothing(target: Target) -> Self {
         Self {
             target,
+            step: Step::default(),
             children: Vec::new(),
-            job: None,
+            jobs: Vec::new(),
+            claims: Vec::new(),
+            rejected: None,
             retire: Vec::new(),
             revive: Vec::new(),
             delete: Vec::new(),
@@ -84,15 +106,7 @@ impl Plan {
 
 /// Decides what is to be done, given what exists and which version serves by the status.
 pub fn decide(builder: &Builder<'_>, observed: &Observed, current: Option<&str>, now: Timestamp) -> Plan {
-    let mut job = None;
-    let target = match &builder.wanted.pin {
-        Some(pin) => pinned(observed, pin),
-        None => described(builder, observed, &mut job),
-    };
-    let mut plan = Plan {
-        job,
-        ..Plan::nothing(target)
-    };
+    let mut plan = target::plan(builder, observed);
     let live = live_versions(builder, observed, current, &plan.target);
     let wanted = plan.target.version();
     plan.children = live
@@ -110,62 +124,6 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, current: Option<&str>,
     kept.extend(current);
     cleanup::plan(&mut plan, builder, observed, &kept, now);
     plan
-}
-
-fn pinned(observed: &Observed, pin: &str) -> Target {
-    match observed.version(pin) {
-        Some(version) => Target::Known(Box::new(version)),
-        None => {
-            let message =
-                format!("spec.version {pin} is not in status.versions: name one of these, or remove spec.version");
-            Target::Refused(Trouble::new(reasons::VERSION_NOT_FOUND, message))
-        }
-    }
-}
-
-/// The version that the spec describes; `job` becomes the prepare Job while it is needed.
-fn described(builder: &Builder<'_>, observed: &Observed, job: &mut Option<Job>) -> Target {
-    let wanted = builder.wanted;
-    let key = wanted.source.key();
-    let known = observed
-        .revisions
-        .iter()
-        .filter_map(Version::from_revision)
-        .find(|version| version.source.key() == key);
-    if let Some(version) = known {
-        return Target::Known(Box::new(Version::new(wanted, version.report)));
-    }
-    let desired = drift::stamped(builder.prepare_job());
-    let found = observed.jobs.iter().find(|job| job.name_any() == desired.name_any());
-    let preparation = match found {
-        // Built anew: a change of the placement or of the worker may be what it needs.
-        Some(found) if !drift::same_stamp(found, &desired) => return Target::Preparing(None),
-        Some(found) => {
-            let asked = Asked {
-                source: &wanted.source,
-                worker_image: &builder.settings.worker_image,
-                memory: super::build::PREPARE_MEMORY,
-                cpu: &wanted.cpu,
-            };
-            prepare::outcome(found, &observed.pods_of_job(found), &observed.events, &asked)
-        }
-        None => Preparation::Underway(None),
-    };
-    match preparation {
-        Preparation::Done(report) => {
-            *job = Some(desired);
-            Target::Known(Box::new(Version::new(wanted, *report)))
-        }
-        Preparation::Underway(trouble) => {
-            *job = Some(desired);
-            Target::Preparing(trouble)
-        }
-        Preparation::Failed(trouble) => {
-            *job = Some(desired);
-            Target::Refused(trouble)
-        }
-        Preparation::Lost => Target::Preparing(None),
-    }
 }
 
 /// What serves, and what is to serve.

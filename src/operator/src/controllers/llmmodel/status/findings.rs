@@ -5,7 +5,10 @@ use api::{
     reasons,
 };
 
-use super::{Facts, Replicas};
+use super::{
+    Facts, Replicas,
+    weights::{self, preparing},
+};
 use crate::controllers::llmmodel::plan::Target;
 
 /// The findings, and what their generation means.
@@ -27,12 +30,13 @@ pub fn findings(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Fin
     let ready = ready(facts, current, pods, serves_wanted);
     let is_ready_of_before = ready.status == api::conditions::Status::True && !is_settled && !is_stuck;
     let mut list = vec![
-        weights(facts),
+        weights::finding(facts),
         serving(current, pods),
         progressing(facts, wanted, is_settled),
         degraded(facts),
         ready,
     ];
+    list.extend(weights::compressed(facts));
     if facts.owner.paused {
         let message = "the annotation atelier.dev/paused is set: children are left as they are; remove it to go on";
         list.push(Finding::new(types::PAUSED, true, reasons::PAUSED, message));
@@ -58,7 +62,7 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
                 reasons::ROLLING_OUT,
                 format!("version {} is starting", version.name),
             ),
-            (None, _) => finding(false, reasons::PREPARING, "the weights are being verified".into()),
+            (None, _) => finding(false, reasons::PREPARING, preparing(facts)),
         };
     };
     let wanted = pods.wanted;
@@ -88,28 +92,6 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
     }
     let message = format!("version {version} serves; the spec asks for another one, see condition Progressing");
     finding(true, reasons::SERVING_PREVIOUS, message)
-}
-
-fn weights(facts: &Facts<'_>) -> Finding {
-    let finding =
-        |status: bool, reason: &str, message: String| Finding::new(types::WEIGHTS_READY, status, reason, message);
-    match facts.target {
-        Target::Known(version) => {
-            let report = &version.report;
-            let message = format!(
-                "{} of {}: {} bytes, {}",
-                version.file(),
-                version.source.describe(),
-                report.bytes,
-                report.digest
-            );
-            finding(true, reasons::VERIFIED, message)
-        }
-        Target::Preparing(None) => finding(false, reasons::PREPARING, "the weights are being verified".into()),
-        Target::Preparing(Some(trouble)) | Target::Refused(trouble) => {
-            finding(false, &trouble.reason, trouble.message.clone())
-        }
-    }
 }
 
 fn serving(current: Option<&str>, pods: Replicas) -> Finding {
@@ -159,7 +141,7 @@ fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Fin
             );
             finding(true, reasons::ROLLING_OUT, message)
         }
-        None => finding(true, reasons::PREPARING, "the weights are being verified".into()),
+        None => finding(true, reasons::PREPARING, preparing(facts)),
     }
 }
 

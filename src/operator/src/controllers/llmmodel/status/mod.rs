@@ -4,11 +4,12 @@
 mod findings;
 mod notices;
 mod versions;
+mod weights;
 
 use api::{
     LlmModel, LlmModelStatus,
     conditions::{self, types},
-    llmmodel::MemoryEstimate,
+    llmmodel::{Download, MemoryEstimate},
     names,
 };
 use k8s_openapi::{
@@ -16,11 +17,13 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
 use kube::ResourceExt;
+use protocol::Stage;
 use serde_json::json;
 
 use super::{
+    compression::Compression,
     dereference::Observed,
-    plan::Target,
+    plan::{Step, Target},
     trouble::Trouble,
     validate::{Owner, Settings},
 };
@@ -40,6 +43,10 @@ pub struct Facts<'a> {
     pub observed: &'a Observed,
     /// How far the wanted version is.
     pub target: &'a Target,
+    /// What its weights are at, while they are being prepared.
+    pub step: Step,
+    /// How the spec wants weights compressed.
+    pub compression: Option<&'a Compression>,
     /// What keeps the wanted version from going ahead.
     pub trouble: Option<&'a Trouble>,
     /// Why the pods of the current version are not ready.
@@ -150,8 +157,19 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
         )),
         current_version: current,
         measured: None,
-        download: None,
+        download: download(facts),
     }
+}
+
+/// How far the download of the wanted version's weights is, while there is one.
+fn download(facts: &Facts<'_>) -> Option<Download> {
+    let progress = facts.observed.progress.filter(|it| it.stage == Stage::Downloading)?;
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    matches!(facts.target, Target::Preparing(_)).then(|| Download {
+        bytes: number(progress.bytes),
+        total: progress.total.map(number),
+        per_second: Some(number(progress.bytes_per_second)),
+    })
 }
 
 /// The generation that a model is ready of, while the present one is on its way.

@@ -59,6 +59,8 @@ impl Case {
             settings: &settings,
             observed: &self.observed,
             target: &self.target,
+            step: Step::default(),
+            compression: None,
             trouble: self.trouble.as_ref(),
             current_trouble: None,
         };

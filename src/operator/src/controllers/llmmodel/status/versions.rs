@@ -1,6 +1,6 @@
 //! The history.
 
-use api::llmmodel::{VersionState, VersionStatus, WeightsFacts};
+use api::llmmodel::{PerplexityChange, VersionState, VersionStatus, WeightsFacts};
 
 use crate::controllers::llmmodel::{dereference::Observed, version::Version};
 
@@ -19,25 +19,37 @@ pub fn list(observed: &Observed, current: Option<&str>, wanted: Option<&str>) ->
         .take(MAX)
         .map(|(created, version)| {
             let state = match version.name.as_str() {
+                _ if version.rejection.is_some() => VersionState::Rejected,
                 name if Some(name) == current => VersionState::Serving,
                 name if Some(name) == wanted => VersionState::Preparing,
                 _ => VersionState::Retired,
             };
+            let trouble = version.trouble();
             VersionStatus {
                 name: version.name.clone(),
                 digest: Some(version.report.digest.clone()),
                 created,
                 state,
-                reason: None,
-                message: None,
+                reason: trouble.as_ref().map(|trouble| trouble.reason.clone()),
+                message: trouble.map(|trouble| trouble.message),
                 canary_step: None,
                 weights: Some(weights(&version)),
-                perplexity: None,
+                perplexity: perplexity(&version),
                 evaluation: Vec::new(),
                 served_seconds: None,
             }
         })
         .collect()
+}
+
+fn perplexity(version: &Version) -> Option<PerplexityChange> {
+    let (compression, measured) = (version.compression.as_ref()?, version.measured()?);
+    Some(PerplexityChange {
+        before: measured.perplexity_before.clone(),
+        after: measured.perplexity_after.clone(),
+        increase: measured.increase.clone(),
+        limit: compression.max_perplexity_increase.clone(),
+    })
 }
 
 fn weights(version: &Version) -> WeightsFacts {

@@ -5,14 +5,14 @@ mod unsupported;
 use api::{
     LlmModel,
     common::{Placement, PodOverrides},
-    llmmodel::{AtelierEngine, ImagePullPolicy, ModelSource, Prompt},
+    llmmodel::{AtelierEngine, ImagePullPolicy, ModelSource, Prompt, Task},
     names::ANNOTATION_PAUSED,
     reasons,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
-use super::{source::Source, trouble::Trouble};
+use super::{compression::Compression, source::Source, trouble::Trouble};
 
 /// What the children of LlmModels need to know of this installation.
 #[derive(Clone, Debug)]
@@ -23,6 +23,33 @@ pub struct Settings {
     pub worker_pull_policy: ImagePullPolicy,
     /// Namespace of the gateway.
     pub gateway_namespace: String,
+    /// What claims for compressed weights ask for.
+    pub storage: Storage,
+}
+
+/// What claims for compressed weights ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storage {
+    /// Their StorageClass; `None` is the cluster's default.
+    pub class_name: Option<String>,
+    /// How volumes may be mounted.
+    pub access_modes: Vec<String>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            class_name: None,
+            access_modes: vec!["ReadWriteOnce".into()],
+        }
+    }
+}
+
+impl Storage {
+    /// Whether pods on several nodes may mount one volume.
+    pub fn is_shared(&self) -> bool {
+        self.access_modes.iter().any(|mode| mode.ends_with("Many"))
+    }
 }
 
 /// The LlmModel that children belong to.
@@ -43,8 +70,12 @@ pub struct Owner {
 /// A spec that this release can fulfil.
 #[derive(Clone, Debug)]
 pub struct Wanted {
+    /// What the model is for.
+    pub task: Task,
     /// Where the weights are.
     pub source: Source,
+    /// How they are made smaller before they are served.
+    pub compress: Option<Compression>,
     /// How they are computed.
     pub engine: EngineSettings,
     /// Texts before every conversation.
@@ -118,7 +149,9 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
     let resources = spec.resources.clone().unwrap_or_default();
     let rollout = spec.rollout.clone().unwrap_or_default();
     Ok(Wanted {
+        task: spec.task,
         source,
+        compress: spec.compress.as_ref().and_then(Compression::new),
         engine: EngineSettings::from(&engine),
         prompt: spec.prompt.clone().unwrap_or_default(),
         pin: spec.version.clone(),
@@ -168,10 +201,21 @@ mod tests {
     use crate::controllers::llmmodel::testing::model;
 
     #[rstest]
-    #[case::compress(json!({"compress": {"quantization": "Int4"}}), "spec.compress")]
+    #[case::calibration(
+        json!({"compress": {"quantization": "Int4", "calibration": {"source": {"objectStore": {"uri": "s3://b/k"}}}}}),
+        "spec.compress.calibration.source.objectStore"
+    )]
+    #[case::calibration_path(
+        json!({"compress": {"quantization": "Int4", "calibration": {"source": {"oci": {"image": "x"}}}}}),
+        "spec.compress.calibration.source.oci without path"
+    )]
+    #[case::encoder(
+        json!({"task": "Embed", "compress": {"quantization": "Int4"}}),
+        "spec.compress with spec.task Embed"
+    )]
+    #[case::prompt(json!({"task": "Rerank", "prompt": {"system": "x"}}), "spec.prompt with spec.task Rerank")]
     #[case::adapters(json!({"adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}), "spec.adapters")]
     #[case::source(json!({"source": {"objectStore": {"uri": "s3://b/k"}}}), "spec.source.objectStore")]
-    #[case::task(json!({"task": "Embed"}), "spec.task Embed")]
     #[case::autoscaling(json!({"autoscaling": {"maxReplicas": 2}}), "spec.autoscaling")]
     #[case::canary(json!({"rollout": {"strategy": "Canary"}}), "spec.rollout.strategy Canary")]
     #[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
@@ -186,9 +230,9 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once() {
-        let spec = json!({"compress": {"quantization": "Int4"}, "limits": {}, "fallback": [{"model": "b"}]});
+        let spec = json!({"guardrails": {}, "limits": {}, "fallback": [{"model": "b"}]});
         let message = validate(&model(spec)).unwrap_err().message;
-        for field in ["spec.compress", "spec.limits", "spec.fallback"] {
+        for field in ["spec.guardrails", "spec.limits", "spec.fallback"] {
             assert!(message.contains(field), "{message}");
         }
     }
@@ -206,6 +250,6 @@ mod tests {
     fn settings_that_ask_for_nothing_are_fine() {
         let spec =
             json!({"compress": {"quantization": "None"}, "rollout": {"strategy": "RollingUpdate"}, "adapters": []});
-        assert!(validate(&model(spec)).is_ok());
+        assert_eq!(validate(&model(spec)).unwrap().compress, None);
     }
 }

@@ -2,8 +2,10 @@
 
 use api::{
     LlmModelSpec,
-    llmmodel::{AtelierEngine, Compress, ModelSource, Quantization, Rollout, RolloutStrategy, Task},
+    llmmodel::{AtelierEngine, Calibration, FileSource, ModelSource, Rollout, RolloutStrategy, Task},
 };
+
+use crate::controllers::llmmodel::compression::Compression;
 
 /// The fields of a spec that this release does not fulfil.
 pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
@@ -15,7 +17,7 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         adapters,
         compress,
         engine,
-        prompt: _,
+        prompt,
         resources,
         placement: _,
         replicas: _,
@@ -29,13 +31,21 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         pod_overrides: _,
     } = spec;
     let mut found = Found::default();
+    let compresses = compress.as_ref().and_then(Compression::new).is_some();
     if *task != Task::Generate {
-        found.0.push(format!("spec.task {task:?}"));
+        found.check(&format!("spec.compress with spec.task {task:?}"), compresses);
+        found.check(&format!("spec.prompt with spec.task {task:?}"), prompt.is_some());
     }
     found.source(source);
     found.check("spec.base", base.is_some());
     found.check("spec.adapters", !adapters.is_empty());
-    found.check("spec.compress", compress.as_ref().is_some_and(changes_weights));
+    if let Some(text) = compress
+        .as_ref()
+        .filter(|_| compresses)
+        .and_then(|it| it.calibration.as_ref())
+    {
+        found.calibration(text);
+    }
     if let Some(engine) = engine {
         found.check("spec.engine.openAICompatible", engine.open_ai_compatible.is_some());
         if let Some(engine) = &engine.atelier {
@@ -86,6 +96,32 @@ impl Found {
         self.check("spec.source.provider", provider.is_some());
     }
 
+    /// The text is mounted, and read as it is.
+    fn calibration(&mut self, calibration: &Calibration) {
+        let FileSource {
+            oci,
+            hugging_face,
+            http,
+            object_store,
+            persistent_volume_claim,
+        } = &calibration.source;
+        let mut check = |what: &str, present: bool| {
+            self.check(&format!("spec.compress.calibration.source.{what}"), present);
+        };
+        check("huggingFace", hugging_face.is_some());
+        check("http", http.is_some());
+        check("objectStore", object_store.is_some());
+        if let Some(oci) = oci {
+            check("oci without path", oci.path.is_none());
+            check("oci.sha256", oci.sha256.is_some());
+            check("oci.pullSecrets", !oci.pull_secrets.is_empty());
+        }
+        if let Some(claim) = persistent_volume_claim {
+            check("persistentVolumeClaim without path", claim.path.is_none());
+            check("persistentVolumeClaim.sha256", claim.sha256.is_some());
+        }
+    }
+
     fn engine(&mut self, engine: &AtelierEngine) {
         let AtelierEngine {
             context_length: _,
@@ -122,8 +158,4 @@ impl Found {
             .is_some_and(|gates| gates.evaluation.is_some() || gates.shadow.is_some());
         self.check("spec.rollout.gates", gated);
     }
-}
-
-fn changes_weights(compress: &Compress) -> bool {
-    compress.quantization != Quantization::None || compress.pruning.is_some()
 }

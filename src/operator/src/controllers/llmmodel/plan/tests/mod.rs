@@ -1,152 +1,15 @@
-use api::names::ANNOTATION_RETIRED;
-use k8s_openapi::api::{
-    apps::v1::{ControllerRevision, Deployment},
-    core::v1::Pod,
-};
+mod compression;
+mod world;
+
+use api::{names, reasons};
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use kube::ResourceExt;
 use protocol::{PrepareFailure, PrepareOutcome, report::reasons as prepare_reasons};
-use serde_json::{Value, json};
+use serde_json::json;
+use world::World;
 
 use super::*;
-use crate::controllers::llmmodel::{
-    testing::{report, settings, the_owner, wanted},
-    validate::Wanted,
-};
-
-const NOW: i64 = 1_800_000_000;
-
-/// A cluster that does what a plan says, without pods.
-#[derive(Default)]
-struct World {
-    observed: Observed,
-    current: Option<String>,
-}
-
-impl World {
-    fn plan(&self, wanted: &Wanted, second: i64) -> Plan {
-        let (owner, settings) = (the_owner(), settings());
-        let builder = Builder {
-            owner: &owner,
-            wanted,
-            settings: &settings,
-        };
-        let now = Timestamp::from_second(NOW + second).unwrap();
-        decide(&builder, &self.observed, self.current.as_deref(), now)
-    }
-
-    /// Carries out a plan, as the API server would.
-    fn carry_out(&mut self, plan: &Plan, second: i64) {
-        for children in &plan.children {
-            put(&mut self.observed.revisions, &children.revision);
-            put(&mut self.observed.services, &children.service);
-            put(&mut self.observed.pdbs, &children.pdb);
-            put(&mut self.observed.network_policies, &children.network_policy);
-            put(&mut self.observed.deployments, &children.deployment);
-        }
-        if let Some(job) = &plan.job {
-            put(&mut self.observed.jobs, job);
-        }
-        let time = Timestamp::from_second(NOW + second).unwrap().to_string();
-        for deployment in &mut self.observed.deployments {
-            let name = deployment.name_any();
-            if plan.retire.contains(&name) {
-                deployment
-                    .annotations_mut()
-                    .insert(ANNOTATION_RETIRED.into(), time.clone());
-            }
-            if plan.revive.contains(&name) {
-                deployment.annotations_mut().remove(ANNOTATION_RETIRED);
-            }
-        }
-        let is_left = |kind: Kind, name: &str| !plan.delete.iter().any(|it| it.kind == kind && it.name == name);
-        self.observed
-            .revisions
-            .retain(|it| is_left(Kind::ControllerRevision, &it.name_any()));
-        self.observed
-            .deployments
-            .retain(|it| is_left(Kind::Deployment, &it.name_any()));
-        self.observed
-            .services
-            .retain(|it| is_left(Kind::Service, &it.name_any()));
-        self.observed
-            .pdbs
-            .retain(|it| is_left(Kind::PodDisruptionBudget, &it.name_any()));
-        self.observed
-            .network_policies
-            .retain(|it| is_left(Kind::NetworkPolicy, &it.name_any()));
-        self.observed.jobs.retain(|it| is_left(Kind::Job, &it.name_any()));
-    }
-
-    fn step(&mut self, wanted: &Wanted, second: i64) -> Plan {
-        let plan = self.plan(wanted, second);
-        self.carry_out(&plan, second);
-        plan
-    }
-
-    /// The prepare Job's pod ends with this outcome.
-    fn prepared(&mut self, outcome: &PrepareOutcome) {
-        let message = serde_json::to_string(outcome).unwrap();
-        let exit_code = if matches!(outcome, PrepareOutcome::Ready(_)) {
-            0
-        } else {
-            65
-        };
-        let job = &mut self.observed.jobs[0];
-        job.metadata.uid = Some("job".into());
-        if exit_code != 0 {
-            job.status = serde_json::from_value(json!({"conditions": [{"type": "Failed", "status": "True"}]})).unwrap();
-        }
-        let pod = json!({
-            "metadata": {"name": "p", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "job"}]},
-            "status": {"containerStatuses": [{
-                "name": "prepare", "ready": false, "restartCount": 0, "image": "w", "imageID": "",
-                "state": {"terminated": {"exitCode": exit_code, "message": message}},
-            }]},
-        });
-        self.observed.pods = vec![serde_json::from_value::<Pod>(pod).unwrap()];
-    }
-
-    /// All replicas of a version are ready, and the status says that it serves.
-    fn serves(&mut self, version: &str) {
-        for deployment in &mut self.observed.deployments {
-            if version_of(&*deployment) == Some(version) {
-                deployment.status = serde_json::from_value(json!({"readyReplicas": 1})).unwrap();
-            }
-        }
-        self.current = Some(version.into());
-    }
-
-    fn rolled_out(spec: Value) -> (Self, String) {
-        let mut world = Self::default();
-        let wanted = wanted(spec);
-        world.step(&wanted, 0);
-        world.prepared(&PrepareOutcome::Ready(report()));
-        let plan = world.step(&wanted, 0);
-        let version = plan.target.version().unwrap().name.clone();
-        world.serves(&version);
-        world.step(&wanted, 0);
-        (world, version)
-    }
-
-    fn versions_of<K: kube::Resource>(objects: &[K]) -> Vec<&str> {
-        objects.iter().filter_map(version_of).collect()
-    }
-}
-
-fn put<K: kube::Resource + Clone>(objects: &mut Vec<K>, object: &K) {
-    match objects.iter_mut().find(|old| old.name_any() == object.name_any()) {
-        Some(old) => {
-            // Somebody else's annotations stay.
-            let mut annotations = old.annotations().clone();
-            annotations.extend(object.annotations().clone());
-            *old.annotations_mut() = annotations;
-        }
-        None => {
-            let mut object = object.clone();
-            object.meta_mut().uid = Some(format!("uid-of-{}", object.name_any()));
-            objects.push(object);
-        }
-    }
-}
+use crate::controllers::llmmodel::testing::wanted;
 
 #[test]
 fn a_source_is_prepared_before_anything_is_served() {
@@ -154,7 +17,7 @@ fn a_source_is_prepared_before_anything_is_served() {
     let plan = world.step(&wanted(json!({})), 0);
     assert_eq!(plan.target, Target::Preparing(None));
     assert!(plan.children.is_empty());
-    assert!(plan.job.unwrap().name_any().starts_with("m-s-"));
+    assert!(plan.jobs[0].name_any().starts_with("m-s-"));
 }
 
 #[test]
@@ -164,7 +27,7 @@ fn the_report_becomes_a_version_and_then_the_job_goes() {
     assert!(world.observed.jobs.is_empty());
     let plan = world.step(&wanted(json!({})), 1);
     assert!(
-        plan.job.is_none() && plan.delete.is_empty() && plan.retire.is_empty(),
+        plan.jobs.is_empty() && plan.delete.is_empty() && plan.retire.is_empty(),
         "{plan:?}"
     );
     assert_eq!(plan.drained_in, None);
@@ -199,7 +62,7 @@ fn the_version_before_serves_until_it_is_drained() {
     let plan = world.step(&changed, 10);
     let second = plan.target.version().unwrap().name.clone();
     assert_ne!(first, second);
-    assert!(plan.retire.is_empty() && plan.delete.is_empty() && plan.job.is_none());
+    assert!(plan.retire.is_empty() && plan.delete.is_empty() && plan.jobs.is_empty());
     assert_eq!(World::versions_of(&world.observed.services).len(), 2);
 
     world.serves(&second);
@@ -348,7 +211,7 @@ fn what_serves_survives_the_loss_of_its_snapshot() {
     let (mut world, first) = World::rolled_out(json!({}));
     world.observed.revisions.clear();
     let plan = world.step(&wanted(json!({})), 1);
-    assert!(plan.job.is_some());
+    assert!(!plan.jobs.is_empty());
     let left: Vec<_> = world
         .observed
         .deployments
@@ -365,6 +228,6 @@ fn a_prepare_job_that_would_be_built_otherwise_is_replaced_unless_it_is_over() {
     let moved = wanted(json!({"placement": {"nodeSelector": {"disk": "fast"}}}));
     let plan = world.step(&moved, 1);
     assert_eq!(plan.delete[0].kind, Kind::Job);
-    assert!(plan.job.is_none());
-    assert!(world.step(&moved, 2).job.is_some());
+    assert!(plan.jobs.is_empty());
+    assert!(!world.step(&moved, 2).jobs.is_empty());
 }

@@ -1,0 +1,132 @@
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::controllers::llmmodel::testing::{compressed_report, report, settings, the_owner, wanted};
+
+fn children(spec: Value) -> Children {
+    let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+    };
+    let report = match wanted.compress {
+        Some(_) => compressed_report(),
+        None => report(),
+    };
+    builder.children(&Version::new(&wanted, report), 1)
+}
+
+#[rstest]
+#[case("oci", json!({"source": {"oci": {"image": "models/small:1", "pullPolicy": "Never", "pullSecrets": [{"name": "registry"}]}}}))]
+#[case("http", json!({
+    "source": {"http": {"url": "https://example.com/m.gguf", "sha256": "b1".repeat(32), "headersSecretRef": {"name": "headers"}}},
+    "prompt": {"system": "Price: $(COST)", "templateOverride": "{{ messages }}"},
+    "resources": {"cpu": "1500m", "memory": "2Gi"},
+}))]
+#[case("claim", json!({
+    "source": {"persistentVolumeClaim": {"claimName": "weights", "path": "a/b.gguf"}},
+    "replicas": 2,
+    "placement": {"zones": ["a", "b"], "nodeSelector": {"disk": "fast"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"},
+    "podOverrides": {"labels": {"team": "x"}, "annotations": {"note": "y"}, "env": [{"name": "A", "value": "b"}], "serviceAccountName": "sa", "terminationGracePeriodSeconds": 90},
+}))]
+#[case("compressed", json!({
+    "source": {"http": {"url": "https://example.com/m.gguf", "sha256": "b1".repeat(32)}},
+    "compress": {"quantization": "Int4"},
+    "placement": {"zones": ["a"]},
+}))]
+#[case("embed", json!({"task": "Embed"}))]
+fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
+    let Children {
+        revision,
+        network_policy,
+        service,
+        pdb,
+        deployment,
+    } = children(spec);
+    let all = json!([revision, network_policy, service, pdb, deployment]);
+    insta::assert_yaml_snapshot!(format!("children_{name}"), all);
+}
+
+#[rstest]
+#[case("oci", json!({"source": {"oci": {"image": "models/small:1", "path": "m.gguf", "pullPolicy": "Never"}}}))]
+#[case("http", json!({"source": {"http": {"url": "http://example.com:8080/m", "sha256": "b1".repeat(32)}}}))]
+#[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}}))]
+fn the_prepare_job(#[case] name: &str, #[case] spec: Value) {
+    let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+    };
+    insta::assert_yaml_snapshot!(format!("job_{name}"), builder.prepare_job());
+}
+
+#[rstest]
+#[case("oci", json!({
+    "source": {"oci": {"image": "models/small:1", "pullSecrets": [{"name": "registry"}]}},
+    "compress": {
+        "quantization": "Int4", "method": "GPTQ", "groupSize": 64, "maxPerplexityIncrease": "3%",
+        "calibration": {"source": {"persistentVolumeClaim": {"claimName": "texts", "path": "ours.jsonl"}}},
+    },
+    "resources": {"cpu": "2"},
+}))]
+#[case("http", json!({
+    "source": {"http": {"url": "http://example.com/m", "sha256": "b1".repeat(32), "headersSecretRef": {"name": "headers"}}},
+    "compress": {"pruning": {"method": "Magnitude", "sparsity": "50%"}},
+    "resources": {"memory": "40Gi"},
+}))]
+fn the_compress_job_and_its_claim(#[case] name: &str, #[case] spec: Value) {
+    let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+    };
+    let compression = wanted.compress.as_ref().unwrap();
+    let job = builder.compress_job(compression, &report());
+    let claim = builder.claim(compression, &report());
+    assert_eq!(report_of(&claim), Some(report()));
+    insta::assert_yaml_snapshot!(format!("compress_{name}"), json!([claim, job]));
+}
+
+#[test]
+fn replicas_spread_where_their_volume_can_follow() {
+    let (owner, wanted) = (the_owner(), wanted(json!({"compress": {"quantization": "Int4"}})));
+    for (modes, together) in [(["ReadWriteOnce"], true), (["ReadWriteMany"], false)] {
+        let mut settings = settings();
+        settings.storage.access_modes = modes.map(Into::into).into();
+        let builder = Builder {
+            owner: &owner,
+            wanted: &wanted,
+            settings: &settings,
+        };
+        let deployment = builder
+            .children(&Version::new(&wanted, compressed_report()), 1)
+            .deployment;
+        let pod = deployment.spec.unwrap().template.spec.unwrap();
+        assert_eq!(pod.affinity.is_some(), together, "{modes:?}");
+    }
+}
+
+#[test]
+fn everything_has_one_owner_and_our_labels() {
+    let Children {
+        revision,
+        network_policy,
+        service,
+        pdb,
+        deployment,
+    } = children(json!({}));
+    for metadata in [
+        revision.metadata,
+        network_policy.metadata,
+        service.metadata,
+        pdb.metadata,
+        deployment.metadata,
+    ] {
+        assert_eq!(metadata.owner_references.unwrap()[0].uid, "model-uid");
+        assert_eq!(metadata.labels.unwrap()[names::LABEL_MODEL], "m");
+    }
+}

@@ -1,0 +1,160 @@
+//! A cluster that does what plans say.
+
+use api::names::ANNOTATION_RETIRED;
+use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use kube::ResourceExt;
+use protocol::PrepareOutcome;
+use serde_json::{Value, json};
+
+use crate::controllers::llmmodel::{
+    build::Builder,
+    dereference::{Observed, version_of},
+    plan::{Kind, Plan, decide},
+    testing::{report, settings, the_owner, wanted},
+    validate::Wanted,
+};
+
+const NOW: i64 = 1_800_000_000;
+
+/// A cluster that does what a plan says, without pods.
+#[derive(Default)]
+pub struct World {
+    pub observed: Observed,
+    pub current: Option<String>,
+}
+
+impl World {
+    pub fn plan(&self, wanted: &Wanted, second: i64) -> Plan {
+        let (owner, settings) = (the_owner(), settings());
+        let builder = Builder {
+            owner: &owner,
+            wanted,
+            settings: &settings,
+        };
+        let now = Timestamp::from_second(NOW + second).unwrap();
+        decide(&builder, &self.observed, self.current.as_deref(), now)
+    }
+
+    /// Carries out a plan, as the API server would.
+    pub fn carry_out(&mut self, plan: &Plan, second: i64) {
+        for children in &plan.children {
+            put(&mut self.observed.revisions, &children.revision);
+            put(&mut self.observed.services, &children.service);
+            put(&mut self.observed.pdbs, &children.pdb);
+            put(&mut self.observed.network_policies, &children.network_policy);
+            put(&mut self.observed.deployments, &children.deployment);
+        }
+        for job in &plan.jobs {
+            put(&mut self.observed.jobs, job);
+        }
+        for claim in &plan.claims {
+            put(&mut self.observed.claims, claim);
+        }
+        if let Some(rejected) = &plan.rejected {
+            put(&mut self.observed.revisions, rejected);
+        }
+        let time = Timestamp::from_second(NOW + second).unwrap().to_string();
+        for deployment in &mut self.observed.deployments {
+            let name = deployment.name_any();
+            if plan.retire.contains(&name) {
+                deployment
+                    .annotations_mut()
+                    .insert(ANNOTATION_RETIRED.into(), time.clone());
+            }
+            if plan.revive.contains(&name) {
+                deployment.annotations_mut().remove(ANNOTATION_RETIRED);
+            }
+        }
+        let is_left = |kind: Kind, name: &str| !plan.delete.iter().any(|it| it.kind == kind && it.name == name);
+        self.observed
+            .revisions
+            .retain(|it| is_left(Kind::ControllerRevision, &it.name_any()));
+        self.observed
+            .deployments
+            .retain(|it| is_left(Kind::Deployment, &it.name_any()));
+        self.observed
+            .services
+            .retain(|it| is_left(Kind::Service, &it.name_any()));
+        self.observed
+            .pdbs
+            .retain(|it| is_left(Kind::PodDisruptionBudget, &it.name_any()));
+        self.observed
+            .network_policies
+            .retain(|it| is_left(Kind::NetworkPolicy, &it.name_any()));
+        self.observed.jobs.retain(|it| is_left(Kind::Job, &it.name_any()));
+        self.observed
+            .claims
+            .retain(|it| is_left(Kind::PersistentVolumeClaim, &it.name_any()));
+    }
+
+    pub fn step(&mut self, wanted: &Wanted, second: i64) -> Plan {
+        let plan = self.plan(wanted, second);
+        self.carry_out(&plan, second);
+        plan
+    }
+
+    /// The pod of the newest prepare Job ends with this outcome.
+    pub fn prepared(&mut self, outcome: &PrepareOutcome) {
+        let message = serde_json::to_string(outcome).unwrap();
+        let exit_code = if matches!(outcome, PrepareOutcome::Ready(_)) {
+            0
+        } else {
+            65
+        };
+        let job = self.observed.jobs.last_mut().unwrap();
+        let uid = job.uid().unwrap();
+        if exit_code != 0 {
+            job.status = serde_json::from_value(json!({"conditions": [{"type": "Failed", "status": "True"}]})).unwrap();
+        }
+        let pod = json!({
+            "metadata": {"name": "p", "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": uid}]},
+            "status": {"containerStatuses": [{
+                "name": "prepare", "ready": false, "restartCount": 0, "image": "w", "imageID": "",
+                "state": {"terminated": {"exitCode": exit_code, "message": message}},
+            }]},
+        });
+        self.observed.pods.push(serde_json::from_value::<Pod>(pod).unwrap());
+    }
+
+    /// All replicas of a version are ready, and the status says that it serves.
+    pub fn serves(&mut self, version: &str) {
+        for deployment in &mut self.observed.deployments {
+            if version_of(&*deployment) == Some(version) {
+                deployment.status = serde_json::from_value(json!({"readyReplicas": 1})).unwrap();
+            }
+        }
+        self.current = Some(version.into());
+    }
+
+    pub fn rolled_out(spec: Value) -> (Self, String) {
+        let mut world = Self::default();
+        let wanted = wanted(spec);
+        world.step(&wanted, 0);
+        world.prepared(&PrepareOutcome::Ready(report()));
+        let plan = world.step(&wanted, 0);
+        let version = plan.target.version().unwrap().name.clone();
+        world.serves(&version);
+        world.step(&wanted, 0);
+        (world, version)
+    }
+
+    pub fn versions_of<K: kube::Resource>(objects: &[K]) -> Vec<&str> {
+        objects.iter().filter_map(version_of).collect()
+    }
+}
+
+fn put<K: kube::Resource + Clone>(objects: &mut Vec<K>, object: &K) {
+    match objects.iter_mut().find(|old| old.name_any() == object.name_any()) {
+        Some(old) => {
+            // Somebody else's annotations stay.
+            let mut annotations = old.annotations().clone();
+            annotations.extend(object.annotations().clone());
+            *old.annotations_mut() = annotations;
+        }
+        None => {
+            let mut object = object.clone();
+            object.meta_mut().uid = Some(format!("uid-of-{}", object.name_any()));
+            objects.push(object);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What is said of the weights.
+
+use api::{
+    conditions::{Finding, types},
+    reasons,
+};
+use protocol::{Progress, Stage};
+
+use super::Facts;
+use crate::controllers::llmmodel::plan::{Step, Target};
+
+/// Whether the weights of the wanted version are complete and verified.
+pub fn finding(facts: &Facts<'_>) -> Finding {
+    let finding =
+        |status: bool, reason: &str, message: String| Finding::new(types::WEIGHTS_READY, status, reason, message);
+    match facts.target {
+        Target::Known(version) => {
+            let report = &version.report;
+            let place = match version.artifact() {
+                Some(_) => format!("made from {}", version.source.describe()),
+                None => format!("of {}", version.source.describe()),
+            };
+            let message = format!("{} {place}: {} bytes, {}", version.file(), report.bytes, report.digest);
+            finding(true, reasons::VERIFIED, message)
+        }
+        Target::Preparing(None) => finding(false, reasons::PREPARING, preparing(facts)),
+        Target::Preparing(Some(trouble)) | Target::Refused(trouble) => {
+            finding(false, &trouble.reason, trouble.message.clone())
+        }
+    }
+}
+
+/// Whether they were compressed within the allowed loss; nothing where the spec asks for no compression.
+pub fn compressed(facts: &Facts<'_>) -> Option<Finding> {
+    let finding =
+        |status: bool, reason: &str, message: String| Finding::new(types::COMPRESSED, status, reason, message);
+    match facts.target {
+        Target::Known(version) => {
+            let (compression, measured) = (version.compression.as_ref()?, version.measured()?);
+            let message = format!(
+                "{}: perplexity {} before and {} after, {} more where {} is allowed",
+                compression.describe(),
+                measured.perplexity_before,
+                measured.perplexity_after,
+                measured.increase,
+                compression.max_perplexity_increase
+            );
+            Some(finding(true, reasons::COMPRESSED, message))
+        }
+        Target::Preparing(None) => {
+            facts.compression?;
+            Some(finding(false, reasons::COMPRESSING, preparing(facts)))
+        }
+        Target::Preparing(Some(trouble)) | Target::Refused(trouble) => {
+            facts.compression?;
+            Some(finding(false, &trouble.reason, trouble.message.clone()))
+        }
+    }
+}
+
+/// What the prepare step is at.
+pub fn preparing(facts: &Facts<'_>) -> String {
+    let step = match facts.step {
+        Step::Verify => "the weights are being verified",
+        Step::Compress => "the weights are being compressed",
+    };
+    match facts.observed.progress.map(describe) {
+        Some(progress) => format!("{step}: {progress}"),
+        None => step.into(),
+    }
+}
+
+fn describe(progress: Progress) -> String {
+    let doing = match progress.stage {
+        Stage::Downloading => "downloading",
+        Stage::Converting => "converting",
+        Stage::Calibrating => "calibrating",
+        Stage::Quantizing => "quantizing",
+        Stage::Evaluating => "measuring perplexity",
+    };
+    match (progress.stage, progress.layers, progress.total_layers, progress.total) {
+        (Stage::Downloading, _, _, Some(total)) => format!("{doing}, {} of {total} bytes", progress.bytes),
+        (Stage::Downloading, _, _, None) => format!("{doing}, {} bytes", progress.bytes),
+        (_, Some(layers), Some(all), _) => format!("{doing} layer {layers} of {all}"),
+        _ => doing.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(Stage::Downloading, None, Some(200), "downloading, 100 of 200 bytes")]
+    #[case(Stage::Downloading, None, None, "downloading, 100 bytes")]
+    #[case(Stage::Quantizing, Some(12), None, "quantizing layer 12 of 30")]
+    #[case(Stage::Evaluating, None, None, "measuring perplexity")]
+    fn progress_reads_well(
+        #[case] stage: Stage,
+        #[case] layers: Option<u64>,
+        #[case] total: Option<u64>,
+        #[case] text: &str,
+    ) {
+        let progress = Progress {
+            stage,
+            layers,
+            total_layers: layers.map(|_| 30),
+            bytes: 100,
+            total,
+            bytes_per_second: 5,
+        };
+        assert_eq!(describe(progress), text);
+    }
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"atelier.dev/e2e/cluster/internal/node"
+	"atelier.dev/e2e/cluster/internal/volumes"
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
@@ -30,11 +31,20 @@ var components = map[string]func(){
 	"kubelet":                 command(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
 	"kube-proxy":              command(func() *cobra.Command { return proxy.NewProxyCommand() }),
 	"coredns":                 coreDNS,
+	"volumes":                 makeVolumes,
 }
 
 // command runs one of Kubernetes' commands as its own program does.
 func command(build func() *cobra.Command) func() {
 	return func() { os.Exit(cli.Run(build())) }
+}
+
+// makeVolumes runs the provisioner with the kubeconfig and the directory that the arguments name.
+func makeVolumes() {
+	if err := volumes.Run(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "volumes:", err)
+		os.Exit(1)
+	}
 }
 
 func kubectl() {

@@ -23,5 +23,6 @@ func Components(l Layout) []Component {
 		kubelet(l),
 		kubeProxy(l),
 		coreDNS(l),
+		volumes(l),
 	}
 }

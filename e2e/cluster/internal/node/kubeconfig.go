@@ -33,6 +33,7 @@ func writeKubeconfigs(l Layout, ca *authority) error {
 		l.Pki("kube-scheduler.kubeconfig"):          {name: "system:kube-scheduler"},
 		l.Pki("kube-proxy.kubeconfig"):              {name: "system:kube-proxy"},
 		l.Pki("coredns.kubeconfig"):                 {name: "system:coredns"},
+		l.Pki("volumes.kubeconfig"):                 {name: "atelier:volumes"},
 		l.Pki("kubelet.kubeconfig"):                 {name: "system:node:" + NodeName, groups: []string{"system:nodes"}},
 	} {
 		client, err := ca.issue(who)

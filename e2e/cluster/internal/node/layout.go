@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	provisioner "atelier.dev/e2e/cluster/internal/volumes"
 )
 
 // NodeName is the name of the only node.
@@ -101,6 +103,9 @@ func (l Layout) Pki(name string) string { return filepath.Join(l.Dir, "pki", nam
 // Config is the path of a component's configuration.
 func (l Layout) Config(name string) string { return filepath.Join(l.Dir, "config", name) }
 
+// Volumes is where the volumes of claims lie.
+func (l Layout) Volumes() string { return filepath.Join(l.Dir, "volumes") }
+
 // ContainerdSocket is the same socket inside and outside of the namespaces.
 func (l Layout) ContainerdSocket() string {
 	return filepath.Join(l.Dir, "run/containerd/containerd.sock")
@@ -120,6 +125,9 @@ func (l Layout) HostLink() string { return "atl-" + l.id() }
 
 // NodeName is the name of the only node.
 func (l Layout) NodeName() string { return NodeName }
+
+// Provisioner is who makes volumes for the default StorageClass.
+func (l Layout) Provisioner() string { return provisioner.Provisioner }
 
 // HostIP is the machine's address in the cluster's network: pods reach the machine there.
 func (l Layout) HostIP() string { return fmt.Sprintf("10.77.%d.1", l.Network) }

@@ -20,6 +20,15 @@ func kubeProxy(l Layout) Component {
 	}
 }
 
+// volumes makes volumes for claims, as a storage driver does.
+func volumes(l Layout) Component {
+	return Component{
+		Name:  "volumes",
+		Args:  []string{l.Pki("volumes.kubeconfig"), l.Volumes()},
+		After: []func() error{exists(l, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/atelier:volumes")},
+	}
+}
+
 // coreDNS is the cluster's name server, as a process beside the kubelet instead of a pod.
 func coreDNS(l Layout) Component {
 	return Component{

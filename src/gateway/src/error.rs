@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use api::llmmodel::Task;
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
 use serde_json::{Value, json};
+
+use crate::metrics::Operation;
 
 /// Why a request was refused. The text is for the caller: it never says more than the caller may know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,9 +39,9 @@ pub enum Error {
     },
     #[error("the name \"{model}\" is used in several namespaces; say which you mean: {}", .candidates.join(", "))]
     ModelAmbiguous { model: String, candidates: Vec<String> },
-    #[error("\"{model}\" names an adapter, which this gateway does not serve; use the name before the colon")]
-    AdapterNotSupported { model: String },
-    #[error("\"{model}\" is not a model name: {reason}; write [namespace/]model[@version]")]
+    #[error("the model \"{model}\" {}: ask it at {}", purpose(*.task), path_for(*.task))]
+    WrongTask { model: String, task: Task },
+    #[error("\"{model}\" is not a model name: {reason}; write [namespace/]model[:adapter][@version]")]
     InvalidModelName { model: String, reason: &'static str },
     #[error("the request body is not valid JSON: {detail}")]
     InvalidJson { detail: String },
@@ -79,6 +82,22 @@ fn current_hint(current: Option<&str>) -> String {
     current
         .map(|version| format!("; it serves \"{version}\""))
         .unwrap_or_default()
+}
+
+fn purpose(task: Task) -> &'static str {
+    match task {
+        Task::Generate => "continues text",
+        Task::Embed => "turns text into vectors",
+        Task::Rerank => "ranks documents",
+    }
+}
+
+fn path_for(task: Task) -> &'static str {
+    match task {
+        Task::Generate => Operation::Chat.path(),
+        Task::Embed => Operation::Embeddings.path(),
+        Task::Rerank => Operation::Rerank.path(),
+    }
 }
 
 const INVALID: &str = "invalid_request_error";
@@ -131,7 +150,7 @@ impl Error {
             Self::ModelNotFound { .. } => row(S::NOT_FOUND, INVALID, "model_not_found").about("model"),
             Self::VersionNotFound { .. } => row(S::NOT_FOUND, INVALID, "version_not_found").about("model"),
             Self::ModelAmbiguous { .. } => row(S::BAD_REQUEST, INVALID, "model_ambiguous").about("model"),
-            Self::AdapterNotSupported { .. } => row(S::BAD_REQUEST, INVALID, "adapter_not_supported").about("model"),
+            Self::WrongTask { .. } => row(S::BAD_REQUEST, INVALID, "wrong_task").about("model"),
             Self::InvalidModelName { .. } => row(S::BAD_REQUEST, INVALID, "invalid_model_name").about("model"),
             Self::InvalidJson { .. } => row(S::BAD_REQUEST, INVALID, "invalid_json"),
             Self::MissingField { field } => row(S::BAD_REQUEST, INVALID, "missing_field").about(field),

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use api::llmmodel::Task;
 use axum::http::StatusCode;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
@@ -18,16 +19,31 @@ pub enum Operation {
     Chat,
     /// `/v1/completions`
     TextCompletion,
+    /// `/v1/embeddings`
+    Embeddings,
+    /// `/v1/rerank`
+    Rerank,
 }
 
 impl Operation {
-    const ALL: [Self; 2] = [Self::Chat, Self::TextCompletion];
+    const ALL: [Self; 4] = [Self::Chat, Self::TextCompletion, Self::Embeddings, Self::Rerank];
 
-    /// The name in the GenAI conventions.
+    /// The name in the GenAI conventions, which have none for the last.
     pub fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::TextCompletion => "text_completion",
+            Self::Embeddings => "embeddings",
+            Self::Rerank => "rerank",
+        }
+    }
+
+    /// What a model must be for.
+    pub fn task(self) -> Task {
+        match self {
+            Self::Chat | Self::TextCompletion => Task::Generate,
+            Self::Embeddings => Task::Embed,
+            Self::Rerank => Task::Rerank,
         }
     }
 
@@ -36,6 +52,8 @@ impl Operation {
         match self {
             Self::Chat => "/v1/chat/completions",
             Self::TextCompletion => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+            Self::Rerank => "/v1/rerank",
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct ModelName {
     pub namespace: Option<String>,
     /// `metadata.name` of the LlmModel.
     pub model: String,
+    /// The adapter beside the model, which only workers know.
+    pub adapter: Option<String>,
     /// The version the caller insists on.
     pub version: Option<String>,
 }
@@ -20,8 +22,7 @@ impl ModelName {
     /// Parses what a caller wrote in `model`.
     ///
     /// # Errors
-    /// [`Error::InvalidModelName`] when it cannot name anything, [`Error::AdapterNotSupported`] when
-    /// it names an adapter.
+    /// [`Error::InvalidModelName`] when it cannot name anything.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let invalid = |reason| Error::InvalidModelName {
             model: text.chars().take(MAX_LENGTH).collect(),
@@ -55,17 +56,23 @@ impl ModelName {
         if parts.into_iter().flatten().any(str::is_empty) {
             return Err(invalid("a part of it is empty"));
         }
-        if adapter.is_some() {
-            return Err(Error::AdapterNotSupported { model: text.into() });
-        }
         Ok(Self {
             namespace: namespace.map(Into::into),
             model: model.into(),
+            adapter: adapter.map(Into::into),
             version: version.map(Into::into),
         })
     }
 
-    /// The name without the version, as the caller wrote it.
+    /// What workers call it, given the name that they serve the model under.
+    pub fn at_worker(&self, served: &str) -> String {
+        match &self.adapter {
+            Some(adapter) => format!("{served}:{adapter}"),
+            None => served.to_owned(),
+        }
+    }
+
+    /// The model's name without adapter and version, as the caller wrote it.
     pub fn unversioned(&self) -> String {
         match &self.namespace {
             Some(namespace) => format!("{namespace}/{}", self.model),
@@ -122,9 +129,14 @@ mod tests {
     }
 
     #[rstest]
-    #[case("m:lora")]
-    #[case("ns/m:lora@v-1")]
-    fn adapters_are_refused_by_name(#[case] text: &str) {
-        assert_eq!(ModelName::parse(text).unwrap_err().code(), "adapter_not_supported");
+    #[case("m", "served")]
+    #[case("m:lora", "served:lora")]
+    #[case("ns/m:lora@v-1", "served:lora")]
+    fn adapters_are_passed_on(#[case] text: &str, #[case] at_worker: &str) {
+        let name = ModelName::parse(text).unwrap();
+        assert_eq!(
+            (name.model.as_str(), name.at_worker("served").as_str()),
+            ("m", at_worker)
+        );
     }
 }

@@ -86,6 +86,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
     Router::new()
         .route(Operation::Chat.path(), post(chat))
         .route(Operation::TextCompletion.path(), post(text_completion))
+        .route(Operation::Embeddings.path(), post(embeddings))
+        .route(Operation::Rerank.path(), post(rerank))
         .route("/v1/models", get(list_models))
         .route("/v1/models/{*id}", get(get_model))
         .fallback(|| async { Error::RouteNotFound })
@@ -99,6 +101,8 @@ fn route_name(path: &str) -> &'static str {
     match path {
         "/v1/chat/completions" => "chat_completions",
         "/v1/completions" => "completions",
+        "/v1/embeddings" => "embeddings",
+        "/v1/rerank" => "rerank",
         "/v1/models" => "models",
         path if path.starts_with("/v1/models/") => "model",
         _ => "other",
@@ -140,6 +144,14 @@ async fn text_completion(State(gateway): Shared, request: Request) -> Result<Res
     complete(&gateway, Operation::TextCompletion, request).await
 }
 
+async fn embeddings(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
+    complete(&gateway, Operation::Embeddings, request).await
+}
+
+async fn rerank(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
+    complete(&gateway, Operation::Rerank, request).await
+}
+
 async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> Result<Response<Body>, Error> {
     let received = Instant::now();
     let (parts, body) = request.into_parts();
@@ -154,9 +166,13 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
     let head = Head::parse(&body.bytes)?;
     let name = ModelName::parse(&head.model)?;
     let model = gateway.resolver.resolve(&caller, &name).await?;
+    if let Some(task) = model.task.filter(|task| *task != operation.task()) {
+        let model = name.unversioned();
+        return Err(Error::WrongTask { model, task });
+    }
     let observation = gateway.metrics.observe(operation, &model, received);
     // Workers know their model by its bare name.
-    body.bytes = head.rename(body.bytes, &model.name);
+    body.bytes = head.rename(body.bytes, &name.at_worker(&model.name));
     let request = proxy::Request {
         operation,
         headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &caller.pseudonym()),

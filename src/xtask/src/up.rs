@@ -20,7 +20,7 @@ pub fn run(home: &Home, options: &Up) -> Result<()> {
             tools(home, |stage| toolbox::for_chart(home, stage))?;
             deploy::Images::remote(registry, tag)
         }
-        _ => deploy::Images::local(&local(home)?)?,
+        _ => deploy::Images::local(&local(home, images::ensure)?)?,
     };
     chart(home, &target, &images)?;
     let stage = Stage::begin("model");
@@ -49,8 +49,8 @@ pub fn down(home: &Home) -> Result<()> {
     Ok(())
 }
 
-/// The local cluster running with the images of this checkout in it.
-pub fn local(home: &Home) -> Result<Vec<Image>> {
+/// The local cluster running with images of this checkout in it, which `build` returns.
+pub fn local(home: &Home, build: fn(&Home, &Stage) -> Result<Vec<Image>>) -> Result<Vec<Image>> {
     tools(home, |stage| {
         toolbox::for_cluster(home, stage)?;
         toolbox::for_build(home, stage)?;
@@ -63,7 +63,7 @@ pub fn local(home: &Home) -> Result<Vec<Image>> {
     stage.done("runs");
 
     let stage = Stage::begin("images");
-    let images = images::ensure(home, &stage)?;
+    let images = build(home, &stage)?;
     cluster.import(&stage, &images)?;
     stage.done("in the cluster");
     Ok(images)

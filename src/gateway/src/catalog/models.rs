@@ -2,19 +2,24 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use api::names::CONDITION_READY;
+use api::{llmmodel::Task, names::CONDITION_READY};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{
-    ResourceExt,
-    core::{NotUsed, Object},
-};
+use kube::{ResourceExt, core::Object};
 use serde::{Deserialize, Serialize};
 
 use super::endpoints::ServedVersion;
 
 /// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
 /// newer operator with more fields and values does not disturb routing.
-pub type WatchedModel = Object<NotUsed, WatchedStatus>;
+pub type WatchedModel = Object<WatchedSpec, WatchedStatus>;
+
+/// See [`WatchedModel`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WatchedSpec {
+    /// What the model is for.
+    #[serde(default)]
+    pub task: Option<String>,
+}
 
 /// See [`WatchedModel`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -35,6 +40,8 @@ pub struct Model {
     pub namespace: String,
     /// Its name, which its workers serve it under.
     pub name: String,
+    /// What it is for; `None` is something that this release does not know.
+    pub task: Option<Task>,
     /// Creation time in seconds since the Unix epoch.
     pub created: i64,
     /// The version that answers requests; none before the first is ready.
@@ -93,9 +100,16 @@ impl From<WatchedModel> for Model {
                 message: "the operator has not looked at it yet".into(),
             },
         };
+        let task = match object.spec.task.as_deref() {
+            None | Some("Generate") => Some(Task::Generate),
+            Some("Embed") => Some(Task::Embed),
+            Some("Rerank") => Some(Task::Rerank),
+            Some(_) => None,
+        };
         Self {
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
+            task,
             created,
             current_version: status.current_version.filter(|version| !version.is_empty()),
             readiness,
@@ -177,6 +191,7 @@ mod tests {
             },
         }));
         assert_eq!(model.qualified(), "ns/m");
+        assert_eq!(model.task, Some(Task::Generate));
         assert_eq!(model.created, 1_767_225_600);
         assert_eq!(model.current_version.as_deref(), Some("v-0123456789"));
         assert!(model.readiness.ready);
@@ -186,7 +201,8 @@ mod tests {
     #[test]
     fn a_model_without_status_is_not_ready() {
         let metadata = json!({"name": "m", "namespace": "ns"});
-        let model = parse(json!({"metadata": metadata, "spec": {}}));
+        let model = parse(json!({"metadata": metadata, "spec": {"task": "Translate"}}));
+        assert_eq!(model.task, None);
         assert!(!model.readiness.ready);
         assert_eq!(model.current_version, None);
     }

@@ -95,7 +95,6 @@ async fn forbidden_and_unknown_are_the_same_answer(#[case] known: &str, #[case] 
 #[case("ns/none", 404, "model_not_found")]
 #[case("other/m", 403, "model_forbidden")]
 #[case("m@v-9999999999", 404, "version_not_found")]
-#[case("m:lora", 400, "adapter_not_supported")]
 #[case("a/b/c", 400, "invalid_model_name")]
 #[tokio::test]
 async fn names_that_lead_nowhere_say_why(#[case] name: &str, #[case] status: u16, #[case] code: &str) {
@@ -185,7 +184,7 @@ async fn other_paths_and_methods_are_refused_as_json() {
     let (gateway, _worker) = gateway().await;
     for (method, path, status, code) in [
         (Method::GET, "/", 404, "not_found"),
-        (Method::POST, "/v1/embeddings", 404, "not_found"),
+        (Method::POST, "/v1/images/generations", 404, "not_found"),
         (Method::GET, "/metrics", 404, "not_found"),
         (Method::GET, "/v1/chat/completions", 405, "method_not_allowed"),
         (Method::DELETE, "/v1/models/m", 405, "method_not_allowed"),

@@ -1,5 +1,6 @@
 //! What reaches the worker, and what comes back.
 
+use api::llmmodel::Task;
 use axum::{
     body::Body,
     http::{Response, StatusCode},
@@ -9,7 +10,10 @@ use reqwest::Method;
 use rstest::rstest;
 
 use super::{CHAT, EVENTS, STREAM, refused, within};
-use crate::testing::{TestGateway, Worker};
+use crate::{
+    catalog::Model,
+    testing::{TestGateway, Worker, model},
+};
 
 #[rstest]
 #[case("/v1/chat/completions")]
@@ -48,6 +52,45 @@ async fn a_request_passes_with_every_byte_but_the_name(#[case] path: &str) {
     );
     assert_eq!(header("host"), Some(worker.address.to_string().as_str()));
     assert_eq!((header("authorization"), header("cookie")), (None, None));
+}
+
+#[rstest]
+#[case(Task::Embed, "/v1/embeddings")]
+#[case(Task::Rerank, "/v1/rerank")]
+#[tokio::test]
+async fn each_task_has_its_path(#[case] task: Task, #[case] path: &str) {
+    let worker = Worker::answering(StatusCode::OK, "application/json", "{}").await;
+    let gateway = TestGateway::with_workers(&[&worker]).await;
+    let send = async |path: &str| {
+        let request = gateway.request(Method::POST, path).body(CHAT);
+        within(request.send()).await.unwrap()
+    };
+    let message = refused(send(path).await, 400, "wrong_task").await;
+    assert!(message.contains("/v1/chat/completions"), "{message}");
+    gateway.catalog.apply_model(Model {
+        task: Some(task),
+        ..model("ns", "m")
+    });
+    let message = refused(send("/v1/chat/completions").await, 400, "wrong_task").await;
+    assert!(message.contains(path), "{message}");
+    assert!(worker.received().is_empty());
+    assert_eq!(send(path).await.status(), 200);
+    assert_eq!(worker.received()[0].path, path);
+    // What a newer release is for, its workers know.
+    gateway.catalog.apply_model(Model {
+        task: None,
+        ..model("ns", "m")
+    });
+    assert_eq!(send(path).await.status(), 200);
+}
+
+#[tokio::test]
+async fn an_adapter_is_its_worker_s_business() {
+    let worker = Worker::answering(StatusCode::OK, "application/json", "{}").await;
+    let gateway = TestGateway::with_workers(&[&worker]).await;
+    let response = within(gateway.chat("{\"model\":\"ns/m:polite@v-0123456789\"}")).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(worker.received()[0].body, "{\"model\":\"m:polite\"}");
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ mod gateway;
 mod reviewer;
 mod worker;
 
+use api::llmmodel::Task;
+
 use crate::catalog::{Model, Readiness};
 
 pub use gateway::{TestGateway, Timing};
@@ -18,6 +20,7 @@ pub fn model(namespace: &str, name: &str) -> Model {
     Model {
         namespace: namespace.into(),
         name: name.into(),
+        task: Some(Task::Generate),
         created: 1_767_225_600,
         current_version: Some(VERSION.into()),
         readiness: Readiness {

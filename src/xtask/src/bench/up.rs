@@ -26,7 +26,7 @@ pub fn run(home: &Home) -> Result<Vec<Row>> {
 
     let target = Target::new(home, None)?;
     let started = Instant::now();
-    let images = deploy::Images::local(&up::local(home)?)?;
+    let images = deploy::Images::local(&up::local(home, images::ensure)?)?;
     up::chart(home, &target, &images)?;
     let stage = Stage::begin("model");
     let model = quickstart::ensure(home, &stage, &target, &images)?;

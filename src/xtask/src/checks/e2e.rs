@@ -10,7 +10,7 @@ use crate::lock::CacheLock;
 use crate::target::Target;
 use crate::toolbox::{self, table};
 use crate::ui::Stage;
-use crate::{cargo, deploy, env, process, up};
+use crate::{cargo, deploy, env, images, process, up};
 
 /// Cases wait more than they compute: this many at once for each core.
 const CASES_PER_CORE: usize = 2;
@@ -18,7 +18,7 @@ const CASES_PER_CORE: usize = 2;
 /// Brings the local cluster up with what the checkout holds and runs the tests on it.
 pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>) -> Result<()> {
     let lock = CacheLock::take(home)?;
-    let images = up::local(home)?;
+    let images = up::local(home, images::ensure_all)?;
     let target = Target::new(home, None)?;
     up::chart(home, &target, &deploy::Images::local(&images)?)?;
     up::tools(home, |stage| toolbox::for_e2e(home, stage))?;

@@ -19,7 +19,7 @@ use crate::ui::{self, Stage};
 
 use base::Base;
 use buildah::Buildah;
-use stage::{NAMES, Recipe, recipes};
+use stage::{ENCODER, NAMES, QUICKSTART, Recipe, recipes};
 
 /// One image, ready to be imported anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +36,22 @@ pub struct Image {
     pub added: u64,
 }
 
-/// Builds what changed and returns all images of the project.
+/// Builds what changed and returns the images that `up` takes.
 pub fn ensure(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
+    let names: Vec<String> = QUICKSTART.iter().map(|name| (*name).to_owned()).collect();
+    ensure_some(home, stage, &names)
+}
+
+/// Builds what changed and returns all images of the project.
+pub fn ensure_all(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
     ensure_some(home, stage, &[])
 }
 
 /// Builds what changed of the named images; of all when none is named.
 fn ensure_some(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Image>> {
+    if only.is_empty() || only.iter().any(|name| name == ENCODER) {
+        toolbox::encoder(home, stage)?;
+    }
     let buildah = Buildah::new(home)?;
     let base = base::ensure(home, stage, &buildah)?;
     recipes(home, stage, only)?

@@ -36,9 +36,25 @@ pub struct Recipe {
 }
 
 /// Every image of the project, as `cargo xtask images` takes it.
-pub const NAMES: [&str; 5] = ["operator", "gateway", "worker", MODEL, "pause"];
+pub const NAMES: [&str; 6] = ["operator", "gateway", "worker", MODEL, "pause", ENCODER];
+/// Those that `up` takes.
+pub const QUICKSTART: &[&str] = &["operator", "gateway", "worker", MODEL, "pause"];
 /// The image of the quickstart's model.
 const MODEL: &str = "smollm2-135m-instruct";
+/// The image of the tests' embedding model.
+pub const ENCODER: &str = "all-minilm-l6-v2";
+/// The files that make up the encoder; the others change no vector.
+const ENCODER_FILES: [&str; 9] = [
+    "config.json",
+    "model.safetensors",
+    "modules.json",
+    "sentence_bert_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "1_Pooling/config.json",
+    "LICENSE",
+];
 
 /// Compiles the programs of the named images and lists how those are made; all of them when none is named.
 pub fn recipes(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Recipe>> {
@@ -47,6 +63,9 @@ pub fn recipes(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Recipe
     let mut recipes = programs(home, stage, &components)?;
     if wanted(MODEL) {
         recipes.push(smollm2(home));
+    }
+    if wanted(ENCODER) {
+        recipes.push(minilm(home));
     }
     if wanted("pause") {
         recipes.push(pause(home, stage)?);
@@ -92,6 +111,20 @@ fn smollm2(home: &Home) -> Recipe {
             ("NOTICE".into(), dir.join("NOTICE")),
         ],
         name: Some("localhost/atelier/smollm2-135m-instruct:0.1.2"),
+    }
+}
+
+/// The tests' embedding model: a directory of safetensors files.
+fn minilm(home: &Home) -> Recipe {
+    let dir = home.repo.join("images/models/minilm");
+    let model = home.models().join(table::ENCODER_DIR);
+    let mut files = Vec::from(ENCODER_FILES.map(|name| (name.to_owned(), model.join(name))));
+    files.push(("NOTICE".into(), dir.join("NOTICE")));
+    Recipe {
+        component: ENCODER.into(),
+        containerfile: dir.join("Containerfile"),
+        files,
+        name: Some("localhost/atelier/all-minilm-l6-v2:0.1.0"),
     }
 }
 

@@ -103,6 +103,11 @@ impl Gateway {
             .collect())
     }
 
+    /// Posts JSON and reads JSON; any status is an answer.
+    pub async fn send(&self, path: &str, body: &Value) -> Result<(StatusCode, Value)> {
+        read(self.post(path, body.to_string()).await?).await
+    }
+
     /// Asks without streaming; any status is an answer.
     pub async fn chat(&self, model: &str, prompt: &str) -> Result<(StatusCode, Value)> {
         let body = question(model, prompt, 64, false);

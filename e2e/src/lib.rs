@@ -14,6 +14,7 @@ pub mod namespace;
 pub mod operator;
 pub mod settings;
 pub mod traffic;
+pub mod volume;
 pub mod wait;
 
 pub use model::Model;

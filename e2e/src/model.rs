@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::namespace::Namespace;
-use crate::settings::MODEL_IMAGE;
+use crate::settings::{ENCODER_IMAGE, MODEL_IMAGE};
 use crate::wait;
 
 /// One LlmModel in a case's namespace.
@@ -25,6 +25,15 @@ pub struct Model {
 /// A spec with the bundled model, small enough for several on one machine.
 pub fn bundled() -> Value {
     with_source(json!({"oci": {"image": MODEL_IMAGE, "pullPolicy": "Never"}}))
+}
+
+/// A spec with an encoder.
+pub fn encoder() -> Value {
+    json!({
+        "task": "Embed",
+        "source": {"oci": {"image": ENCODER_IMAGE, "pullPolicy": "Never"}},
+        "resources": {"cpu": "100m"},
+    })
 }
 
 /// A spec with any source, small enough for several on one machine.
@@ -128,7 +137,8 @@ impl Model {
             let children = self.namespace.children().await?;
             let old = children.iter().any(|child| {
                 let (kind, name) = child.split_once('/').unwrap_or_default();
-                let has_history = matches!(kind, "ControllerRevision" | "Job") || name.contains("prepare");
+                let has_history =
+                    matches!(kind, "ControllerRevision" | "Job" | "PersistentVolumeClaim") || name.contains("prepare");
                 !has_history && !name.starts_with(&current)
             });
             Ok((!old).then_some(children))

@@ -9,7 +9,7 @@ use api::LlmModel;
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace as Object, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace as Object, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -117,6 +117,7 @@ impl Namespace {
         names.extend(self.children_of::<Deployment>().await?);
         names.extend(self.children_of::<Job>().await?);
         names.extend(self.children_of::<NetworkPolicy>().await?);
+        names.extend(self.children_of::<PersistentVolumeClaim>().await?);
         names.extend(self.children_of::<Pod>().await?);
         names.extend(self.children_of::<PodDisruptionBudget>().await?);
         names.extend(self.children_of::<Service>().await?);

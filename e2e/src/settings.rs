@@ -9,6 +9,8 @@ use anyhow::{Context, Result};
 pub const SYSTEM_NAMESPACE: &str = "atelier-system";
 /// The bundled model's image, which every node of the test cluster has.
 pub const MODEL_IMAGE: &str = "localhost/atelier/smollm2-135m-instruct:0.1.2";
+/// The image of an encoder, which the test cluster has as well.
+pub const ENCODER_IMAGE: &str = "localhost/atelier/all-minilm-l6-v2:0.1.0";
 /// The address of this machine as pods see it.
 pub const HOST_ADDRESS: &str = "10.77.0.1";
 

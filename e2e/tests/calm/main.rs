@@ -1,6 +1,8 @@
 //! Cases that leave the control plane in peace. They run side by side.
 
 mod access;
+mod compression;
+mod embeddings;
 mod examples;
 mod lifecycle;
 mod openai;

@@ -1,14 +1,11 @@
 //! Where weights come from, and each way in which that goes wrong.
 
-use std::os::unix::fs::PermissionsExt as _;
-
 use anyhow::{Context, Result, ensure};
 use atelier_e2e::files::{Behaviour, FileServer};
+use atelier_e2e::volume::Volume;
 use atelier_e2e::{Model, Namespace, model, settings, with_namespace};
 use axum::http::StatusCode;
-use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Secret};
-use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use k8s_openapi::api::core::v1::Secret;
 use protocol::report::reasons;
 use serde_json::{Value, json};
 
@@ -173,7 +170,11 @@ async fn a_claim_serves_and_a_missing_one_is_told() -> Result<()> {
         let message = model.not_ready("ReferenceNotFound").await?;
         ensure!(message.contains("weights"), "{message}");
 
-        let volume = Volume::create(&namespace).await?;
+        let dir = tempfile::tempdir().context("failed to create a directory")?;
+        std::fs::create_dir(dir.path().join("models"))?;
+        std::fs::copy(settings::model_file()?, dir.path().join("models/small.gguf"))
+            .context("failed to copy the model's file")?;
+        let volume = Volume::create(&namespace, dir).await?;
         model.ready().await?;
         let answer = namespace
             .gateway()
@@ -191,54 +192,4 @@ async fn a_claim_serves_and_a_missing_one_is_told() -> Result<()> {
         volume.delete(&namespace).await
     })
     .await
-}
-
-/// A volume with the model's file, made of a directory of this machine.
-struct Volume {
-    name: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Volume {
-    async fn create(namespace: &Namespace) -> Result<Self> {
-        let dir = tempfile::tempdir().context("failed to create a directory")?;
-        let models = dir.path().join("models");
-        std::fs::create_dir(&models)?;
-        std::fs::copy(settings::model_file()?, models.join("small.gguf")).context("failed to copy the model's file")?;
-        // The worker's user is nobody's on this machine.
-        for path in [dir.path(), &models] {
-            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-        }
-        let name = namespace.name.clone();
-        let volume: PersistentVolume = serde_json::from_value(json!({
-            "metadata": {"name": name},
-            "spec": {
-                "capacity": {"storage": "1Gi"},
-                "accessModes": ["ReadWriteOnce"],
-                "persistentVolumeReclaimPolicy": "Retain",
-                "hostPath": {"path": dir.path()},
-                "claimRef": {"namespace": namespace.name, "name": "weights"},
-            },
-        }))?;
-        let volumes = Api::<PersistentVolume>::all(namespace.client.clone());
-        volumes.create(&PostParams::default(), &volume).await?;
-        namespace
-            .create_object::<PersistentVolumeClaim>(json!({
-                "metadata": {"name": "weights"},
-                "spec": {
-                    "accessModes": ["ReadWriteOnce"],
-                    "storageClassName": "",
-                    "volumeName": name,
-                    "resources": {"requests": {"storage": "1Gi"}},
-                },
-            }))
-            .await?;
-        Ok(Self { name, _dir: dir })
-    }
-
-    async fn delete(self, namespace: &Namespace) -> Result<()> {
-        let volumes = Api::<PersistentVolume>::all(namespace.client.clone());
-        volumes.delete(&self.name, &DeleteParams::default()).await?;
-        Ok(())
-    }
 }

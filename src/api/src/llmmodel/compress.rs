@@ -12,13 +12,13 @@ use crate::common::pattern;
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.quantization in ['Int8', 'Int4'] || (!has(self.method) && !has(self.groupSize))")
-    .message("compress.method and compress.groupSize apply to quantization Int8 and Int4 only: leave them out or choose one of these"))]
+#[x_kube(validation = Rule::new("self.quantization == 'Int4' || (!has(self.method) && !has(self.groupSize))")
+    .message("compress.method and compress.groupSize apply to quantization Int4 only: leave them out or choose it"))]
 pub struct Compress {
     /// Number format of the weights. Default: None, they stay as the source has them.
     #[serde(default)]
     pub quantization: Quantization,
-    /// How integers are chosen. Default: RTN for Int8, HQQ for Int4.
+    /// How 4-bit integers are chosen. Default: GPTQ, the closest to the source. 8 bits are rounded.
     pub method: Option<QuantizationMethod>,
     /// Weights that share one scale: 32, 64 or 128. Default: 32.
     #[x_kube(validation = Rule::new("self in [32, 64, 128]")

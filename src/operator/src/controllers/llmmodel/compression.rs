@@ -13,7 +13,7 @@ use super::{canonical, quantity, source::Source};
 pub struct Compression {
     /// Number format.
     pub quantization: Quantization,
-    /// How integers are chosen; of Int8 and Int4 only.
+    /// How integers are chosen; of Int4 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<QuantizationMethod>,
     /// Weights that share one scale, when the spec says.
@@ -39,9 +39,8 @@ impl Compression {
             return None;
         }
         let method = match spec.quantization {
-            Quantization::Int8 => Some(spec.method.unwrap_or(QuantizationMethod::RTN)),
-            Quantization::Int4 => Some(spec.method.unwrap_or(QuantizationMethod::HQQ)),
-            Quantization::None | Quantization::BF16 | Quantization::FP16 => None,
+            Quantization::Int4 => Some(spec.method.unwrap_or(QuantizationMethod::GPTQ)),
+            Quantization::None | Quantization::BF16 | Quantization::FP16 | Quantization::Int8 => None,
         };
         let text = spec.calibration.as_ref().map(|calibration| &calibration.source);
         Some(Self {
@@ -199,14 +198,14 @@ mod tests {
         };
         assert_eq!(
             flags(json!({"quantization": "Int4"})),
-            "--quantization int4 --method hqq --max-perplexity-increase 0.05"
+            "--quantization int4 --method gptq --max-perplexity-increase 0.05"
         );
         assert_eq!(
             flags(json!({
-                "quantization": "Int8", "groupSize": 64, "maxPerplexityIncrease": "0.1%",
+                "quantization": "Int4", "method": "RTN", "groupSize": 64, "maxPerplexityIncrease": "0.1%",
                 "pruning": {"method": "Wanda", "sparsity": "50%"},
             })),
-            "--quantization int8 --method rtn --group-size 64 --pruning wanda --sparsity 0.5 --max-perplexity-increase 0.001"
+            "--quantization int4 --method rtn --group-size 64 --pruning wanda --sparsity 0.5 --max-perplexity-increase 0.001"
         );
         assert_eq!(
             flags(json!({"quantization": "BF16"})),
@@ -220,9 +219,9 @@ mod tests {
         let base = compression(json!({"quantization": "Int4"}));
         assert_eq!(base.key(&source).len(), 12);
         for (spec, same) in [
-            (json!({"quantization": "Int4", "method": "HQQ"}), true),
+            (json!({"quantization": "Int4", "method": "GPTQ"}), true),
             (json!({"quantization": "Int4", "maxPerplexityIncrease": "1%"}), true),
-            (json!({"quantization": "Int4", "method": "GPTQ"}), false),
+            (json!({"quantization": "Int4", "method": "HQQ"}), false),
             (json!({"quantization": "Int4", "groupSize": 64}), false),
             (
                 json!({"quantization": "Int4", "pruning": {"method": "Wanda", "sparsity": "50%"}}),

@@ -81,8 +81,8 @@ pub fn compression_report() -> CompressionReport {
     CompressionReport {
         source_digest: report().digest,
         source_bytes: report().bytes,
-        quantization: "int4".into(),
-        method: Some("hqq".into()),
+        quantization: "Int4".into(),
+        method: Some("GPTQ".into()),
         pruning: None,
         sparsity: None,
         perplexity_before: "4.7580".into(),

@@ -246,7 +246,7 @@ mod tests {
     fn compression_and_its_limit_belong_to_the_name() {
         let named = |spec| Version::new(&wanted(json!({"compress": spec})), compressed_report()).name;
         let base = named(json!({"quantization": "Int4"}));
-        assert_eq!(base, named(json!({"quantization": "Int4", "method": "HQQ"})));
+        assert_eq!(base, named(json!({"quantization": "Int4", "method": "GPTQ"})));
         for other in [
             json!({"quantization": "Int4", "method": "RTN"}),
             json!({"quantization": "Int4", "groupSize": 64}),

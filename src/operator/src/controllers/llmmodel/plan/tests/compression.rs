@@ -89,7 +89,7 @@ fn too_great_a_loss_is_kept_as_evidence_while_the_version_before_serves() {
     world.prepared(&exceeded());
     let plan = world.step(&spec, 2);
     let message = refusal(&plan);
-    for part in ["4.7580", "4.8679", "2.31%", "0.1%", "Int4 by HQQ"] {
+    for part in ["4.7580", "4.8679", "2.31%", "0.1%", "Int4 by GPTQ"] {
         assert!(message.contains(part), "{message}");
     }
     // The snapshot outlives the pod, and nothing else is left.

@@ -4,9 +4,11 @@
 //! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one.
 //! Nothing is simulated: the apiserver, the kubelet, the worker and the model are real.
 
+pub mod adapter;
 pub mod audit;
 pub mod checkout;
 pub mod files;
+pub mod forward;
 pub mod gateway;
 pub mod kubectl;
 pub mod model;

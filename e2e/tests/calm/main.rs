@@ -1,6 +1,7 @@
 //! Cases that leave the control plane in peace. They run side by side.
 
 mod access;
+mod adapters;
 mod compression;
 mod embeddings;
 mod examples;

@@ -50,7 +50,7 @@ pub fn ensure_all(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
 /// Builds what changed of the named images; of all when none is named.
 fn ensure_some(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Image>> {
     if only.is_empty() || only.iter().any(|name| name == ENCODER) {
-        toolbox::encoder(home, stage)?;
+        toolbox::embedder(home, stage)?;
     }
     let buildah = Buildah::new(home)?;
     let base = base::ensure(home, stage, &buildah)?;

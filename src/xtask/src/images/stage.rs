@@ -117,7 +117,7 @@ fn smollm2(home: &Home) -> Recipe {
 /// The tests' embedding model: a directory of safetensors files.
 fn minilm(home: &Home) -> Recipe {
     let dir = home.repo.join("images/models/minilm");
-    let model = home.models().join(table::ENCODER_DIR);
+    let model = home.models().join(table::EMBEDDER_DIR);
     let mut files = Vec::from(ENCODER_FILES.map(|name| (name.to_owned(), model.join(name))));
     files.push(("NOTICE".into(), dir.join("NOTICE")));
     Recipe {

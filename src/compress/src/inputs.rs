@@ -8,7 +8,7 @@ use tch::{Kind, TchError, Tensor};
 use crate::{Method, Options, Pruning, quantize::copy};
 
 /// Rows of inputs that are kept as they are.
-const SAMPLE_ROWS: usize = 1024;
+const SAMPLE_ROWS: usize = 512;
 
 /// What has to be known of the inputs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Needs {
         let pruning = options.pruning.map(|(pruning, _)| pruning);
         let products = options.method == Some(Method::Gptq);
         let down_products = products || pruning == Some(Pruning::Structured);
-        let sample = options.method == Some(Method::Awq);
+        let sample = matches!(options.method, Some(Method::Awq | Method::Gptq));
         Self {
             products,
             down_products,

@@ -9,6 +9,7 @@ use protocol::{CompressionReport, Progress};
 use crate::{
     Error, Options, Quantization, calibration,
     error::{increase, percent},
+    plan::Plan,
     source::Source,
     store::{Key, Made, Store, Work},
 };
@@ -58,8 +59,12 @@ pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, E
         return Ok(outcome(&job, &made));
     }
     let source = Source::open(job.source.try_clone().map_err(gguf_io)?)?;
+    let tokenizer = engine::text::Tokenizer::from_metadata(&source.header().metadata)?;
+    let windows = calibration::windows(&text, &tokenizer, source.config())?;
+    let plan = Plan::new(&source, &job.options)?;
+    // What can be refused without work is refused by now.
     let work = Work::open(&store, &key)?;
-    let mut run = Run::start(&source, &job.options, &text, &store, &work, &mut on_progress)?;
+    let mut run = Run::start(&source, &job.options, windows, plan, &store, &work, &mut on_progress)?;
     let (before, after) = run.all()?;
     tracing::info!(
         "perplexity {before:.4} before, {after:.4} after: {}",

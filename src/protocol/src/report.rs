@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What `prepare` found out about the weights, or why it gave up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum PrepareOutcome {
     /// The weights are complete, match their digest and can be served.
     Ready(PrepareReport),

@@ -9,7 +9,7 @@ use tch::{Kind, Tensor};
 
 use crate::{
     Error, Options,
-    calibration::{self, Windows},
+    calibration::Windows,
     inputs::{Collector, Needs},
     output::Output,
     plan::Plan,
@@ -41,19 +41,17 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Plans the work and checks that there is room for it.
+    /// Checks that there is room for the result, and takes it.
     pub fn start(
         source: &'a Source,
         options: &'a Options,
-        text: &str,
+        windows: Windows,
+        plan: Plan,
         store: &'a Store,
         work: &'a Work,
         on_progress: &'a mut dyn FnMut(Progress),
     ) -> Result<Self, Error> {
         let config = source.config();
-        let tokenizer = engine::text::Tokenizer::from_metadata(&source.header().metadata)?;
-        let windows = calibration::windows(text, &tokenizer, config)?;
-        let plan = Plan::new(source, options)?;
         let needs = Needs::of(options);
         // Two sets of states: the new ones are written before the old ones go.
         let needed = plan.layout.size() + 2 * States::bytes(&windows, config, needs.any);

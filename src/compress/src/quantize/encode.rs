@@ -47,7 +47,7 @@ pub(crate) fn floats(tensor: &Tensor) -> Result<Vec<f32>, Error> {
 /// A tensor of its own with the same numbers.
 pub(crate) fn copy(tensor: &Tensor) -> Result<Tensor, TchError> {
     let copy = tensor.f_empty_like()?;
-    let _ = copy.shallow_clone().f_copy_(tensor)?;
+    copy.shallow_clone().f_copy_(tensor)?;
     Ok(copy)
 }
 

@@ -41,7 +41,7 @@ impl Task<'_> {
         mut write: impl FnMut(&TensorInfo, &[u8]) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let scales = match self.options.method {
-            Some(Method::Awq) => awq::scale(block, self.inputs, self.config, self.options.group_size)?,
+            Some(Method::Awq | Method::Gptq) => awq::scale(block, self.inputs, self.config, self.options.group_size)?,
             _ => BTreeMap::new(),
         };
         let names: Vec<String> = block.tensors().keys().cloned().collect();
@@ -64,7 +64,11 @@ impl Task<'_> {
         let inputs = layer.and_then(|layer| self.inputs.get(&layer));
         match (self.options.method, inputs) {
             (Some(Method::Gptq), Some(inputs)) => {
-                gptq::quantize(name, weights, &inputs.mean_products()?, self.kept.get(name), group)
+                let mut products = inputs.mean_products()?;
+                if let Some(scale) = layer.and_then(|layer| scales.get(&layer)) {
+                    products = products.f_div(scale)?.f_div(&scale.f_unsqueeze(1)?)?;
+                }
+                gptq::quantize(name, weights, &products, self.kept.get(name), group)
             }
             (Some(Method::Awq), Some(inputs)) => {
                 let mut squares = inputs.mean_squares()?;

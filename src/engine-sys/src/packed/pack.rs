@@ -43,7 +43,8 @@ pub enum RowOrder {
 impl Rows<'_> {
     fn check(&self, columns: usize) -> Result<(), TchError> {
         let (numbers, bytes) = self.blocks.layout();
-        let size = (columns % numbers == 0)
+        let size = columns
+            .is_multiple_of(numbers)
             .then(|| (columns / numbers * bytes).checked_mul(self.count))
             .flatten();
         if size != Some(self.bytes.len()) {
@@ -55,7 +56,7 @@ impl Rows<'_> {
             ));
         }
         match self.order {
-            RowOrder::Interleaved { heads } if heads == 0 || self.count % (2 * heads) != 0 => {
+            RowOrder::Interleaved { heads } if heads == 0 || !self.count.is_multiple_of(2 * heads) => {
                 refuse(format!("{} rows are not {heads} heads of an even width", self.count))
             }
             _ => Ok(()),

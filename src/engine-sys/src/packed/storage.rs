@@ -55,13 +55,12 @@ impl Storage {
     }
 
     fn bytes_mut(&mut self) -> Option<&mut [u8]> {
-        match self {
-            // SAFETY: lines are bytes without gaps.
-            Self::Owned(lines) => {
-                Some(unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * HEADER) })
-            }
-            Self::Mapped(..) => None,
-        }
+        let Self::Owned(lines) = self else {
+            return None;
+        };
+        let size = lines.len() * HEADER;
+        // SAFETY: lines are bytes without gaps.
+        Some(unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), size) })
     }
 
     /// The matrix after the header.

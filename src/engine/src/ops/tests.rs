@@ -66,6 +66,7 @@ fn attention_agrees() {
                     tokens: vec![0; count],
                     pages: pages.into(),
                     logits: LogitRows::None,
+                    adapter: None,
                 };
                 let segments = vec![
                     segment(40, 1, &[1, 4, 2]),

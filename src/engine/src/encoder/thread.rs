@@ -81,7 +81,7 @@ pub(super) fn run(
         let pass = plan(&mut jobs, options.max_batch_tokens);
         let mut running: Vec<usize> = pass.iter().map(|(job, _)| *job).collect();
         running.dedup();
-        gauges.report(running.len(), 0);
+        gauges.report(running.len(), 0, 0);
         let fault = compute(network, &mut jobs, &pass).err();
         let done = |job: &Job, index: usize| match &fault {
             Some(fault) if running.contains(&index) => Some(Err(fault.clone())),
@@ -98,7 +98,7 @@ pub(super) fn run(
                 None => jobs.push_back(job),
             }
         }
-        gauges.report(0, 0);
+        gauges.report(0, 0, 0);
     }
 }
 

@@ -156,12 +156,6 @@ impl Worker {
         Ok(serde_json::from_str(&response.text().await?)?)
     }
 
-    /// What the worker tells of itself.
-    pub async fn metrics(&self) -> Result<String> {
-        let response = self.http.get(format!("http://{}/metrics", self.admin)).send().await?;
-        Ok(response.text().await?)
-    }
-
     /// Sends a request to the admin port; the body may be empty.
     pub async fn admin(&self, method: reqwest::Method, path: &str, body: &str) -> Result<reqwest::Response> {
         let request = self.http.request(method, format!("http://{}{path}", self.admin));

@@ -70,5 +70,7 @@ pub async fn list(State(api): State<Arc<Api>>) -> Json<Value> {
 /// `GET /v1/models/{model}`
 pub async fn get(State(api): State<Arc<Api>>, Path(model): Path<String>) -> Result<Json<Value>, Error> {
     let found = api.models().into_iter().find(|one| one.id == model);
-    found.map(|model| Json(model.json())).ok_or(Error::ModelNotFound { model })
+    found
+        .map(|model| Json(model.json()))
+        .ok_or(Error::ModelNotFound { model })
 }

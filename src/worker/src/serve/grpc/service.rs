@@ -51,7 +51,10 @@ impl Inference for Service {
         let completions = self.completions(request).await.map_err(|error| status(&error))?;
         let answers = try_join_all(completions.generations.into_iter().map(api::whole));
         let answers = answers.await.map_err(|error| status(&error))?;
-        let (frame, tokenizer) = (Frame::new(&completions.model, "cmpl", "text_completion"), self.api.tokenizer());
+        let (frame, tokenizer) = (
+            Frame::new(&completions.model, "cmpl", "text_completion"),
+            self.api.tokenizer(),
+        );
         let usage = Usage::new(completions.prompt_tokens, &answers);
         let choices = answers.into_iter().enumerate();
         Ok(Response::new(v1::GenerateResponse {

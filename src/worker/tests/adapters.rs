@@ -5,11 +5,11 @@ mod support;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use checkpoint::Checkpoint;
 use engine::{
     ModelConfig,
     lora::{Description, Module, Projection, write},
 };
-use gguf::GgufFile;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ const BYTES: usize = 30 * RANK * (576 + 576 + 576 + 192) * 2;
 const ADAPTERS: &str = "/admin/adapters";
 
 fn model() -> Result<ModelConfig> {
-    Ok(ModelConfig::from_header(GgufFile::open(&support::model())?.header())?)
+    Ok(ModelConfig::from_header(Checkpoint::open(&support::model())?.header())?)
 }
 
 /// Writes an adapter with small random weights.

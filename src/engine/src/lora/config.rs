@@ -1,7 +1,11 @@
 //! `adapter_config.json`: what an adapter says of itself.
 
-use serde_json::{Map, Value};
+mod fields;
+mod unsupported;
 
+use serde_json::Value;
+
+use self::fields::Fields;
 use super::{
     AdapterError, Projection,
     module::ModuleName,
@@ -33,43 +37,6 @@ enum Targets {
     /// A regular expression, which we do not evaluate: what the file has is what is meant.
     Unknown,
 }
-
-/// Settings that change what is computed: neutral, or refused.
-const UNSUPPORTED: &[(&str, &str)] = &[
-    ("use_dora", "DoRA is not supported; train with use_dora false"),
-    (
-        "modules_to_save",
-        "whole modules are not supported; train without modules_to_save",
-    ),
-    (
-        "fan_in_fan_out",
-        "is for models whose linear layers are transposed; this one's are not",
-    ),
-    ("lora_bias", "biases are not supported; train with lora_bias false"),
-    ("trainable_token_indices", "trained embeddings are not supported"),
-    (
-        "target_parameters",
-        "adapted parameters are not supported; use target_modules",
-    ),
-    ("layer_replication", "repeated layers are not supported"),
-    ("alora_invocation_tokens", "activated LoRA is not supported"),
-    ("arrow_config", "routing between adapters is not supported"),
-    ("megatron_config", "Megatron's parallel layers are not supported"),
-    ("velora_config", "VeLoRA is not supported"),
-    ("monteclora_config", "MonteCLoRA is not supported"),
-    ("kasa_config", "KaSA is not supported"),
-    (
-        "lora_ga_config",
-        "LoRA-GA changes the base model's weights, which is not supported",
-    ),
-    (
-        "corda_config",
-        "CorDA changes the base model's weights, which is not supported",
-    ),
-];
-
-/// Ways of initialization that leave the base model's weights alone.
-const INITIALIZATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 impl AdapterConfig {
     /// Reads the configuration.
@@ -129,105 +96,7 @@ impl AdapterConfig {
     }
 }
 
-/// Fields by name; `null` is the same as absent.
-struct Fields<'a>(&'a Map<String, Value>);
-
-impl<'a> Fields<'a> {
-    fn get(&self, field: &str) -> Option<&'a Value> {
-        self.0.get(field).filter(|value| !value.is_null())
-    }
-
-    fn fault<T>(&self, field: &str, problem: impl Into<String>) -> Result<T, AdapterError> {
-        Err(AdapterError::Config {
-            field: field.into(),
-            problem: problem.into(),
-        })
-    }
-
-    fn read<T>(
-        &self,
-        field: &str,
-        read: impl Fn(&'a Value) -> Option<T>,
-        expected: &str,
-    ) -> Result<Option<T>, AdapterError> {
-        let Some(value) = self.get(field) else { return Ok(None) };
-        match read(value) {
-            Some(read) => Ok(Some(read)),
-            None => self.fault(field, format!("is {}; expected {expected}", shortened(value))),
-        }
-    }
-
-    fn require<T>(
-        &self,
-        field: &str,
-        read: impl Fn(&'a Value) -> Option<T>,
-        expected: &str,
-    ) -> Result<T, AdapterError> {
-        match self.read(field, read, expected)? {
-            Some(value) => Ok(value),
-            None => self.fault(field, format!("is missing; expected {expected}")),
-        }
-    }
-
-    fn patterns<T: Copy>(
-        &self,
-        field: &'static str,
-        read: impl Fn(&Value) -> Option<T>,
-        expected: &'static str,
-    ) -> Result<Patterns<T>, AdapterError> {
-        match self.read(field, Value::as_object, "an object")? {
-            Some(object) => Patterns::read(field, object, read, expected),
-            None => Ok(Patterns::default()),
-        }
-    }
-
-    fn refuse_unsupported(&self) -> Result<(), AdapterError> {
-        if let Some(kind) = self.get("peft_type")
-            && kind != "LORA"
-        {
-            return self.fault("peft_type", format!("is {}; only LORA is supported", shortened(kind)));
-        }
-        if let Some(task) = self.get("task_type")
-            && task != "CAUSAL_LM"
-        {
-            let problem = format!("is {}; only CAUSAL_LM is supported", shortened(task));
-            return self.fault("task_type", problem);
-        }
-        if let Some(bias) = self.get("bias")
-            && bias != "none"
-        {
-            return self.fault("bias", "trained biases are not supported; train with bias \"none\"");
-        }
-        if let Some(how) = self.get("init_lora_weights")
-            && !how.is_boolean()
-            && !INITIALIZATIONS.iter().any(|known| how == known)
-        {
-            let problem = format!(
-                "is {}, which changes the base model's weights; save the adapter converted to plain LoRA",
-                shortened(how)
-            );
-            return self.fault("init_lora_weights", problem);
-        }
-        if let Some(pattern) = self.get("layers_pattern")
-            && !is_neutral(pattern)
-            && pattern != "layers"
-        {
-            return self.fault("layers_pattern", "only \"layers\" is supported");
-        }
-        for (field, hint) in UNSUPPORTED {
-            if self.get(field).is_some_and(|value| !is_neutral(value)) {
-                return self.fault(field, *hint);
-            }
-        }
-        // Variants of LoRA announce themselves so: what we have never heard of computes something else.
-        for (field, value) in self.0 {
-            if field.starts_with("use_") && field != "use_rslora" && !is_neutral(value) {
-                return self.fault(field, "is a variant of LoRA that is not supported");
-            }
-        }
-        Ok(())
-    }
-
+impl Fields<'_> {
     fn targets(&self) -> Result<Targets, AdapterError> {
         let excluded = match self.get("exclude_modules") {
             None => Vec::new(),
@@ -279,25 +148,5 @@ fn layers(value: &Value) -> Option<Vec<usize>> {
     match value {
         Value::Array(layers) => layers.iter().map(layer).collect(),
         one => layer(one).map(|layer| vec![layer]),
-    }
-}
-
-/// Whether a value leaves the setting off.
-fn is_neutral(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
-}
-
-/// A value as it stands in the file, cut to a length that a message can have.
-fn shortened(value: &Value) -> String {
-    const LENGTH: usize = 80;
-    let text = value.to_string();
-    match text.char_indices().nth(LENGTH) {
-        Some((end, _)) => format!("{}...", &text[..end]),
-        None => text,
     }
 }

@@ -1,16 +1,23 @@
 //! Adapters by name: on disk until they are asked for, in memory as far as the budget goes.
 
+mod name;
+mod state;
+
 use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
 };
 
-use super::{Adapter, AdapterFiles, AdapterId, Projection, RegistryError};
+pub use self::state::{RegistryStats, Summary};
+use self::{
+    name::check_name,
+    state::{Entry, Facts, State},
+};
+use super::{Adapter, AdapterFiles, RegistryError};
 use crate::{Dtype, ModelConfig};
 
 /// Adapters that there may be. Each is a line of listings and metrics.
@@ -24,73 +31,6 @@ pub struct Registry {
     /// Bytes of adapters that are being read. Grows under the lock of `state` only.
     reading: AtomicU64,
     state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    entries: BTreeMap<String, Entry>,
-    /// Deleted or replaced, but still used by requests.
-    retired: Vec<Weak<Adapter>>,
-    /// Counts uses, to tell which one is longest ago.
-    clock: u64,
-    stats: RegistryStats,
-}
-
-struct Entry {
-    directory: PathBuf,
-    /// `None` when it is on disk only.
-    adapter: Option<Arc<Adapter>>,
-    facts: Facts,
-    last_use: u64,
-    requests: u64,
-    /// Held by whoever loads it, so that others wait instead of loading it again.
-    loading: Arc<Mutex<()>>,
-}
-
-/// What is known of an adapter since it was loaded last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Facts {
-    id: AdapterId,
-    bytes: u64,
-    rank: usize,
-    targets: Vec<Projection>,
-    base: Option<String>,
-}
-
-/// What there is to know of an adapter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
-    /// Its name.
-    pub name: String,
-    /// Its identity.
-    pub id: AdapterId,
-    /// Whether it is in memory.
-    pub loaded: bool,
-    /// Whether requests use it now.
-    pub in_use: bool,
-    /// Memory that it takes when it is loaded.
-    pub bytes: u64,
-    /// The highest rank among its modules.
-    pub rank: usize,
-    /// The projections that it changes.
-    pub targets: Vec<Projection>,
-    /// The base model that it was made for, as it says.
-    pub base: Option<String>,
-    /// How often requests asked for it.
-    pub requests: u64,
-}
-
-/// Counts since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct RegistryStats {
-    /// Adapters read into memory.
-    pub loads: u64,
-    /// Adapters that could not be read.
-    pub failures: u64,
-    /// Adapters put out of memory to make room.
-    pub evictions: u64,
-    /// Time that loading took, in seconds.
-    pub load_seconds: f64,
 }
 
 impl Registry {
@@ -311,83 +251,8 @@ impl Drop for Reservation<'_> {
     }
 }
 
-impl State {
-    fn tick(&mut self) -> u64 {
-        self.clock += 1;
-        self.clock
-    }
-
-    fn bytes(&mut self) -> u64 {
-        self.retired.retain(|adapter| adapter.strong_count() > 0);
-        let retired = self
-            .retired
-            .iter()
-            .filter_map(Weak::upgrade)
-            .map(|adapter| adapter.bytes());
-        let loaded = self.entries.values().filter_map(|entry| entry.adapter.as_ref());
-        retired.sum::<u64>() + loaded.map(|adapter| adapter.bytes()).sum::<u64>()
-    }
-}
-
-impl Entry {
-    /// The memory that it takes, if it takes some and no request uses it.
-    fn idle_bytes(&self) -> Option<u64> {
-        let adapter = self.adapter.as_ref()?;
-        (Arc::strong_count(adapter) == 1).then(|| adapter.bytes())
-    }
-
-    fn summary(&self, name: &str) -> Summary {
-        let Facts {
-            id,
-            bytes,
-            rank,
-            targets,
-            base,
-        } = self.facts.clone();
-        Summary {
-            name: name.into(),
-            id,
-            loaded: self.adapter.is_some(),
-            in_use: self.adapter.is_some() && self.idle_bytes().is_none(),
-            bytes,
-            rank,
-            targets,
-            base,
-            requests: self.requests,
-        }
-    }
-}
-
-impl Facts {
-    fn of(adapter: &Adapter) -> Self {
-        Self {
-            id: adapter.id(),
-            bytes: adapter.bytes(),
-            rank: adapter.rank(),
-            targets: adapter.targets().collect(),
-            base: adapter.base().map(Into::into),
-        }
-    }
-}
-
 fn unknown(name: &str) -> RegistryError {
     RegistryError::Unknown { name: name.into() }
-}
-
-/// Names are DNS labels (RFC 1123), so that anything may be called after an adapter.
-fn check_name(name: &str) -> Result<(), RegistryError> {
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = name.as_bytes();
-    let good = (1..=63).contains(&bytes.len())
-        && bytes.iter().all(|byte| letter(*byte) || *byte == b'-')
-        && [bytes.first(), bytes.last()]
-            .into_iter()
-            .flatten()
-            .all(|byte| letter(*byte));
-    match good {
-        true => Ok(()),
-        false => Err(RegistryError::Name { name: name.into() }),
-    }
 }
 
 #[cfg(test)]

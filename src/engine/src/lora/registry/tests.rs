@@ -1,10 +1,12 @@
 use std::thread;
 
-use rstest::rstest;
 use tempfile::TempDir;
 
 use super::*;
-use crate::lora::testing::{tiny, tiny_model, write_tiny};
+use crate::lora::{
+    Projection,
+    testing::{tiny, tiny_model, write_tiny},
+};
 
 /// Bytes of an adapter of rank 1 of the query in two layers: rows of 32 and of 32.
 const UNIT: u64 = 2 * (32 + 32) * 4;
@@ -148,20 +150,4 @@ fn files_that_went_away_are_told_of() {
     let error = registry.get("gone").unwrap_err().to_string();
     assert!(error.contains("adapter_config.json"), "{error}");
     assert_eq!(loaded(&registry), ["other"]);
-}
-
-#[rstest]
-#[case("a", true)]
-#[case("7-b", true)]
-#[case(&"x".repeat(63), true)]
-#[case(&"x".repeat(64), false)]
-#[case("", false)]
-#[case("-a", false)]
-#[case("a-", false)]
-#[case("A", false)]
-#[case("a.b", false)]
-#[case("a/b", false)]
-#[case("ä", false)]
-fn names_are_dns_labels(#[case] name: &str, #[case] good: bool) {
-    assert_eq!(check_name(name).is_ok(), good);
 }

@@ -15,6 +15,7 @@ const WORDS: std::ops::Range<u64> = 1000..40_000;
 /// A prompt of made-up tokens, and how long its answer is.
 #[derive(Clone, Debug)]
 pub struct Ask {
+    model: String,
     tokens: Vec<u64>,
     answer: usize,
     /// Hang up after so many pieces.
@@ -41,9 +42,18 @@ impl Ask {
     /// A prompt that no other seed has the beginning of.
     pub fn new(seed: usize, prompt: usize, answer: usize) -> Self {
         Self {
+            model: "bench".into(),
             tokens: words(seed as u64, prompt),
             answer,
             leave: None,
+        }
+    }
+
+    /// The same, of an adapter.
+    pub fn with_adapter(self, name: &str) -> Self {
+        Self {
+            model: format!("bench:{name}"),
+            ..self
         }
     }
 
@@ -60,6 +70,7 @@ impl Ask {
         let mut tokens = words(seed as u64 + 5000, prompt - 20);
         tokens.extend(words(tail as u64 + 6000, 20));
         Self {
+            model: "bench".into(),
             tokens,
             answer: 1,
             leave: None,
@@ -135,7 +146,7 @@ pub enum Outcome {
 /// Asks, and takes a full queue for an outcome like others.
 pub fn outcome(server: &Server, ask: &Ask) -> Result<Outcome> {
     let body = json!({
-        "model": "bench", "prompt": ask.tokens, "max_tokens": ask.answer, "temperature": 0,
+        "model": ask.model, "prompt": ask.tokens, "max_tokens": ask.answer, "temperature": 0,
         "stream": true, "stream_options": {"include_usage": true}, "ignore_eos": true, "cache_prompt": true,
     });
     let started = Instant::now();

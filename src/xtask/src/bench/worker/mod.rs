@@ -3,9 +3,12 @@
 //! Both are asked through the same HTTP route with the same tokens. Runs alternate, a fresh process
 //! each, and the server has cores of its own where there are enough.
 
+mod adapters;
 mod llama;
 pub mod load;
 pub mod program;
+
+use std::path::Path;
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -50,6 +53,8 @@ struct Samples {
     batch_first: Vec<f64>,
     gap_growth: Vec<f64>,
     shared: Vec<f64>,
+    /// Of ours alone: others set their adapters when they start.
+    adapted: Vec<f64>,
 }
 
 /// Measures.
@@ -61,11 +66,14 @@ pub fn run(home: &Home, stage: &Stage, against: Option<Against>) -> Result<Vec<R
     };
     // llama.cpp is at its best with flash attention for some work and without it for other.
     let peers: Vec<Program> = peer.iter().flat_map(|llama| llama.programs()).collect();
+    let directory = home.fresh_work_dir("bench-adapters")?;
+    adapters::write_all(&directory)?;
     let mut of_ours = Samples::default();
     let mut of_peers: Vec<Samples> = peers.iter().map(|_| Samples::default()).collect();
     for run in 1..=RUNS {
         stage.status(&format!("run {run} of {RUNS}: ours"));
         of_ours.measure(home, &ours, run)?;
+        of_ours.measure_adapters(home, &ours, run, &directory)?;
         for (program, samples) in peers.iter().zip(&mut of_peers) {
             stage.status(&format!("run {run} of {RUNS}: {program}"));
             samples.measure(home, program, run)?;
@@ -107,15 +115,35 @@ impl Samples {
         };
         let (server, _) = Server::start(home, program, shape)?;
         let alone = one(&server, &Ask::new(run * 10 + 2, BEFORE, STREAM_ANSWER))?;
-        let asks: Vec<Ask> = (0..STREAMS)
-            .map(|index| Ask::new(run * 100 + index, 55 + index * 16, STREAM_ANSWER))
-            .collect();
-        let together = concurrently(&server, &asks)?;
+        let together = concurrently(&server, &streams(run))?;
         self.batch_rate.push(together.rate());
         self.batch_first.push(together.first_p95());
         self.gap_growth.push(together.gap_median() / alone.gap());
         Ok(())
     }
+
+    /// The same streams of one process with and without adapters.
+    fn measure_adapters(&mut self, home: &Home, program: &Program, run: usize, directory: &Path) -> Result<()> {
+        let shape = Shape {
+            threads: 2,
+            streams: STREAMS,
+            context: 1024,
+        };
+        let (server, _) = Server::start_with(home, program, shape, Some(directory))?;
+        let without = concurrently(&server, &streams(run))?;
+        let adapted = streams(run).into_iter().enumerate();
+        let adapted = adapted.map(|(index, ask)| ask.with_adapter(&adapters::name(index % adapters::COUNT)));
+        let with = concurrently(&server, &adapted.collect::<Vec<_>>())?;
+        self.adapted.push(with.rate() / without.rate());
+        Ok(())
+    }
+}
+
+/// Prompts of different lengths, to be answered at the same time.
+fn streams(seed: usize) -> Vec<Ask> {
+    (0..STREAMS)
+        .map(|index| Ask::new(seed * 100 + index, 55 + index * 16, STREAM_ANSWER))
+        .collect()
 }
 
 fn rows(ours: &Samples, peers: &[Samples], peer: Option<Peer>, file: f64) -> Vec<Row> {
@@ -191,6 +219,12 @@ fn rows(ours: &Samples, peers: &[Samples], peer: Option<Peer>, file: f64) -> Vec
         ),
     ];
     let over: Vec<f64> = ours.memory.iter().map(|bytes| (bytes - 120e6) / file).collect();
+    rows.push(Row::new(
+        "lora8_batch16",
+        "times",
+        &ours.adapted,
+        "16 streams of 8 adapters, ranks 8 and 16, over 16 of none, 2 threads; goal >= 0.7",
+    ));
     rows.push(Row::new(
         "rss_over_file",
         "times",

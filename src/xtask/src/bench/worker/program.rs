@@ -57,6 +57,11 @@ impl fmt::Display for Program {
 impl Server {
     /// Starts it and waits until it is ready; with the seconds that took.
     pub fn start(home: &Home, program: &Program, shape: Shape) -> Result<(Self, f64)> {
+        Self::start_with(home, program, shape, None)
+    }
+
+    /// As [`Self::start`]; a worker of ours loads the adapters of a directory.
+    pub fn start_with(home: &Home, program: &Program, shape: Shape, adapters: Option<&Path>) -> Result<(Self, f64)> {
         let (api, admin) = (free_address()?, free_address()?);
         let mut command = pinned(program, shape.threads);
         let model = home.models().join(table::MODEL_FILE);
@@ -74,6 +79,9 @@ impl Server {
                 command.args(["--served-name", "bench", "--threads", &threads]);
                 command.args(["--context-length", &context, "--max-concurrent-sequences", &streams]);
                 command.args(["--listen", &api, "--admin-listen", &admin]);
+                if let Some(adapters) = adapters {
+                    command.arg("--adapters-dir").arg(adapters);
+                }
                 (admin.as_str(), "/readyz")
             }
             Program::Llama { flash, .. } => {

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, path::PathBuf};
 
-use protocol::{PrepareFailure, report::reasons};
+use protocol::{CompressionReport, PrepareFailure, report::reasons};
 use tch::TchError;
 
 /// Why a model was not compressed.
@@ -53,18 +53,12 @@ pub enum Error {
     },
     /// The result is worse than allowed.
     #[error(
-        "refused the compressed model: perplexity went from {before:.4} to {after:.4}, {}{}; \
+        "refused the compressed model: perplexity went from {} to {}, {}{}; \
          use more bits, less pruning or another method, or allow more",
-        increase(*before, *after), limit.map(|limit| format!(", the limit is {}", percent(limit))).unwrap_or_default()
+        .0.perplexity_before, .0.perplexity_after, .0.increase,
+        .0.limit.as_ref().map(|limit| format!(", the limit is {limit}")).unwrap_or_default()
     )]
-    PerplexityExceeded {
-        /// Perplexity of the source.
-        before: f64,
-        /// Perplexity of the result.
-        after: f64,
-        /// The most that it may rise, as a share.
-        limit: Option<f64>,
-    },
+    PerplexityExceeded(Box<CompressionReport>),
     /// libtorch refused.
     #[error("failed to compute: libtorch: {0}")]
     Torch(#[from] TchError),
@@ -93,7 +87,7 @@ impl Error {
             Self::Load(_) => (reasons::UNSUPPORTED_FORMAT, false),
             Self::Io { .. } | Self::Torch(_) => (reasons::INTERNAL, true),
             Self::NoSpace { .. } => (reasons::NO_SPACE, true),
-            Self::PerplexityExceeded { .. } => (reasons::PERPLEXITY_EXCEEDED, false),
+            Self::PerplexityExceeded(_) => (reasons::PERPLEXITY_EXCEEDED, false),
         }
     }
 }
@@ -101,7 +95,14 @@ impl Error {
 impl From<Error> for PrepareFailure {
     fn from(error: Error) -> Self {
         let (reason, retryable) = error.reason();
-        Self::new(reason, error.to_string(), retryable)
+        let failure = Self::new(reason, error.to_string(), retryable);
+        match error {
+            Error::PerplexityExceeded(report) => Self {
+                evidence: Some(report),
+                ..failure
+            },
+            _ => failure,
+        }
     }
 }
 
@@ -122,12 +123,20 @@ mod tests {
 
     #[test]
     fn a_refusal_names_both_perplexities_increase_and_limit() {
-        let error = Error::PerplexityExceeded {
-            before: 10.0,
-            after: 10.5,
-            limit: Some(0.001),
+        let report = CompressionReport {
+            source_digest: String::new(),
+            source_bytes: 1,
+            quantization: "Int4".into(),
+            method: None,
+            pruning: None,
+            sparsity: None,
+            perplexity_before: "10.0000".into(),
+            perplexity_after: "10.5000".into(),
+            increase: increase(10.0, 10.5),
+            limit: Some(percent(0.001)),
         };
-        let failure = PrepareFailure::from(error);
+        let failure = PrepareFailure::from(Error::PerplexityExceeded(Box::new(report.clone())));
+        assert_eq!(failure.evidence.as_deref(), Some(&report));
         assert_eq!(
             (failure.reason.as_str(), failure.retryable),
             ("PerplexityExceeded", false)

@@ -55,7 +55,7 @@ pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, E
     if let Some(made) = store.made(&key) {
         tracing::info!("{} was made before", Store::file(&made.digest));
         let (before, after) = made.perplexities();
-        gate(before, after, job.options.max_increase)?;
+        gate(&job, before, after)?;
         return Ok(outcome(&job, &made));
     }
     let source = Source::open(job.source.try_clone().map_err(gguf_io)?)?;
@@ -70,7 +70,7 @@ pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, E
         "perplexity {before:.4} before, {after:.4} after: {}",
         increase(before, after)
     );
-    if let Err(refusal) = gate(before, after, job.options.max_increase) {
+    if let Err(refusal) = gate(&job, before, after) {
         drop(run);
         work.remove()?;
         return Err(refusal);
@@ -88,15 +88,29 @@ pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, E
 }
 
 /// Lets a result through that is as good as allowed; never one that gives no numbers.
-fn gate(before: f64, after: f64, limit: Option<f64>) -> Result<(), Error> {
-    let within = limit.is_none_or(|limit| after / before - 1.0 <= limit);
+fn gate(job: &Job, before: f64, after: f64) -> Result<(), Error> {
+    let within = job
+        .options
+        .max_increase
+        .is_none_or(|limit| after / before - 1.0 <= limit);
     match before.is_finite() && after.is_finite() && within {
         true => Ok(()),
-        false => Err(Error::PerplexityExceeded { before, after, limit }),
+        false => Err(Error::PerplexityExceeded(Box::new(report(job, before, after)))),
     }
 }
 
 fn outcome(job: &Job, made: &Made) -> Outcome {
+    let (before, after) = made.perplexities();
+    Outcome {
+        file: Store::file(&made.digest),
+        digest: format!("sha256:{}", made.digest),
+        bytes: made.bytes,
+        report: report(job, before, after),
+    }
+}
+
+/// What was asked for and what it cost.
+fn report(job: &Job, before: f64, after: f64) -> CompressionReport {
     let Options {
         quantization,
         method,
@@ -106,23 +120,17 @@ fn outcome(job: &Job, made: &Made) -> Outcome {
         calibration: _,
         store: _,
     } = &job.options;
-    let (before, after) = made.perplexities();
-    Outcome {
-        file: Store::file(&made.digest),
-        digest: format!("sha256:{}", made.digest),
-        bytes: made.bytes,
-        report: CompressionReport {
-            source_digest: job.digest.clone(),
-            source_bytes: job.bytes,
-            quantization: name_of(*quantization).into(),
-            method: method.map(|method| format!("{method:?}").to_uppercase()),
-            pruning: pruning.map(|(pruning, _)| format!("{pruning:?}")),
-            sparsity: pruning.map(|(_, sparsity)| sparsity.to_string()),
-            perplexity_before: format!("{before:.4}"),
-            perplexity_after: format!("{after:.4}"),
-            increase: increase(before, after),
-            limit: max_increase.map(percent),
-        },
+    CompressionReport {
+        source_digest: job.digest.clone(),
+        source_bytes: job.bytes,
+        quantization: name_of(*quantization).into(),
+        method: method.map(|method| format!("{method:?}").to_uppercase()),
+        pruning: pruning.map(|(pruning, _)| format!("{pruning:?}")),
+        sparsity: pruning.map(|(_, sparsity)| sparsity.to_string()),
+        perplexity_before: format!("{before:.4}"),
+        perplexity_after: format!("{after:.4}"),
+        increase: increase(before, after),
+        limit: max_increase.map(percent),
     }
 }
 

@@ -27,7 +27,8 @@ impl CompressionEstimate {
     ///
     /// Memory: the largest tensor and one layer, each as read and as floats, the output's buffers, the
     /// hidden states of the calibration text before and after a layer, and the logits of a few tokens.
-    /// Disk: the result twice, because a killed attempt may leave half a file beside the next one's.
+    /// Disk: the result and the hidden states twice, because a killed attempt may leave its own beside the next
+    /// one's.
     pub fn new(facts: &ModelFacts, source_bytes: u64, bits: Option<u64>) -> Self {
         let largest = facts.vocabulary_size.saturating_mul(facts.hidden_size);
         let layer = facts.parameters.saturating_sub(largest) / facts.layers.max(1);
@@ -48,7 +49,10 @@ impl CompressionEstimate {
             .fold(0_u64, u64::saturating_add);
         Self {
             memory: memory.saturating_add(memory / 100 * SLACK_PERCENT),
-            disk: result.saturating_mul(2).saturating_add(RUNTIME_BYTES),
+            disk: result
+                .saturating_add(hidden)
+                .saturating_mul(2)
+                .saturating_add(RUNTIME_BYTES),
         }
     }
 }

@@ -17,6 +17,9 @@ pub enum Error {
     /// The source is not what it should be.
     #[error("failed to read the source: {0}")]
     Source(#[from] gguf::Error),
+    /// The source's files are not what they should be.
+    #[error("failed to read the source: {0}")]
+    Files(#[from] checkpoint::Error),
     /// The engine cannot compute the source.
     #[error(transparent)]
     Load(#[from] engine::LoadError),
@@ -83,7 +86,8 @@ impl Error {
             Self::Calibration(_) => (reasons::INVALID_CALIBRATION, false),
             Self::Source(gguf::Error::Io { .. }) => (reasons::INTERNAL, true),
             Self::Source(gguf::Error::Truncated { .. }) => (reasons::TRUNCATED, false),
-            Self::Source(_) | Self::Tensor { .. } => (reasons::INVALID_FILE, false),
+            Self::Files(checkpoint::Error::Io { .. }) => (reasons::INTERNAL, true),
+            Self::Source(_) | Self::Files(_) | Self::Tensor { .. } => (reasons::INVALID_FILE, false),
             Self::Load(_) => (reasons::UNSUPPORTED_FORMAT, false),
             Self::Io { .. } | Self::Torch(_) => (reasons::INTERNAL, true),
             Self::NoSpace { .. } => (reasons::NO_SPACE, true),

@@ -2,7 +2,7 @@
 
 mod run;
 
-use std::fs::File;
+use std::path::PathBuf;
 
 use protocol::{CompressionReport, Progress};
 
@@ -17,8 +17,8 @@ use run::Run;
 
 /// What to compress.
 pub struct Job {
-    /// The weights file, verified.
-    pub source: File,
+    /// The weights, verified: a GGUF file, or a directory of safetensors files.
+    pub source: PathBuf,
     /// Its digest, `sha256:` and 64 hex digits.
     pub digest: String,
     /// Its size.
@@ -58,7 +58,7 @@ pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, E
         gate(&job, before, after)?;
         return Ok(outcome(&job, &made));
     }
-    let source = Source::open(job.source.try_clone().map_err(gguf_io)?)?;
+    let source = Source::open(&job.source)?;
     let tokenizer = engine::text::Tokenizer::from_metadata(&source.header().metadata)?;
     let windows = calibration::windows(&text, &tokenizer, source.config())?;
     let plan = Plan::new(&source, &job.options)?;
@@ -144,12 +144,7 @@ fn name_of(quantization: Quantization) -> &'static str {
     }
 }
 
-fn gguf_io(source: std::io::Error) -> Error {
-    Error::Source(gguf::Error::Io {
-        action: "open the source".into(),
-        source,
-    })
-}
-
+#[cfg(test)]
+mod directories;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,13 @@
 //! The weights to compress, widened to single precision a few at a time.
 
-use std::{collections::BTreeMap, fs::File};
+use std::{collections::BTreeMap, ops::Range, os::unix::fs::FileExt, path::Path};
 
+use checkpoint::Checkpoint;
 use engine::{
     LoadError, ModelConfig,
-    blocks::{Block, widen},
+    blocks::{Block, permuted, widen},
 };
-use gguf::{GgufFile, Header, TensorInfo};
+use gguf::{Header, TensorInfo};
 use tch::Tensor;
 
 use crate::Error;
@@ -14,22 +15,22 @@ use crate::Error;
 /// Numbers of a large tensor that are widened at once.
 const PIECE: u64 = 1 << 20;
 
-/// An open model.
+/// An open model. Whatever its files are, its rows come in the order of GGUF files.
 pub(crate) struct Source {
-    file: GgufFile,
+    checkpoint: Checkpoint,
     config: ModelConfig,
 }
 
 impl Source {
-    /// Reads the header.
-    pub fn open(file: File) -> Result<Self, Error> {
-        let file = GgufFile::from_file(file)?;
-        let config = ModelConfig::from_header(file.header())?;
-        Ok(Self { file, config })
+    /// Reads the header of a GGUF file or of a directory of safetensors files.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let checkpoint = Checkpoint::open(path)?;
+        let config = ModelConfig::from_header(checkpoint.header())?;
+        Ok(Self { checkpoint, config })
     }
 
     pub fn header(&self) -> &Header {
-        self.file.header()
+        self.checkpoint.header()
     }
 
     pub fn config(&self) -> &ModelConfig {
@@ -39,7 +40,16 @@ impl Source {
     /// A whole tensor.
     pub fn tensor(&self, name: &str) -> Result<Tensor, Error> {
         let info = self.header().tensor(name)?;
-        self.wide(info, self.file.read_tensor(info)?, &shape(info))
+        let tensor = self.wide(info, self.checkpoint.read_tensor(info)?, &shape(info))?;
+        let heads = match name.rsplit_once('.').map_or(name, |(name, _)| name) {
+            name if name.ends_with(".attn_q") => self.config.heads,
+            name if name.ends_with(".attn_k") => self.config.kv_heads,
+            _ => return Ok(tensor),
+        };
+        match self.config.architecture.permuted && !self.checkpoint.rows_are_permuted() {
+            true => Ok(permuted(&tensor, heads)?),
+            false => Ok(tensor),
+        }
     }
 
     /// All tensors of block `index`.
@@ -54,13 +64,11 @@ impl Source {
         Ok(Block::new(tensors))
     }
 
-    /// The rows `rows` of a matrix.
+    /// Some rows of the embedding or the head.
     pub fn rows(&self, name: &str, first: u64, count: u64) -> Result<Tensor, Error> {
         let info = self.header().tensor(name)?;
         let row_bytes = info.bytes / info.shape[0].max(1);
-        let bytes = self
-            .file
-            .read_part(info, first * row_bytes..(first + count) * row_bytes)?;
+        let bytes = self.part(info, first * row_bytes..(first + count) * row_bytes)?;
         let mut shape = shape(info);
         shape[0] = count as i64;
         self.wide(info, bytes, &shape)
@@ -73,6 +81,19 @@ impl Source {
         let each = (PIECE * rows / info.elements().max(1)).clamp(1, rows.max(1));
         let firsts = (0..rows).step_by(each as usize);
         Ok(firsts.map(|first| (first, each.min(rows - first))).collect())
+    }
+
+    fn part(&self, info: &TensorInfo, part: Range<u64>) -> Result<Vec<u8>, Error> {
+        let failed = |why: String| Error::tensor(&info.name, format!("bytes {part:?} cannot be read: {why}"));
+        if part.end > info.bytes {
+            return Err(failed(format!("it has {}", info.bytes)));
+        }
+        let missing = || failed("the model does not have it".into());
+        let (file, offset) = self.checkpoint.place(info).ok_or_else(missing)?;
+        let mut bytes = vec![0; (part.end - part.start) as usize];
+        let read = file.read_exact_at(&mut bytes, offset + part.start);
+        read.map_err(|error| failed(error.to_string()))?;
+        Ok(bytes)
     }
 
     fn wide(&self, info: &TensorInfo, bytes: Vec<u8>, shape: &[i64]) -> Result<Tensor, Error> {
@@ -98,8 +119,6 @@ fn shape(info: &TensorInfo) -> Vec<i64> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::io::Write;
-
     use super::*;
     use crate::testing::tiny_model;
 
@@ -110,9 +129,11 @@ pub(crate) mod tests {
     }
 
     fn open(bytes: &[u8]) -> Source {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(bytes).unwrap();
-        Source::open(file).unwrap()
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("m.gguf");
+        std::fs::write(&path, bytes).unwrap();
+        // The open file outlives its name.
+        Source::open(&path).unwrap()
     }
 
     #[test]

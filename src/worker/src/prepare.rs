@@ -1,13 +1,13 @@
 //! `atelier-worker prepare`: the weights, as they are or smaller.
 
-use std::{fs::File, path::Path, time::Instant};
+use std::time::Instant;
 
 use artifacts::{
     facts,
     prepare::{Prepared, run_then},
     report::{Meter, ReportFile},
 };
-use protocol::{PrepareFailure, PrepareOutcome, PrepareReport, Progress, report::reasons};
+use protocol::{PrepareFailure, PrepareOutcome, PrepareReport, Progress};
 
 use crate::cli::Prepare;
 
@@ -31,7 +31,7 @@ fn compressed(
 ) -> Result<PrepareReport, PrepareFailure> {
     let store = options.store.clone();
     let job = compress::Job {
-        source: open(&prepared.path)?,
+        source: prepared.path.clone(),
         digest: prepared.report.digest.clone(),
         bytes: prepared.report.bytes,
         options,
@@ -53,12 +53,5 @@ fn compressed(
         file: outcome.file,
         model,
         compression: Some(outcome.report),
-    })
-}
-
-fn open(path: &Path) -> Result<File, PrepareFailure> {
-    File::open(path).map_err(|error| {
-        let message = format!("failed to open {}: {error}", path.display());
-        PrepareFailure::new(reasons::INTERNAL, message, true)
     })
 }

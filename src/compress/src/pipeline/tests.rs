@@ -1,6 +1,6 @@
 //! The whole way on a tiny model.
 
-use std::{cell::RefCell, fs::File, io::Write, path::Path};
+use std::{cell::RefCell, path::Path};
 
 use protocol::{PrepareFailure, Stage};
 use rstest::rstest;
@@ -11,7 +11,7 @@ use crate::{Method, Pruning, testing::tiny_model};
 
 const LAYERS: u64 = 3;
 
-fn options(store: &Path) -> Options {
+pub(super) fn options(store: &Path) -> Options {
     let text = store.with_extension("txt");
     std::fs::write(&text, include_str!("../sample.txt").get(..2000).unwrap()).unwrap();
     Options {
@@ -25,9 +25,10 @@ fn options(store: &Path) -> Options {
     }
 }
 
+/// The source lies beside the store.
 fn job(source: &[u8], options: Options) -> Job {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(source).unwrap();
+    let file = options.store.with_extension("gguf");
+    std::fs::write(&file, source).unwrap();
     Job {
         source: file,
         digest: format!("sha256:{}", hex::encode(Sha256::digest(source))),
@@ -258,10 +259,10 @@ fn a_file_that_is_no_model_is_refused() {
     let path = dir.path().join("m.gguf");
     std::fs::write(&path, b"GGUF").unwrap();
     let job = Job {
-        source: File::open(path).unwrap(),
+        source: path,
         digest: "sha256:0".into(),
         bytes: 4,
         options: options(&dir.path().join("store")),
     };
-    assert!(matches!(run(job, |_| {}), Err(Error::Source(_))));
+    assert!(matches!(run(job, |_| {}), Err(Error::Files(_))));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gguf::GgufFile;
+use checkpoint::Checkpoint;
 use rstest::rstest;
 use tch::{TchError, Tensor};
 
@@ -20,14 +20,14 @@ impl From<TchError> for Failed {
     }
 }
 
-fn tensor(file: &GgufFile, name: &str) -> Tensor {
+fn tensor(file: &Checkpoint, name: &str) -> Tensor {
     let info = file.header().tensor(name).unwrap();
     let weights = widen(&file.read_tensor(info).unwrap(), info.ggml_type).unwrap();
     let shape: Vec<i64> = info.shape.iter().map(|size| *size as i64).collect();
     Tensor::from_slice(&weights).view(shape.as_slice())
 }
 
-fn block(file: &GgufFile, index: usize) -> Block {
+fn block(file: &Checkpoint, index: usize) -> Block {
     let prefix = format!("blk.{index}.");
     let names = file.header().tensors.iter().map(|info| info.name.as_str());
     let mine = names.filter_map(|name| name.strip_prefix(&prefix));
@@ -38,7 +38,7 @@ fn block(file: &GgufFile, index: usize) -> Block {
 }
 
 /// The residual stream after both blocks, and the inputs of all linear layers.
-fn run(file: &GgufFile) -> (ModelConfig, Tensor, Vec<(Layer, Vec<i64>)>) {
+fn run(file: &Checkpoint) -> (ModelConfig, Tensor, Vec<(Layer, Vec<i64>)>) {
     let config = ModelConfig::from_header(file.header()).unwrap();
     let positions = Positions::new(&config, TOKENS.len()).unwrap();
     let mut hidden = tensor(file, "token_embd.weight").index_select(0, &Tensor::from_slice(&TOKENS));

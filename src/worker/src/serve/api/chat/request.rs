@@ -12,7 +12,7 @@ use super::{
 };
 use crate::serve::{
     api::{
-        Api,
+        Api, Served,
         answer::{self, Submission},
         caller::Caller,
         constraint::Form,

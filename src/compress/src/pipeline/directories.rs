@@ -36,7 +36,7 @@ fn save(file: &GgufFile, dir: &Path) {
     let vocabulary: BTreeMap<&String, usize> = names.iter().zip(0..).collect();
     let tokenizer = json!({
         "added_tokens": [],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
         "decoder": {"type": "ByteLevel"},
         "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
     });

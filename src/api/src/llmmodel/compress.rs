@@ -21,6 +21,7 @@ pub struct Compress {
     /// How 4-bit integers are chosen. Default: GPTQ, the closest to the source. 8 bits are rounded.
     pub method: Option<QuantizationMethod>,
     /// Weights that share one scale: 32, 64 or 128. Default: 32.
+    #[schemars(range(min = 32, max = 128))]
     #[x_kube(validation = Rule::new("self in [32, 64, 128]")
         .message("compress.groupSize must be 32, 64 or 128"))]
     pub group_size: Option<i32>,

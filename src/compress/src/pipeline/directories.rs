@@ -37,7 +37,7 @@ fn save(file: &GgufFile, dir: &Path) {
     let tokenizer = json!({
         "added_tokens": [],
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "decoder": {"type": "ByteLevel"},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
         "model": {"type": "BPE", "vocab": vocabulary, "merges": []},
     });
     std::fs::write(dir.join("tokenizer.json"), tokenizer.to_string()).unwrap();

@@ -60,7 +60,9 @@ fn command(args: &[&str], [api, admin, grpc]: [&str; 3]) -> Command {
         ("--admin-listen", admin),
         ("--grpc-listen", grpc),
     ] {
-        if !given(flag) {
+        // Encoders are served over HTTP only.
+        let fits = flag != "--grpc-listen" || !given("--task");
+        if fits && !given(flag) {
             command.args([flag, value]);
         }
     }

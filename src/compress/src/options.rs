@@ -39,7 +39,7 @@ pub enum Method {
     #[value(name = "awq")]
     #[serde(rename = "AWQ")]
     Awq,
-    /// Makes up for each weight's error in the weights that follow.
+    /// Scales channels as AWQ does, then makes up for each weight's error in the weights that follow.
     #[value(name = "gptq")]
     #[serde(rename = "GPTQ")]
     Gptq,

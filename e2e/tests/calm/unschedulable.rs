@@ -39,12 +39,12 @@ async fn too_little_memory_is_told_apart_from_a_crash() -> Result<()> {
 async fn what_this_release_cannot_do_is_refused_by_field() -> Result<()> {
     with_namespace("refused", async |namespace| {
         let mut spec = model::bundled();
-        spec["compress"] = json!({"quantization": "Int4"});
+        spec["limits"] = json!({"maxTokens": 100});
         spec["adapters"] = json!([{"name": "a", "source": {"oci": {"image": "localhost/x:1"}}}]);
         let model = Model::create(&namespace, "m", spec).await?;
         let message = model.not_ready("NotSupported").await?;
         ensure!(
-            message.contains("spec.compress") && message.contains("spec.adapters"),
+            message.contains("spec.limits") && message.contains("spec.adapters"),
             "{message}"
         );
         Ok(())

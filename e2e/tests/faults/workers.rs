@@ -11,12 +11,15 @@ use crate::ALONE;
 async fn a_stream_from_a_killed_worker_ends_with_an_error() -> Result<()> {
     let _alone = ALONE.lock().await;
     with_namespace("worker-killed", async |namespace| {
-        let model = Model::create(&namespace, "m", model::bundled()).await?;
+        let mut spec = model::bundled();
+        // Long enough that the answer is not complete before the pod is gone.
+        spec["engine"]["atelier"]["contextLength"] = 4096.into();
+        let model = Model::create(&namespace, "m", spec).await?;
         model.ready().await?;
         let gateway = namespace.gateway().await?;
         let pod = model.serving_pod().await?;
         let mut stream = gateway
-            .open_stream(&model.address(), "Write a long story about the sea.", 400)
+            .open_stream(&model.address(), "Write a long story about the sea.", 3800)
             .await?;
         while stream.seen.text.is_empty() {
             ensure!(stream.next().await?, "the stream ended early: {:?}", stream.seen);

@@ -25,11 +25,11 @@ impl CacheSize {
     /// # Errors
     /// When the limit does not even leave room for one request.
     pub fn new(config: &ModelConfig, options: &EngineOptions) -> Result<Self, LoadError> {
-        let least = options.context_length.div_ceil(PAGE);
+        let least = options.model.context_length.div_ceil(PAGE);
         let all = least.saturating_mul(options.max_concurrent_sequences);
         let asked = options.kv_cache_tokens.map(|tokens| tokens.div_ceil(PAGE));
         let size = Self {
-            page_bytes: KvCache::page_bytes(config, options.dtype),
+            page_bytes: KvCache::page_bytes(config, options.model.dtype),
             beside: memory::resident().unwrap_or_default(),
             least,
             most: asked.unwrap_or(all),

@@ -9,7 +9,7 @@ use checkpoint::Checkpoint;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::{
-    Dtype, Gauges, LoadError, ModelConfig, Ops, Request, SubmitError,
+    Device, Gauges, LoadError, ModelConfig, ModelOptions, Ops, Request, SubmitError,
     engine_thread::{self, Job},
     gauges::{Place, StopMark},
     request::Events,
@@ -18,20 +18,14 @@ use crate::{
 /// How a model is to be run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineOptions {
-    /// Type to compute in.
-    pub dtype: Dtype,
-    /// Whose operations to compute with.
-    pub ops: Ops,
-    /// Tokens that one sequence may have, prompt and answer together.
-    pub context_length: usize,
+    /// How the network is computed.
+    pub model: ModelOptions,
     /// Sequences computed at the same time.
     pub max_concurrent_sequences: usize,
     /// Tokens of one pass.
     pub max_batch_tokens: usize,
     /// Requests that may wait beside those being computed.
     pub max_queue: usize,
-    /// Threads of one operation.
-    pub threads: usize,
     /// Whether beginnings of prompts are kept for later ones.
     pub prefix_cache: bool,
     /// Tokens whose keys and values are held at most; by default as many as all concurrent sequences
@@ -114,7 +108,7 @@ impl Engine {
 
     fn check(&self, request: &Request) -> Result<(), SubmitError> {
         let vocabulary = self.config.vocabulary_size as usize;
-        let context = self.options.context_length;
+        let context = self.options.model.context_length;
         let for_answer = usize::from(request.max_tokens > 0);
         if request.prompt.is_empty() {
             return Err(SubmitError::EmptyPrompt);
@@ -152,8 +146,8 @@ impl Engine {
 
 fn check(options: &EngineOptions, config: &ModelConfig) -> Result<(), LoadError> {
     let refuse = |text: String| Err(LoadError::Options(text));
+    let context_length = options.model.context_length;
     let EngineOptions {
-        context_length,
         max_concurrent_sequences,
         max_batch_tokens,
         ..
@@ -166,6 +160,9 @@ fn check(options: &EngineOptions, config: &ModelConfig) -> Result<(), LoadError>
             "a context of {context_length} tokens is longer than the {} that the model was trained for",
             config.context_length
         ));
+    }
+    if options.model.ops == Ops::Own && options.model.device != Device::Cpu {
+        return refuse(format!("the kernels of our own do not run on {}", options.model.device));
     }
     if max_batch_tokens < max_concurrent_sequences {
         return refuse(format!(

@@ -10,8 +10,8 @@ use checkpoint::Checkpoint;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    EngineOptions, Event, Gauges, KvCache, LoadError, Model, PAGE, Request, cache_size::CacheSize, gauges::Place,
-    pages::Pages, scheduler::Scheduler, sequence::Sequence, set_threads, step, warm_up::warm_up,
+    EngineOptions, Event, Gauges, KvCache, LoadError, Model, Ops, PAGE, Request, SelfBench, cache_size::CacheSize,
+    gauges::Place, pages::Pages, scheduler::Scheduler, sequence::Sequence, set_threads, step, warm_up::warm_up,
 };
 
 /// How often the memory limit is looked at.
@@ -34,14 +34,11 @@ pub(crate) struct Loaded {
 /// Loads and warms up, on the thread that will compute.
 pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded, LoadError> {
     let _no_grad = tch::no_grad_guard();
-    set_threads(options.threads);
-    let model = Model::load(
-        file,
-        options.dtype,
-        options.ops,
-        options.context_length,
-        options.threads,
-    )?;
+    set_threads(options.model.threads);
+    if options.model.ops == Ops::Own {
+        SelfBench::choose(options.model.cache.as_ref())?;
+    }
+    let model = Model::load(file, &options.model)?;
     let size = CacheSize::new(model.config(), options)?;
     let cache = model.cache(size.reserved())?;
     warm_up(&model, &cache, options)?;
@@ -97,7 +94,8 @@ impl EngineThread<'_> {
     }
 
     fn push(&mut self, job: Job) {
-        self.scheduler.push(Sequence::new(job, self.options.context_length));
+        self.scheduler
+            .push(Sequence::new(job, self.options.model.context_length));
     }
 
     /// One forward pass and what goes with it. Whatever goes wrong in it, a panic too, fails the

@@ -55,6 +55,9 @@ pub enum LoadError {
     /// Settings that this model cannot be served with.
     #[error("failed to set the engine up: {0}")]
     Options(String),
+    /// What is to compute is not there.
+    #[error("{0}; compute on the device cpu, or give the process a GPU")]
+    Device(String),
     /// Weights that compute no numbers.
     #[error(
         "failed to load the model: its weights give infinite or undefined logits; the file is damaged or was converted wrongly"

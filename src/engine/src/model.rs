@@ -1,47 +1,79 @@
 //! The network: tokens in, logits out.
 
 use checkpoint::Checkpoint;
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 use crate::{
-    Batch, Dtype, KvCache, LoadError, ModelConfig,
+    Batch, Cache, Device, Dtype, KvCache, LoadError, ModelConfig,
     batch::bucket,
     kv_cache::Places,
     layer::{Pass, Stream},
     lora::PassAdapters,
     ops::Ops,
     rope::Rope,
-    weights::Weights,
+    weights::{Reading, Weights},
 };
+
+/// How a network is to be computed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelOptions {
+    /// What computes.
+    pub device: Device,
+    /// Type to compute in.
+    pub dtype: Dtype,
+    /// Whose operations to compute with.
+    pub ops: Ops,
+    /// Tokens that one sequence may have, prompt and answer together.
+    pub context_length: usize,
+    /// Threads of one operation.
+    pub threads: usize,
+    /// Where is kept what this start makes and the next one needs.
+    pub cache: Option<Cache>,
+}
+
+impl ModelOptions {
+    /// On the processor, with one thread, keeping nothing.
+    pub fn plain(dtype: Dtype, ops: Ops, context_length: usize) -> Self {
+        Self {
+            device: Device::Cpu,
+            dtype,
+            ops,
+            context_length,
+            threads: 1,
+            cache: None,
+        }
+    }
+}
 
 /// A network with its weights.
 pub struct Model {
     config: ModelConfig,
     dtype: Dtype,
-    device: Device,
+    device: tch::Device,
     ops: Ops,
     weights: Weights,
     rope: Rope,
 }
 
 impl Model {
-    /// Loads the weights of `file` for contexts of `context_length` tokens, on `threads` threads.
+    /// Loads the weights of `file`.
     ///
     /// # Errors
-    /// When the file is not of a supported architecture, or lacks something.
-    pub fn load(
-        file: &Checkpoint,
-        dtype: Dtype,
-        ops: Ops,
-        context_length: usize,
-        threads: usize,
-    ) -> Result<Self, LoadError> {
-        let device = Device::Cpu;
+    /// When the file is not of a supported architecture, or lacks something, or there is no such device.
+    pub fn load(file: &Checkpoint, options: &ModelOptions) -> Result<Self, LoadError> {
+        let ModelOptions { dtype, ops, .. } = *options;
+        let device = options.device.open()?;
         let config = ModelConfig::from_header(file.header())?;
-        let pack = ops == Ops::Own && dtype == Dtype::Bf16;
+        let reading = Reading {
+            dtype,
+            device,
+            pack: ops == Ops::Own && dtype == Dtype::Bf16,
+            cache: options.cache.as_ref(),
+            threads: options.threads,
+        };
         Ok(Self {
-            weights: Weights::load(file, &config, dtype, pack, threads)?,
-            rope: Rope::new(&config, context_length, device)?,
+            weights: Weights::load(file, &config, reading)?,
+            rope: Rope::new(&config, options.context_length, device)?,
             dtype,
             device,
             ops,
@@ -63,7 +95,7 @@ impl Model {
     }
 
     /// Computes the batch's tokens, keeps their keys and values in `cache`, and returns the logits
-    /// that the batch asks for in single precision: `[wanted rows, vocabulary]`, or `None` if it asks
+    /// that the batch asks for, in single precision and the processor's memory: `[wanted rows, vocabulary]`, or `None` if it asks
     /// for none.
     ///
     /// # Errors
@@ -83,7 +115,7 @@ impl Model {
                 delta: stream.delta.as_ref().map(select).transpose()?,
             };
         }
-        self.logits(stream).map(Some)
+        self.logits(stream)?.f_to_device(tch::Device::Cpu).map(Some)
     }
 
     /// What the first `layers` blocks make of the batch.
@@ -132,7 +164,7 @@ mod tests {
     use crate::{LogitRows, Segment, weights::tests::tiny_file};
 
     fn tiny() -> Model {
-        Model::load(&tiny_file(&[]), Dtype::Fp32, Ops::Own, 64, 1).unwrap()
+        Model::load(&tiny_file(&[]), &ModelOptions::plain(Dtype::Fp32, Ops::Own, 64)).unwrap()
     }
 
     /// A segment of a sequence whose only page is `page`.

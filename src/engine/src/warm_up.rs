@@ -25,7 +25,7 @@ pub(crate) fn warm_up(model: &Model, cache: &KvCache, options: &EngineOptions) -
     {
         return Err(LoadError::NotFinite);
     }
-    let most = options.max_batch_tokens.min(options.context_length);
+    let most = options.max_batch_tokens.min(options.model.context_length);
     for rows in buckets(most) {
         let hidden = model.hidden(&batch(rows.min(most)), cache, BLOCKS)?;
         if rows <= options.max_concurrent_sequences {

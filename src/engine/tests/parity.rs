@@ -6,7 +6,7 @@
 
 use std::{env, fs::File, io::Read, path::PathBuf};
 
-use atelier_engine::{Dtype, Engine, EngineOptions, Event, Ops, Request, Sampling, text::Tokenizer};
+use atelier_engine::{Dtype, Engine, EngineOptions, Event, ModelOptions, Ops, Request, Sampling, text::Tokenizer};
 use checkpoint::Checkpoint;
 use flate2::read::GzDecoder;
 
@@ -28,13 +28,13 @@ fn model_file() -> Checkpoint {
 
 fn engine(dtype: Dtype) -> Engine {
     let options = EngineOptions {
-        dtype,
-        ops: Ops::Own,
-        context_length: WINDOW,
+        model: ModelOptions {
+            threads: atelier_engine::available_threads(),
+            ..ModelOptions::plain(dtype, Ops::Own, WINDOW)
+        },
         max_concurrent_sequences: 1,
         max_batch_tokens: 64,
         max_queue: WINDOWS,
-        threads: atelier_engine::available_threads(),
         prefix_cache: true,
         kv_cache_tokens: None,
     };

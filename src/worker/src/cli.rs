@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use engine::Dtype;
+use engine::{Device, Dtype};
 
 /// Prepares, serves and explains large language models.
 #[derive(Debug, Parser)]
@@ -75,6 +75,13 @@ pub struct Serve {
     /// faster without changing the results.
     #[arg(long)]
     pub dtype: Option<Dtype>,
+    /// What computes: cpu, cuda or cuda:N.
+    #[arg(long, default_value_t = Device::Cpu)]
+    pub device: Device,
+    /// Directory that keeps what makes the next start faster: packed weights by digest, and which way of
+    /// multiplying is fastest on this machine.
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<PathBuf>,
     /// Threads to compute with. Default: the cores that this process may use.
     #[arg(long, value_name = "N", value_parser = positive())]
     pub threads: Option<u64>,

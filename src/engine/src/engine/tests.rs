@@ -1,17 +1,16 @@
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::*;
-use crate::{Event, Failure, FinishReason, Sampling, TokenConstraint, TokenMask, weights::tests::tiny_file};
+use crate::{
+    Dtype, Event, Failure, FinishReason, Ops, Sampling, TokenConstraint, TokenMask, weights::tests::tiny_file,
+};
 
 fn options() -> EngineOptions {
     EngineOptions {
-        dtype: Dtype::Fp32,
-        ops: Ops::Own,
-        context_length: 64,
+        model: ModelOptions::plain(Dtype::Fp32, Ops::Own, 64),
         max_concurrent_sequences: 2,
         max_batch_tokens: 16,
         max_queue: 3,
-        threads: 1,
         prefix_cache: true,
         kv_cache_tokens: None,
     }
@@ -273,7 +272,7 @@ fn an_engine_that_nobody_holds_answers_what_it_took_and_ends() {
 fn options_that_do_not_fit_the_model_are_named() {
     let refused = |options: EngineOptions| Engine::start(tiny_file(&[]), options).err().unwrap().to_string();
     let longer = refused(EngineOptions {
-        context_length: 129,
+        model: ModelOptions::plain(Dtype::Fp32, Ops::Own, 129),
         ..options()
     });
     assert!(longer.contains("longer than the 128"), "{longer}");
@@ -282,6 +281,14 @@ fn options_that_do_not_fit_the_model_are_named() {
         ..options()
     });
     assert!(narrow.contains("no room"), "{narrow}");
+    let elsewhere = refused(EngineOptions {
+        model: ModelOptions {
+            device: Device::Cuda(4096),
+            ..ModelOptions::plain(Dtype::Fp32, Ops::Aten, 64)
+        },
+        ..options()
+    });
+    assert!(elsewhere.contains("no CUDA device"), "{elsewhere}");
 }
 
 #[test]

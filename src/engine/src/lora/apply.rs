@@ -129,18 +129,21 @@ impl Rows {
 
     /// One adapter, by products of matrices.
     fn multiply(&self, delta: &Delta, input: &Tensor, output: &Tensor) -> Result<(), TchError> {
+        // Adapters wait in the processor's memory.
+        let device = input.device();
         let own = match self {
             Self::Range { first, count } => input.f_narrow(0, *first, *count)?,
-            Self::Index(rows) => input.f_index_select(0, rows)?,
+            Self::Index(rows) => input.f_index_select(0, &rows.f_to_device(device)?)?,
         };
-        let low = own.f_linear::<Tensor>(&delta.down, None)?;
+        let low = own.f_linear::<Tensor>(&delta.down.f_to_device(device)?, None)?;
         for part in &delta.parts {
             let low = low.f_narrow(1, part.first_rank, part.rank)?;
+            let up = part.up.f_to_device(device)?;
             let mut changed = output.f_narrow(1, part.first_output, part.outputs)?;
             // Both return `changed` itself.
             drop(match self {
-                Self::Range { first, count } => changed.f_narrow(0, *first, *count)?.f_addmm_(&low, &part.up)?,
-                Self::Index(rows) => changed.f_index_add_(0, rows, &low.f_matmul(&part.up)?)?,
+                Self::Range { first, count } => changed.f_narrow(0, *first, *count)?.f_addmm_(&low, &up)?,
+                Self::Index(rows) => changed.f_index_add_(0, &rows.f_to_device(device)?, &low.f_matmul(&up)?)?,
             });
         }
         Ok(())

@@ -12,7 +12,9 @@ use super::{
     testing::{tiny, tiny_model, values},
     write,
 };
-use crate::{Batch, Dtype, KvCache, LogitRows, Model, Ops, Segment, logprobs::floats, weights::tests::file_of};
+use crate::{
+    Batch, Dtype, KvCache, LogitRows, Model, ModelOptions, Ops, Segment, logprobs::floats, weights::tests::file_of,
+};
 
 const TOKENS: [u32; 11] = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9];
 
@@ -121,7 +123,11 @@ fn files_and_logits_are_those_of_peft(#[case] name: &str) {
     let header: BTreeMap<String, Value> = serde_json::from_slice(&weights[8..8 + size]).unwrap();
     assert_eq!(header, reference.header);
 
-    let model = Model::load(&file_of(&reference.base, &[]), Dtype::Fp32, Ops::Own, 64, 1).unwrap();
+    let model = Model::load(
+        &file_of(&reference.base, &[]),
+        &ModelOptions::plain(Dtype::Fp32, Ops::Own, 64),
+    )
+    .unwrap();
     let adapter = Arc::new(Adapter::load(directory.path(), model.config(), Dtype::Fp32).unwrap());
     let ours = alone(&model, &TOKENS, Some(&adapter));
     let to_reference = difference(&ours, &reference.logits);
@@ -136,7 +142,7 @@ fn files_and_logits_are_those_of_peft(#[case] name: &str) {
 #[case(Dtype::Fp32, 1e-4)]
 #[case(Dtype::Bf16, 0.05)]
 fn adapters_of_one_pass_do_not_touch_each_other(#[case] dtype: Dtype, #[case] close: f32) {
-    let model = Model::load(&file_of("llama", &[]), dtype, Ops::Own, 64, 1).unwrap();
+    let model = Model::load(&file_of("llama", &[]), &ModelOptions::plain(dtype, Ops::Own, 64)).unwrap();
     let load = |rank, targets: &[Projection]| {
         let directory = tiny(rank, 8.0, targets);
         Arc::new(Adapter::load(directory.path(), model.config(), dtype).unwrap())
@@ -180,7 +186,7 @@ fn adapters_of_one_pass_do_not_touch_each_other(#[case] dtype: Dtype, #[case] cl
 #[test]
 fn half_precision_is_close() {
     let logits = |dtype| {
-        let model = Model::load(&file_of("llama", &[]), dtype, Ops::Own, 64, 1).unwrap();
+        let model = Model::load(&file_of("llama", &[]), &ModelOptions::plain(dtype, Ops::Own, 64)).unwrap();
         let directory = tiny(4, 8.0, &Projection::ALL);
         let adapter = Adapter::load(directory.path(), &tiny_model(), dtype).unwrap();
         alone(&model, &TOKENS, Some(&Arc::new(adapter)))
@@ -200,7 +206,11 @@ fn write_for_peft() {
         let directory = out.join(index.to_string());
         std::fs::create_dir_all(&directory).unwrap();
         reference.write(&directory);
-        let model = Model::load(&file_of(&reference.base, &[]), Dtype::Fp32, Ops::Own, 64, 1).unwrap();
+        let model = Model::load(
+            &file_of(&reference.base, &[]),
+            &ModelOptions::plain(Dtype::Fp32, Ops::Own, 64),
+        )
+        .unwrap();
         let adapter = Arc::new(Adapter::load(&directory, model.config(), Dtype::Fp32).unwrap());
         let ours = serde_json::json!({"base": reference.base, "logits": alone(&model, &TOKENS, Some(&adapter))});
         std::fs::write(directory.join("logits.json"), ours.to_string()).unwrap();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::families::{distance, last_logits};
-use crate::{Dtype, Model, Ops};
+use crate::{Dtype, Model, ModelOptions, Ops};
 
 /// A network as `checkpoints.py` describes it.
 #[derive(Deserialize)]
@@ -82,7 +82,7 @@ fn logits_are_those_of_transformers(
     let dir = tempfile::tempdir().unwrap();
     write_to(dir.path(), &case, shards);
     let checkpoint = Checkpoint::open(dir.path()).unwrap();
-    let model = Model::load(&checkpoint, Dtype::Fp32, Ops::Own, 64, 1).unwrap();
+    let model = Model::load(&checkpoint, &ModelOptions::plain(Dtype::Fp32, Ops::Own, 64)).unwrap();
     let difference = distance(&last_logits(&model), &case.logits);
     println!("{name}: {difference:e}");
     assert!(difference <= 1e-4, "{name}: {difference}");

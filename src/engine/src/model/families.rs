@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rstest::rstest;
 
-use crate::{Batch, Dtype, LogitRows, Model, Ops, Segment, logprobs::floats, weights::tests::file_of};
+use crate::{Batch, Dtype, LogitRows, Model, ModelOptions, Ops, Segment, logprobs::floats, weights::tests::file_of};
 
 const TOKENS: [u32; 11] = [3, 14, 15, 9, 26, 5, 35, 8, 9, 7, 9];
 
@@ -21,7 +21,7 @@ fn logits_are_those_of_transformers(
     #[values(Ops::Own, Ops::Aten)] ops: Ops,
 ) {
     let references: HashMap<String, Vec<f32>> = serde_json::from_str(include_str!("reference.json")).unwrap();
-    let model = Model::load(&file_of(architecture, &[]), Dtype::Fp32, ops, 64, 1).unwrap();
+    let model = Model::load(&file_of(architecture, &[]), &ModelOptions::plain(Dtype::Fp32, ops, 64)).unwrap();
     let difference = distance(&last_logits(&model), &references[reference]);
     assert!(difference <= 1e-4, "{reference}: {difference}");
 }

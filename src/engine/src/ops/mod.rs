@@ -10,7 +10,7 @@ mod tests;
 use tch::{TchError, Tensor};
 
 pub(crate) use self::linear::Linear;
-pub use self::self_bench::SelfBench;
+pub(crate) use self::self_bench::SelfBench;
 
 use crate::{KvCache, kv_cache::Places, rope::Rope};
 

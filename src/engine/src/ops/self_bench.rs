@@ -5,7 +5,8 @@
 //! on the processor and the threads.
 
 use std::{
-    fmt,
+    fmt, fs, io,
+    path::Path,
     sync::atomic::{AtomicI64, Ordering},
     time::{Duration, Instant},
 };
@@ -15,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::linear::widened;
+use crate::Cache;
 
+/// Where the table is kept.
+const FILE: &str = "self-bench.json";
 /// Rows that are measured.
 const ROWS: [i64; 6] = [1, 4, 8, 16, 64, 256];
 /// Width and height of the matrix: as in small models, and large enough to leave the first caches.
@@ -56,11 +60,45 @@ pub struct Candidate {
 }
 
 impl SelfBench {
-    /// Measures, in a fraction of a second. The engine should not compute meanwhile.
+    /// Measures, or takes the table that was kept, and makes the whole process choose by it. Call it when
+    /// the number of threads is set.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn run() -> Result<Self, TchError> {
+    pub(crate) fn choose(cache: Option<&Cache>) -> Result<(), TchError> {
+        let path = cache.map(|cache| cache.directory.join(FILE));
+        let kept = path.as_deref().and_then(Self::read);
+        let table = match &kept {
+            Some(table) => table.clone(),
+            None => Self::run()?,
+        };
+        tracing::info!(kept = kept.is_some(), "{table}");
+        if let (None, Some(path)) = (kept, path)
+            && let Err(error) = table.write(&path)
+        {
+            tracing::warn!(path = %path.display(), %error, "failed to keep the table");
+        }
+        table.install();
+        Ok(())
+    }
+
+    /// The table in a file, if it speaks of this machine with these threads.
+    fn read(path: &Path) -> Option<Self> {
+        let table: Self = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        table.fits().then_some(table)
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let directory = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(directory)?;
+        let file = tempfile::NamedTempFile::new_in(directory)?;
+        serde_json::to_writer_pretty(&file, self)?;
+        file.persist(path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Measures, in a fraction of a second. The engine should not compute meanwhile.
+    fn run() -> Result<Self, TchError> {
         let mut candidates = Vec::new();
         for (blocks, bytes) in [(Blocks::Q4_1, 20), (Blocks::Q8_0, 34), (Blocks::BF16, 64)] {
             let bytes = vec![0x11; (SIDE * SIDE / 32) as usize * bytes];
@@ -99,13 +137,13 @@ impl SelfBench {
         })
     }
 
-    /// Whether a table from a file speaks of this machine with these threads.
-    pub fn fits(&self) -> bool {
+    /// Whether the table speaks of this machine with these threads.
+    fn fits(&self) -> bool {
         self.processor == engine_sys::cpu_features() && self.threads == engine_sys::threads() && self.rows == ROWS
     }
 
     /// Makes all linear layers of the process choose by this table.
-    pub fn install(&self) {
+    fn install(&self) {
         for format in [Format::Int4, Format::Int8, Format::Bf16] {
             WIDEN_FROM[place(format)].store(self.widen_from(format), Ordering::Relaxed);
         }

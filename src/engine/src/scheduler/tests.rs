@@ -3,17 +3,14 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::{Dtype, Event, Gauges, LogitRows, Ops, Request, engine_thread::Job, gauges::Place};
+use crate::{Dtype, Event, Gauges, LogitRows, ModelOptions, Ops, Request, engine_thread::Job, gauges::Place};
 
 fn scheduler(pages: usize, max_running: usize, max_tokens: usize) -> Scheduler {
     let options = EngineOptions {
-        dtype: Dtype::Fp32,
-        ops: Ops::Own,
-        context_length: 64,
+        model: ModelOptions::plain(Dtype::Fp32, Ops::Own, 64),
         max_concurrent_sequences: max_running,
         max_batch_tokens: max_tokens,
         max_queue: 9,
-        threads: 1,
         prefix_cache: true,
         kv_cache_tokens: None,
     };

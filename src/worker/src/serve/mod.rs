@@ -14,9 +14,10 @@ mod tools;
 use std::{net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use artifacts::digest::Digest;
 use axum::Router;
 use checkpoint::Checkpoint;
-use engine::{Dtype, Engine, EngineOptions, Ops, available_threads, text::Tokenizer};
+use engine::{Cache, Device, Dtype, Engine, EngineOptions, ModelOptions, Ops, available_threads, text::Tokenizer};
 use prometheus::Registry;
 use telemetry::{Readiness, admin, shutdown_signal};
 use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
@@ -165,6 +166,15 @@ fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) 
     if args.adapters_dir.is_some() {
         bail!("--adapters-dir is for --task generate: encoders take no adapters");
     }
+    if args.device != Device::Cpu {
+        bail!(
+            "--device {} is for --task generate: encoders compute on cpu",
+            args.device
+        );
+    }
+    if args.cache_dir.is_some() {
+        bail!("--cache-dir is for --task generate: encoders have nothing to keep");
+    }
     let loaded = encode::load(args)?;
     let encoder = loaded.encoder.clone();
     let metrics = EncodeMetrics::new(registry, &loaded.served_name, &encoder);
@@ -204,9 +214,19 @@ pub struct Loaded {
 
 fn load(args: &Serve) -> Result<Loaded> {
     let started = Instant::now();
-    if let Some(digest) = &args.digest {
-        artifacts::digest::verify(&args.model, digest)?;
-    }
+    let verified = args.digest.as_ref();
+    let verified = verified.map(|digest| artifacts::digest::verify(&args.model, digest));
+    let verified = verified.transpose()?;
+    let cache = match &args.cache_dir {
+        Some(directory) => Some(Cache {
+            directory: directory.clone(),
+            digest: match verified {
+                Some(digest) => digest,
+                None => Digest::of_model(&args.model)?.prefixed(),
+            },
+        }),
+        None => None,
+    };
     let file = Checkpoint::open(&args.model)?;
     let metadata = &file.header().metadata;
     let tokenizer = Arc::new(Tokenizer::from_metadata(metadata)?);
@@ -226,23 +246,31 @@ fn load(args: &Serve) -> Result<Loaded> {
     }
     let trained = engine::ModelConfig::from_header(file.header())?.context_length;
     let options = EngineOptions {
-        dtype: args.dtype.unwrap_or(Dtype::Bf16),
-        ops: Ops::Own,
-        context_length: args.context_length.map_or(trained, |length| length as usize),
+        model: ModelOptions {
+            device: args.device,
+            dtype: args.dtype.unwrap_or(Dtype::Bf16),
+            ops: match args.device {
+                Device::Cpu => Ops::Own,
+                Device::Cuda(_) => Ops::Aten,
+            },
+            context_length: args.context_length.map_or(trained, |length| length as usize),
+            threads: args.threads.map_or_else(available_threads, |threads| threads as usize),
+            cache,
+        },
         max_concurrent_sequences: args.max_concurrent_sequences as usize,
         max_batch_tokens: args.max_batch_tokens.unwrap_or(BATCH_TOKENS) as usize,
         max_queue: args.max_queue as usize,
         prefix_cache: args.prefix_cache,
         kv_cache_tokens: args.kv_cache_tokens.map(|tokens| tokens as usize),
-        threads: args.threads.map_or_else(available_threads, |threads| threads as usize),
     };
     let engine = Engine::start(file, options)?;
     let options = engine.options();
     tracing::info!(
         seconds = started.elapsed().as_secs_f64(),
-        dtype = %options.dtype,
-        threads = options.threads,
-        context_length = options.context_length,
+        device = %options.model.device,
+        dtype = %options.model.dtype,
+        threads = options.model.threads,
+        context_length = options.model.context_length,
         "loaded"
     );
     let adapters = Arc::new(Adapters::new(&engine, args));

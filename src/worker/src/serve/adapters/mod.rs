@@ -40,7 +40,11 @@ pub struct Refused {
 impl Adapters {
     /// No adapters yet.
     pub fn new(engine: &Engine, args: &Serve) -> Self {
-        let registry = Registry::new(engine.config().clone(), engine.options().dtype, args.adapter_memory);
+        let registry = Registry::new(
+            engine.config().clone(),
+            engine.options().model.dtype,
+            args.adapter_memory,
+        );
         Self {
             served_name: args.served_name.clone(),
             registry: Arc::new(registry),

@@ -72,7 +72,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
     let options = Options::read(fields, api.vocabulary())?;
     let echo = fields.flag("echo")?;
     let logprobs = fields.integer("logprobs", 0..=MAX_TOP)?.map(|top| top as usize);
-    let context = api.model.engine.options().context_length as u64;
+    let context = api.model.engine.options().model.context_length as u64;
     let max_tokens = fields
         .integer("max_tokens", 0..=context)?
         .unwrap_or(MAX_TOKENS.min(context));

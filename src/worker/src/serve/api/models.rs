@@ -39,7 +39,7 @@ impl Api {
         Model {
             id: name.into(),
             created: self.started,
-            max_model_len: self.model.engine.options().context_length,
+            max_model_len: self.model.engine.options().model.context_length,
             parent: None,
         }
     }

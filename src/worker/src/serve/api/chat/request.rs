@@ -57,7 +57,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
     ])?;
     let options = Options::read(fields, api.vocabulary())?;
     let logprobs = logprobs(fields)?;
-    let context = api.model.engine.options().context_length as u64;
+    let context = api.model.engine.options().model.context_length as u64;
     let max_tokens = match fields.integer("max_completion_tokens", 1..=context)? {
         Some(tokens) => tokens,
         None => fields.integer("max_tokens", 1..=context)?.unwrap_or(context),

@@ -3,6 +3,9 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
 #include <dlfcn.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include <cstdint>
 #include <cstring>
@@ -30,6 +33,12 @@ bool guarded(char* message, int64_t capacity, const F& f) {
 }  // namespace
 
 extern "C" {
+
+void atelier_release_memory() {
+#if defined(__GLIBC__)
+    malloc_trim(0);
+#endif
+}
 
 void* atelier_inference_mode_enter() { return new c10::InferenceMode(true); }
 

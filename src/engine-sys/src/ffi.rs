@@ -116,6 +116,7 @@ unsafe extern "C" {
     pub fn atelier_paged_attention(call: *const Attention);
     pub fn atelier_lora(call: *const Lora);
 
+    pub fn atelier_release_memory();
     pub fn atelier_inference_mode_enter() -> *mut c_void;
     pub fn atelier_inference_mode_leave(guard: *mut c_void);
     pub fn atelier_generator_state(message: *mut c_char, capacity: i64) -> *mut C_tensor;

@@ -33,6 +33,12 @@ impl Drop for InferenceMode {
     }
 }
 
+/// Gives memory that was freed back to the system, where the allocator keeps it otherwise.
+pub fn release_memory() {
+    // SAFETY: has no preconditions.
+    unsafe { ffi::atelier_release_memory() }
+}
+
 /// The state of libtorch's random numbers on the CPU, bytes in a tensor.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use std::{
 };
 
 use checkpoint::Checkpoint;
+use engine_sys::InferenceMode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
@@ -33,7 +34,7 @@ pub(crate) struct Loaded {
 
 /// Loads and warms up, on the thread that will compute.
 pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded, LoadError> {
-    let _no_grad = tch::no_grad_guard();
+    let _inference = InferenceMode::enter();
     set_threads(options.model.threads);
     if options.model.ops == Ops::Own {
         SelfBench::choose(options.model.cache.as_ref())?;
@@ -42,6 +43,8 @@ pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded,
     let size = CacheSize::new(model.config(), options)?;
     let cache = model.cache(size.reserved())?;
     warm_up(&model, &cache, options)?;
+    // What was read, converted and tried out is not needed again.
+    engine_sys::release_memory();
     tracing::info!(
         tokens = size.now() * PAGE,
         most_tokens = size.reserved() * PAGE,
@@ -52,7 +55,7 @@ pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded,
 
 /// Answers requests until no more can come and all are answered.
 pub(crate) fn run(loaded: Loaded, options: &EngineOptions, gauges: &Gauges, queue: &mpsc::Receiver<Job>) {
-    let _no_grad = tch::no_grad_guard();
+    let _inference = InferenceMode::enter();
     let pages = Pages::new(loaded.cache.pages(), options.prefix_cache);
     let mut thread = EngineThread {
         scheduler: Scheduler::new(options, pages),

@@ -7,6 +7,7 @@ use std::{
 };
 
 use checkpoint::Checkpoint;
+use engine_sys::InferenceMode;
 use tokio::sync::oneshot;
 
 use super::{Encoded, EncoderConfig, EncoderOptions, network::Network, normalize, precision};
@@ -48,7 +49,7 @@ pub(super) fn load(
     config: &EncoderConfig,
     options: &EncoderOptions,
 ) -> Result<(Network, Dtype), LoadError> {
-    let _no_grad = tch::no_grad_guard();
+    let _inference = InferenceMode::enter();
     set_threads(options.threads);
     let network = Network::load(file, config.clone())?;
     let (network, dtype) = precision::choose(network, config, options.precision)?;
@@ -60,6 +61,8 @@ pub(super) fn load(
             return Err(LoadError::NotFinite);
         }
     }
+    // What was read, converted and tried out is not needed again.
+    engine_sys::release_memory();
     Ok((network, dtype))
 }
 
@@ -71,7 +74,7 @@ pub(super) fn run(
     gauges: &Gauges,
     queue: &mpsc::Receiver<Job>,
 ) {
-    let _no_grad = tch::no_grad_guard();
+    let _inference = InferenceMode::enter();
     let mut jobs = VecDeque::new();
     loop {
         if !receive(&mut jobs, queue) {

@@ -50,6 +50,9 @@ pub struct Row {
     pub peer: Option<PeerSpread>,
     /// Ours over the peer's.
     pub ratio: Option<f64>,
+    /// How much of what the machine can do that is: of its memory's bandwidth or of its fastest products.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fraction: Option<f64>,
     /// The goal, and what to know when reading the figure.
     pub note: String,
 }
@@ -113,7 +116,16 @@ impl Row {
             ours: Spread::of(samples),
             peer: None,
             ratio: None,
+            fraction: None,
             note: note.into(),
+        }
+    }
+
+    /// The row where one unit takes `work` of the `most` that the machine can do in a second.
+    pub fn of_machine(self, work: f64, most: f64) -> Self {
+        Self {
+            fraction: Some(self.ours.median * work / most),
+            ..self
         }
     }
 
@@ -167,8 +179,12 @@ impl Report {
                 ),
                 _ => String::new(),
             };
+            let of_machine = row
+                .fraction
+                .map(|fraction| format!("  {:.0}% of the machine", fraction * 100.0));
+            let of_machine = of_machine.unwrap_or_default();
             println!(
-                "{:<20} {median:>12.2} {:<9} ({min:.2} to {max:.2}, n={n}){against}  {}",
+                "{:<20} {median:>12.2} {:<9} ({min:.2} to {max:.2}, n={n}){against}{of_machine}  {}",
                 row.id, row.unit, row.note
             );
         }

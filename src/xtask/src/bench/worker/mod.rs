@@ -6,6 +6,7 @@
 mod adapters;
 mod llama;
 pub mod load;
+mod machine;
 pub mod program;
 
 use std::path::Path;
@@ -16,6 +17,7 @@ use clap::ValueEnum;
 use self::{
     llama::Llama,
     load::{Ask, concurrently, one},
+    machine::Machine,
     program::{Program, Server, Shape},
 };
 use super::report::{Peer, Row};
@@ -53,6 +55,9 @@ struct Samples {
     batch_first: Vec<f64>,
     gap_growth: Vec<f64>,
     shared: Vec<f64>,
+    /// Of ours alone: others keep nothing.
+    packed_start: Vec<f64>,
+    packed_memory: Vec<f64>,
     /// Of ours alone: others set their adapters when they start.
     adapted: Vec<f64>,
 }
@@ -68,19 +73,22 @@ pub fn run(home: &Home, stage: &Stage, against: Option<Against>) -> Result<Vec<R
     let peers: Vec<Program> = peer.iter().flat_map(|llama| llama.programs()).collect();
     let directory = home.fresh_work_dir("bench-adapters")?;
     adapters::write_all(&directory)?;
+    stage.status("what the machine can do");
+    let machine = Machine::measure(home, &ours)?;
     let mut of_ours = Samples::default();
     let mut of_peers: Vec<Samples> = peers.iter().map(|_| Samples::default()).collect();
     for run in 1..=RUNS {
         stage.status(&format!("run {run} of {RUNS}: ours"));
         of_ours.measure(home, &ours, run)?;
         of_ours.measure_adapters(home, &ours, run, &directory)?;
+        of_ours.measure_packed(home, &ours, run, &machine)?;
         for (program, samples) in peers.iter().zip(&mut of_peers) {
             stage.status(&format!("run {run} of {RUNS}: {program}"));
             samples.measure(home, program, run)?;
         }
     }
     let file = std::fs::metadata(home.models().join(table::MODEL_FILE))?.len() as f64;
-    Ok(rows(&of_ours, &of_peers, peer.map(|_| Llama::peer()), file))
+    Ok(rows(&of_ours, &of_peers, peer.map(|_| Llama::peer()), file, &machine))
 }
 
 impl Samples {
@@ -122,6 +130,15 @@ impl Samples {
         Ok(())
     }
 
+    /// Starts with what an earlier start has kept.
+    fn measure_packed(&mut self, home: &Home, program: &Program, run: usize, machine: &Machine) -> Result<()> {
+        let (server, seconds) = machine.start(home, program, 1)?;
+        self.packed_start.push(seconds);
+        one(&server, &Ask::new(run * 10 + 3, PREFILL, ANSWER))?;
+        self.packed_memory.push(server.resident()? as f64);
+        Ok(())
+    }
+
     /// The same streams of one process with and without adapters.
     fn measure_adapters(&mut self, home: &Home, program: &Program, run: usize, directory: &Path) -> Result<()> {
         let shape = Shape {
@@ -129,7 +146,12 @@ impl Samples {
             streams: STREAMS,
             context: 1024,
         };
-        let (server, _) = Server::start_with(home, program, shape, Some(directory))?;
+        let (server, _) = Server::start_with(
+            home,
+            program,
+            shape,
+            &["--adapters-dir".as_ref(), directory.as_os_str()],
+        )?;
         let without = concurrently(&server, &streams(run))?;
         let adapted = streams(run).into_iter().enumerate();
         let adapted = adapted.map(|(index, ask)| ask.with_adapter(&adapters::name(index % adapters::COUNT)));
@@ -146,7 +168,7 @@ fn streams(seed: usize) -> Vec<Ask> {
         .collect()
 }
 
-fn rows(ours: &Samples, peers: &[Samples], peer: Option<Peer>, file: f64) -> Vec<Row> {
+fn rows(ours: &Samples, peers: &[Samples], peer: Option<Peer>, file: f64, machine: &Machine) -> Vec<Row> {
     let row = |id, unit, more_is_better: bool, of: &dyn Fn(&Samples) -> &Vec<f64>, note: &str| {
         let best = peers.iter().map(of).max_by(|a, b| {
             let order = median(a).total_cmp(&median(b));
@@ -165,35 +187,40 @@ fn rows(ours: &Samples, peers: &[Samples], peer: Option<Peer>, file: f64) -> Vec
             true,
             &|s| &s.decode[0],
             "one stream; goal: ratio >= 1.5",
-        ),
+        )
+        .of_machine(machine.weights, machine.bandwidth[0]),
         row(
             "decode_2t",
             "tokens/s",
             true,
             &|s| &s.decode[1],
             "one stream; goal: ratio >= 1.5",
-        ),
+        )
+        .of_machine(machine.weights, machine.bandwidth[1]),
         row(
             "prefill512_1t",
             "tokens/s",
             true,
             &|s| &s.prefill[0],
             "goal: ratio >= 4",
-        ),
+        )
+        .of_machine(machine.operations, machine.products[0]),
         row(
             "prefill512_2t",
             "tokens/s",
             true,
             &|s| &s.prefill[1],
             "goal: ratio >= 4",
-        ),
+        )
+        .of_machine(machine.operations, machine.products[1]),
         row(
             "batch16_tokens",
             "tokens/s",
             true,
             &|s| &s.batch_rate,
             "16 streams, 2 threads; goal: ratio >= 2",
-        ),
+        )
+        .of_machine(machine.operations, machine.products[1]),
         row("batch16_ttft_p95", "s", false, &|s| &s.batch_first, "goal: ratio < 1"),
         row(
             "batch16_gap_growth",
@@ -210,12 +237,30 @@ fn rows(ours: &Samples, peers: &[Samples], peer: Option<Peer>, file: f64) -> Vec
             "second prompt of 2000 tokens over the first; goal <= 0.1",
         ),
         row("rss", "bytes", false, &|s| &s.memory, "after answers of one stream"),
-        row(
-            "start_seconds",
+        row("start_seconds", "s", false, &|s| &s.start, "exec to ready; goal <= 1.5"),
+        Row::new(
+            "start_packed_seconds",
             "s",
-            false,
-            &|s| &s.start,
-            "exec to ready; goal <= 1.5, with packed weights <= 0.7",
+            &ours.packed_start,
+            "the same with packed weights that an earlier start kept; goal <= 0.7",
+        ),
+        Row::new(
+            "rss_packed",
+            "bytes",
+            &ours.packed_memory,
+            "as rss, of which the packed weights are a mapped file",
+        ),
+        Row::new(
+            "bandwidth",
+            "bytes/s",
+            &machine.bandwidth[..1],
+            "reading memory, 1 thread",
+        ),
+        Row::new(
+            "products",
+            "FLOP/s",
+            &machine.products[..1],
+            "the fastest product that the worker's own measurement found, 1 thread",
         ),
     ];
     let over: Vec<f64> = ours.memory.iter().map(|bytes| (bytes - 120e6) / file).collect();

@@ -1,5 +1,6 @@
 //! A server under measurement, ours or the peer's.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -57,11 +58,11 @@ impl fmt::Display for Program {
 impl Server {
     /// Starts it and waits until it is ready; with the seconds that took.
     pub fn start(home: &Home, program: &Program, shape: Shape) -> Result<(Self, f64)> {
-        Self::start_with(home, program, shape, None)
+        Self::start_with(home, program, shape, &[])
     }
 
-    /// As [`Self::start`]; a worker of ours loads the adapters of a directory.
-    pub fn start_with(home: &Home, program: &Program, shape: Shape, adapters: Option<&Path>) -> Result<(Self, f64)> {
+    /// As [`Self::start`], with further arguments.
+    pub fn start_with(home: &Home, program: &Program, shape: Shape, more: &[&OsStr]) -> Result<(Self, f64)> {
         let (api, admin) = (free_address()?, free_address()?);
         let mut command = pinned(program, shape.threads);
         let model = home.models().join(table::MODEL_FILE);
@@ -79,9 +80,6 @@ impl Server {
                 command.args(["--served-name", "bench", "--threads", &threads]);
                 command.args(["--context-length", &context, "--max-concurrent-sequences", &streams]);
                 command.args(["--listen", &api, "--admin-listen", &admin]);
-                if let Some(adapters) = adapters {
-                    command.arg("--adapters-dir").arg(adapters);
-                }
                 (admin.as_str(), "/readyz")
             }
             Program::Llama { flash, .. } => {
@@ -100,6 +98,7 @@ impl Server {
                 (api.as_str(), "/health")
             }
         };
+        command.args(more);
         let started = Instant::now();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let process = command.spawn().with_context(|| format!("failed to start {program}"))?;

@@ -12,6 +12,7 @@ pub struct Gauges {
     running: AtomicUsize,
     cached_tokens: AtomicUsize,
     cache_room: AtomicUsize,
+    preemptions: AtomicUsize,
     stopped: AtomicBool,
 }
 
@@ -34,6 +35,11 @@ impl Gauges {
     /// Tokens whose keys and values there is room for.
     pub fn cache_room(&self) -> usize {
         self.cache_room.load(Ordering::Relaxed)
+    }
+
+    /// How often a request gave its share of the cache back, to be computed again later.
+    pub fn preemptions(&self) -> usize {
+        self.preemptions.load(Ordering::Relaxed)
     }
 
     /// Whether the engine thread has ended: nothing will be answered any more.
@@ -60,6 +66,11 @@ impl Place {
             .admitted
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
         taken.ok().map(|_| Self(gauges.clone()))
+    }
+
+    /// Counts that the request gave its share of the cache back.
+    pub fn preempted(&self) {
+        self.0.preemptions.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -91,7 +102,8 @@ mod tests {
         gauges.report(1, 5, 9);
         assert_eq!((gauges.running(), gauges.waiting()), (1, 1));
         assert_eq!((gauges.cached_tokens(), gauges.cache_room()), (5, 9));
+        first.iter().for_each(Place::preempted);
         drop((first, second));
-        assert_eq!(gauges.waiting(), 0);
+        assert_eq!((gauges.waiting(), gauges.preemptions()), (0, 1));
     }
 }

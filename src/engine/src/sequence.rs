@@ -146,6 +146,7 @@ impl Sequence {
         self.release(pages);
         self.computed = 0;
         self.prompt_logprobs.clear();
+        self.place.iter().for_each(Place::preempted);
     }
 
     /// What a pass computes of it: the next `count` tokens, which it has reserved pages for.

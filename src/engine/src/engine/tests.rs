@@ -1,3 +1,7 @@
+//! The whole engine, on a tiny network.
+
+mod mixed;
+
 use tokio::sync::mpsc::error::TryRecvError;
 
 use super::*;

@@ -1,6 +1,12 @@
 //! What `/metrics` tells: vLLM's names, which autoscalers, routers and dashboards already read.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
 use engine::{Engine, Failure, FinishReason};
 use prometheus::{
@@ -159,12 +165,15 @@ pub fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector
     Ok(collector)
 }
 
-/// Gauges that are read from the engine when somebody looks.
+/// What is read from the engine when somebody looks.
 struct EngineState {
     engine: Engine,
     running: Gauge,
     waiting: Gauge,
     cache_usage: Gauge,
+    preemptions: IntCounter,
+    /// Preemptions that `preemptions` knows of.
+    counted: AtomicUsize,
 }
 
 impl EngineState {
@@ -175,17 +184,22 @@ impl EngineState {
             running: gauge("vllm:num_requests_running", "Requests that are being computed.")?,
             waiting: gauge("vllm:num_requests_waiting", "Requests that wait for their turn.")?,
             cache_usage: gauge("vllm:kv_cache_usage_perc", "Used share of the KV cache, 0 to 1.")?,
+            preemptions: IntCounter::with_opts(opts(
+                "vllm:num_preemptions_total",
+                "How often a request gave its share of the KV cache back, to be computed again later.",
+            ))?,
+            counted: AtomicUsize::new(0),
         })
     }
 
-    fn gauges(&self) -> [&Gauge; 3] {
-        [&self.running, &self.waiting, &self.cache_usage]
+    fn collectors(&self) -> [&dyn Collector; 4] {
+        [&self.running, &self.waiting, &self.cache_usage, &self.preemptions]
     }
 }
 
 impl Collector for EngineState {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges().into_iter().flat_map(Collector::desc).collect()
+        self.collectors().into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -194,6 +208,10 @@ impl Collector for EngineState {
         self.running.set(gauges.running() as f64);
         self.waiting.set(gauges.waiting() as f64);
         self.cache_usage.set(gauges.cached_tokens() as f64 / room as f64);
-        self.gauges().into_iter().flat_map(Collector::collect).collect()
+        // Two may look at once; each adds what the other has not.
+        let preemptions = gauges.preemptions();
+        let before = self.counted.fetch_max(preemptions, Ordering::Relaxed);
+        self.preemptions.inc_by(preemptions.saturating_sub(before) as u64);
+        self.collectors().into_iter().flat_map(Collector::collect).collect()
     }
 }

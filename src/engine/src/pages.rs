@@ -187,6 +187,15 @@ impl Pages {
         }
     }
 
+    /// Makes the pages of a table unknown: what they hold is of no use to others.
+    pub fn forget(&mut self, table: &PageTable) {
+        for index in &table.pages {
+            if let Some((block, _)) = self.pages[*index as usize].block.take() {
+                self.known.remove(&block);
+            }
+        }
+    }
+
     /// Takes a sequence's pages back.
     pub fn release(&mut self, table: PageTable) {
         // The last one first: it is of no use without those before it, so it has to go first.
@@ -298,6 +307,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_is_not_found_and_goes_when_it_is_given_back() {
+        let mut pages = Pages::new(4, true);
+        let tokens: Vec<u32> = (0..40).collect();
+        let table = computed(&mut pages, &scope("ada"), &tokens);
+        let sharer = pages.begin(scope("ada"), &tokens);
+        pages.forget(&table);
+        assert!(pages.begin(scope("ada"), &tokens).pages.is_empty());
+        pages.release(table);
+        assert_eq!(pages.held(), 2);
+        pages.release(sharer);
+        assert_eq!((pages.available(), pages.held()), (4, 0));
+    }
+
+    #[test]
     fn without_sharing_nothing_is_kept() {
         let mut pages = Pages::new(4, false);
         let tokens: Vec<u32> = (0..40).collect();
@@ -323,7 +346,7 @@ mod tests {
     proptest! {
         /// Whatever happens, every page is empty, idle or in use, and in use by as many as hold it.
         #[test]
-        fn no_page_is_lost_or_given_twice(steps in prop::collection::vec((0u8..4, 0usize..6, 1usize..70), 1..80)) {
+        fn no_page_is_lost_or_given_twice(steps in prop::collection::vec((0u8..5, 0usize..6, 1usize..70), 1..80)) {
             let mut pages = Pages::new(12, true);
             let mut tables: Vec<PageTable> = Vec::new();
             for (action, pick, length) in steps {
@@ -340,6 +363,7 @@ mod tests {
                         let table = tables.swap_remove(pick % tables.len());
                         pages.release(table);
                     }
+                    3 if !tables.is_empty() => pages.forget(&tables[pick % tables.len()]),
                     _ => pages.set_limit(6 + pick),
                 }
                 let mut users = [0; 12];

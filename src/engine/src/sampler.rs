@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -76,8 +77,10 @@ impl Sampler {
         let Some(constraint) = &mut self.constraint else {
             return Ok(false);
         };
-        constraint.accept(token).map_err(Failure::Constraint)?;
-        Ok(constraint.is_complete())
+        guarded(|| {
+            constraint.accept(token)?;
+            Ok(constraint.is_complete())
+        })
     }
 
     fn is_biased(&self) -> bool {
@@ -184,11 +187,19 @@ impl Sampler {
 
 fn constrain(constraint: &mut dyn TokenConstraint, logits: &mut [f32]) -> Result<(), Failure> {
     let mut allowed = TokenMask::new(logits.len());
-    constraint.mask(&mut allowed).map_err(Failure::Constraint)?;
+    guarded(|| constraint.mask(&mut allowed))?;
     match allowed.apply(logits) {
         true => Ok(()),
         false => Err(Failure::Constraint("no token of the vocabulary can follow".into())),
     }
+}
+
+/// Asks a constraint. It is not the engine's own code: what panics in it fails the one request that
+/// brought it, which does not ask again.
+fn guarded<T>(ask: impl FnOnce() -> Result<T, String>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(ask))
+        .unwrap_or_else(|_| Err("it panicked".into()))
+        .map_err(Failure::Constraint)
 }
 
 /// How many of the falling `weights` it takes to reach `mass`; `None` if they do not.

@@ -36,6 +36,8 @@ pub(crate) struct Sequence {
     prompt_logprobs: Vec<TokenLogprobs>,
     /// Whether the caller knows that the prompt is computed.
     prompt_told: bool,
+    /// Whether its keys and values may be no numbers.
+    is_damaged: bool,
     place: Option<Place>,
 }
 
@@ -68,6 +70,7 @@ impl Sequence {
             cached: 0,
             prompt_logprobs: Vec::new(),
             prompt_told: false,
+            is_damaged: false,
             place: Some(place),
         }
     }
@@ -127,10 +130,12 @@ impl Sequence {
         count.min(table.room() - self.computed)
     }
 
-    /// Makes its full pages known to later prompts.
+    /// Makes its full pages known to later prompts, unless they would fail by them.
     pub fn remember(&mut self, pages: &mut Pages) {
-        if let Some(table) = &mut self.table {
-            pages.remember(table, &self.tokens[..self.computed]);
+        match &mut self.table {
+            Some(table) if self.is_damaged => pages.forget(table),
+            Some(table) => pages.remember(table, &self.tokens[..self.computed]),
+            None => {}
         }
     }
 
@@ -182,7 +187,11 @@ impl Sequence {
             let prompt = self.request.prompt.len();
             let following = &self.request.prompt[prompt.min(first + 1)..prompt.min(first + 1 + count)];
             let rows = logits.f_narrow(0, 0, following.len() as i64)?;
-            self.prompt_logprobs.extend(logprobs(&rows, following, top)?);
+            let logprobs = logprobs(&rows, following, top)?;
+            if logprobs.iter().any(|entry| !entry.chosen.logprob.is_finite()) {
+                return Ok(self.give_up(Failure::NotFinite));
+            }
+            self.prompt_logprobs.extend(logprobs);
         }
         if self.computed < self.tokens.len() {
             return Ok(false);
@@ -235,6 +244,7 @@ impl Sequence {
     }
 
     fn give_up(&mut self, failure: Failure) -> bool {
+        self.is_damaged = failure == Failure::NotFinite;
         self.place = None;
         self.send(Event::Failed(failure));
         true

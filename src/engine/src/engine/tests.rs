@@ -1,5 +1,6 @@
 //! The whole engine, on a tiny network.
 
+mod faults;
 mod mixed;
 
 use tokio::sync::mpsc::error::TryRecvError;

@@ -1,5 +1,7 @@
 //! The real program with encoders: a real one that embeds and a small one that scores.
 
+#[path = "encode/grpc.rs"]
+mod grpc;
 mod support;
 
 use anyhow::{Context as _, Result, ensure};

@@ -96,8 +96,8 @@ async fn serve(args: Serve) -> Result<()> {
         () = stop.cancelled() => std::process::exit(0),
     };
     let listener = bind(listen).await?;
-    let grpc = match grpc.zip(grpc_listen) {
-        Some((api, address)) => Some((api, bind(address).await?)),
+    let grpc = match grpc_listen {
+        Some(address) => Some((grpc, bind(address).await?)),
         None => None,
     };
     readiness.set_ready(true);
@@ -113,7 +113,7 @@ async fn serve(args: Serve) -> Result<()> {
     let http = axum::serve(listener, api).with_graceful_shutdown(draining);
     let grpc = async {
         match grpc {
-            Some((api, listener)) => grpc::serve(listener, api, stop.clone()).await,
+            Some((methods, listener)) => grpc::serve(listener, methods, stop.clone()).await,
             None => Ok(()),
         }
     };
@@ -134,8 +134,8 @@ async fn serve(args: Serve) -> Result<()> {
 /// A model behind its API.
 struct Service {
     api: Router,
-    /// What gRPC serves, if the task is one that it has.
-    grpc: Option<Arc<Api>>,
+    /// The same over gRPC.
+    grpc: grpc::Methods,
     /// Whether the thread that computes has ended.
     stopped: Box<dyn Fn() -> bool + Send>,
 }
@@ -154,15 +154,12 @@ fn generation_service(
     let api = Arc::new(Api::new(loaded, Arc::new(metrics), stop.clone()));
     Ok(Service {
         api: api::router(api.clone(), stop),
-        grpc: Some(api),
+        grpc: grpc::Methods::Generation(api),
         stopped: Box::new(move || engine.gauges().has_stopped()),
     })
 }
 
 fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) -> Result<Service> {
-    if args.grpc_listen.is_some() {
-        bail!("--grpc-listen goes with --task generate only: embeddings and reranking are served over HTTP");
-    }
     if args.adapters_dir.is_some() {
         bail!("--adapters-dir is for --task generate: encoders take no adapters");
     }
@@ -179,9 +176,10 @@ fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) 
     let encoder = loaded.encoder.clone();
     let metrics = EncodeMetrics::new(registry, &loaded.served_name, &encoder);
     let metrics = metrics.context("failed to register the metrics")?;
+    let api = Arc::new(EncodeApi::new(loaded, metrics, stop));
     Ok(Service {
-        grpc: None,
-        api: api::encode_router(Arc::new(EncodeApi::new(loaded, metrics)), stop),
+        api: api::encode_router(api.clone()),
+        grpc: grpc::Methods::Encoding(api),
         stopped: Box::new(move || encoder.gauges().has_stopped()),
     })
 }

@@ -60,9 +60,7 @@ fn command(args: &[&str], [api, admin, grpc]: [&str; 3]) -> Command {
         ("--admin-listen", admin),
         ("--grpc-listen", grpc),
     ] {
-        // Encoders are served over HTTP only.
-        let fits = flag != "--grpc-listen" || !given("--task");
-        if fits && !given(flag) {
+        if !given(flag) {
             command.args([flag, value]);
         }
     }

@@ -30,13 +30,14 @@ use engine::{
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-pub use self::encode::{EncodeApi, router as encode_router};
 pub use self::{
     answer::{Finish, Frame, Usage, Whole, whole},
     caller::Caller,
     chat::{CallDelta, Chat, Delta, Reply, begin as begin_chat},
     completions::{Completions, begin as begin_completions},
+    encode::{Embeddings, EncodeApi, Ranking, embed, rank, router as encode_router},
     error::Error,
+    models::Model,
     stream::{Steps, steps},
 };
 use super::{Loaded, metrics::Metrics};

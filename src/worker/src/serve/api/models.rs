@@ -46,7 +46,8 @@ impl Api {
 }
 
 impl Model {
-    fn json(&self) -> Value {
+    /// As `/v1/models` has it.
+    pub fn json(&self) -> Value {
         let mut model = json!({
             "id": self.id,
             "object": "model",

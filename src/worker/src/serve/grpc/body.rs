@@ -59,6 +59,25 @@ pub fn chat(request: v1::ChatRequest) -> Result<Map<String, Value>, Error> {
     Ok(body)
 }
 
+/// The body of a request for embeddings.
+pub fn embed(request: v1::EmbedRequest) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("model".into(), request.model.into());
+    body.insert("input".into(), request.input.into());
+    insert(&mut body, "dimensions", request.dimensions);
+    body
+}
+
+/// The body of a request for reranking.
+pub fn rerank(request: v1::RerankRequest) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("model".into(), request.model.into());
+    body.insert("query".into(), request.query.into());
+    body.insert("documents".into(), request.documents.into());
+    insert(&mut body, "top_n", request.top_n);
+    body
+}
+
 fn insert(body: &mut Map<String, Value>, field: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         body.insert(field.into(), value.into());

@@ -1,6 +1,7 @@
 //! The gRPC API, beside HTTP: the same requests, checked and answered by the same code.
 
 mod body;
+mod encoding;
 mod reply;
 mod service;
 mod status;
@@ -8,23 +9,38 @@ mod status;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use rpc::v1::inference_server::InferenceServer;
+use rpc::v1::inference_server::{Inference, InferenceServer};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
-use self::service::Service;
-use super::api::{Api, MAX_BODY};
+use self::{encoding::Encoding, service::Service};
+use super::api::{Api, EncodeApi, MAX_BODY};
+
+/// What is served.
+pub enum Methods {
+    /// A model that writes.
+    Generation(Arc<Api>),
+    /// One that embeds or reranks.
+    Encoding(Arc<EncodeApi>),
+}
 
 /// Serves on `listener` until `stop`, and then finishes what it began.
 ///
 /// # Errors
 /// When it cannot accept connections.
-pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken) -> Result<()> {
-    let inference = InferenceServer::new(Service::new(api)).max_decoding_message_size(MAX_BODY);
+pub async fn serve(listener: TcpListener, methods: Methods, stop: CancellationToken) -> Result<()> {
+    match methods {
+        Methods::Generation(api) => serve_methods(listener, Service::new(api), stop).await,
+        Methods::Encoding(api) => serve_methods(listener, Encoding::new(api), stop).await,
+    }
+}
+
+async fn serve_methods<T: Inference>(listener: TcpListener, methods: T, stop: CancellationToken) -> Result<()> {
+    let inference = InferenceServer::new(methods).max_decoding_message_size(MAX_BODY);
     let (reporter, health) = tonic_health::server::health_reporter();
-    reporter.set_serving::<InferenceServer<Service>>().await;
+    reporter.set_serving::<InferenceServer<T>>().await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(rpc::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -33,7 +49,7 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>, stop: CancellationToken
     let stopped = async move {
         stop.cancelled().await;
         // Watchers send what comes next elsewhere while the last answers are written.
-        reporter.set_not_serving::<InferenceServer<Service>>().await;
+        reporter.set_not_serving::<InferenceServer<T>>().await;
         reporter
             .set_service_status("", tonic_health::ServingStatus::NotServing)
             .await;

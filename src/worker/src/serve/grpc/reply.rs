@@ -4,7 +4,7 @@ use engine::{TokenLogprob, TokenLogprobs, text::Tokenizer};
 use rpc::v1;
 
 use crate::serve::{
-    api::{CallDelta, Delta, Finish, Reply, Usage, Whole},
+    api::{CallDelta, Delta, Embeddings, Finish, Model, Ranking, Reply, Usage, Whole},
     generation::Output,
 };
 
@@ -15,6 +15,46 @@ pub fn usage(usage: Usage) -> v1::Usage {
         completion_tokens: count(usage.spent.tokens),
         mean_nll: usage.spent.mean_nll().map(|mean| mean as f32),
         cached_tokens: count(usage.cached),
+    }
+}
+
+/// A model that can be asked for.
+pub fn model(model: Model) -> v1::Model {
+    v1::Model {
+        id: model.id,
+        created: model.created,
+        max_model_len: count(model.max_model_len),
+    }
+}
+
+/// The vectors of texts.
+pub fn embeddings(model: Model, embeddings: Embeddings) -> v1::EmbedResponse {
+    let rows = embeddings.rows.into_iter();
+    v1::EmbedResponse {
+        model: model.id,
+        embeddings: rows.map(|values| v1::Embedding { values }).collect(),
+        usage: Some(read(embeddings.tokens)),
+    }
+}
+
+/// Documents in order.
+pub fn ranking(model: Model, ranking: Ranking) -> v1::RerankResponse {
+    let result = |(index, relevance_score)| v1::RerankResult {
+        index: count(index),
+        relevance_score,
+    };
+    v1::RerankResponse {
+        model: model.id,
+        results: ranking.results.into_iter().map(result).collect(),
+        usage: Some(read(ranking.tokens)),
+    }
+}
+
+/// What a request took that only read.
+fn read(tokens: usize) -> v1::Usage {
+    v1::Usage {
+        prompt_tokens: count(tokens),
+        ..Default::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The methods.
+//! The methods of a model that writes.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -6,10 +6,16 @@ use futures::{Stream, StreamExt as _, future::try_join_all};
 use rpc::v1::{self, inference_server::Inference};
 use tonic::{Request, Response, Status};
 
-use super::{body, reply, status::status};
-use crate::serve::{
-    api::{self, Api, Caller, Chat, Completions, Error, Frame, Steps, Usage},
-    generation::{Generation, Output, Spent},
+use super::{
+    body, reply,
+    status::{status, wrong_task},
+};
+use crate::{
+    cli::Task,
+    serve::{
+        api::{self, Api, Caller, Chat, Completions, Error, Frame, Steps, Usage},
+        generation::{Generation, Output, Spent},
+    },
 };
 
 /// What the methods work with.
@@ -17,7 +23,8 @@ pub struct Service {
     api: Arc<Api>,
 }
 
-type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+/// Pieces of answers.
+pub type Chunks<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl Service {
     /// The methods over the state of the HTTP API.
@@ -148,21 +155,16 @@ impl Inference for Service {
     }
 
     async fn embed(&self, _: Request<v1::EmbedRequest>) -> Result<Response<v1::EmbedResponse>, Status> {
-        Err(Status::unimplemented("this worker serves task Generate, not Embed"))
+        Err(wrong_task(Task::Generate, Task::Embed))
     }
 
     async fn rerank(&self, _: Request<v1::RerankRequest>) -> Result<Response<v1::RerankResponse>, Status> {
-        Err(Status::unimplemented("this worker serves task Generate, not Rerank"))
+        Err(wrong_task(Task::Generate, Task::Rerank))
     }
 
     async fn list_models(&self, _: Request<v1::ListModelsRequest>) -> Result<Response<v1::ListModelsResponse>, Status> {
-        let models = self.api.models().into_iter().map(|model| v1::Model {
-            id: model.id,
-            created: model.created,
-            max_model_len: u32::try_from(model.max_model_len).unwrap_or(u32::MAX),
-        });
         Ok(Response::new(v1::ListModelsResponse {
-            models: models.collect(),
+            models: self.api.models().into_iter().map(reply::model).collect(),
         }))
     }
 }

@@ -2,7 +2,7 @@
 
 use tonic::{Code, Status, metadata::MetadataValue};
 
-use crate::serve::api::Error;
+use crate::{cli::Task, serve::api::Error};
 
 /// Metadata that carries the code of the HTTP API, such as `queue_full`.
 const CODE: &str = "x-atelier-code";
@@ -16,7 +16,16 @@ pub fn status(error: &Error) -> Status {
         400..=499 => Code::InvalidArgument,
         _ => Code::Internal,
     };
-    let mut status = Status::new(code, error.to_string());
+    coded(Status::new(code, error.to_string()), error)
+}
+
+/// The status of a method that a model which `serves` one task does not have.
+pub fn wrong_task(serves: Task, asked: Task) -> Status {
+    let message = format!("this worker serves task {serves:?}, not {asked:?}");
+    coded(Status::unimplemented(message), &Error::WrongTask { task: serves })
+}
+
+fn coded(mut status: Status, error: &Error) -> Status {
     let name = MetadataValue::from_static(error.code());
     status.metadata_mut().insert(CODE, name);
     status

@@ -1,11 +1,11 @@
-//! `POST /v1/embeddings`: a vector for each text.
+//! A vector for each text: `POST /v1/embeddings`, and what `Embed` of gRPC shares with it.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use engine::encoder::{Encoded, normalize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -14,29 +14,48 @@ use super::{
 };
 use crate::serve::api::{Json, error::Error, fields::Fields};
 
-/// Embeds texts.
-pub async fn handle(State(api): State<Arc<EncodeApi>>, Json(body): Json) -> Result<axum::Json<Value>, Error> {
-    let fields = Fields::new(&body);
+/// Vectors of texts.
+pub struct Embeddings {
+    /// In order of the input.
+    pub rows: Vec<Vec<f32>>,
+    /// Tokens of all texts.
+    pub tokens: usize,
+}
+
+/// Embeds the texts of a request's body.
+///
+/// # Errors
+/// When the body asks for something that cannot be, or the model fails.
+pub async fn embed(api: &EncodeApi, body: &Map<String, Value>) -> Result<Embeddings, Error> {
+    let fields = Fields::new(body);
     let model = fields.text("model")?.ok_or(Error::MissingField { field: "model" })?;
     api.check_model(model)?;
     let width = api.model.encoder.config().hidden_size.unsigned_abs();
     let dimensions = fields.integer("dimensions", 1..=width)?;
+    // It names who asks; nothing is kept of it.
+    fields.text("user")?;
+    let texts = encoded(api, input::read(fields)?).await?;
+    let (rows, tokens) = api.encode("input", texts).await?;
+    let cut = |row| match dimensions {
+        Some(count) => shortened(row, count as usize),
+        None => row,
+    };
+    Ok(Embeddings {
+        rows: rows.into_iter().map(cut).collect(),
+        tokens,
+    })
+}
+
+/// `POST /v1/embeddings`
+pub async fn handle(State(api): State<Arc<EncodeApi>>, Json(body): Json) -> Result<axum::Json<Value>, Error> {
+    let fields = Fields::new(&body);
     let format = match fields.text("encoding_format")? {
         None | Some("float") => Format::Float,
         Some("base64") => Format::Base64,
         Some(_) => return Err(fields.invalid("encoding_format", "\"float\" or \"base64\"")),
     };
-    // It names who asks; nothing is kept of it.
-    fields.text("user")?;
-    let texts = encoded(&api, input::read(fields)?).await?;
-    let (rows, tokens) = api.encode("input", texts).await?;
-    let embedding = |(index, row): (usize, Vec<f32>)| {
-        let row = match dimensions {
-            Some(count) => shortened(row, count as usize),
-            None => row,
-        };
-        json!({"object": "embedding", "index": index, "embedding": format.write(&row)})
-    };
+    let Embeddings { rows, tokens } = embed(&api, &body).await?;
+    let embedding = |(index, row): (usize, Vec<f32>)| json!({"object": "embedding", "index": index, "embedding": format.write(&row)});
     let data: Vec<Value> = rows.into_iter().enumerate().map(embedding).collect();
     Ok(axum::Json(json!({
         "object": "list",

@@ -1,4 +1,4 @@
-//! The API of an encoder: `/v1/embeddings` or `/v1/rerank`, whichever the model is for.
+//! The API of an encoder: embeddings or reranking, whichever the model is for.
 
 mod embeddings;
 mod input;
@@ -16,7 +16,11 @@ use engine::{Failure, encoder::Encoded};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{MAX_BODY, answer::unix_time, error::Error, refuse_when_stopping};
+pub use self::{
+    embeddings::{Embeddings, embed},
+    rerank::{Ranking, rank},
+};
+use super::{MAX_BODY, answer::unix_time, error::Error, models::Model, refuse_when_stopping};
 use crate::{
     cli::Task,
     serve::{encode::LoadedEncoder, encode_metrics::EncodeMetrics, generation::Broken},
@@ -29,16 +33,38 @@ const MAX_TOKENS: usize = 300_000;
 pub struct EncodeApi {
     model: LoadedEncoder,
     metrics: EncodeMetrics,
+    stop: CancellationToken,
     started: u64,
 }
 
 impl EncodeApi {
-    /// An API over a loaded encoder.
-    pub fn new(model: LoadedEncoder, metrics: EncodeMetrics) -> Self {
+    /// An API over a loaded encoder. Once `stop` is cancelled, new requests are refused.
+    pub fn new(model: LoadedEncoder, metrics: EncodeMetrics, stop: CancellationToken) -> Self {
         Self {
             model,
             metrics,
+            stop,
             started: unix_time(),
+        }
+    }
+
+    /// Whether new requests are refused.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// What the model is for.
+    pub fn task(&self) -> Task {
+        self.model.task
+    }
+
+    /// The model that is served.
+    pub fn describe(&self) -> Model {
+        Model {
+            id: self.model.served_name.clone(),
+            created: self.started,
+            max_model_len: self.model.encoder.options().max_length,
+            parent: None,
         }
     }
 
@@ -72,9 +98,9 @@ impl EncodeApi {
     }
 }
 
-/// All routes. Once `stop` is cancelled, new requests are refused.
-pub fn router(api: Arc<EncodeApi>, stop: CancellationToken) -> Router {
-    let task = api.model.task;
+/// All routes.
+pub fn router(api: Arc<EncodeApi>) -> Router {
+    let (task, stop) = (api.task(), api.stop.clone());
     let (own, others) = match task {
         Task::Rerank => (("/v1/rerank", post(rerank::handle)), "/v1/embeddings"),
         _ => (("/v1/embeddings", post(embeddings::handle)), "/v1/rerank"),
@@ -97,21 +123,11 @@ pub fn router(api: Arc<EncodeApi>, stop: CancellationToken) -> Router {
 
 /// `GET /v1/models`
 async fn list(State(api): State<Arc<EncodeApi>>) -> Json<Value> {
-    Json(json!({"object": "list", "data": [describe(&api)]}))
+    Json(json!({"object": "list", "data": [api.describe().json()]}))
 }
 
 /// `GET /v1/models/{model}`
 async fn describe_one(State(api): State<Arc<EncodeApi>>, Path(model): Path<String>) -> Result<Json<Value>, Error> {
     api.check_model(&model)?;
-    Ok(Json(describe(&api)))
-}
-
-fn describe(api: &EncodeApi) -> Value {
-    json!({
-        "id": api.model.served_name,
-        "object": "model",
-        "created": api.started,
-        "owned_by": "atelier",
-        "max_model_len": api.model.encoder.options().max_length,
-    })
+    Ok(Json(api.describe().json()))
 }

@@ -1,10 +1,11 @@
-//! `POST /v1/rerank`, as Cohere and Jina have it: how well each document answers a query.
+//! How well each document answers a query: `POST /v1/rerank`, as Cohere and Jina have it, and what
+//! `Rerank` of gRPC shares with it.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use rand::distr::{Alphanumeric, SampleString as _};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::task::spawn_blocking;
 
 use super::EncodeApi;
@@ -13,9 +14,22 @@ use crate::serve::api::{Json, error::Error, fields::Fields};
 /// Most documents of one request, as Cohere has it.
 const MAX_DOCUMENTS: usize = 1000;
 
-/// Scores documents.
-pub async fn handle(State(api): State<Arc<EncodeApi>>, Json(body): Json) -> Result<axum::Json<Value>, Error> {
-    let fields = Fields::new(&body);
+/// Documents in falling order of their scores.
+pub struct Ranking {
+    /// The place of each in the request, and its score.
+    pub results: Vec<(usize, f32)>,
+    /// All documents of the request.
+    documents: Vec<String>,
+    /// Tokens of all pairs of query and document.
+    pub tokens: usize,
+}
+
+/// Scores the documents of a request's body.
+///
+/// # Errors
+/// When the body asks for something that cannot be, or the model fails.
+pub async fn rank(api: &EncodeApi, body: &Map<String, Value>) -> Result<Ranking, Error> {
+    let fields = Fields::new(body);
     let model = fields.text("model")?.ok_or(Error::MissingField { field: "model" })?;
     api.check_model(model)?;
     let query = fields.text("query")?.ok_or(Error::MissingField { field: "query" })?;
@@ -23,7 +37,6 @@ pub async fn handle(State(api): State<Arc<EncodeApi>>, Json(body): Json) -> Resu
     let top = fields
         .integer("top_n", 1..=u64::MAX)?
         .map_or(documents.len(), |top| usize::try_from(top).unwrap_or(usize::MAX));
-    let wants_documents = fields.flag("return_documents")?;
     let wants_logits = fields.flag("raw_scores")?;
 
     let tokenizer = api.model.tokenizer.clone();
@@ -35,19 +48,34 @@ pub async fn handle(State(api): State<Arc<EncodeApi>>, Json(body): Json) -> Resu
         .map_err(Error::Tokenizer)?;
     let (rows, tokens) = api.encode("documents", pairs).await?;
     let scores: Vec<f32> = rows.iter().filter_map(|row| row.first().copied()).collect();
-    let result = |index: usize| {
-        let score = if wants_logits {
-            scores[index]
-        } else {
-            sigmoid(scores[index])
-        };
+    let score = |index: usize| match wants_logits {
+        true => scores[index],
+        false => sigmoid(scores[index]),
+    };
+    let best = best(&scores, top).into_iter();
+    Ok(Ranking {
+        results: best.map(|index| (index, score(index))).collect(),
+        documents,
+        tokens,
+    })
+}
+
+/// `POST /v1/rerank`
+pub async fn handle(State(api): State<Arc<EncodeApi>>, Json(body): Json) -> Result<axum::Json<Value>, Error> {
+    let wants_documents = Fields::new(&body).flag("return_documents")?;
+    let Ranking {
+        results,
+        documents,
+        tokens,
+    } = rank(&api, &body).await?;
+    let result = |(index, score): (usize, f32)| {
         let mut result = json!({"index": index, "relevance_score": score});
         if wants_documents {
             result["document"] = json!({"text": documents[index]});
         }
         result
     };
-    let results: Vec<Value> = best(&scores, top).into_iter().map(result).collect();
+    let results: Vec<Value> = results.into_iter().map(result).collect();
     Ok(axum::Json(json!({
         "id": format!("rerank-{}", Alphanumeric.sample_string(&mut rand::rng(), 24)),
         "model": api.model.served_name,

@@ -27,13 +27,18 @@ fn model() -> Result<ModelConfig> {
 
 /// Writes an adapter with small random weights.
 fn adapter(directory: &Path, seed: u64, model: &ModelConfig) -> Result<()> {
+    write_adapter(directory, seed, 0.25, model)
+}
+
+/// Writes an adapter with random weights of at most half of `size`.
+fn write_adapter(directory: &Path, seed: u64, size: f32, model: &ModelConfig) -> Result<()> {
     let mut state = seed;
     let mut random = |count: i64| -> Vec<f32> {
         let mut next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 40) as f32 / (1 << 24) as f32 - 0.5
         };
-        (0..count * RANK as i64).map(|_| next() / 4.0).collect()
+        (0..count * RANK as i64).map(|_| next() * size).collect()
     };
     let mut modules = Vec::new();
     for layer in 0..model.layers {
@@ -88,6 +93,33 @@ async fn states(worker: &Worker) -> Result<Vec<(String, String)>> {
         .iter()
         .map(|one| (text(&one["name"]), text(&one["state"])))
         .collect())
+}
+
+#[tokio::test]
+async fn an_adapter_that_gives_no_numbers_fails_its_requests_alone() -> Result<()> {
+    let (model, root) = (model()?, support::temporary_dir()?);
+    write_adapter(&root.path().join("broken"), 1, 1e30, &model)?;
+    let worker = Worker::start(&["--adapters-dir", root.path().to_str().context("a path")?]).await?;
+    let base = answer(&worker, "m").await?;
+    let bad = story("m:broken", 12, false).to_string();
+    for _ in 0..2 {
+        let (beside, bad, after) = tokio::join!(
+            answer(&worker, "m"),
+            worker.send("/v1/completions", &bad),
+            answer(&worker, "m")
+        );
+        let error = refused(bad?, 500).await?;
+        let message = error["message"].as_str().unwrap_or_default();
+        ensure!(
+            error["code"] == "computation_failed" && message.contains("no finite logits"),
+            "{error}"
+        );
+        ensure!(beside? == base && after? == base, "the fault reached others");
+    }
+    let failures = "atelier_request_failures_total{model_name=\"m\",reason=\"not_finite\"} 2";
+    let metrics = worker.metrics().await?;
+    ensure!(metrics.contains(failures), "{metrics}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn a_model_that_fits_no_node_says_so() -> Result<()> {
 }
 
 #[tokio::test]
-async fn too_little_memory_is_told_apart_from_a_crash() -> Result<()> {
+async fn too_little_memory_is_told_apart_from_a_crash_and_more_of_it_helps() -> Result<()> {
     with_namespace("oom", async |namespace| {
         let mut spec = model::bundled();
         spec["resources"]["memory"] = json!("64Mi");
@@ -30,6 +30,13 @@ async fn too_little_memory_is_told_apart_from_a_crash() -> Result<()> {
             message.contains("64Mi") && message.contains("spec.resources.memory"),
             "{message}"
         );
+        model.patch(json!({"spec": {"resources": {"memory": null}}})).await?;
+        model.ready().await?;
+        let gateway = namespace.gateway().await?;
+        let answer = gateway
+            .ask(&model.address(), "Name the capital city of France.")
+            .await?;
+        ensure!(answer.contains("Paris"), "{answer}");
         Ok(())
     })
     .await

@@ -1,9 +1,14 @@
 //! How many pages the cache may have: what the container's memory limit leaves.
 
-use crate::{EngineOptions, KvCache, LoadError, ModelConfig, PAGE, memory};
+use tch::Kind;
+
+use crate::{EngineOptions, KvCache, LoadError, ModelConfig, PAGE, memory, sequence::LOGIT_ROWS};
+
+/// Bytes of a number in single precision.
+const FLOAT: u64 = 4;
 
 /// Memory that is left alone, for the passes' temporaries and the HTTP side: a share of the limit, and
-/// at least so many bytes.
+/// at least so many bytes. More if the widest pass takes more, as far as one request still fits.
 const SPARE_SHARE: u64 = 16;
 const SPARE_BYTES: u64 = 64 << 20;
 
@@ -12,6 +17,8 @@ pub(crate) struct CacheSize {
     page_bytes: u64,
     /// What the process holds beside the cache.
     beside: u64,
+    /// Temporaries of the widest pass.
+    temporaries: u64,
     /// Enough for one request.
     least: usize,
     /// Enough for all requests that may run.
@@ -31,6 +38,7 @@ impl CacheSize {
         let size = Self {
             page_bytes: KvCache::page_bytes(config, options.model.dtype),
             beside: memory::resident().unwrap_or_default(),
+            temporaries: temporaries(config, options),
             least,
             most: asked.unwrap_or(all),
             limit: memory::limit,
@@ -48,7 +56,7 @@ impl CacheSize {
                 least * PAGE
             )));
         }
-        match self.allowed() {
+        match self.allowed(0) {
             Some(allowed) if allowed < least => Err(LoadError::Options(format!(
                 "the memory limit leaves {} MiB for keys and values, one context of {} tokens takes {}: raise the \
                  limit or lower the context length",
@@ -67,16 +75,32 @@ impl CacheSize {
 
     /// Pages that may be used now; never less than one request needs.
     pub fn now(&self) -> usize {
-        let allowed = self.allowed().unwrap_or(self.most);
+        let allowed = self.allowed(self.temporaries).unwrap_or(self.most);
         allowed.clamp(self.least, self.most)
     }
 
-    fn allowed(&self) -> Option<usize> {
+    fn allowed(&self, temporaries: u64) -> Option<usize> {
         let limit = (self.limit)()?;
-        let spare = (limit / SPARE_SHARE).max(SPARE_BYTES);
+        let spare = (limit / SPARE_SHARE).max(SPARE_BYTES).max(temporaries);
         let left = limit.saturating_sub(self.beside).saturating_sub(spare);
         usize::try_from(left / self.page_bytes).ok()
     }
+}
+
+/// Bytes that the widest pass takes for a while: inputs and outputs of a layer, the largest matrix as
+/// plain numbers, and the logits. `MemoryEstimate` of `protocol` plans for the same.
+fn temporaries(config: &ModelConfig, options: &EngineOptions) -> u64 {
+    let [hidden, feed_forward, vocabulary] =
+        [config.hidden_size, config.feed_forward_size, config.vocabulary_size].map(i64::unsigned_abs);
+    let [batch, sequences] = [options.max_batch_tokens, options.max_concurrent_sequences].map(|count| count as u64);
+    let element = match options.dtype.kind() {
+        Kind::Float => FLOAT,
+        _ => FLOAT / 2,
+    };
+    let layer = batch * (4 * hidden + 3 * feed_forward) * element;
+    let widest = vocabulary.max(2 * feed_forward) * hidden * FLOAT;
+    let logit_rows = batch.min(LOGIT_ROWS as u64 * sequences) + 2 * LOGIT_ROWS as u64;
+    layer + widest + logit_rows * vocabulary * FLOAT
 }
 
 #[cfg(test)]
@@ -89,6 +113,7 @@ mod tests {
         CacheSize {
             page_bytes: MIB,
             beside: 200 * MIB,
+            temporaries: 0,
             least: 32,
             most: 512,
             limit,
@@ -102,6 +127,19 @@ mod tests {
         assert_eq!(size(|| Some(4096 * MIB)).now(), 512);
         // Less than one request needs would be of no use to anybody.
         assert_eq!(size(|| Some(MIB)).now(), 32);
+    }
+
+    #[test]
+    fn wide_passes_are_left_room_beside_one_request() {
+        let wide = |limit| CacheSize {
+            temporaries: 150 * MIB,
+            ..size(limit)
+        };
+        assert_eq!(wide(|| Some(400 * MIB)).now(), 400 - 200 - 150);
+        assert_eq!(wide(|| Some(4096 * MIB)).now(), 512);
+        // They are rare, and one request is better than none.
+        assert!(wide(|| Some(296 * MIB)).check().is_ok());
+        assert_eq!(wide(|| Some(296 * MIB)).now(), 32);
     }
 
     #[test]

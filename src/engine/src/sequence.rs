@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Prompt tokens whose logits are computed in one pass: a row of logits is large.
-const LOGIT_ROWS: usize = 64;
+pub(crate) const LOGIT_ROWS: usize = 64;
 
 /// A request and what has become of it so far.
 pub(crate) struct Sequence {

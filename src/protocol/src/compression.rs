@@ -68,6 +68,7 @@ mod tests {
             architecture: "llama".into(),
             quantization: "F16".into(),
             parameters: 8_030_261_248,
+            packed_bytes: None,
             layers: 32,
             hidden_size: 4096,
             feed_forward_size: 14336,

@@ -77,6 +77,10 @@ pub struct ModelFacts {
     pub quantization: String,
     /// Number of weights, tied embeddings counted once.
     pub parameters: u64,
+    /// Bytes of the weights as the engine keeps them to generate text: as small as in the file, or nearly
+    /// so. Older reports lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed_bytes: Option<u64>,
     /// Transformer blocks.
     pub layers: u64,
     /// Width of the residual stream.

@@ -55,8 +55,8 @@ pub struct Serve {
     /// Default: what the model was trained for.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]
     pub context_length: Option<u64>,
-    /// Requests computed at the same time.
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = positive())]
+    /// Requests computed at the same time. Their contexts need not all fit the memory.
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive())]
     pub max_concurrent_sequences: u64,
     /// Tokens of one forward pass. Default: 512, with --task embed and rerank 2048.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]

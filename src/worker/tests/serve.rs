@@ -2,6 +2,8 @@
 
 #[path = "serve/grpc.rs"]
 mod grpc;
+#[path = "serve/memory.rs"]
+mod memory;
 #[path = "serve/structured.rs"]
 mod structured;
 mod support;

@@ -27,8 +27,10 @@ pub struct Engine {
 
 /// Settings of Atelier's own engine.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxBatchTokens >= self.maxConcurrentSequences")
+    .message("engine.atelier.maxBatchTokens must be at least maxConcurrentSequences: one token of each"))]
 pub struct AtelierEngine {
     /// Tokens that one conversation may hold, prompt and answer together. Default: what the model was
     /// trained for, at most 4096.
@@ -38,7 +40,8 @@ pub struct AtelierEngine {
     #[serde(default = "default_batch_tokens")]
     #[schemars(range(min = 1, max = 1_048_576))]
     pub max_batch_tokens: i32,
-    /// Conversations computed at the same time; each takes memory for its context. Default: 4.
+    /// Conversations computed at the same time. Memory is planned for one whole context and a quarter of
+    /// one for each further conversation; when they grow longer together, some wait. Default: 16.
     #[serde(default = "default_sequences")]
     #[schemars(range(min = 1, max = 4096))]
     pub max_concurrent_sequences: i32,
@@ -46,7 +49,7 @@ pub struct AtelierEngine {
     #[serde(default = "default_queue")]
     #[schemars(range(min = 0, max = 100_000))]
     pub max_queue: i32,
-    /// Reuse of what was computed for equal beginnings of prompts. Default: the engine decides.
+    /// Reuse of what was computed for equal beginnings of prompts, within each user. Default: enabled.
     pub prefix_cache: Option<PrefixCache>,
     /// Compute long prompts in pieces between the steps of other conversations. Default: true.
     pub chunked_prefill: Option<bool>,
@@ -73,7 +76,7 @@ fn default_batch_tokens() -> i32 {
 }
 
 fn default_sequences() -> i32 {
-    4
+    16
 }
 
 fn default_queue() -> i32 {

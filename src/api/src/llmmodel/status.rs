@@ -159,7 +159,8 @@ pub struct MemoryEstimate {
     pub kv_per_token: i64,
     /// Temporaries of the widest forward pass.
     pub activations: i64,
-    /// Everything: weights, KV cache of all conversations, activations, runtime and slack.
+    /// Everything: weights, KV cache of one whole conversation and of a quarter of each further one,
+    /// activations, runtime and slack.
     pub total: i64,
 }
 

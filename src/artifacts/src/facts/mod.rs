@@ -30,6 +30,7 @@ pub fn model_facts(header: &Header, format: &str) -> Result<ModelFacts, PrepareF
         architecture: dimensions.architecture.name.into(),
         quantization: weights::quantization(&header.tensors),
         parameters: weights::parameters(&header.tensors),
+        packed_bytes: Some(weights::packed_bytes(&header.tensors)),
         layers: dimensions.layers,
         hidden_size: dimensions.hidden_size,
         feed_forward_size: dimensions.feed_forward_size,
@@ -139,6 +140,8 @@ mod tests {
             quantization: "Q4_1".into(),
             // Embeddings 64 x 32; per layer q, o 32 x 32, k, v 16 x 32, three of 64 x 32, two norms; last norm.
             parameters: 2048 + 2 * (2 * 1024 + 2 * 512 + 3 * 2048 + 2 * 32) + 32,
+            // Matrices take 5 bits a weight, norms 16.
+            packed_bytes: Some((2048 + 2 * (2 * 1024 + 2 * 512 + 3 * 2048)) * 5 / 8 + (2 * 2 * 32 + 32) * 2),
             layers: 2,
             hidden_size: 32,
             feed_forward_size: 64,

@@ -51,6 +51,24 @@ pub(super) fn parameters(tensors: &[TensorInfo]) -> u64 {
         .fold(0u64, |sum, tensor| sum.saturating_add(tensor.elements()))
 }
 
+/// Bytes of the weights as the engine keeps them to generate text. Quantized matrices stay quantized, in
+/// groups of 32 weights with two halves (`Format` of `engine-sys`); all else becomes bfloat16.
+pub(super) fn packed_bytes(tensors: &[TensorInfo]) -> u64 {
+    let mut places = HashSet::new();
+    let bytes = |tensor: &TensorInfo| {
+        let bits = match tensor.ggml_type {
+            GgmlType::Q4_0 | GgmlType::Q4_1 | GgmlType::Q4_K => 5,
+            GgmlType::Q5_0 | GgmlType::Q5_1 | GgmlType::Q5_K | GgmlType::Q6_K | GgmlType::Q8_0 => 9,
+            _ => 16,
+        };
+        tensor.elements().div_ceil(8).saturating_mul(bits)
+    };
+    tensors
+        .iter()
+        .filter(|tensor| places.insert(tensor.offset))
+        .fold(0u64, |sum, tensor| sum.saturating_add(bytes(tensor)))
+}
+
 /// The most common type of the weight matrices; of two equally common ones, that with more weights.
 pub(super) fn quantization(tensors: &[TensorInfo]) -> String {
     let mut found = BTreeMap::<GgmlType, (usize, u64)>::new();
@@ -86,6 +104,23 @@ mod tests {
             tensor("output_norm.weight", &[32], GgmlType::F32, 8192),
         ];
         assert_eq!(parameters(&tied), 64 * 32 + 32);
+        assert_eq!(packed_bytes(&tied), 2 * (64 * 32 + 32));
+    }
+
+    #[test]
+    fn quantized_matrices_stay_quantized() {
+        for (ggml_type, bits) in [
+            (GgmlType::Q4_K, 5),
+            (GgmlType::Q4_1, 5),
+            (GgmlType::Q5_0, 9),
+            (GgmlType::Q6_K, 9),
+            (GgmlType::Q8_0, 9),
+            (GgmlType::F16, 16),
+            (GgmlType::F32, 16),
+        ] {
+            let matrix = tensor("a", &[64, 256], ggml_type, 0);
+            assert_eq!(packed_bytes(&[matrix]), 64 * 256 * bits / 8, "{ggml_type}");
+        }
     }
 
     #[test]

@@ -166,6 +166,17 @@ impl Worker {
             .context("failed to send a request")
     }
 
+    /// The most that it had resident at once, in bytes.
+    pub fn peak_memory(&self) -> Result<Option<u64>> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(kilobytes
+            .map(str::parse::<u64>)
+            .transpose()?
+            .map(|kilobytes| kilobytes << 10))
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) -> Result<()> {
         let pid = rustix::process::Pid::from_raw(self.pid.cast_signed()).context("no process")?;

@@ -51,6 +51,7 @@ pub fn report() -> PrepareReport {
             architecture: "llama".into(),
             quantization: "Q4_1".into(),
             parameters: 134_515_008,
+            packed_bytes: Some(98_275_968),
             layers: 30,
             hidden_size: 576,
             feed_forward_size: 1536,

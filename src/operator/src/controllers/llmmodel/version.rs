@@ -29,6 +29,10 @@ pub struct Served {
     pub max_concurrent_sequences: u64,
     /// Requests that may wait.
     pub max_queue: u64,
+    /// Whether beginnings of prompts are kept for later ones. Not written where they are, as always
+    /// before there was the choice: the names of versions follow from what is written.
+    #[serde(default = "kept", skip_serializing_if = "is_kept")]
+    pub prefix_cache: bool,
     /// Number format: `bf16` or `fp32`.
     pub dtype: String,
     /// System message of conversations that bring none.
@@ -37,6 +41,14 @@ pub struct Served {
     /// Chat template instead of the file's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+}
+
+fn kept() -> bool {
+    true
+}
+
+fn is_kept(prefix_cache: &bool) -> bool {
+    *prefix_cache
 }
 
 /// A version and where its weights are.
@@ -80,12 +92,15 @@ struct Data {
     rejection: Option<Rejection>,
 }
 
-/// What a ControllerRevision says of the place of the weights: it may change.
+/// What a ControllerRevision says of the weights beside its data: it may change.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Place {
     source: Source,
     file: String,
+    /// A fact of the model that data of earlier releases lack, and data cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    packed_bytes: Option<u64>,
 }
 
 impl Version {
@@ -98,6 +113,7 @@ impl Version {
             max_batch_tokens: wanted.engine.max_batch_tokens,
             max_concurrent_sequences: wanted.engine.max_concurrent_sequences,
             max_queue: wanted.engine.max_queue,
+            prefix_cache: wanted.engine.prefix_cache,
             dtype: if wanted.task == Task::Generate { BF16 } else { FP32 }.into(),
             system_prompt: wanted.prompt.system.clone(),
             chat_template: wanted.prompt.template_override.clone(),
@@ -136,7 +152,10 @@ impl Version {
                 digest: data.digest,
                 bytes: data.bytes,
                 file: place.file,
-                model: data.model,
+                model: ModelFacts {
+                    packed_bytes: place.packed_bytes,
+                    ..data.model
+                },
                 compression: data.measured,
             },
             served: data.served,
@@ -150,7 +169,10 @@ impl Version {
         let data = Data {
             digest: self.report.digest.clone(),
             bytes: self.report.bytes,
-            model: self.report.model.clone(),
+            model: ModelFacts {
+                packed_bytes: None,
+                ..self.report.model.clone()
+            },
             served: self.served.clone(),
             compression: self.compression.clone(),
             measured: self.report.compression.clone(),
@@ -164,6 +186,7 @@ impl Version {
         let place = Place {
             source: self.source.clone(),
             file: self.report.file.clone(),
+            packed_bytes: self.report.model.packed_bytes,
         };
         serde_json::to_string(&place).expect("our own types are representable as JSON")
     }
@@ -231,6 +254,11 @@ mod tests {
             (json!({"source": {"oci": {"image": "moved:1"}}}), true),
             (json!({"engine": {"atelier": {"contextLength": 4096}}}), true),
             (json!({"engine": {"atelier": {"contextLength": 512}}}), false),
+            (json!({"engine": {"atelier": {"prefixCache": {"enabled": true}}}}), true),
+            (
+                json!({"engine": {"atelier": {"prefixCache": {"enabled": false}}}}),
+                false,
+            ),
             (json!({"prompt": {"system": "Be brief."}}), false),
             (json!({"prompt": {"templateOverride": "{{ x }}"}}), false),
         ] {
@@ -285,6 +313,15 @@ mod tests {
             ("fp32", 0)
         );
         assert_eq!(version.estimate().weights, 4 * report().model.parameters);
+    }
+
+    #[test]
+    fn what_earlier_releases_did_not_know_changes_no_snapshot() {
+        let mut before = report();
+        before.model.packed_bytes = None;
+        let [before, now] = [before, report()].map(|report| Version::new(&wanted(json!({})), report));
+        assert_eq!((&before.name, before.data()), (&now.name, now.data()));
+        assert!(before.estimate().weights > now.estimate().weights);
     }
 
     #[test]

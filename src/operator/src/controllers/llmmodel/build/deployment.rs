@@ -160,6 +160,9 @@ fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     );
     add("--max-batch-tokens", &served.max_batch_tokens.to_string());
     add("--max-queue", &served.max_queue.to_string());
+    if !served.prefix_cache {
+        add("--prefix-cache", "false");
+    }
     add("--dtype", &served.dtype);
     add("--threads", &threads.to_string());
     add("--listen", &format!("0.0.0.0:{WORKER_API}"));

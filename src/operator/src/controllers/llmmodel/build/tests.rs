@@ -23,6 +23,7 @@ fn children(spec: Value) -> Children {
 #[case("http", json!({
     "source": {"http": {"url": "https://example.com/m.gguf", "sha256": "b1".repeat(32), "headersSecretRef": {"name": "headers"}}},
     "prompt": {"system": "Price: $(COST)", "templateOverride": "{{ messages }}"},
+    "engine": {"atelier": {"prefixCache": {"enabled": false}}},
     "resources": {"cpu": "1500m", "memory": "2Gi"},
 }))]
 #[case("claim", json!({

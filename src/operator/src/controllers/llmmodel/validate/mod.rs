@@ -107,6 +107,8 @@ pub struct EngineSettings {
     pub max_concurrent_sequences: u64,
     /// Requests that may wait.
     pub max_queue: u64,
+    /// Whether beginnings of prompts are kept for later ones.
+    pub prefix_cache: bool,
 }
 
 /// CPU request when the spec gives none.
@@ -188,6 +190,7 @@ impl From<&AtelierEngine> for EngineSettings {
             max_batch_tokens: positive(engine.max_batch_tokens),
             max_concurrent_sequences: positive(engine.max_concurrent_sequences),
             max_queue: positive(engine.max_queue),
+            prefix_cache: engine.prefix_cache.as_ref().is_none_or(|cache| cache.enabled),
         }
     }
 }
@@ -221,6 +224,18 @@ mod tests {
     #[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
     #[case::accelerator(json!({"resources": {"accelerator": {"resourceName": "a/b"}}}), "spec.resources.accelerator")]
     #[case::foreign(json!({"engine": {"openAICompatible": {"image": "vllm"}}}), "spec.engine.openAICompatible")]
+    #[case::prefix_cache_memory(
+        json!({"engine": {"atelier": {"prefixCache": {"enabled": true, "maxMemory": "1Gi"}}}}),
+        "spec.engine.atelier.prefixCache.maxMemory"
+    )]
+    #[case::prefix_cache_of_encoder(
+        json!({"task": "Embed", "engine": {"atelier": {"prefixCache": {"enabled": true}}}}),
+        "spec.engine.atelier.prefixCache with spec.task Embed"
+    )]
+    #[case::unchunked(
+        json!({"engine": {"atelier": {"chunkedPrefill": false}}}),
+        "spec.engine.atelier.chunkedPrefill false"
+    )]
     #[case::speculative(json!({"engine": {"atelier": {"speculative": {"promptLookup": 2}}}}), "spec.engine.atelier.speculative")]
     fn what_this_release_does_not_do_is_refused_by_field(#[case] spec: Value, #[case] field: &str) {
         let trouble = validate(&model(spec)).unwrap_err();
@@ -244,6 +259,18 @@ mod tests {
         assert_eq!(wanted.engine.max_batch_tokens, 512);
         assert!(wanted.placement.spread_over_zones);
         assert_eq!(wanted.history_limit, 10);
+    }
+
+    #[test]
+    fn the_prefix_cache_is_used_unless_it_is_switched_off() {
+        let uses = |engine: Value| {
+            validate(&model(json!({"engine": {"atelier": engine}})))
+                .unwrap()
+                .engine
+                .prefix_cache
+        };
+        assert!(uses(json!({})) && uses(json!({"prefixCache": {"enabled": true}, "chunkedPrefill": true})));
+        assert!(!uses(json!({"prefixCache": {"enabled": false}})));
     }
 
     #[test]

@@ -50,6 +50,11 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         found.check("spec.engine.openAICompatible", engine.open_ai_compatible.is_some());
         if let Some(engine) = &engine.atelier {
             found.engine(engine);
+            let asks = engine.prefix_cache.as_ref().is_some_and(|cache| cache.enabled);
+            found.check(
+                &format!("spec.engine.atelier.prefixCache with spec.task {task:?}"),
+                asks && *task != Task::Generate,
+            );
         }
     }
     if let Some(resources) = resources {
@@ -133,8 +138,8 @@ impl Found {
             speculative,
         } = engine;
         self.check(
-            "spec.engine.atelier.prefixCache",
-            prefix_cache.as_ref().is_some_and(|cache| cache.enabled),
+            "spec.engine.atelier.prefixCache.maxMemory",
+            prefix_cache.as_ref().is_some_and(|cache| cache.max_memory.is_some()),
         );
         self.check(
             "spec.engine.atelier.chunkedPrefill false",

@@ -39,6 +39,7 @@ fn report(path: &Path) -> Result<PrepareReport, PrepareFailure> {
         digest: Digest::of_model(path)?.prefixed(),
         bytes,
         file: path.display().to_string(),
+        revision: None,
         model,
         compression: None,
     })

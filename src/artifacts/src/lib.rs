@@ -17,6 +17,7 @@ pub mod space;
 
 mod fetch;
 mod headers;
+mod hub;
 mod locate;
 #[cfg(test)]
 mod testing;

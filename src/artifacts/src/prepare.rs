@@ -1,21 +1,22 @@
 //! `atelier-worker prepare`: brings the weights to their place, verifies and understands them.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use protocol::report::reasons;
 use protocol::{PrepareFailure, PrepareOutcome, PrepareReport, paths};
 
 use crate::digest::Digest;
 use crate::fetch::{self, Download};
-use crate::report::{Meter, ReportFile};
+use crate::hub::Hub;
+use crate::report::ReportFile;
 use crate::source_url::SourceUrl;
 use crate::{digest, facts, headers, locate};
 
 /// Name of a downloaded file in the directory of `--to`.
 pub const WEIGHTS_FILE: &str = "model.gguf";
 
-/// Arguments of `prepare`: a download (`--url`, `--sha256`, `--to`) or a file that is there (`--path`).
+/// Arguments of `prepare`: a download (`--url`, `--sha256`, `--to`), a repository (`--hugging-face`,
+/// `--to`) or a file that is there (`--path`).
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Where to download the weights file from.
@@ -23,20 +24,42 @@ pub struct Args {
         long,
         env = "ATELIER_SOURCE_URL",
         hide_env_values = true,
-        required_unless_present = "path",
-        conflicts_with = "path",
+        required_unless_present_any = ["path", "hugging_face"],
+        conflicts_with_all = ["path", "hugging_face"],
         requires = "sha256",
         requires = "to"
     )]
     pub url: Option<SourceUrl>,
-    /// SHA-256 that the file must have, as 64 hex digits.
+    /// Repository of the Hugging Face Hub: `owner/name`.
+    #[arg(
+        long,
+        env = "ATELIER_HUGGING_FACE",
+        value_name = "REPO",
+        conflicts_with = "path",
+        requires = "to"
+    )]
+    pub hugging_face: Option<String>,
+    /// Branch, tag or commit of the repository.
+    #[arg(long, env = "ATELIER_REVISION", default_value = "main")]
+    pub revision: String,
+    /// File of the repository to take; `*` stands for any characters. May be given more than once.
+    /// Default: the model's.
+    #[arg(long = "file", env = "ATELIER_FILES", value_name = "NAME", value_delimiter = '\n')]
+    pub files: Vec<String>,
+    /// Base URL of the server with the repository. Default: the Hub.
+    #[arg(long, env = "ATELIER_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    pub endpoint: Option<SourceUrl>,
+    /// File with an access token for the repository.
+    #[arg(long, env = "ATELIER_TOKEN_FILE", value_name = "FILE", requires = "hugging_face")]
+    pub token_file: Option<PathBuf>,
+    /// SHA-256 that the model must have, as 64 hex digits.
     #[arg(long, env = "ATELIER_SHA256")]
     pub sha256: Option<Digest>,
     /// Directory of files named like request headers, with the values to send.
     #[arg(long, env = "ATELIER_HEADERS_FILE", value_name = "DIR", requires = "url")]
     pub headers_file: Option<PathBuf>,
     /// Directory to download to.
-    #[arg(long, env = "ATELIER_TO", value_name = "DIR", requires = "url")]
+    #[arg(long, env = "ATELIER_TO", value_name = "DIR", conflicts_with = "path")]
     pub to: Option<PathBuf>,
     /// Weights file, or directory with exactly one *.gguf file.
     #[arg(long, env = "ATELIER_PATH", value_name = "DIR_OR_FILE")]
@@ -119,18 +142,51 @@ fn finish(report_file: &ReportFile, result: Result<PrepareReport, PrepareFailure
 }
 
 async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, PrepareFailure> {
-    match (args.url, args.sha256, args.to, args.path) {
-        (Some(url), Some(sha256), Some(to), None) => {
-            let headers_dir = args.headers_file.as_deref();
-            download(&url, sha256, headers_dir, &to, report_file).await
+    match args {
+        Args {
+            hugging_face: Some(repo),
+            to: Some(to),
+            ..
+        } => {
+            let hub = Hub {
+                endpoint: args.endpoint,
+                repo,
+                revision: args.revision,
+                files: args.files,
+                token_file: args.token_file,
+                settings: fetch::Settings::default(),
+            };
+            repository(&hub, args.sha256, to, report_file).await
         }
-        (None, sha256, None, Some(path)) => blocking(move || mounted(&path, sha256)).await,
+        Args {
+            url: Some(url),
+            sha256: Some(sha256),
+            to: Some(to),
+            ..
+        } => download(&url, sha256, args.headers_file.as_deref(), &to, report_file).await,
+        Args {
+            path: Some(path),
+            sha256,
+            ..
+        } => blocking(move || mounted(&path, Path::new(paths::MODEL_DIR), sha256)).await,
         _ => Err(PrepareFailure::new(
             reasons::INTERNAL,
-            "failed to read the arguments: give either --url, --sha256 and --to, or --path",
+            "failed to read the arguments: give --url, --sha256 and --to, or --hugging-face and --to, or --path",
             false,
         )),
     }
+}
+
+async fn repository(
+    hub: &Hub,
+    sha256: Option<Digest>,
+    to: PathBuf,
+    report_file: &ReportFile,
+) -> Result<Prepared, PrepareFailure> {
+    let fetched = hub.fetch(&to, report_file.progress()).await?;
+    let mut prepared = blocking(move || mounted(&fetched.path, &to, sha256)).await?;
+    prepared.report.revision = Some(fetched.commit);
+    Ok(prepared)
 }
 
 async fn download(
@@ -142,20 +198,15 @@ async fn download(
 ) -> Result<Prepared, PrepareFailure> {
     let headers = headers_dir.map(headers::read).transpose()?.unwrap_or_default();
     let target = to.join(WEIGHTS_FILE);
-    let mut meter = Meter::new();
     let download = Download {
         url: url.clone(),
         sha256,
         headers,
         target: target.clone(),
+        fields: &fetch::fields::HTTP,
         settings: fetch::Settings::default(),
     };
-    let on_progress = |bytes, total| {
-        if let Some(progress) = meter.tick(Instant::now(), bytes, total) {
-            report_file.write(&PrepareOutcome::Running(progress));
-        }
-    };
-    fetch::fetch(&download, on_progress).await?;
+    fetch::fetch(&download, report_file.progress()).await?;
     blocking(move || {
         let (model, bytes) = facts::of_path(&target)?;
         let inside = target.strip_prefix(paths::MODEL_DIR);
@@ -164,6 +215,7 @@ async fn download(
             digest: sha256.prefixed(),
             bytes,
             file,
+            revision: None,
             model,
             compression: None,
         };
@@ -172,8 +224,9 @@ async fn download(
     .await
 }
 
-fn mounted(path: &Path, sha256: Option<Digest>) -> Result<Prepared, PrepareFailure> {
-    let located = locate::locate(path, Path::new(paths::MODEL_DIR))?;
+/// The model at `path` of a source that lies at `root`.
+fn mounted(path: &Path, root: &Path, sha256: Option<Digest>) -> Result<Prepared, PrepareFailure> {
+    let located = locate::locate(path, root)?;
     // The header first: it tells within milliseconds what reading the whole file may not.
     let (model, bytes) = facts::of_path(&located.path)?;
     let digest = match sha256 {
@@ -184,6 +237,7 @@ fn mounted(path: &Path, sha256: Option<Digest>) -> Result<Prepared, PrepareFailu
         digest,
         bytes,
         file: located.file,
+        revision: None,
         model,
         compression: None,
     };

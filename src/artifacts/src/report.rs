@@ -44,6 +44,18 @@ impl ReportFile {
     }
 }
 
+impl ReportFile {
+    /// What a download calls with its bytes on disk and in all: now and then it is a report.
+    pub(crate) fn progress(&self) -> impl FnMut(u64, Option<u64>) {
+        let mut meter = Meter::new();
+        move |bytes, total| {
+            if let Some(progress) = meter.tick(Instant::now(), bytes, total) {
+                self.write(&PrepareOutcome::Running(progress));
+            }
+        }
+    }
+}
+
 /// The outcome as JSON of at most [`MAX_BYTES`]: escapes can double a message, so it is cut further.
 fn encode(outcome: &PrepareOutcome) -> String {
     let json = |outcome: &PrepareOutcome| serde_json::to_string(outcome).expect("a report has text keys only");

@@ -14,7 +14,7 @@ use crate::{Error, sentence, tokenizer};
 
 /// Files whose content decides what is computed, beside the weights. Those that are there make up
 /// the model, see [`Files`].
-const SETTINGS: [&str; 9] = [
+pub const SETTINGS: [&str; 9] = [
     "config.json",
     tokenizer::TOKENIZER,
     tokenizer::TOKENIZER_CONFIG,

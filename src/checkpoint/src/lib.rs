@@ -24,8 +24,9 @@ use std::path::Path;
 
 use gguf::{GgufFile, Header, TensorInfo};
 
-pub use directory::Files;
+pub use directory::{Files, SETTINGS};
 pub use error::Error;
+pub use shards::INDEX;
 
 use directory::Directory;
 

@@ -12,7 +12,7 @@ use crate::{Error, json};
 /// A model in one file.
 pub(crate) const SINGLE: &str = "model.safetensors";
 /// Which file of several holds which tensor.
-pub(crate) const INDEX: &str = "model.safetensors.index.json";
+pub const INDEX: &str = "model.safetensors.index.json";
 /// Largest index accepted, in bytes.
 const MAX_INDEX: u64 = 32 << 20;
 /// Most weights files; the largest models have some 200.

@@ -28,6 +28,9 @@ pub struct PrepareReport {
     pub bytes: u64,
     /// Path of the model inside the mounted source: `model.gguf`, a directory, or `.` for the whole.
     pub file: String,
+    /// The commit that a revision of a repository stood for, if the source is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
     /// What the header says.
     pub model: ModelFacts,
     /// How the file came from its source, if it was compressed; the other fields are of the result.

@@ -51,6 +51,7 @@ fn compressed(
         digest: outcome.digest,
         bytes,
         file: outcome.file,
+        revision: prepared.report.revision.clone(),
         model,
         compression: Some(outcome.report),
     })

@@ -9,18 +9,18 @@ use protocol::PrepareFailure;
 use protocol::report::reasons;
 use reqwest::{Response, StatusCode, header};
 
+use super::fields::Fields;
 use super::part::Part;
 use super::retry::retry_after;
 use crate::digest::Digest;
-use crate::headers::FIELD;
 use crate::space::is_full;
 
 /// A failed download. `place` is the URL without secrets, and where it redirected to.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The URL is none.
-    #[error("failed to read the URL: {0}; correct spec.source.http.url")]
-    InvalidUrl(String),
+    #[error("failed to read the URL: {why}; correct {}", fields.place)]
+    InvalidUrl { why: String, fields: &'static Fields },
     /// The HTTP client cannot work here.
     #[error("failed to start the HTTP client: {0}")]
     Client(String),
@@ -42,11 +42,19 @@ pub(crate) enum Error {
     #[error("failed to resume {place}: the server has no such range of the file; it will be downloaded anew")]
     RangeRefused { place: String },
     /// 404 or 410.
-    #[error("failed to download {place}: the server answered {status}; check spec.source.http.url")]
-    NotFound { place: String, status: StatusCode },
+    #[error("failed to download {place}: the server answered {status}; check {}", fields.place)]
+    NotFound {
+        place: String,
+        status: StatusCode,
+        fields: &'static Fields,
+    },
     /// 401, 403 or 407.
-    #[error("failed to download {place}: the server answered {status}; check the credentials in {FIELD}")]
-    Forbidden { place: String, status: StatusCode },
+    #[error("failed to download {place}: the server answered {status}; check the credentials in {}", fields.credentials)]
+    Forbidden {
+        place: String,
+        status: StatusCode,
+        fields: &'static Fields,
+    },
     /// Another status than success.
     #[error("failed to download {place}: the server answered {status}{}", asks_to_wait(*retry_after))]
     Status {
@@ -62,15 +70,19 @@ pub(crate) enum Error {
     TooManyRedirects { place: String, limit: usize },
     /// Other bytes than promised.
     #[error(
-        "failed to verify {url}: expected sha256 {expected}, its {bytes} bytes have sha256 {found}; \
-         set spec.source.http.sha256 to the new digest if the change is wanted"
+        "failed to verify {url}: expected sha256 {expected}, its {bytes} bytes have sha256 {found}; {}",
+        fields.mismatch
     )]
     Mismatch {
         url: String,
         expected: Digest,
         found: Digest,
         bytes: u64,
+        fields: &'static Fields,
     },
+    /// A file that is read at once, and is longer than such files are.
+    #[error("failed to download {place}: it is longer than {} MiB, which no file of its kind is", limit >> 20)]
+    TooLong { place: String, limit: usize },
     /// The disk is too small.
     #[error(
         "failed to store the file: {needed} more bytes are needed in {dir}, {free} are free; \
@@ -129,12 +141,12 @@ impl Error {
     }
 
     /// The error that an unsuccessful status is.
-    pub(crate) fn status(place: String, response: &Response) -> Self {
+    pub(crate) fn status(place: String, response: &Response, fields: &'static Fields) -> Self {
         let status = response.status();
         let value = response.headers().get(header::RETRY_AFTER);
         match status.as_u16() {
-            401 | 403 | 407 => Self::Forbidden { place, status },
-            404 | 410 => Self::NotFound { place, status },
+            401 | 403 | 407 => Self::Forbidden { place, status, fields },
+            404 | 410 => Self::NotFound { place, status, fields },
             _ => Self::Status {
                 place,
                 status,
@@ -194,9 +206,10 @@ impl From<Error> for PrepareFailure {
             Error::NoSpace { .. } | Error::DiskFull { .. } => (reasons::NO_SPACE, true),
             Error::Disk { .. } => (reasons::INTERNAL, true),
             Error::Client(_) => (reasons::INTERNAL, false),
-            Error::InvalidUrl(_) | Error::BadRedirect { .. } | Error::TooManyRedirects { .. } => {
-                (reasons::DOWNLOAD_FAILED, false)
-            }
+            Error::InvalidUrl { .. }
+            | Error::BadRedirect { .. }
+            | Error::TooManyRedirects { .. }
+            | Error::TooLong { .. } => (reasons::DOWNLOAD_FAILED, false),
             Error::Status { .. } => (reasons::DOWNLOAD_FAILED, error.is_transient()),
             Error::Connection { .. }
             | Error::Stalled { .. }

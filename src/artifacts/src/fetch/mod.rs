@@ -5,11 +5,13 @@
 //! `TARGET`. `TARGET.lock` keeps two processes from writing the same part.
 
 mod error;
+pub(crate) mod fields;
 mod part;
 mod publish;
 mod request;
 mod resume;
 mod retry;
+mod small;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,11 +21,14 @@ use reqwest::header::HeaderMap;
 
 use crate::digest::Digest;
 use crate::source_url::SourceUrl;
-use error::Error;
+pub(crate) use error::Error;
+use fields::Fields;
 use part::Part;
+pub(crate) use publish::publish_small;
 use request::{Answer, Request};
 use resume::Start;
 use retry::Backoff;
+pub(crate) use small::{Small, fetch_small};
 
 /// Bytes of one attempt that show that the server works: attempts before it are forgotten. Less is
 /// not counted, or a server that stalls after a little would be asked for ever.
@@ -40,6 +45,8 @@ pub(crate) struct Download {
     pub headers: HeaderMap,
     /// Where to; its directory is created.
     pub target: PathBuf,
+    /// Where its user set it.
+    pub fields: &'static Fields,
     /// Patience.
     pub settings: Settings,
 }
@@ -64,6 +71,22 @@ impl Default for Settings {
             backoff: Backoff {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(30),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+impl Settings {
+    /// Three quick attempts.
+    pub(crate) fn impatient() -> Self {
+        Self {
+            // Long, so that no slow machine fails; tests of silence shorten it.
+            stall: Duration::from_secs(30),
+            attempts: 3,
+            backoff: Backoff {
+                first: Duration::from_millis(1),
+                longest: Duration::from_millis(2),
             },
         }
     }
@@ -152,10 +175,14 @@ impl Session<'_> {
     /// Asks once for what is missing and appends what comes.
     async fn attempt(&mut self) -> Result<(), Error> {
         let Download {
-            url, headers, settings, ..
+            url,
+            headers,
+            settings,
+            fields,
+            ..
         } = self.download;
         let request = Request {
-            url: url.parse().map_err(Error::InvalidUrl)?,
+            url: url.parse().map_err(|why| Error::InvalidUrl { why, fields })?,
             headers,
             range: self.part.range(),
             stall: settings.stall,
@@ -169,7 +196,7 @@ impl Session<'_> {
         );
         let plan = match plan {
             Some(plan) => plan,
-            None => return Err(Error::status(place, &response)),
+            None => return Err(Error::status(place, &response, fields)),
         };
         match plan.start {
             Start::Here => self.part.continue_with(plan.total).await?,
@@ -216,6 +243,7 @@ impl Session<'_> {
             expected: self.download.sha256,
             found: self.part.digest(),
             bytes: self.part.length(),
+            fields: self.download.fields,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The finished file: whether it is there, and who may write it.
 
 use std::fs::{File, TryLockError};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +41,23 @@ pub(crate) async fn lock(target: &Path) -> Result<File, Error> {
             Err(TryLockError::Error(error)) => return Err(Error::disk("lock", &path)(error)),
         }
     }
+}
+
+/// Gives a content that is whole and verified its place.
+pub(crate) async fn publish_small(target: &Path, content: Vec<u8>) -> Result<(), Error> {
+    let target = target.to_owned();
+    let path = target.clone();
+    let write = move || {
+        let dir = target.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(dir)?;
+        let part = beside(&target, "part");
+        let mut file = File::create(&part)?;
+        file.write_all(&content)?;
+        file.sync_all()?;
+        std::fs::rename(&part, &target)?;
+        sync_dir(dir)
+    };
+    run_blocking("write", &path, write).await
 }
 
 /// `TARGET.suffix`.

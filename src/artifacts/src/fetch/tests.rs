@@ -27,15 +27,8 @@ fn download(url: &str, sha256: Digest, dir: &Path) -> Download {
         sha256,
         headers: HeaderMap::new(),
         target: dir.join("models/m.gguf"),
-        settings: Settings {
-            // Long, so that no slow machine fails; tests of silence shorten it.
-            stall: Duration::from_secs(30),
-            attempts: 3,
-            backoff: Backoff {
-                first: Duration::from_millis(1),
-                longest: Duration::from_millis(2),
-            },
-        },
+        fields: &fields::HTTP,
+        settings: Settings::impatient(),
     }
 }
 

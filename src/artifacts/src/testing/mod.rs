@@ -7,7 +7,7 @@ use gguf::write::{Tensor, to_bytes};
 use gguf::{Array, GgmlType, Header, Value};
 
 pub(crate) use directory::write_encoder;
-pub(crate) use server::{Reply, Server};
+pub(crate) use server::{Reply, Seen, Server};
 
 const HIDDEN: u64 = 32;
 const LAYERS: u64 = 2;

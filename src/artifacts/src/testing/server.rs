@@ -95,22 +95,28 @@ pub(crate) struct Server {
 impl Server {
     /// Answers with these replies in turn, then with the last one for ever.
     pub(crate) async fn start(replies: impl IntoIterator<Item = Reply>) -> Self {
+        let mut replies: VecDeque<Reply> = replies.into_iter().collect();
+        Self::choosing(move |_| match replies.len() {
+            1 => replies[0].clone(),
+            _ => replies.pop_front().unwrap(),
+        })
+        .await
+    }
+
+    /// Answers each request with what `choose` says.
+    pub(crate) async fn choosing(choose: impl FnMut(&Seen) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let mut replies: VecDeque<Reply> = replies.into_iter().collect();
+        let choose = Arc::new(Mutex::new(choose));
         let log = seen.clone();
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let reply = match replies.len() {
-                    1 => replies[0].clone(),
-                    _ => replies.pop_front().unwrap(),
-                };
-                let log = log.clone();
+                let (choose, log) = (choose.clone(), log.clone());
                 connections.spawn(async move {
                     // The client may hang up at any time.
-                    let _ = answer(stream, reply, &log).await;
+                    let _ = answer(stream, |seen| (choose.lock().unwrap())(seen), &log).await;
                 });
             }
         });
@@ -134,9 +140,10 @@ impl Drop for Server {
     }
 }
 
-async fn answer(stream: TcpStream, reply: Reply, log: &Mutex<Vec<Seen>>) -> std::io::Result<()> {
+async fn answer(stream: TcpStream, choose: impl FnOnce(&Seen) -> Reply, log: &Mutex<Vec<Seen>>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let seen = read_head(&mut stream).await?;
+    let reply = choose(&seen);
     let etag = reply
         .headers
         .iter()

@@ -1,6 +1,6 @@
 //! Where weights come from, of the ways that this release knows.
 
-use api::llmmodel::{FileSource, HttpSource, OciSource, PersistentVolumeClaimSource};
+use api::llmmodel::{FileSource, HttpSource, HuggingFaceSource, OciSource, PersistentVolumeClaimSource};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -14,6 +14,8 @@ pub enum Source {
     Oci(OciSource),
     /// One file, fetched by every pod.
     Http(HttpSource),
+    /// A repository, fetched by every pod at the commit that was found first.
+    HuggingFace(HuggingFaceSource),
     /// A volume, mounted read-only.
     PersistentVolumeClaim(PersistentVolumeClaimSource),
 }
@@ -32,6 +34,7 @@ impl Source {
         let place = match self {
             Self::Oci(oci) => json!(["oci", oci.image, oci.path, oci.sha256]),
             Self::Http(http) => json!(["http", http.url, http.sha256]),
+            Self::HuggingFace(hub) => json!(["huggingFace", hub.endpoint, hub.repo, hub.revision, hub.files]),
             Self::PersistentVolumeClaim(pvc) => json!(["pvc", pvc.claim_name, pvc.path, pvc.sha256]),
         };
         format!("s-{}", canonical::digest(&place, 10))
@@ -41,7 +44,7 @@ impl Source {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::Oci(oci) => oci.path.as_deref(),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::HuggingFace(_) => None,
             Self::PersistentVolumeClaim(pvc) => pvc.path.as_deref(),
         }
     }
@@ -51,6 +54,7 @@ impl Source {
         match self {
             Self::Oci(oci) => format!("image {}", oci.image),
             Self::Http(http) => http.url.clone(),
+            Self::HuggingFace(hub) => format!("repository {} at {}", hub.repo, hub.revision),
             Self::PersistentVolumeClaim(pvc) => format!("PersistentVolumeClaim {}", pvc.claim_name),
         }
     }

@@ -46,6 +46,7 @@ pub fn report() -> PrepareReport {
         digest: format!("sha256:{}", "b1".repeat(32)),
         bytes: 98_362_432,
         file: "model.gguf".into(),
+        revision: None,
         model: ModelFacts {
             format: "gguf".into(),
             architecture: "llama".into(),

@@ -82,6 +82,8 @@ pub struct Rejection {
 struct Data {
     digest: String,
     bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
     model: ModelFacts,
     served: Served,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -152,6 +154,7 @@ impl Version {
                 digest: data.digest,
                 bytes: data.bytes,
                 file: place.file,
+                revision: data.revision,
                 model: ModelFacts {
                     packed_bytes: place.packed_bytes,
                     ..data.model
@@ -169,6 +172,7 @@ impl Version {
         let data = Data {
             digest: self.report.digest.clone(),
             bytes: self.report.bytes,
+            revision: self.report.revision.clone(),
             model: ModelFacts {
                 packed_bytes: None,
                 ..self.report.model.clone()

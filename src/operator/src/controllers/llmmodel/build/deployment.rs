@@ -49,7 +49,13 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> Deployment {
     let spec = PodSpec {
         affinity: (is_compressed && !builder.settings.storage.is_shared()).then(|| together(builder, version)),
         containers: vec![worker(builder, version)],
-        init_containers: must_be_fetched.then(|| vec![weights::prepare_container(builder, &version.source)]),
+        init_containers: must_be_fetched.then(|| {
+            vec![weights::prepare_container(
+                builder,
+                &version.source,
+                Some(&version.report),
+            )]
+        }),
         image_pull_secrets: weights::pull_secrets(&version.source).filter(|_| !is_compressed),
         termination_grace_period_seconds: Some(
             wanted

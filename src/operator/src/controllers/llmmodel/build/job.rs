@@ -31,7 +31,7 @@ const RETRIES: i32 = 6;
 pub fn look(builder: &Builder<'_>) -> Job {
     let source = &builder.wanted.source;
     let spec = PodSpec {
-        containers: vec![weights::prepare_container(builder, source)],
+        containers: vec![weights::prepare_container(builder, source, None)],
         image_pull_secrets: weights::pull_secrets(source),
         volumes: Some(weights::volumes(source)),
         ..PodSpec::default()
@@ -74,7 +74,7 @@ pub fn compress_memory(builder: &Builder<'_>, compression: &Compression, report:
 }
 
 fn compressor(builder: &Builder<'_>, compression: &Compression, report: &PrepareReport) -> Container {
-    let Reading { mut args, mut mounts } = weights::reading(&builder.wanted.source);
+    let Reading { mut args, mut mounts } = weights::reading(&builder.wanted.source, Some(report));
     for (flag, value) in compression.flags() {
         args.extend([flag.to_owned(), literal(&value)]);
     }

@@ -55,12 +55,16 @@ fn gateway(namespace: &str) -> NetworkPolicyPeer {
 /// Names and the server's port, wherever it is: policies know no host names. HTTPS besides, because
 /// servers of large files like to send their clients on to a store.
 fn egress(source: &Source) -> Option<Vec<NetworkPolicyEgressRule>> {
-    let Source::Http(http) = source else { return None };
+    let url = match source {
+        Source::Http(http) => http.url.as_str(),
+        Source::HuggingFace(hub) => hub.endpoint.as_deref().unwrap_or("https://"),
+        Source::Oci(_) | Source::PersistentVolumeClaim(_) => return None,
+    };
     let rule = |ports| NetworkPolicyEgressRule {
         ports: Some(ports),
         to: None,
     };
-    let asked = url_port(&http.url);
+    let asked = url_port(url);
     let mut server = vec![port("TCP", asked)];
     server.extend((asked != HTTPS).then(|| port("TCP", HTTPS)));
     Some(vec![rule(vec![port("UDP", 53), port("TCP", 53)]), rule(server)])

@@ -2,10 +2,10 @@
 
 use api::names::{self, CONTAINER_PREPARE};
 use k8s_openapi::api::core::v1::{
-    Container, EmptyDirVolumeSource, ImageVolumeSource, LocalObjectReference, PersistentVolumeClaimVolumeSource,
-    SecretVolumeSource, Volume, VolumeMount,
+    Container, EmptyDirVolumeSource, ImageVolumeSource, KeyToPath, LocalObjectReference,
+    PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
 };
-use protocol::paths::MODEL_DIR;
+use protocol::{PrepareReport, paths::MODEL_DIR};
 
 use super::{
     Builder,
@@ -15,8 +15,12 @@ use crate::controllers::llmmodel::{source::Source, version::Version};
 
 const MODEL_VOLUME: &str = "model";
 const HEADERS_VOLUME: &str = "headers";
+const TOKEN_VOLUME: &str = "token";
 /// Where the files with request headers lie.
 const HEADERS_DIR: &str = "/headers";
+/// Where the access token lies.
+const TOKEN_DIR: &str = "/token";
+const TOKEN_FILE: &str = "token";
 /// Memory of the prepare step: fetching and hashing need little, however large the weights are.
 pub const PREPARE_MEMORY: &str = "256Mi";
 const PREPARE_CPU: &str = "100m";
@@ -59,7 +63,7 @@ pub fn volume(name: &str, source: &Source) -> Volume {
             }),
             ..base
         },
-        Source::Http(_) => Volume {
+        Source::Http(_) | Source::HuggingFace(_) => Volume {
             empty_dir: Some(EmptyDirVolumeSource::default()),
             ..base
         },
@@ -69,18 +73,31 @@ pub fn volume(name: &str, source: &Source) -> Volume {
 
 /// Volumes of a pod that reads the source.
 pub fn volumes(source: &Source) -> Vec<Volume> {
-    let headers = match source {
-        Source::Http(http) => http.headers_secret_ref.as_ref().map(|secret| Volume {
-            name: HEADERS_VOLUME.into(),
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(secret.name.clone()),
-                ..SecretVolumeSource::default()
-            }),
-            ..Volume::default()
+    let secret = |volume: &str, name: &str, items| Volume {
+        name: volume.into(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(name.into()),
+            items,
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    let credentials = match source {
+        Source::Http(http) => {
+            let headers = http.headers_secret_ref.as_ref();
+            headers.map(|headers| secret(HEADERS_VOLUME, &headers.name, None))
+        }
+        Source::HuggingFace(hub) => hub.token_secret_ref.as_ref().map(|token| {
+            let item = KeyToPath {
+                key: token.key.clone(),
+                path: TOKEN_FILE.into(),
+                mode: None,
+            };
+            secret(TOKEN_VOLUME, &token.name, Some(vec![item]))
         }),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
     };
-    [Some(volume(MODEL_VOLUME, source)), headers]
+    [Some(volume(MODEL_VOLUME, source)), credentials]
         .into_iter()
         .flatten()
         .collect()
@@ -111,12 +128,13 @@ pub fn pull_secrets(source: &Source) -> Option<Vec<LocalObjectReference>> {
 
 /// Weights that every pod has to fetch first.
 pub fn must_be_fetched(source: &Source) -> bool {
-    matches!(source, Source::Http(_))
+    matches!(source, Source::Http(_) | Source::HuggingFace(_))
 }
 
 /// The container that verifies the weights, and fetches them first where the source asks for it.
-pub fn prepare_container(builder: &Builder<'_>, source: &Source) -> Container {
-    let Reading { args, mounts } = reading(source);
+/// `known` is what was found there before: nothing else may be there now.
+pub fn prepare_container(builder: &Builder<'_>, source: &Source, known: Option<&PrepareReport>) -> Container {
+    let Reading { args, mounts } = reading(source, known);
     let mut container = container(builder.settings, CONTAINER_PREPARE, args);
     container.volume_mounts.get_or_insert_default().extend(mounts);
     container.resources = Some(memory_and_cpu(PREPARE_MEMORY, PREPARE_CPU));
@@ -131,12 +149,18 @@ pub struct Reading {
     pub mounts: Vec<VolumeMount>,
 }
 
-/// What `prepare` is told to read.
-pub fn reading(source: &Source) -> Reading {
+/// What `prepare` is told to read, given what was found there before.
+pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
     let mut args = vec!["prepare".to_owned()];
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
     let mut model = mount();
-    let mut headers = None;
+    let mut credentials = None;
+    let read_only = |name: &str, path: &str| VolumeMount {
+        name: name.into(),
+        mount_path: path.into(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
     let sha256 = match source {
         Source::Http(http) => {
             add("--url", &http.url);
@@ -144,14 +168,26 @@ pub fn reading(source: &Source) -> Reading {
             model.read_only = None;
             if http.headers_secret_ref.is_some() {
                 add("--headers-file", HEADERS_DIR);
-                headers = Some(VolumeMount {
-                    name: HEADERS_VOLUME.into(),
-                    mount_path: HEADERS_DIR.into(),
-                    read_only: Some(true),
-                    ..VolumeMount::default()
-                });
+                credentials = Some(read_only(HEADERS_VOLUME, HEADERS_DIR));
             }
             Some(http.sha256.as_str())
+        }
+        Source::HuggingFace(hub) => {
+            add("--hugging-face", &hub.repo);
+            add("--to", MODEL_DIR);
+            // A branch moves on; what is served does not.
+            let commit = known.and_then(|report| report.revision.as_deref());
+            add("--revision", commit.unwrap_or(&hub.revision));
+            hub.files.iter().for_each(|file| add("--file", file));
+            if let Some(endpoint) = &hub.endpoint {
+                add("--endpoint", endpoint);
+            }
+            model.read_only = None;
+            if hub.token_secret_ref.is_some() {
+                add("--token-file", &format!("{TOKEN_DIR}/{TOKEN_FILE}"));
+                credentials = Some(read_only(TOKEN_VOLUME, TOKEN_DIR));
+            }
+            known.map(|report| report.digest.as_str())
         }
         Source::Oci(oci) => oci.sha256.as_deref(),
         Source::PersistentVolumeClaim(claim) => claim.sha256.as_deref(),
@@ -165,6 +201,6 @@ pub fn reading(source: &Source) -> Reading {
     if let Some(sha256) = sha256 {
         add("--sha256", sha256);
     }
-    let mounts = [Some(model), headers].into_iter().flatten().collect();
+    let mounts = [Some(model), credentials].into_iter().flatten().collect();
     Reading { args, mounts }
 }

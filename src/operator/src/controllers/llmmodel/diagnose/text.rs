@@ -24,6 +24,7 @@ pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
                     " that spec.source.persistentVolumeClaim.claimName names"
                 }
                 (Source::Http(_), "Secret") => " that spec.source.http.headersSecretRef names",
+                (Source::HuggingFace(_), "Secret") => " that spec.source.huggingFace.tokenSecretRef names",
                 _ => "",
             };
             let message = format!("{name} {object}{field} does not exist in this namespace: create it or name another");

@@ -173,13 +173,14 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
 fn source(source: &ModelSource) -> Option<Source> {
     let oci = source.oci.clone().map(Source::Oci);
     let http = || source.http.clone().map(Source::Http);
+    let hub = || source.hugging_face.clone().map(Source::HuggingFace);
     let pvc = || {
         source
             .persistent_volume_claim
             .clone()
             .map(Source::PersistentVolumeClaim)
     };
-    oci.or_else(http).or_else(pvc)
+    oci.or_else(http).or_else(hub).or_else(pvc)
 }
 
 impl From<&AtelierEngine> for EngineSettings {

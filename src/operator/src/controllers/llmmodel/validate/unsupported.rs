@@ -88,14 +88,13 @@ impl Found {
     fn source(&mut self, source: &ModelSource) {
         let ModelSource {
             oci: _,
-            hugging_face,
+            hugging_face: _,
             http: _,
             object_store,
             persistent_volume_claim: _,
             fine_tune_job,
             provider,
         } = source;
-        self.check("spec.source.huggingFace", hugging_face.is_some());
         self.check("spec.source.objectStore", object_store.is_some());
         self.check("spec.source.fineTuneJob", fine_tune_job.is_some());
         self.check("spec.source.provider", provider.is_some());

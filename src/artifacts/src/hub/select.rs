@@ -1,0 +1,163 @@
+//! Which files of a repository make up the model.
+
+use super::listing::HubFile;
+
+const SAFETENSORS: &str = ".safetensors";
+const GGUF: &str = ".gguf";
+/// Names that a message lists at most.
+const MAX_LISTED: usize = 10;
+
+/// The files that `patterns` name, or those of the one model that is there.
+///
+/// # Errors
+/// When a pattern names nothing, or there is no model or more than one: what is there instead.
+pub(crate) fn select<'a>(files: &'a [HubFile], patterns: &[String]) -> Result<Vec<&'a HubFile>, String> {
+    if patterns.is_empty() {
+        return the_model(files);
+    }
+    for pattern in patterns {
+        if !files.iter().any(|file| matches(pattern, &file.path)) {
+            return Err(format!("no file is called {pattern:?}; there are {}", listed(files)));
+        }
+    }
+    let named = |file: &&HubFile| patterns.iter().any(|pattern| matches(pattern, &file.path));
+    Ok(files.iter().filter(named).collect())
+}
+
+/// The safetensors files and what goes with them, or the only GGUF file.
+fn the_model(files: &[HubFile]) -> Result<Vec<&HubFile>, String> {
+    let at_root = |file: &&HubFile| !file.path.contains('/');
+    let weights: Vec<&HubFile> = files
+        .iter()
+        .filter(at_root)
+        .filter(|file| file.path.ends_with(SAFETENSORS))
+        .collect();
+    let has = |name: &str| files.iter().any(|file| file.path == name);
+    if has("config.json") && !weights.is_empty() {
+        // Some repositories hold the same weights twice: in one file as well, or in the names of their
+        // makers.
+        let whole = weights.iter().any(|file| file.path == "model.safetensors");
+        let sharded = has(checkpoint::INDEX);
+        let wanted = |file: &&HubFile| match (sharded, whole) {
+            (true, _) => file.path.starts_with("model-"),
+            (false, true) => file.path == "model.safetensors",
+            (false, false) => true,
+        };
+        let settings = files.iter().filter(|file| {
+            checkpoint::SETTINGS.contains(&file.path.as_str()) || (sharded && file.path == checkpoint::INDEX)
+        });
+        return Ok(weights.into_iter().filter(wanted).chain(settings).collect());
+    }
+    let gguf: Vec<HubFile> = files.iter().filter(|file| file.path.ends_with(GGUF)).cloned().collect();
+    match gguf.as_slice() {
+        [only] => Ok(files.iter().filter(|file| file.path == only.path).collect()),
+        [] => Err(format!(
+            "it has neither safetensors files with a config.json nor a *{GGUF} file; it has {}",
+            listed(files)
+        )),
+        several => Err(format!(
+            "it has several GGUF files ({}); name one in spec.source.huggingFace.files",
+            listed(several)
+        )),
+    }
+}
+
+/// Whether a name is what a pattern says; `*` stands for any characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(name) = name.strip_prefix(first) else {
+        return false;
+    };
+    // Each piece at its first place leaves most for those after it; the last one ends the name.
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    let mut left = name;
+    for piece in pieces {
+        match left.find(piece) {
+            Some(at) => left = &left[at + piece.len()..],
+            None => return false,
+        }
+    }
+    left.ends_with(last)
+}
+
+fn listed(files: &[HubFile]) -> String {
+    if files.is_empty() {
+        return "nothing".into();
+    }
+    let shown: Vec<&str> = files.iter().take(MAX_LISTED).map(|file| file.path.as_str()).collect();
+    match files.len().saturating_sub(MAX_LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::super::listing::Identity;
+    use super::*;
+
+    fn files(names: &[&str]) -> Vec<HubFile> {
+        let file = |name: &&str| HubFile {
+            path: (*name).into(),
+            size: None,
+            identity: Identity::GitBlob(String::new()),
+        };
+        names.iter().map(file).collect()
+    }
+
+    #[rstest]
+    #[case(&["README.md", "m.gguf"], &[], &["m.gguf"])]
+    #[case(&["config.json", "model.safetensors", "tokenizer.json", "README.md", "flax.msgpack"], &[],
+        &["config.json", "model.safetensors", "tokenizer.json"])]
+    #[case(&["config.json", "model.safetensors.index.json", "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors", "consolidated.safetensors"], &[],
+        &["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"])]
+    #[case(&["config.json", "model.safetensors", "consolidated.safetensors"], &[], &["config.json", "model.safetensors"])]
+    #[case(&["config.json", "model.safetensors", "onnx/model.safetensors", "1_Pooling/config.json", "modules.json"], &[],
+        &["1_Pooling/config.json", "config.json", "model.safetensors", "modules.json"])]
+    #[case(&["a-Q4.gguf", "a-Q8.gguf"], &["*Q4.gguf"], &["a-Q4.gguf"])]
+    #[case(&["q/a.gguf", "b.gguf"], &["q/*"], &["q/a.gguf"])]
+    fn the_files_of_a_model_are_chosen(#[case] there: &[&str], #[case] patterns: &[&str], #[case] expected: &[&str]) {
+        let (files, patterns) = (
+            files(there),
+            patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(),
+        );
+        let mut chosen: Vec<&str> = select(&files, &patterns)
+            .unwrap()
+            .iter()
+            .map(|file| file.path.as_str())
+            .collect();
+        chosen.sort_unstable();
+        assert_eq!(chosen, expected);
+    }
+
+    #[rstest]
+    #[case(&["a.gguf", "b.gguf"], &[], "several GGUF files (a.gguf, b.gguf)")]
+    #[case(&["pytorch_model.bin", "config.json"], &[], "it has pytorch_model.bin, config.json")]
+    #[case(&[], &[], "it has nothing")]
+    #[case(&["a.gguf"], &["b*"], "no file is called \"b*\"; there are a.gguf")]
+    fn what_is_there_instead_is_named(#[case] there: &[&str], #[case] patterns: &[&str], #[case] says: &str) {
+        let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
+        let error = select(&files(there), &patterns).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+
+    #[rstest]
+    #[case("*", "", true)]
+    #[case("*", "a/b", true)]
+    #[case("a*c", "abc", true)]
+    #[case("a*c", "ac", true)]
+    #[case("a*a", "a", false)]
+    #[case("*.gguf", "x.gguf.json", false)]
+    #[case("a*b*c", "a-b-b-c", true)]
+    #[case("a*b*c", "a-c-b", false)]
+    #[case("abc", "abcd", false)]
+    fn stars_stand_for_any_characters(#[case] pattern: &str, #[case] name: &str, #[case] expected: bool) {
+        assert_eq!(matches(pattern, name), expected);
+    }
+}

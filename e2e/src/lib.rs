@@ -10,6 +10,7 @@ pub mod checkout;
 pub mod files;
 pub mod forward;
 pub mod gateway;
+pub mod hub;
 pub mod kubectl;
 pub mod model;
 pub mod namespace;

@@ -2,10 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use atelier_e2e::files::{Behaviour, FileServer};
+use atelier_e2e::hub::{self, HubServer};
 use atelier_e2e::volume::Volume;
 use atelier_e2e::{Model, Namespace, model, settings, with_namespace};
 use axum::http::StatusCode;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Api;
+use kube::api::DeleteParams;
 use protocol::report::reasons;
 use serde_json::{Value, json};
 
@@ -190,6 +193,60 @@ async fn a_claim_serves_and_a_missing_one_is_told() -> Result<()> {
         ensure!(condition.message.contains("other.gguf"), "{}", condition.message);
         namespace.delete_model("m").await?;
         volume.delete(&namespace).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_repository_is_served_at_the_commit_that_was_found_first() -> Result<()> {
+    with_namespace("hub", async |namespace| {
+        let (first, second) = ("1".repeat(40), "2".repeat(40));
+        let server = HubServer::start(weights()?, &first).await?;
+        let secret = json!({"metadata": {"name": "hub"}, "stringData": {"token": "wrong"}});
+        let secret: Secret = namespace.create_object(secret).await?;
+        let source = json!({"huggingFace": {
+            "repo": hub::REPOSITORY, "endpoint": server.endpoint, "tokenSecretRef": {"name": "hub", "key": "token"},
+        }});
+        let model = Model::create(&namespace, "m", model::with_source(source)).await?;
+        let message = model.not_ready(reasons::FORBIDDEN).await?;
+        ensure!(
+            message.contains("tokenSecretRef") && !message.contains("wrong"),
+            "{message}"
+        );
+
+        // A change of what is wanted makes the operator look again, with the right token.
+        let secrets: Api<Secret> = namespace.api();
+        let name = secret.metadata.name.unwrap_or_default();
+        let right = json!({"stringData": {"token": hub::TOKEN}});
+        secrets
+            .patch(
+                &name,
+                &kube::api::PatchParams::default(),
+                &kube::api::Patch::Merge(right),
+            )
+            .await?;
+        model
+            .patch(json!({"spec": {"source": {"huggingFace": {"files": ["small.gguf"]}}}}))
+            .await?;
+        model.ready().await?;
+
+        // The branch moves on, and a new pod fetches what the old one had.
+        server.move_branch(&second);
+        let (pod, before) = (model.serving_pod().await?, server.asked().len());
+        let pods: Api<Pod> = namespace.api();
+        pods.delete(&pod, &DeleteParams::default()).await?;
+        atelier_e2e::wait::until("another pod serves", async || {
+            let serving = model.serving_pod().await?;
+            Ok((serving != pod).then_some(()))
+        })
+        .await?;
+        model.ready().await?;
+        let asked = server.asked();
+        ensure!(
+            asked.len() > before && asked.iter().all(|commit| *commit == first),
+            "{asked:?}"
+        );
+        Ok(())
     })
     .await
 }

@@ -2,6 +2,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::controllers::llmmodel::source::Source;
 use crate::controllers::llmmodel::testing::{compressed_report, report, settings, the_owner, wanted};
 
 fn children(spec: Value) -> Children {
@@ -15,6 +16,13 @@ fn children(spec: Value) -> Children {
         Some(_) => compressed_report(),
         None => report(),
     };
+    let report = match wanted.source {
+        Source::HuggingFace(_) => PrepareReport {
+            revision: Some("1".repeat(40)),
+            ..report
+        },
+        _ => report,
+    };
     builder.children(&Version::new(&wanted, report), 1)
 }
 
@@ -25,6 +33,12 @@ fn children(spec: Value) -> Children {
     "prompt": {"system": "Price: $(COST)", "templateOverride": "{{ messages }}"},
     "engine": {"atelier": {"prefixCache": {"enabled": false}}},
     "resources": {"cpu": "1500m", "memory": "2Gi"},
+}))]
+#[case("hub", json!({
+    "source": {"huggingFace": {
+        "repo": "team/model", "revision": "v1", "files": ["*.gguf"], "endpoint": "http://mirror:8080/hub",
+        "tokenSecretRef": {"name": "hub", "key": "read"},
+    }},
 }))]
 #[case("claim", json!({
     "source": {"persistentVolumeClaim": {"claimName": "weights", "path": "a/b.gguf"}},
@@ -54,6 +68,7 @@ fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
 #[case("oci", json!({"source": {"oci": {"image": "models/small:1", "path": "m.gguf", "pullPolicy": "Never"}}}))]
 #[case("http", json!({"source": {"http": {"url": "http://example.com:8080/m", "sha256": "b1".repeat(32)}}}))]
 #[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}}))]
+#[case("hub", json!({"source": {"huggingFace": {"repo": "team/model"}}}))]
 fn the_prepare_job(#[case] name: &str, #[case] spec: Value) {
     let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
     let builder = Builder {

@@ -93,7 +93,7 @@ fn temporaries(config: &ModelConfig, options: &EngineOptions) -> u64 {
     let [hidden, feed_forward, vocabulary] =
         [config.hidden_size, config.feed_forward_size, config.vocabulary_size].map(i64::unsigned_abs);
     let [batch, sequences] = [options.max_batch_tokens, options.max_concurrent_sequences].map(|count| count as u64);
-    let element = match options.dtype.kind() {
+    let element = match options.model.dtype.kind() {
         Kind::Float => FLOAT,
         _ => FLOAT / 2,
     };

@@ -24,7 +24,7 @@ const CONTEXT: usize = 512;
 fn start(saving: bool) -> Engine {
     let file = tiny_file(&[("llama.context_length", Value::Unsigned(CONTEXT as u64))]);
     let options = EngineOptions {
-        context_length: CONTEXT,
+        model: ModelOptions::plain(Dtype::Fp32, Ops::Own, CONTEXT),
         max_concurrent_sequences: 12,
         // Less than most prompts, which are cut.
         max_batch_tokens: 48,

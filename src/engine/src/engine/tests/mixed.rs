@@ -32,7 +32,6 @@ fn start(saving: bool) -> Engine {
         prefix_cache: saving,
         // Room for one and a half contexts.
         kv_cache_tokens: saving.then_some(CONTEXT * 3 / 2),
-        ..options()
     };
     Engine::start(file, options).unwrap()
 }

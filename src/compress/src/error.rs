@@ -80,6 +80,18 @@ impl Error {
         Self::Tensor { tensor, why }
     }
 
+    /// If the disk is full: that the store needs `needed` bytes.
+    pub(crate) fn or_no_space(self, store: &Path, needed: u64) -> Self {
+        match self {
+            Self::Io { source, .. } if artifacts::space::is_full(&source) => Self::NoSpace {
+                store: store.to_owned(),
+                needed,
+                free: artifacts::space::free_bytes(store).ok(),
+            },
+            other => other,
+        }
+    }
+
     fn reason(&self) -> (&'static str, bool) {
         match self {
             Self::Options(_) => (reasons::INTERNAL, false),
@@ -133,6 +145,7 @@ mod tests {
             quantization: "Int4".into(),
             method: None,
             pruning: None,
+            structure: None,
             sparsity: None,
             perplexity_before: "10.0000".into(),
             perplexity_after: "10.5000".into(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use engine::blocks::Layer;
 use tch::{Kind, TchError, Tensor};
 
-use crate::{Method, Options, Pruning, quantize::copy};
+use crate::{Method, Options, Pruning, Structure, quantize::copy};
 
 /// Rows of inputs that are kept as they are.
 const SAMPLE_ROWS: usize = 512;
@@ -28,7 +28,7 @@ impl Needs {
     pub fn of(options: &Options) -> Self {
         let pruning = options.pruning.map(|(pruning, _)| pruning);
         let products = options.method == Some(Method::Gptq);
-        let down_products = products || pruning == Some(Pruning::Structured);
+        let down_products = products || matches!(options.structured(), Some((Structure::Channels, _)));
         let sample = matches!(options.method, Some(Method::Awq | Method::Gptq));
         Self {
             products,

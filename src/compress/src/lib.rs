@@ -27,5 +27,5 @@ mod store;
 mod testing;
 
 pub use error::Error;
-pub use options::{Args, Method, Options, Pruning, Quantization};
+pub use options::{Args, Method, Options, Pruning, Quantization, Structure};
 pub use pipeline::{Job, Outcome, run};

@@ -53,8 +53,17 @@ pub enum Pruning {
     /// The weights whose products are smallest on the calibration text become zero. Makes nothing
     /// faster or smaller.
     Wanda,
-    /// Whole feed-forward channels go: the model becomes smaller and faster.
+    /// Whole parts of the network go: the model becomes smaller and faster.
     Structured,
+}
+
+/// The parts of the network that structured pruning leaves out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, clap::ValueEnum)]
+pub enum Structure {
+    /// Feed-forward channels, as many in each layer; what stays is refitted.
+    Channels,
+    /// Whole layers: those that change what passes through them least.
+    Layers,
 }
 
 /// Arguments of `prepare` that ask for compression.
@@ -73,6 +82,9 @@ pub struct Args {
     /// What to leave out.
     #[arg(long, value_enum, requires = "sparsity", requires = "store", ignore_case = true)]
     pub pruning: Option<Pruning>,
+    /// What structured pruning leaves out. Default: channels.
+    #[arg(long, value_enum, requires = "pruning", ignore_case = true)]
+    pub structure: Option<Structure>,
     /// How much to leave out: 0.5 is half.
     #[arg(long, value_name = "SHARE", requires = "pruning")]
     pub sparsity: Option<f64>,
@@ -99,6 +111,8 @@ pub struct Options {
     pub group_size: usize,
     /// What goes, and the share of it.
     pub pruning: Option<(Pruning, f64)>,
+    /// The parts that go, if that is [`Pruning::Structured`]; none for channels.
+    pub structure: Option<Structure>,
     /// The most that perplexity may rise, as a share.
     pub max_increase: Option<f64>,
     /// The calibration text; none for the sample.
@@ -139,6 +153,9 @@ impl Args {
             (None, None) => None,
             _ => return refuse("--pruning and --sparsity go together"),
         };
+        if self.pruning != Some(Pruning::Structured) && self.structure.is_some() {
+            return refuse("--structure is of structured pruning; leave it out or give --pruning structured");
+        }
         if self.quantization == Quantization::None && pruning.is_none() {
             return Ok(None);
         }
@@ -150,10 +167,21 @@ impl Args {
             method: int4.then(|| self.method.unwrap_or(Method::Gptq)),
             group_size,
             pruning,
+            structure: self.structure,
             max_increase: self.max_perplexity_increase,
             calibration: self.calibration.clone(),
             store,
         }))
+    }
+}
+
+impl Options {
+    /// The parts that structured pruning leaves out, and the share of them.
+    pub(crate) fn structured(&self) -> Option<(Structure, f64)> {
+        match self.pruning {
+            Some((Pruning::Structured, share)) => Some((self.structure.unwrap_or(Structure::Channels), share)),
+            _ => None,
+        }
     }
 }
 
@@ -190,6 +218,7 @@ mod tests {
         let options = parse(line).unwrap().options().unwrap().unwrap();
         assert_eq!(options.method, Some(Method::Awq));
         assert_eq!(options.pruning, Some((Pruning::Structured, 0.25)));
+        assert_eq!(options.structured(), Some((Structure::Channels, 0.25)));
         assert_eq!((options.group_size, options.max_increase), (32, Some(0.05)));
         let eight = parse("--quantization Int8 --store /s")
             .unwrap()
@@ -197,6 +226,9 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!((eight.quantization, eight.method), (Quantization::Int8, None));
+        let line = "--pruning structured --structure Layers --sparsity 0.1 --store /s";
+        let fewer = parse(line).unwrap().options().unwrap().unwrap();
+        assert_eq!(fewer.structured(), Some((Structure::Layers, 0.1)));
     }
 
     #[rstest]
@@ -213,6 +245,8 @@ mod tests {
     #[case("--quantization int4", "--store")]
     #[case("--pruning wanda --store /s", "--sparsity")]
     #[case("--sparsity 0.5 --store /s", "--pruning")]
+    #[case("--structure layers --store /s", "--pruning")]
+    #[case("--pruning wanda --sparsity 0.5 --structure layers --store /s", "--structure")]
     fn what_makes_no_sense_is_named(#[case] line: &str, #[case] says: &str) {
         let message = match parse(line) {
             Ok(args) => args.options().unwrap_err().to_string(),

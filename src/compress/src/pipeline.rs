@@ -4,12 +4,13 @@ mod run;
 
 use std::path::PathBuf;
 
-use protocol::{CompressionReport, Progress};
+use protocol::{CompressionReport, Progress, Stage};
 
 use crate::{
     Error, Options, Quantization, calibration,
     error::{increase, percent},
     plan::Plan,
+    prune::layers,
     source::Source,
     store::{Key, Made, Store, Work},
 };
@@ -61,9 +62,20 @@ pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, E
     let source = Source::open(&job.source)?;
     let tokenizer = engine::text::Tokenizer::from_metadata(&source.header().metadata)?;
     let windows = calibration::windows(&text, &tokenizer, source.config())?;
-    let plan = Plan::new(&source, &job.options)?;
+    let count = layers::count(source.config().layers, &job.options)?;
+    let mut plan = Plan::new(&source, &job.options, &[])?;
     // What can be refused without work is refused by now.
     let work = Work::open(&store, &key)?;
+    store.remove_stale();
+    if count > 0 {
+        let total = source.config().layers as u64;
+        let report = |layer| on_progress(scoring(layer as u64, total));
+        let gone = layers::least_influential(&source, &windows, &work, count, report).map_err(|error| {
+            let needed = run::needed(&plan, &windows, source.config(), &job.options);
+            error.or_no_space(store.dir(), needed)
+        })?;
+        plan = Plan::new(&source, &job.options, &gone)?;
+    }
     let mut run = Run::start(&source, &job.options, windows, plan, &store, &work, &mut on_progress)?;
     let (before, after) = run.all()?;
     tracing::info!(
@@ -85,6 +97,18 @@ pub fn run(job: Job, mut on_progress: impl FnMut(Progress)) -> Result<Outcome, E
     store.remember(&key, &made)?;
     work.remove()?;
     Ok(outcome(&job, &made))
+}
+
+/// The layers are looked at, and nothing is written yet.
+fn scoring(layer: u64, total: u64) -> Progress {
+    Progress {
+        stage: Stage::Calibrating,
+        bytes: 0,
+        total: None,
+        bytes_per_second: 0,
+        layers: Some(layer),
+        total_layers: Some(total),
+    }
 }
 
 /// Lets a result through that is as good as allowed; never one that gives no numbers.
@@ -116,16 +140,19 @@ fn report(job: &Job, before: f64, after: f64) -> CompressionReport {
         method,
         group_size: _,
         pruning,
+        structure: _,
         max_increase,
         calibration: _,
         store: _,
     } = &job.options;
+    let structured = job.options.structured();
     CompressionReport {
         source_digest: job.digest.clone(),
         source_bytes: job.bytes,
         quantization: name_of(*quantization).into(),
         method: method.map(|method| format!("{method:?}").to_uppercase()),
         pruning: pruning.map(|(pruning, _)| format!("{pruning:?}")),
+        structure: structured.map(|(structure, _)| format!("{structure:?}")),
         sparsity: pruning.map(|(_, sparsity)| sparsity.to_string()),
         perplexity_before: format!("{before:.4}"),
         perplexity_after: format!("{after:.4}"),

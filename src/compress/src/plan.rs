@@ -2,7 +2,10 @@
 
 use gguf::{GgmlType, Header, Layout, Metadata, TensorInfo, Value};
 
-use crate::{Error, Options, Pruning, Quantization, source::Source};
+use crate::{
+    Error, Options, Quantization, Structure,
+    source::{Source, prefix},
+};
 
 /// Feed-forward channels stay a multiple of this, so that rows of down are whole blocks.
 const CHANNELS: u64 = 32;
@@ -12,32 +15,54 @@ pub(crate) struct Plan {
     pub layout: Layout,
     /// Feed-forward channels of every block.
     pub feed_forward: u64,
+    /// The place of each of the source's blocks in the result; none for those that go.
+    blocks: Vec<Option<usize>>,
 }
 
 impl Plan {
-    /// Places every tensor of the result.
-    pub fn new(source: &Source, options: &Options) -> Result<Self, Error> {
+    /// Places every tensor of a result in which the blocks `gone` are missing.
+    pub fn new(source: &Source, options: &Options, gone: &[usize]) -> Result<Self, Error> {
         let header = source.header();
+        let mut places = 0..;
+        let blocks: Vec<_> = (0..source.config().layers)
+            .map(|index| if gone.contains(&index) { None } else { places.next() })
+            .collect();
         let feed_forward = feed_forward(source.config().feed_forward_size.unsigned_abs(), options)?;
         let tensors: Vec<_> = header
             .tensors
             .iter()
-            .map(|info| {
+            .filter_map(|info| {
                 let shape = shape(info, feed_forward);
                 let ggml_type = target_type(info, &shape, options.quantization);
-                (info.name.clone(), shape, ggml_type)
+                Some((renamed(&info.name, &blocks)?, shape, ggml_type))
             })
             .collect();
+        let count = blocks.iter().flatten().count() as u64;
         Ok(Self {
-            layout: Layout::new(&metadata(header, options, feed_forward), &tensors)?,
+            layout: Layout::new(&metadata(header, options, feed_forward, count), &tensors)?,
             feed_forward,
+            blocks,
         })
     }
+
+    /// What the names of a block's tensors begin with in the result; none if the block goes.
+    pub fn prefix(&self, block: usize) -> Option<String> {
+        self.blocks.get(block).copied().flatten().map(prefix)
+    }
+}
+
+/// The name that a tensor has in the result; none if it goes with its block.
+fn renamed(name: &str, blocks: &[Option<usize>]) -> Option<String> {
+    let Some((block, rest)) = name.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) else {
+        return Some(name.to_owned());
+    };
+    let place = blocks.get(block.parse::<usize>().ok()?).copied().flatten()?;
+    Some(prefix(place) + rest)
 }
 
 /// Channels that stay.
 fn feed_forward(channels: u64, options: &Options) -> Result<u64, Error> {
-    let Some((Pruning::Structured, sparsity)) = options.pruning else {
+    let Some((Structure::Channels, sparsity)) = options.structured() else {
         return Ok(channels);
     };
     let wanted = channels as f64 * (1.0 - sparsity) / CHANNELS as f64;
@@ -80,7 +105,7 @@ fn target_type(info: &TensorInfo, shape: &[u64], quantization: Quantization) -> 
     }
 }
 
-fn metadata(header: &Header, options: &Options, feed_forward: u64) -> Metadata {
+fn metadata(header: &Header, options: &Options, feed_forward: u64, blocks: u64) -> Metadata {
     let architecture = header.metadata.string("general.architecture").unwrap_or_default();
     // llama.cpp's numbers of file types.
     let file_type = match options.quantization {
@@ -91,6 +116,7 @@ fn metadata(header: &Header, options: &Options, feed_forward: u64) -> Metadata {
         Quantization::BF16 => Some(32),
     };
     let mut changed = vec![
+        (format!("{architecture}.block_count"), blocks),
         (format!("{architecture}.feed_forward_length"), feed_forward),
         ("general.quantization_version".to_owned(), 2),
     ];

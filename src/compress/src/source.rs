@@ -12,6 +12,8 @@ use tch::Tensor;
 
 use crate::Error;
 
+/// Name of the embedding.
+pub(crate) const EMBEDDING: &str = "token_embd.weight";
 /// Numbers of a large tensor that are widened at once.
 const PIECE: u64 = 1 << 20;
 
@@ -72,6 +74,12 @@ impl Source {
         let mut shape = shape(info);
         shape[0] = count as i64;
         self.wide(info, bytes, &shape)
+    }
+
+    /// The hidden states of a text before the first block, `[tokens, hidden]`.
+    pub fn embedded(&self, tokens: &[u32]) -> Result<Tensor, Error> {
+        let rows = tokens.iter().map(|token| self.rows(EMBEDDING, u64::from(*token), 1));
+        Ok(Tensor::f_cat(&rows.collect::<Result<Vec<_>, _>>()?, 0)?)
     }
 
     /// The rows of a matrix in pieces of a size that memory does not feel: first row and count.

@@ -105,6 +105,7 @@ fn a_wide_model_is_compressed_in_little_memory() {
             method: Some(method),
             group_size: 32,
             pruning: None,
+            structure: None,
             max_increase: None,
             calibration: None,
             store: dir.path().join(format!("{method:?}")),

@@ -2,6 +2,10 @@
 //!
 //! `cargo test --release -p atelier-compress --test methods -- --ignored --nocapture`
 //!
+//! Each row has two perplexities: that which `prepare` measures on the end of its sample, none of which
+//! it calibrates on, and that of the finished file as the engine serves it, on the text for which the
+//! reference implementation's perplexity of the source is known.
+//!
 //! The model's file is in 4 bits with groups of 32 already, and rounding it to the same grid again
 //! changes nothing. So methods are told apart where its weights are not on the grid: with larger
 //! groups, and on a copy whose channels are scaled, each layer's in one place and back in the next:
@@ -9,15 +13,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a measurement says where it failed by panicking")]
 
+// The name that the engine's tests know it under.
+extern crate engine as atelier_engine;
+
+#[path = "../../engine/tests/support/oracle.rs"]
+mod oracle;
 mod support;
 
 use std::{path::Path, time::Instant};
 
-use atelier_compress::{Job, Method, Options, Pruning, Quantization, run};
-use engine::blocks::widen;
+use atelier_compress::{Job, Method, Options, Pruning, Quantization, Structure, run};
+use checkpoint::Checkpoint;
+use engine::{Dtype, Ops, blocks::widen};
 use gguf::GgufFile;
 
-use support::{Random, Writer, model, plain};
+use oracle::{REFERENCE, model};
+use support::{Random, Writer, plain};
 
 /// Spread of the logarithms of the channels' scales.
 const SPREAD: f32 = 0.3;
@@ -79,48 +90,123 @@ fn write_scaled(path: &Path) {
     }
 }
 
+/// The perplexity of a file as it is served, and how far that is from the reference's.
+fn served(path: &Path, dtype: Dtype, ops: Ops) -> String {
+    let found = oracle::perplexity(Checkpoint::open(path).unwrap(), dtype, ops);
+    format!("{found:>8.4} {:>+8.2}%", (found / REFERENCE - 1.0) * 100.0)
+}
+
+/// What is made of which source.
+struct Row {
+    source: &'static str,
+    what: String,
+    options: Options,
+}
+
+fn rows(dir: &Path) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut add = |source,
+                   quantization: Quantization,
+                   method: Option<Method>,
+                   group_size,
+                   pruning: Option<(Pruning, f64)>,
+                   structure: Option<Structure>| {
+        let what = [
+            Some(format!("{quantization:?}")),
+            method.map(|method| format!("{method:?} {group_size}")),
+            pruning.map(|(pruning, share)| format!("{pruning:?} {share}")),
+            structure.map(|structure| format!("{structure:?}")),
+        ];
+        rows.push(Row {
+            source,
+            what: what.into_iter().flatten().collect::<Vec<_>>().join(" "),
+            options: Options {
+                quantization,
+                method,
+                group_size,
+                pruning,
+                structure,
+                max_increase: None,
+                calibration: None,
+                store: dir.join("store"),
+            },
+        });
+    };
+    for quantization in [Quantization::BF16, Quantization::FP16, Quantization::Int8] {
+        add("scaled", quantization, None, 32, None, None);
+    }
+    for (source, group) in [("as it is", 32), ("scaled", 32), ("as it is", 128)] {
+        for method in [Method::Rtn, Method::Hqq, Method::Awq, Method::Gptq] {
+            add(source, Quantization::Int4, Some(method), group, None, None);
+        }
+    }
+    for (pruning, structure) in [
+        (Pruning::Magnitude, None),
+        (Pruning::Wanda, None),
+        (Pruning::Structured, Some(Structure::Channels)),
+        (Pruning::Structured, Some(Structure::Layers)),
+    ] {
+        for share in [0.1, 0.2] {
+            add(
+                "as it is",
+                Quantization::None,
+                None,
+                32,
+                Some((pruning, share)),
+                structure,
+            );
+        }
+    }
+    rows
+}
+
 #[test]
 #[ignore = "takes minutes; prints figures"]
 fn methods_compared() {
     let dir = tempfile::tempdir().unwrap();
     let scaled = dir.path().join("scaled.gguf");
     write_scaled(&scaled);
-    let four = |method, group_size| (Quantization::Int4, Some(method), group_size, None);
-    let pruned = |pruning, sparsity| (Quantization::None, None, 32, Some((pruning, sparsity)));
-    let methods = [Method::Rtn, Method::Hqq, Method::Awq, Method::Gptq];
-    let mut runs = vec![("scaled", (Quantization::Int8, None, 32, None))];
-    runs.extend(methods.map(|method| ("as it is", four(method, 32))));
-    runs.extend(methods.map(|method| ("scaled", four(method, 32))));
-    runs.extend(methods.map(|method| ("as it is", four(method, 128))));
-    runs.push(("as it is", pruned(Pruning::Magnitude, 0.2)));
-    runs.push(("as it is", pruned(Pruning::Wanda, 0.2)));
-    runs.push(("as it is", pruned(Pruning::Structured, 0.2)));
-    println!("source    result                                             before    after   increase  seconds");
-    for (index, (source, (quantization, method, group_size, pruning))) in runs.into_iter().enumerate() {
-        let options = Options {
-            quantization,
-            method,
-            group_size,
-            pruning,
-            max_increase: None,
-            calibration: None,
-            store: dir.path().join(index.to_string()),
-        };
+    println!("the reference's perplexity on its text: {REFERENCE}");
+    for (what, path, dtype, ops) in [
+        ("as it is, in fp32", &model(), Dtype::Fp32, Ops::Own),
+        ("as it is, in bf16", &model(), Dtype::Bf16, Ops::Aten),
+        ("as it is, in its own 4 bits", &model(), Dtype::Bf16, Ops::Own),
+        ("scaled, in fp32", &scaled, Dtype::Fp32, Ops::Own),
+        ("scaled, in bf16", &scaled, Dtype::Bf16, Ops::Own),
+    ] {
+        println!("{what:<28} {}", served(path, dtype, ops));
+    }
+    println!(
+        "source    result                          before    after  increase   served    change       MB  seconds"
+    );
+    // `METHODS=Int8` measures only rows with this word.
+    let only = std::env::var("METHODS").unwrap_or_default();
+    for row in rows(dir.path()).into_iter().filter(|row| row.what.contains(&only)) {
+        let store = row.options.store.clone();
         let job = Job {
-            source: if source == "scaled" { scaled.clone() } else { model() },
-            digest: format!("sha256:{source}"),
+            source: if row.source == "scaled" {
+                scaled.clone()
+            } else {
+                model()
+            },
+            digest: format!("sha256:{}", row.source),
             bytes: 0,
-            options,
+            options: row.options,
         };
         let start = Instant::now();
-        let report = run(job, |_| {}).unwrap().report;
-        let what = format!("{quantization:?} {method:?} {group_size} {pruning:?}");
+        let outcome = run(job, |_| {}).unwrap();
+        let seconds = start.elapsed().as_secs_f64();
+        let report = outcome.report;
         println!(
-            "{source:<9} {what:<48} {:>8} {:>8} {:>10} {:>8.0}",
+            "{:<9} {:<29} {:>8} {:>8} {:>9} {} {:>8.1} {seconds:>8.0}",
+            row.source,
+            row.what,
             report.perplexity_before,
             report.perplexity_after,
             report.increase,
-            start.elapsed().as_secs_f64()
+            served(&store.join(outcome.file), Dtype::Bf16, Ops::Own),
+            outcome.bytes as f64 / 1e6,
         );
+        std::fs::remove_dir_all(store).unwrap();
     }
 }

@@ -54,7 +54,10 @@ pub struct CompressionReport {
     /// What was pruned by: `Magnitude`, `Wanda` or `Structured`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pruning: Option<String>,
-    /// Share of the weights, or of the feed-forward channels, that pruning took: `0.5`.
+    /// The parts that structured pruning left out: `Channels` or `Layers`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structure: Option<String>,
+    /// Share of the weights, or of those parts, that pruning took: `0.5`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sparsity: Option<String>,
     /// Perplexity of the source on text that was not calibrated on, with 4 decimals.

@@ -18,6 +18,7 @@ use protocol::{
     PrepareFailure, PrepareOutcome, PrepareReport,
     report::{EXIT_PERMANENT, EXIT_TEMPORARY, reasons},
 };
+use rstest::rstest;
 use serde_json::json;
 
 use support::{Worker, model, temporary_dir};
@@ -207,13 +208,20 @@ fn whenever_it_is_killed_the_store_holds_all_or_nothing_and_the_next_run_ends_al
     Ok(())
 }
 
-#[test]
-fn a_full_disk_is_told_with_what_is_needed_and_can_be_tried_again() -> Result<()> {
+/// A disk that has no room for the result, and one that gets full on the way: by the hidden states.
+#[rstest]
+#[case::for_the_result(64, "rtn")]
+#[case::for_the_work_on_it(640, "gptq")]
+fn a_full_disk_is_told_with_what_is_needed_and_can_be_tried_again(
+    #[case] blocks: u64,
+    #[case] method: &str,
+) -> Result<()> {
     let place = Place::tiny()?;
-    let plain = place.command("store", &INT4);
+    let args = ["--quantization", "int4", "--method", method];
+    let plain = place.command("store", &args);
     // A limit on the size of files stands in for a full disk; its signal must not end the process.
     let mut limited = Command::new("sh");
-    limited.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]);
+    limited.args(["-c", &format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\""), "sh"]);
     limited.arg(plain.get_program()).args(plain.get_args());
     let status = limited.stdin(Stdio::null()).stderr(Stdio::null()).status()?;
     let report = fs::read_to_string(place.path("report.json"))?;
@@ -223,7 +231,13 @@ fn a_full_disk_is_told_with_what_is_needed_and_can_be_tried_again() -> Result<()
     ensure!(status.code() == Some(EXIT_TEMPORARY), "{failure}");
     ensure!(failure.reason == reasons::NO_SPACE && failure.retryable, "{failure}");
     ensure!(failure.message.contains(" bytes"), "{failure}");
-    let report = place.succeeds("store", &INT4)?;
+    let left = names(&place.path("store"))?;
+    ensure!(left.iter().all(|name| name.starts_with(".work-")), "{left:?}");
+    for work in left {
+        let half = names(&place.path("store").join(work))?;
+        ensure!(half.iter().all(|name| !name.ends_with(".part")), "{half:?}");
+    }
+    let report = place.succeeds("store", &args)?;
     ensure!(report.bytes > 64 * 512, "{report:?}");
     Ok(())
 }

@@ -25,7 +25,7 @@ pub struct Compress {
     #[x_kube(validation = Rule::new("self in [32, 64, 128]")
         .message("compress.groupSize must be 32, 64 or 128"))]
     pub group_size: Option<i32>,
-    /// Weights to set to zero. Default: none.
+    /// What to leave out of the network. Default: nothing.
     pub pruning: Option<Pruning>,
     /// Perplexity, relative to the uncompressed weights, over which the version is refused. Default: 5%.
     #[serde(default = "five_percent")]
@@ -68,26 +68,41 @@ pub enum QuantizationMethod {
     GPTQ,
 }
 
-/// Weights to set to zero.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// What to leave out of the network.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.method == 'Structured' || !has(self.structure)")
+    .message("compress.pruning.structure applies to method Structured only: leave it out or choose it"))]
 pub struct Pruning {
-    /// How weights are chosen.
+    /// Single weights (Magnitude, Wanda), which makes the model neither smaller nor faster, or whole parts of it
+    /// (Structured), which does.
     pub method: PruningMethod,
-    /// Share of the weights to remove: `50%`.
+    /// The parts that Structured leaves out. Default: Channels.
+    pub structure: Option<PruningStructure>,
+    /// Share of the weights, or of the parts, to leave out: `50%`.
     #[schemars(length(max = 12), regex(pattern = pattern::PERCENT))]
     pub sparsity: String,
 }
 
-/// How weights to remove are chosen.
+/// How is chosen what to leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PruningMethod {
-    /// The smallest ones.
+    /// The smallest weights.
     Magnitude,
-    /// The smallest ones, weighted by the activations they meet.
+    /// The smallest weights, weighted by the activations they meet.
     Wanda,
-    /// Whole heads and neurons.
+    /// Whole parts of the network.
     Structured,
+}
+
+/// Parts of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PruningStructure {
+    /// Channels of the feed-forward layers: those that contribute least, as many in each.
+    Channels,
+    /// Whole transformer layers: those that change the hidden states least.
+    Layers,
 }
 
 /// Text to calibrate with.

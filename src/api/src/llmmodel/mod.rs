@@ -15,7 +15,7 @@ mod status;
 
 pub use adapters::Adapter;
 pub use autoscaling::{Autoscaling, AutoscalingMetric, AutoscalingTarget, ScaleToZero, ScalingBehavior};
-pub use compress::{Calibration, Compress, Pruning, PruningMethod, Quantization, QuantizationMethod};
+pub use compress::{Calibration, Compress, Pruning, PruningMethod, PruningStructure, Quantization, QuantizationMethod};
 pub use engine::{
     AtelierEngine, DEFAULT_CONTEXT_LENGTH, Engine, EngineMetrics, ForeignEngine, PrefixCache, Speculative,
 };

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use engine::blocks::{HeadLoss, Positions, normed};
+use engine::{
+    ModelConfig,
+    blocks::{HeadLoss, Positions, normed},
+};
 use gguf::TensorInfo;
 use protocol::{Progress, Stage};
 use tch::{Kind, Tensor};
@@ -15,14 +18,19 @@ use crate::{
     plan::Plan,
     prune,
     quantize::{Task, decode, encode},
-    source::{Source, prefix},
+    source::{EMBEDDING, Source},
     states::States,
     store::{Journal, Store, Work},
 };
 
-const EMBEDDING: &str = "token_embd.weight";
 const NORM: &str = "output_norm.weight";
 const HEAD: &str = "output.weight";
+
+/// Bytes that a run takes in the store, the result among them.
+pub(super) fn needed(plan: &Plan, windows: &Windows, config: &ModelConfig, options: &Options) -> u64 {
+    // Two sets of states: the new ones are written before the old ones go.
+    plan.layout.size() + 2 * States::bytes(windows, config, Needs::of(options).any)
+}
 
 /// One model under way.
 pub(super) struct Run<'a> {
@@ -52,23 +60,18 @@ impl<'a> Run<'a> {
         on_progress: &'a mut dyn FnMut(Progress),
     ) -> Result<Self, Error> {
         let config = source.config();
-        let needs = Needs::of(options);
-        // Two sets of states: the new ones are written before the old ones go.
-        let needed = plan.layout.size() + 2 * States::bytes(&windows, config, needs.any);
-        let full = |free| Error::NoSpace {
-            store: store.dir().to_owned(),
-            needed,
-            free,
-        };
+        let needed = needed(&plan, &windows, config, options);
         let free =
             artifacts::space::free_bytes(store.dir()).map_err(Error::io("read the free space of", store.dir()))?;
         if needed > free + Output::taken(&work.file()) {
-            return Err(full(Some(free)));
+            return Err(Error::NoSpace {
+                store: store.dir().to_owned(),
+                needed,
+                free: Some(free),
+            });
         }
-        let output = Output::open(&work.file(), &plan.layout).map_err(|error| match error {
-            Error::Io { source, .. } if artifacts::space::is_full(&source) => full(None),
-            other => other,
-        })?;
+        let output = Output::open(&work.file(), &plan.layout);
+        let output = output.map_err(|error| error.or_no_space(store.dir(), needed))?;
         Ok(Self {
             positions: Positions::new(config, windows.held_out[0].len())?,
             source,
@@ -76,7 +79,7 @@ impl<'a> Run<'a> {
             work,
             windows,
             plan,
-            needs,
+            needs: Needs::of(options),
             output,
             journal: Journal::default(),
             on_progress,
@@ -93,24 +96,13 @@ impl<'a> Run<'a> {
     /// Does what is not done yet; returns the perplexities before and after.
     pub fn all(&mut self) -> Result<(f64, f64), Error> {
         let result = self.try_all();
-        result.map_err(|error| self.explained(error))
+        result.map_err(|error| error.or_no_space(self.store.dir(), self.needed))
     }
 
     /// Gives the result its final name; returns its digest.
     pub fn publish(&mut self, store: &Store) -> Result<String, Error> {
         let result = self.try_publish(store);
-        result.map_err(|error| self.explained(error))
-    }
-
-    fn explained(&self, error: Error) -> Error {
-        match error {
-            Error::Io { source, .. } if artifacts::space::is_full(&source) => Error::NoSpace {
-                store: self.store.dir().to_owned(),
-                needed: self.needed,
-                free: artifacts::space::free_bytes(self.store.dir()).ok(),
-            },
-            other => other,
-        }
+        result.map_err(|error| error.or_no_space(self.store.dir(), self.needed))
     }
 
     fn try_all(&mut self) -> Result<(f64, f64), Error> {
@@ -182,9 +174,11 @@ impl<'a> Run<'a> {
     /// The tensors that a step writes.
     fn tensors(&self, step: usize) -> impl Iterator<Item = &TensorInfo> {
         let layers = self.source.config().layers;
-        let block = (1..=layers).contains(&step).then(|| prefix(step - 1));
+        let block = (1..=layers).contains(&step).then(|| self.plan.prefix(step - 1));
         self.plan.layout.tensors().iter().filter(move |info| match &block {
-            Some(prefix) => info.name.starts_with(prefix),
+            Some(Some(prefix)) => info.name.starts_with(prefix),
+            // The block is left out.
+            Some(None) => false,
             None if step == 0 => info.name == EMBEDDING,
             None => !info.name.starts_with("blk.") && info.name != EMBEDDING,
         })
@@ -228,10 +222,7 @@ impl<'a> Run<'a> {
             self.output.write(info, first * row_bytes, &bytes)?;
         }
         let embed = |window: &[u32]| {
-            let rows = window
-                .iter()
-                .map(|token| self.source.rows(EMBEDDING, u64::from(*token), 1));
-            let before = Tensor::f_cat(&rows.collect::<Result<Vec<_>, _>>()?, 0)?;
+            let before = self.source.embedded(window)?;
             let after = decode(info, &encode(EMBEDDING, &before, info.ggml_type)?)?;
             Ok((before, after))
         };
@@ -245,9 +236,10 @@ impl<'a> Run<'a> {
         let source = self.source;
         let config = source.config();
         let mut block = source.block(index)?;
+        let prefix = self.plan.prefix(index);
 
         let mut inputs = Default::default();
-        if self.needs.any {
+        if self.needs.any && prefix.is_some() {
             self.report(Stage::Calibrating, index);
             let tokens = self.windows.held_out[0].len();
             let mut collector = Collector::new(self.needs, self.windows.calibration.len(), tokens);
@@ -259,21 +251,23 @@ impl<'a> Run<'a> {
         self.report(Stage::Evaluating, index);
         States::advance(&mut states.before, &block, config, &self.positions)?;
 
-        self.report(Stage::Quantizing, index);
-        let kept = prune::block(&mut block, &mut inputs, self.options.pruning, self.plan.feed_forward)?;
-        let task = Task {
-            options: self.options,
-            config,
-            inputs: &inputs,
-            kept: &kept,
-        };
-        let prefix = prefix(index);
-        let target = |name: &str| Ok(self.plan.layout.tensor(&format!("{prefix}{name}"))?);
-        task.run(&mut block, target, |info, bytes| self.output.write(info, 0, bytes))?;
-        drop(inputs);
+        // What comes before a layer that is left out goes on to the next one as it is.
+        if let Some(prefix) = prefix {
+            self.report(Stage::Quantizing, index);
+            let kept = prune::block(&mut block, &mut inputs, self.options, self.plan.feed_forward)?;
+            let task = Task {
+                options: self.options,
+                config,
+                inputs: &inputs,
+                kept: &kept,
+            };
+            let target = |name: &str| Ok(self.plan.layout.tensor(&format!("{prefix}{name}"))?);
+            task.run(&mut block, target, |info, bytes| self.output.write(info, 0, bytes))?;
+            drop(inputs);
 
-        States::advance(&mut states.calibration, &block, config, &self.positions)?;
-        States::advance(&mut states.after, &block, config, &self.positions)?;
+            States::advance(&mut states.calibration, &block, config, &self.positions)?;
+            States::advance(&mut states.after, &block, config, &self.positions)?;
+        }
         self.done(Some(states))?;
         let took = started.elapsed().as_secs_f64();
         tracing::info!("block {} of {} is done after {took:.1} s", index + 1, config.layers);

@@ -7,7 +7,7 @@ use rstest::rstest;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::{Method, Pruning, testing::tiny_model};
+use crate::{Method, Pruning, Structure, testing::tiny_model};
 
 const LAYERS: u64 = 3;
 
@@ -19,6 +19,7 @@ pub(super) fn options(store: &Path) -> Options {
         method: Some(Method::Rtn),
         group_size: 32,
         pruning: None,
+        structure: None,
         max_increase: None,
         calibration: Some(text),
         store: store.to_owned(),
@@ -55,26 +56,29 @@ fn number(text: &str) -> f64 {
 }
 
 #[rstest]
-#[case::bf16(Quantization::BF16, None, None)]
-#[case::fp16(Quantization::FP16, None, None)]
-#[case::int8(Quantization::Int8, None, None)]
-#[case::rtn(Quantization::Int4, Some(Method::Rtn), None)]
-#[case::hqq(Quantization::Int4, Some(Method::Hqq), None)]
-#[case::awq(Quantization::Int4, Some(Method::Awq), None)]
-#[case::gptq(Quantization::Int4, Some(Method::Gptq), None)]
-#[case::magnitude(Quantization::None, None, Some((Pruning::Magnitude, 0.3)))]
-#[case::wanda(Quantization::Int4, Some(Method::Gptq), Some((Pruning::Wanda, 0.3)))]
-#[case::structured(Quantization::Int4, Some(Method::Awq), Some((Pruning::Structured, 0.3)))]
+#[case::bf16(Quantization::BF16, None, None, None)]
+#[case::fp16(Quantization::FP16, None, None, None)]
+#[case::int8(Quantization::Int8, None, None, None)]
+#[case::rtn(Quantization::Int4, Some(Method::Rtn), None, None)]
+#[case::hqq(Quantization::Int4, Some(Method::Hqq), None, None)]
+#[case::awq(Quantization::Int4, Some(Method::Awq), None, None)]
+#[case::gptq(Quantization::Int4, Some(Method::Gptq), None, None)]
+#[case::magnitude(Quantization::None, None, Some((Pruning::Magnitude, 0.3)), None)]
+#[case::wanda(Quantization::Int4, Some(Method::Gptq), Some((Pruning::Wanda, 0.3)), None)]
+#[case::layers(Quantization::Int4, Some(Method::Gptq), Some((Pruning::Structured, 0.3)), Some(Structure::Layers))]
+#[case::channels(Quantization::Int4, Some(Method::Awq), Some((Pruning::Structured, 0.3)), None)]
 fn what_is_published_is_what_was_measured(
     #[case] quantization: Quantization,
     #[case] method: Option<Method>,
     #[case] pruning: Option<(Pruning, f64)>,
+    #[case] structure: Option<Structure>,
 ) {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         quantization,
         method,
         pruning,
+        structure,
         ..options(&dir.path().join("store"))
     };
     let outcome = compress(options.clone()).unwrap();
@@ -90,6 +94,7 @@ fn what_is_published_is_what_was_measured(
         quantization: Quantization::BF16,
         method: None,
         pruning: None,
+        structure: None,
         store: dir.path().join("again"),
         ..options
     };
@@ -124,6 +129,78 @@ fn structured_pruning_makes_a_smaller_model() {
         ..options
     };
     assert!(compress(less).unwrap_err().to_string().contains("--sparsity 0.1"));
+}
+
+/// The tiny model with a layer that does nothing in the middle.
+fn with_an_idle_layer() -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), tiny_model(LAYERS, 7)).unwrap();
+    let source = gguf::GgufFile::open(file.path()).unwrap();
+    let tensors = source.header().tensors.iter().map(|info| {
+        let mut bytes = source.read_tensor(info).unwrap();
+        if ["blk.1.attn_output.weight", "blk.1.ffn_down.weight"].contains(&info.name.as_str()) {
+            bytes.fill(0);
+        }
+        gguf::write::Tensor {
+            name: info.name.clone(),
+            shape: info.shape.clone(),
+            ggml_type: info.ggml_type,
+            bytes,
+        }
+    });
+    let metadata = source.header().metadata.iter();
+    let metadata: Vec<_> = metadata.map(|(key, value)| (key, value.clone())).collect();
+    gguf::write::to_bytes(&metadata, &tensors.collect::<Vec<_>>())
+}
+
+fn fewer_layers(store: &Path) -> Options {
+    Options {
+        quantization: Quantization::None,
+        method: None,
+        pruning: Some((Pruning::Structured, 0.3)),
+        structure: Some(Structure::Layers),
+        ..options(store)
+    }
+}
+
+#[test]
+fn the_layer_that_does_nothing_goes_without_a_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = with_an_idle_layer();
+    let options = fewer_layers(&dir.path().join("store"));
+    let outcome = run(job(&source, options.clone()), |_| {}).unwrap();
+    assert_eq!(outcome.report.perplexity_before, outcome.report.perplexity_after);
+    assert_eq!(outcome.report.structure.as_deref(), Some("Layers"));
+
+    let found = gguf::GgufFile::open(&options.store.join(outcome.file)).unwrap();
+    assert_eq!(
+        found.header().metadata.unsigned("llama.block_count").unwrap(),
+        LAYERS - 1
+    );
+    let before = gguf::GgufFile::open(&options.store.with_extension("gguf")).unwrap();
+    assert_eq!(found.header().tensors.len(), before.header().tensors.len() - 9);
+    for info in &found.header().tensors {
+        // What follows the layer that is gone moves up.
+        let old = info.name.replace("blk.1.", "blk.2.");
+        let old = before.read_tensor(before.header().tensor(&old).unwrap()).unwrap();
+        assert!(found.read_tensor(info).unwrap() == old, "{}", info.name);
+    }
+}
+
+#[test]
+fn a_share_that_takes_no_layer_is_refused_and_one_layer_always_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = fewer_layers(&dir.path().join("store"));
+    let share = |share| Options {
+        pruning: Some((Pruning::Structured, share)),
+        ..options.clone()
+    };
+    let message = compress(share(0.1)).unwrap_err().to_string();
+    assert!(message.contains("--sparsity 0.1 takes none of 3 layers"), "{message}");
+    assert_eq!(entries(&options.store), [""; 0]);
+    let outcome = compress(share(0.99)).unwrap();
+    let file = gguf::GgufFile::open(&options.store.join(outcome.file)).unwrap();
+    assert_eq!(file.header().metadata.unsigned("llama.block_count").unwrap(), 1);
 }
 
 #[test]

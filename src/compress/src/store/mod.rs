@@ -3,13 +3,16 @@
 //! ```text
 //!  sha256-<64 hex>/model.gguf   a result, whole from the moment that it has this name
 //!  .made-<key>.json             which result came from which source and options
-//!  .work-<key>/                 work under way: journal.json, states-<step>, artifact/model.gguf, lock
+//!  .work-<key>/                 work under way: journal.json, influence, states-<step>,
+//!                               artifact/model.gguf, lock; gone some time after its process was killed
+//!  .work-<key>.gone/            the same, while it is removed
 //! ```
 //!
 //! The key is a digest of the source's digest, the options, the calibration text and the version of
 //! this program's arithmetic: equal keys give equal files.
 
 mod made;
+mod stale;
 mod work;
 
 use std::{
@@ -84,6 +87,7 @@ pub(crate) struct Key<'a> {
     method: Option<crate::Method>,
     group_size: usize,
     pruning: Option<(crate::Pruning, String)>,
+    structure: Option<crate::Structure>,
     text: String,
 }
 
@@ -99,6 +103,7 @@ impl<'a> Key<'a> {
             pruning: options
                 .pruning
                 .map(|(pruning, sparsity)| (pruning, sparsity.to_string())),
+            structure: options.structured().map(|(structure, _)| structure),
             text: hex::encode(Sha256::digest(text)),
         }
     }
@@ -117,7 +122,11 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.map_err(Error::io("write", &part))?;
+    written.map_err(|error| {
+        // On a full disk it would only be in the way.
+        let _ = std::fs::remove_file(&part);
+        Error::io("write", &part)(error)
+    })?;
     std::fs::rename(&part, path).map_err(Error::io("rename", &part))
 }
 

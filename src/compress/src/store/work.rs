@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    io::ErrorKind,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     thread,
@@ -14,6 +15,12 @@ use sha2::{Digest, Sha256};
 use super::{Store, WEIGHTS, sync_dir, write_whole};
 use crate::Error;
 
+/// What the names of work directories begin with.
+pub(super) const PREFIX: &str = ".work-";
+/// How they end while they are removed.
+pub(super) const GONE: &str = "gone";
+/// Locked by the process that works in the directory.
+pub(super) const LOCK: &str = "lock";
 const JOURNAL: &str = "journal.json";
 const STATES: &str = "states-";
 const LOCK_POLL: Duration = Duration::from_millis(200);
@@ -39,13 +46,17 @@ pub(crate) struct Work {
 impl Work {
     /// Opens, or makes, the directory; waits while another process works in it.
     pub fn open(store: &Store, key: &str) -> Result<Self, Error> {
-        let dir = store.dir().join(format!(".work-{key}"));
+        let dir = store.dir().join(format!("{PREFIX}{key}"));
         let mut told = false;
         loop {
             let artifact = dir.join("artifact");
             std::fs::create_dir_all(&artifact).map_err(Error::io("create", &artifact))?;
-            let path = dir.join("lock");
-            let file = File::create(&path).map_err(Error::io("create", &path))?;
+            let path = dir.join(LOCK);
+            let file = match File::create(&path) {
+                // Whoever held the lock just now removes the directory.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                file => file.map_err(Error::io("create", &path))?,
+            };
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => return Ok(Self { dir, _lock: file }),
                 // Whoever held the lock finished and removed the directory.
@@ -87,21 +98,31 @@ impl Work {
 
     /// The hidden states after `steps` steps, if they are whole.
     pub fn states(&self, steps: usize) -> Option<Vec<u8>> {
-        let mut bytes = std::fs::read(self.states_path(steps)).ok()?;
+        self.whole(&states_name(steps))
+    }
+
+    /// Keeps the hidden states after `steps` steps.
+    pub fn write_states(&self, steps: usize, bytes: Vec<u8>) -> Result<(), Error> {
+        self.write_whole(&states_name(steps), bytes)
+    }
+
+    /// What [`Work::write_whole`] left under this name, if it is undamaged.
+    pub fn whole(&self, name: &str) -> Option<Vec<u8>> {
+        let mut bytes = std::fs::read(self.dir.join(name)).ok()?;
         let digest = bytes.split_off(bytes.len().checked_sub(32)?);
         (Sha256::digest(&bytes)[..] == digest[..]).then_some(bytes)
     }
 
-    /// Keeps the hidden states after `steps` steps.
-    pub fn write_states(&self, steps: usize, mut bytes: Vec<u8>) -> Result<(), Error> {
+    /// Keeps bytes with their digest.
+    pub fn write_whole(&self, name: &str, mut bytes: Vec<u8>) -> Result<(), Error> {
         let digest = Sha256::digest(&bytes);
         bytes.extend(digest);
-        write_whole(&self.states_path(steps), &bytes)
+        write_whole(&self.dir.join(name), &bytes)
     }
 
     /// Removes the states of other steps than the `steps`-th, which nobody goes on from.
     pub fn drop_other_states(&self, steps: usize) {
-        let kept = self.states_path(steps);
+        let kept = self.dir.join(states_name(steps));
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         for path in entries.map(|entry| entry.path()).filter(|path| *path != kept) {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -114,16 +135,30 @@ impl Work {
 
     /// Removes everything.
     pub fn remove(self) -> Result<(), Error> {
-        std::fs::remove_dir_all(&self.dir).map_err(Error::io("remove", &self.dir))
-    }
-
-    fn states_path(&self, steps: usize) -> PathBuf {
-        self.dir.join(format!("{STATES}{steps}"))
+        remove(&self.dir)
     }
 }
 
+/// Removes a work directory whose lock the caller holds. It gets another name first, because whoever
+/// waits for the lock makes a new directory under the old one.
+pub(super) fn remove(dir: &Path) -> Result<(), Error> {
+    let gone = dir.with_extension(GONE);
+    // What a killed process did not finish removing.
+    let _ = std::fs::remove_dir_all(&gone);
+    std::fs::rename(dir, &gone).map_err(Error::io("remove", dir))?;
+    match std::fs::remove_dir_all(&gone) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", &gone)(error)),
+        // Or another process removed it as left over.
+        _ => Ok(()),
+    }
+}
+
+fn states_name(steps: usize) -> String {
+    format!("{STATES}{steps}")
+}
+
 /// Whether the open file is still the one at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let inode = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     match (file.metadata(), std::fs::metadata(path)) {
         (Ok(open), Ok(there)) => inode(open) == inode(there),

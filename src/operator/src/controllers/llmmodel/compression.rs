@@ -1,6 +1,6 @@
 //! How weights are made smaller, and whether the loss is within what the spec allows. Pure.
 
-use api::llmmodel::{Compress, Pruning, PruningMethod, Quantization, QuantizationMethod};
+use api::llmmodel::{Compress, Pruning, PruningMethod, PruningStructure, Quantization, QuantizationMethod};
 use protocol::{CompressionEstimate, CompressionReport, PrepareReport};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub struct Compression {
     /// Weights that share one scale, when the spec says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_size: Option<i32>,
-    /// Weights to set to zero.
+    /// What to leave out of the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pruning: Option<Pruning>,
     /// Text to calibrate and to measure with, when it is not the worker's own.
@@ -47,7 +47,7 @@ impl Compression {
             quantization: spec.quantization,
             method,
             group_size: spec.group_size,
-            pruning: spec.pruning.clone(),
+            pruning: spec.pruning.clone().map(with_structure),
             calibration: text.and_then(Source::of_file),
             max_perplexity_increase: spec.max_perplexity_increase.clone(),
         })
@@ -96,6 +96,13 @@ impl Compression {
                 PruningMethod::Structured => "structured",
             };
             flags.push(("--pruning", method.into()));
+            flags.extend(pruning.structure.map(|structure| {
+                let structure = match structure {
+                    PruningStructure::Channels => "channels",
+                    PruningStructure::Layers => "layers",
+                };
+                ("--structure", structure.into())
+            }));
             flags.push(("--sparsity", fraction(&pruning.sparsity)));
         }
         flags.push(("--max-perplexity-increase", fraction(&self.max_perplexity_increase)));
@@ -134,13 +141,24 @@ impl Compression {
             parts.push(format!("{:?}{method}", self.quantization));
         }
         if let Some(pruning) = &self.pruning {
-            parts.push(format!(
-                "{} of the weights pruned by {:?}",
-                pruning.sparsity, pruning.method
-            ));
+            let Pruning { method, sparsity, .. } = pruning;
+            parts.push(match (method, pruning.structure) {
+                (PruningMethod::Structured, Some(PruningStructure::Layers)) => {
+                    format!("{sparsity} of the layers pruned")
+                }
+                (PruningMethod::Structured, _) => format!("{sparsity} of the feed-forward channels pruned"),
+                _ => format!("{sparsity} of the weights pruned by {method:?}"),
+            });
         }
         parts.join(", ")
     }
+}
+
+/// With the default of structured pruning filled in.
+fn with_structure(pruning: Pruning) -> Pruning {
+    let structured = pruning.method == PruningMethod::Structured;
+    let structure = structured.then(|| pruning.structure.unwrap_or(PruningStructure::Channels));
+    Pruning { structure, ..pruning }
 }
 
 /// `5%` as `0.05`, digit by digit.
@@ -208,6 +226,10 @@ mod tests {
             "--quantization int4 --method rtn --group-size 64 --pruning wanda --sparsity 0.5 --max-perplexity-increase 0.001"
         );
         assert_eq!(
+            flags(json!({"pruning": {"method": "Structured", "structure": "Layers", "sparsity": "10%"}})),
+            "--quantization none --pruning structured --structure layers --sparsity 0.1 --max-perplexity-increase 0.05"
+        );
+        assert_eq!(
             flags(json!({"quantization": "BF16"})),
             "--quantization bf16 --max-perplexity-increase 0.05"
         );
@@ -235,6 +257,31 @@ mod tests {
             );
         }
         assert_ne!(base.key(&source), base.key(&self::source("b")));
+        let pruned = |structure: Value| {
+            let pruning = json!({"method": "Structured", "structure": structure, "sparsity": "10%"});
+            compression(json!({"pruning": pruning}))
+        };
+        let [default, channels, layers] = [json!(null), json!("Channels"), json!("Layers")].map(pruned);
+        assert_eq!(default.key(&source), channels.key(&source));
+        assert_ne!(default.key(&source), layers.key(&source));
+    }
+
+    #[rstest]
+    #[case(json!({"quantization": "Int4", "method": "HQQ"}), "Int4 by HQQ")]
+    #[case(
+        json!({"quantization": "Int8", "pruning": {"method": "Wanda", "sparsity": "50%"}}),
+        "Int8, 50% of the weights pruned by Wanda"
+    )]
+    #[case(
+        json!({"pruning": {"method": "Structured", "sparsity": "20%"}}),
+        "20% of the feed-forward channels pruned"
+    )]
+    #[case(
+        json!({"pruning": {"method": "Structured", "structure": "Layers", "sparsity": "10%"}}),
+        "10% of the layers pruned"
+    )]
+    fn people_read_what_was_done(#[case] spec: Value, #[case] expected: &str) {
+        assert_eq!(compression(spec).describe(), expected);
     }
 
     #[rstest]

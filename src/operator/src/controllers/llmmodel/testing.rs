@@ -86,6 +86,7 @@ pub fn compression_report() -> CompressionReport {
         quantization: "Int4".into(),
         method: Some("GPTQ".into()),
         pruning: None,
+        structure: None,
         sparsity: None,
         perplexity_before: "4.7580".into(),
         perplexity_after: "4.8679".into(),

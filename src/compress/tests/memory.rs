@@ -1,7 +1,9 @@
 //! How much memory a wide model takes, with the layers of an 8B model. Minutes and gigabytes of disk,
 //! so it runs only when asked for:
 //!
-//! `cargo test --release -p atelier-compress --test memory -- --ignored --nocapture`
+//! `OMP_WAIT_POLICY=PASSIVE cargo test -p atelier-compress --test memory -- --ignored --nocapture`
+//!
+//! (The development profile optimizes this crate and the engine.)
 
 #![allow(clippy::unwrap_used, reason = "a measurement says where it failed by panicking")]
 
@@ -17,9 +19,10 @@ use support::{Random, Writer, model, type_of};
 const HIDDEN: u64 = 4096;
 const KV: u64 = 1024;
 const FEED_FORWARD: u64 = 14336;
-const LAYERS: u64 = 4;
+/// As many as make a difference: only one is in memory at a time.
+const LAYERS: u64 = 2;
 
-/// Writes a random model of some 2 GB: the vocabulary of the real one, and layers of an 8B model.
+/// Writes a random model of 1.3 GB: the vocabulary of the real one, and layers of an 8B model.
 fn write_wide(path: &Path) {
     let source = GgufFile::open(&model()).unwrap();
     let vocabulary = source.header().tensor("token_embd.weight").unwrap().shape[0];
@@ -80,7 +83,7 @@ fn peak() -> u64 {
 }
 
 #[test]
-#[ignore = "takes minutes and 5 GB of disk; prints figures"]
+#[ignore = "takes minutes and 3 GB of disk; prints figures"]
 fn a_wide_model_is_compressed_in_little_memory() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("wide.gguf");
@@ -99,7 +102,13 @@ fn a_wide_model_is_compressed_in_little_memory() {
         bytes as f64 / 1e9,
         peak() as f64 / 1e6
     );
-    for method in [Method::Rtn, Method::Awq, Method::Gptq] {
+    // Of which the later ones take more, so that the peak is theirs. `METHODS=Rtn` measures only that one.
+    let only = std::env::var("METHODS").unwrap_or_default();
+    let methods = [Method::Rtn, Method::Awq, Method::Gptq];
+    for method in methods
+        .into_iter()
+        .filter(|method| format!("{method:?}").contains(&only))
+    {
         let options = Options {
             quantization: Quantization::Int4,
             method: Some(method),

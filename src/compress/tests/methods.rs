@@ -212,3 +212,34 @@ fn methods_compared() {
         std::fs::remove_dir_all(store).unwrap();
     }
 }
+
+#[test]
+fn eight_bits_are_as_good_as_the_reference() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = dir.path().join("text.txt");
+    // Two windows: the weights do not depend on them.
+    std::fs::write(&text, &include_str!("../src/sample.txt")[..5400]).unwrap();
+    let options = Options {
+        quantization: Quantization::Int8,
+        method: None,
+        group_size: 32,
+        pruning: None,
+        structure: None,
+        max_increase: None,
+        calibration: Some(text),
+        store: dir.path().join("store"),
+    };
+    let store = options.store.clone();
+    let job = Job {
+        source: model(),
+        digest: "sha256:model".into(),
+        bytes: 0,
+        options,
+    };
+    let made = store.join(run(job, |_| {}).unwrap().file);
+    let perplexity = |path: &Path, ops| oracle::perplexity(Checkpoint::open(path).unwrap(), Dtype::Bf16, ops);
+    let (found, sixteen) = (perplexity(&made, Ops::Own), perplexity(&model(), Ops::Aten));
+    println!("int8 perplexity {found:.4}, bf16 {sixteen:.4}, reference {REFERENCE}");
+    assert!((found / sixteen - 1.0).abs() <= 0.005, "{found} {sixteen}");
+    assert!((found / REFERENCE - 1.0).abs() <= 0.005, "{found}");
+}

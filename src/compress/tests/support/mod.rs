@@ -62,8 +62,9 @@ pub struct Random(pub u64);
 impl Random {
     /// Roughly normal, of variance one: the sum of twelve bytes.
     pub fn normal(&mut self) -> f32 {
-        let bytes = [self.bits().to_le_bytes(), self.bits().to_le_bytes()].concat();
-        let sum: f32 = bytes[..12].iter().map(|byte| f32::from(*byte)).sum();
+        let (first, second) = (self.bits().to_le_bytes(), self.bits().to_le_bytes());
+        let bytes = first.iter().chain(&second[..4]);
+        let sum: f32 = bytes.map(|byte| f32::from(*byte)).sum();
         (sum / 255.0) - 6.0
     }
 

@@ -4,7 +4,7 @@
 
 use std::{env, fs::File, io::Read, path::PathBuf};
 
-use atelier_engine::{Dtype, Engine, EngineOptions, Event, Ops, Request, text::Tokenizer};
+use atelier_engine::{Dtype, Engine, EngineOptions, Event, ModelOptions, Ops, Request, text::Tokenizer};
 use checkpoint::Checkpoint;
 use flate2::read::GzDecoder;
 
@@ -30,13 +30,13 @@ pub fn model() -> PathBuf {
 /// An engine for one window after the other.
 pub fn engine(file: Checkpoint, dtype: Dtype, ops: Ops) -> Engine {
     let options = EngineOptions {
-        dtype,
-        ops,
-        context_length: WINDOW,
+        model: ModelOptions {
+            threads: atelier_engine::available_threads(),
+            ..ModelOptions::plain(dtype, ops, WINDOW)
+        },
         max_concurrent_sequences: 1,
         max_batch_tokens: 64,
         max_queue: WINDOWS,
-        threads: atelier_engine::available_threads(),
         prefix_cache: true,
         kv_cache_tokens: None,
     };

@@ -1,11 +1,16 @@
 //! From one version to another and back, with users who never stop asking.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
 use api::LlmModel;
 use api::conditions::types;
+use api::names::{COMPONENT_SERVE, LABEL_COMPONENT, LABEL_VERSION};
 use atelier_e2e::traffic::Traffic;
 use atelier_e2e::{Model, model, wait, with_namespace};
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
 use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
@@ -44,6 +49,40 @@ async fn a_change_and_its_revert_fail_no_request() -> Result<()> {
         let mut expected = vec![first, second];
         expected.sort();
         ensure!(names == expected, "the history is {names:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn with_recreate_no_two_versions_ever_run() -> Result<()> {
+    with_namespace("recreate", async |namespace| {
+        let mut spec = model::bundled();
+        spec["rollout"] = json!({"strategy": "Recreate"});
+        let model = Model::create(&namespace, "m", spec).await?;
+        model.ready().await?;
+        let first = model.version().await?;
+        model
+            .patch(json!({"spec": {"prompt": {"system": "Be brief."}}}))
+            .await?;
+        let pods = namespace.api::<Pod>();
+        let serving = ListParams::default().labels(&format!("{LABEL_COMPONENT}={COMPONENT_SERVE}"));
+        wait::until("the second version serves", async || {
+            let versions: BTreeSet<String> = pods
+                .list(&serving)
+                .await?
+                .items
+                .iter()
+                .filter_map(|pod| pod.labels().get(LABEL_VERSION).cloned())
+                .collect();
+            // No later look would make it right again.
+            assert!(versions.len() <= 1, "{versions:?} run side by side");
+            let version = model.version().await?;
+            Ok((version != first && versions.contains(&version)).then_some(()))
+        })
+        .await?;
+        model.ready().await?;
+        model.settled().await?;
         Ok(())
     })
     .await

@@ -7,11 +7,12 @@
 //! ```
 
 mod cleanup;
+mod recreate;
 mod target;
 
 use std::time::Duration;
 
-use api::names;
+use api::{llmmodel::RolloutStrategy, names};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
@@ -116,9 +117,13 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, current: Option<&str>,
             if Some(version) != wanted {
                 keep_template(&mut children.deployment, observed.deployment(&version.name));
             }
-            stamped(children)
+            children
         })
         .collect();
+    if let (RolloutStrategy::Recreate, Some(target)) = (builder.wanted.strategy, wanted) {
+        recreate::one_at_a_time(&mut plan.children, &target.name, observed);
+    }
+    plan.children = plan.children.into_iter().map(stamped).collect();
     // What serves is never given up because its snapshot is lost.
     let mut kept: Vec<&str> = live.iter().map(|version| version.name.as_str()).collect();
     kept.extend(current);

@@ -31,7 +31,7 @@ pub fn findings(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Fin
     let is_ready_of_before = ready.status == api::conditions::Status::True && !is_settled && !is_stuck;
     let mut list = vec![
         weights::finding(facts),
-        serving(current, pods),
+        serving(facts, current, pods),
         progressing(facts, wanted, is_settled),
         degraded(facts),
         ready,
@@ -66,6 +66,9 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
         };
     };
     let wanted = pods.wanted;
+    if made_room(facts, pods) {
+        return finding(false, reasons::ROLLING_OUT, room_was_made(version));
+    }
     if wanted == 0 {
         return finding(
             true,
@@ -94,10 +97,20 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
     finding(true, reasons::SERVING_PREVIOUS, message)
 }
 
-fn serving(current: Option<&str>, pods: Replicas) -> Finding {
+/// Whether a version that served has stopped for its successor.
+fn made_room(facts: &Facts<'_>, pods: Replicas) -> bool {
+    pods.wanted == 0 && facts.model.spec.replicas > 0
+}
+
+fn room_was_made(version: &str) -> String {
+    format!("version {version} has stopped for its successor, as spec.rollout.strategy Recreate asks")
+}
+
+fn serving(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Finding {
     let (status, reason, message) = match current {
         None => (false, reasons::NOTHING_SERVES, "no version has served yet".to_owned()),
         Some(version) if pods.ready > 0 => (true, reasons::SERVING, format!("version {version} answers requests")),
+        Some(version) if made_room(facts, pods) => (false, reasons::ROLLING_OUT, room_was_made(version)),
         Some(version) if pods.wanted == 0 => (
             false,
             reasons::SCALED_TO_ZERO,
@@ -135,10 +148,13 @@ fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Fin
     match wanted {
         Some(version) => {
             let pods = super::replicas(facts.observed.deployment(version));
-            let message = format!(
-                "{} of {} replicas of version {version} are ready",
-                pods.ready, pods.wanted
-            );
+            let message = match made_room(facts, pods) {
+                true => format!("version {version} starts as soon as the pods of the version before have ended"),
+                false => format!(
+                    "{} of {} replicas of version {version} are ready",
+                    pods.ready, pods.wanted
+                ),
+            };
             finding(true, reasons::ROLLING_OUT, message)
         }
         None => finding(true, reasons::PREPARING, preparing(facts)),

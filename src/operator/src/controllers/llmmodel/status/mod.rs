@@ -95,9 +95,11 @@ pub fn replicas(deployment: Option<&Deployment>) -> Replicas {
 /// The version that answers requests: the wanted one as soon as all its replicas are ready.
 pub fn current(model: &LlmModel, observed: &Observed, target: &Target, paused: bool) -> Option<String> {
     let before = model.status.as_ref().and_then(|status| status.current_version.clone());
+    // One that has to wait for the pods of another has none, and all of those.
+    let has_arrived = |pods: Replicas| pods.complete && pods.wanted == model.spec.replicas;
     let arrived = target
         .version()
-        .filter(|version| !paused && replicas(observed.deployment(&version.name)).complete);
+        .filter(|version| !paused && has_arrived(replicas(observed.deployment(&version.name))));
     arrived.map(|version| version.name.clone()).or(before)
 }
 

@@ -67,6 +67,17 @@ impl Case {
         compute(&facts, &at(1))
     }
 
+    /// Asks for another version, which has a Deployment; returns the one that serves.
+    fn next_of(&mut self, other: &Version) -> String {
+        let status = self.compute();
+        let current = status.current_version.clone().unwrap();
+        self.model.status = Some(status);
+        let deployments = observed(&[(other, 0)]).deployments;
+        self.observed.deployments.extend(deployments);
+        self.target = Target::Known(Box::new(other.clone()));
+        current
+    }
+
     /// The same a moment later, with the status as it was written.
     fn next(mut self, generation: i64) -> Self {
         self.model.status = Some(self.compute());
@@ -78,6 +89,22 @@ impl Case {
 fn ready(status: &LlmModelStatus) -> (&str, &str, Option<i64>) {
     let ready = conditions::find(&status.conditions, types::READY).unwrap();
     (&ready.status, &ready.reason, ready.observed_generation)
+}
+
+#[test]
+fn a_version_that_stopped_for_its_successor_says_so() {
+    let mut case = serving_case();
+    let second = version(json!({"prompt": {"system": "x"}}));
+    let first = case.next_of(&second);
+    for deployment in &mut case.observed.deployments {
+        deployment.spec.as_mut().unwrap().replicas = Some(0);
+        deployment.status = serde_json::from_value(json!({"observedGeneration": 1})).unwrap();
+    }
+    let status = case.compute();
+    assert_eq!(status.current_version, Some(first));
+    assert_eq!(ready(&status).1, reasons::ROLLING_OUT);
+    let progressing = conditions::find(&status.conditions, types::PROGRESSING).unwrap();
+    assert!(progressing.message.contains("have ended"), "{}", progressing.message);
 }
 
 fn serving_case() -> Case {

@@ -5,7 +5,7 @@ mod unsupported;
 use api::{
     LlmModel,
     common::{Placement, PodOverrides},
-    llmmodel::{AtelierEngine, ImagePullPolicy, ModelSource, Prompt, Task},
+    llmmodel::{AtelierEngine, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task},
     names::ANNOTATION_PAUSED,
     reasons,
 };
@@ -92,6 +92,8 @@ pub struct Wanted {
     pub placement: Placement,
     /// What people add to pods.
     pub overrides: PodOverrides,
+    /// How a version takes over from the one before.
+    pub strategy: RolloutStrategy,
     /// Versions to keep beside those that serve.
     pub history_limit: usize,
 }
@@ -166,6 +168,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
             ..Placement::default()
         }),
         overrides: spec.pod_overrides.clone().unwrap_or_default(),
+        strategy: rollout.strategy,
         history_limit: usize::try_from(rollout.history_limit).unwrap_or_default(),
     })
 }

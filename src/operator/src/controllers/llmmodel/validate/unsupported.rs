@@ -154,9 +154,7 @@ impl Found {
             gates,
             history_limit: _,
         } = rollout;
-        if *strategy != RolloutStrategy::RollingUpdate {
-            self.0.push(format!("spec.rollout.strategy {strategy:?}"));
-        }
+        self.check("spec.rollout.strategy Canary", *strategy == RolloutStrategy::Canary);
         let gated = gates
             .as_ref()
             .is_some_and(|gates| gates.evaluation.is_some() || gates.shadow.is_some());

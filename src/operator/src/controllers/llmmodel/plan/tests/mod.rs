@@ -93,6 +93,38 @@ fn the_version_before_serves_until_it_is_drained() {
 }
 
 #[test]
+fn with_recreate_one_version_stops_before_the_next_starts() {
+    let replicas = |plan: &Plan| {
+        let of = |children: &Children| children.deployment.spec.as_ref().and_then(|spec| spec.replicas);
+        let version = |children: &Children| version_of(&children.deployment).map(ToOwned::to_owned);
+        plan.children.iter().map(|it| (version(it), of(it))).collect::<Vec<_>>()
+    };
+    let (mut world, first) = World::rolled_out(json!({"rollout": {"strategy": "Recreate"}}));
+    let pod = json!({"metadata": {"name": "old", "labels": {names::LABEL_VERSION: first}}});
+    world.observed.pods.push(serde_json::from_value(pod).unwrap());
+    // Another source is looked at while the first one serves.
+    let changed = wanted(json!({"rollout": {"strategy": "Recreate"}, "source": {"oci": {"image": "models/other:1"}}}));
+    assert_eq!(replicas(&world.plan(&changed, 1)), [(Some(first.clone()), Some(1))]);
+
+    let changed =
+        wanted(json!({"rollout": {"strategy": "Recreate"}, "prompt": {"system": "Be brief."}, "replicas": 2}));
+    let plan = world.step(&changed, 1);
+    let second = plan.target.version().unwrap().name.clone();
+    assert_eq!(
+        replicas(&plan),
+        [(Some(second.clone()), Some(0)), (Some(first.clone()), Some(0))]
+    );
+    world.observed.pods.clear();
+    let plan = world.step(&changed, 2);
+    assert_eq!(
+        replicas(&plan),
+        [(Some(second.clone()), Some(2)), (Some(first), Some(0))]
+    );
+    world.serves(&second);
+    assert_eq!(replicas(&world.step(&changed, 3)), [(Some(second), Some(2))]);
+}
+
+#[test]
 fn what_serves_keeps_its_pods_while_another_version_starts() {
     let (mut world, first) = World::rolled_out(json!({}));
     let memory = |plan: &Plan, version: &str| {

@@ -1,6 +1,6 @@
 //! Writes a conversation down the way the model was trained on, by its Jinja template.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use minijinja::{Environment, Error, ErrorKind, context};
 use serde::Serialize;
 use serde_json::Value;
@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::tools::{Style, Tool, knows_tools, without_tools};
 
 mod json;
+mod limits;
 
 const NAME: &str = "chat";
 
@@ -72,20 +73,29 @@ impl ChatTemplate {
     /// Compiles `source`; `marks` are the names of the tokens that begin and end a text.
     ///
     /// # Errors
-    /// When it is no Jinja.
+    /// When it is no Jinja, or longer than any real one.
     pub fn new(source: String, marks: [&str; 2]) -> Result<Self> {
+        if source.len() > limits::SOURCE {
+            bail!(
+                "the chat template has {} bytes, at most {} are supported",
+                source.len(),
+                limits::SOURCE
+            );
+        }
         let (knows_tools, style) = (knows_tools(&source), Style::of_template(&source));
         let mut environment = Environment::new();
         // As `transformers` sets Jinja up: templates are written for it.
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        limits::set(&mut environment);
         environment.add_function("raise_exception", |text: String| -> Result<(), Error> {
             Err(Error::new(ErrorKind::InvalidOperation, text))
         });
         environment.add_filter("tojson", json::dump);
-        environment
-            .add_template_owned(NAME, source)
+        let compiled = limits::with_stack(|| environment.add_template_owned(NAME, source));
+        compiled
+            .map_err(anyhow::Error::msg)
+            .and_then(|compiled| Ok(compiled?))
             .context("failed to read the chat template")?;
         let [begin, end] = marks.map(Into::into);
         Ok(Self {
@@ -114,16 +124,25 @@ impl ChatTemplate {
             [] => None,
             tools => Some(tools.iter().map(Tool::for_template).collect()),
         };
-        let template = self.environment.get_template(NAME).map_err(reason)?;
-        template
-            .render(context! {
-                messages,
-                tools,
-                add_generation_prompt => true,
-                bos_token => self.begin,
-                eos_token => self.end,
-            })
-            .map_err(reason)
+        limits::with_stack(|| {
+            self.write(&messages, tools.as_deref())
+                .map_err(|error| limits::reason(&error))
+        })
+        .and_then(|written| written)
+    }
+
+    fn write(&self, messages: &[Message], tools: Option<&[Value]>) -> Result<String, Error> {
+        let context = context! {
+            messages,
+            tools,
+            add_generation_prompt => true,
+            bos_token => self.begin,
+            eos_token => self.end,
+        };
+        let mut output = limits::Output::default();
+        let template = self.environment.get_template(NAME)?;
+        template.render_captured_to(context, &mut output)?;
+        output.into_text()
     }
 
     /// Checks that a conversation with this system message can be written.
@@ -137,12 +156,10 @@ impl ChatTemplate {
     }
 }
 
-fn reason(error: Error) -> String {
-    error.detail().map_or_else(|| error.to_string(), Into::into)
-}
-
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     #[test]
@@ -193,6 +210,52 @@ mod tests {
              \"parameters\": {\"type\": \"object\", \"properties\": {}}}}\n{\"b\": [1, 2.5], \"a\": null}x"
         );
         assert_eq!(template.render(vec![Message::new("user", "x")], &[]).unwrap(), "x");
+    }
+
+    #[rstest]
+    #[case(
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "more than 2000000 steps"
+    )]
+    #[case("{% for i in range(9999) %}{{ 'x' * 9999 }}{% endfor %}", "more than 33554432 bytes")]
+    #[case("{{ 'x'|indent(1001, true) }}", "wider than 1000")]
+    #[case("{{ 'x'|indent(width=9999999999) }}", "wider than 1000")]
+    #[case("{{ '%1001s'|format(1) }}", "wider than 1000")]
+    #[case("{{ '{:.99999}'.format(1.5) }}", "wider than 1000")]
+    fn what_would_take_forever_is_refused(#[case] source: &str, #[case] expected: &str) {
+        let template = ChatTemplate::new(source.into(), ["", ""]).unwrap();
+        let error = template.render(vec![Message::new("user", "x")], &[]).unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[rstest]
+    #[case("{{ 1", "|d", " }}")]
+    #[case("{{ ", "not ", "1 }}")]
+    #[case("{{ 1", " if 0 else 1", " }}")]
+    #[case("{% if 0 %}", "{% elif 0 %}", "{% endif %}")]
+    fn long_chains_are_compiled(#[case] begin: &str, #[case] link: &str, #[case] end: &str) {
+        let links = (limits::SOURCE - begin.len() - end.len()) / link.len();
+        let source = format!("{begin}{}{end}", link.repeat(links));
+        let template = ChatTemplate::new(source.clone(), ["", ""]).unwrap();
+        assert!(template.render(vec![Message::new("user", "x")], &[]).is_ok());
+        assert!(ChatTemplate::new(source + &" ".repeat(64), ["", ""]).is_err());
+    }
+
+    #[test]
+    fn deep_values_are_written() {
+        let source = "{% set ns = namespace(x=[]) %}{% for i in range(50000) %}{% set ns.x = [ns.x] %}{% endfor %}\
+            {{ ns.x|tojson|length }} {{ ns.x|string|length }}";
+        let template = ChatTemplate::new(source.into(), ["", ""]).unwrap();
+        let text = template.render(vec![Message::new("user", "x")], &[]).unwrap();
+        assert_eq!(text, "100002 100002");
+    }
+
+    #[test]
+    fn small_fields_and_indentations_are_filled() {
+        let source = "{{ '%3s|'|format(1) }}{{ 'a\nb'|indent(2, true) }}{{ 'a\nb'|indent(first=true) }}";
+        let template = ChatTemplate::new(source.into(), ["", ""]).unwrap();
+        let text = template.render(vec![Message::new("user", "x")], &[]).unwrap();
+        assert_eq!(text, "  1|  a\n  b    a\n    b");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! nest without end. Only parts that models of the supported families have are let through; the
 //! `tokenizers` crate builds them.
 
+mod growth;
 mod model;
 mod parts;
 

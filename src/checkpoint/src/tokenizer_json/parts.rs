@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::growth;
+
 /// What may happen to a text first.
 pub(super) const NORMALIZERS: &[&str] = &[
     "BertNormalizer",
@@ -97,6 +99,7 @@ pub(super) fn check(field: &str, part: &Value, allowed: &[&str]) -> Result<(), S
             ));
         }
         check_pattern(field, step)?;
+        growth::check(field, step)?;
     }
     Ok(())
 }

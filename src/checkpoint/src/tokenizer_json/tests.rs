@@ -66,6 +66,23 @@ fn sentencepiece_is_known(#[case] normalizer: Value, #[case] pre_tokenizer: Valu
     "Sequence"
 )]
 #[case("/post_processor", json!({"type": "TemplateProcessing", "single": "x".repeat(70_000)}), "bytes")]
+#[case("/normalizer", json!({"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}), "times longer")]
+#[case("/normalizer", json!({"type": "Replace", "pattern": {"String": ""}, "content": "a"}), "times longer")]
+#[case(
+    "/post_processor",
+    json!({"type": "TemplateProcessing", "single": vec![json!({"Sequence": {"id": "A", "type_id": 0}}); 2]}),
+    "times longer"
+)]
+#[case(
+    "/post_processor",
+    json!({"type": "TemplateProcessing", "pair": vec![json!({"SpecialToken": {"id": "x", "type_id": 0}}); 17]}),
+    "times longer"
+)]
+#[case(
+    "/post_processor",
+    json!({"type": "TemplateProcessing", "special_tokens": {"x": {"id": "x", "ids": vec![0; 17]}}}),
+    "times longer"
+)]
 fn what_is_not_supported_is_named(#[case] path: &str, #[case] value: Value, #[case] says: &str) {
     let error = TokenizerJson::check(&file(&[(path, value)])).unwrap_err();
     assert!(error.contains(says) && error.len() < 400, "{error}");

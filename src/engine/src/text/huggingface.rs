@@ -32,6 +32,8 @@ pub(crate) fn build(text: &str) -> Result<Built, LoadError> {
     // Whoever calls decides how long a text may be.
     encoder.with_truncation(None).map_err(failed)?;
     encoder.with_padding(None);
+    check_added(&checked, &encoder)?;
+    check_marks(&checked, &encoder)?;
     let mut names = vec![String::new(); checked.tokens as usize];
     for (name, token) in encoder.get_vocab(true) {
         if let Some(place) = names.get_mut(token as usize) {
@@ -53,6 +55,40 @@ pub(crate) fn build(text: &str) -> Result<Built, LoadError> {
         names,
         leading_space: checked.spelling == Spelling::Metaspace { leading_space: true },
     })
+}
+
+/// Checks that added tokens have the numbers that the file says. The crate counts on from the model's
+/// last token instead, and would make tokens that the model does not have.
+fn check_added(checked: &TokenizerJson, encoder: &tokenizers::Tokenizer) -> Result<(), LoadError> {
+    for token in &checked.added {
+        let number = encoder.token_to_id(&token.content);
+        if number != Some(token.id) {
+            return Err(LoadError::Tokenizer(format!(
+                "field \"added_tokens\": {:?} has the number {}, the other tokens leave {} to it",
+                token.content,
+                token.id,
+                number.map_or("none".into(), |number| number.to_string())
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the marks around texts are tokens of the model: the post-processor names them by number.
+fn check_marks(checked: &TokenizerJson, encoder: &tokenizers::Tokenizer) -> Result<(), LoadError> {
+    // Nothing but marks comes of an empty text.
+    let encode = || Ok([encoder.encode_fast("", true)?, encoder.encode_fast(("", ""), true)?]);
+    let marks: Result<_, tokenizers::Error> = catch_unwind(AssertUnwindSafe(encode))
+        .map_err(|_| LoadError::Tokenizer("field \"post_processor\" cannot be applied".into()))?;
+    let marks = marks.map_err(|error| LoadError::Tokenizer(error.to_string()))?;
+    let stranger = |marks: &tokenizers::Encoding| marks.get_ids().iter().copied().find(|mark| *mark >= checked.tokens);
+    match marks.iter().find_map(stranger) {
+        Some(mark) => Err(LoadError::Tokenizer(format!(
+            "field \"post_processor\" adds token {mark}, there are {} tokens",
+            checked.tokens
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// The bytes that a name stands for.
@@ -167,16 +203,48 @@ mod tests {
         assert_eq!((tokenizer.end(), tokenizer.ends()), (Some(2), &[2, 0][..]));
     }
 
+    fn byte_level() -> Value {
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true})
+    }
+
+    #[rstest]
+    #[case(json!([{"id": 0, "content": "b", "special": true}]), "\"b\" has the number 0, the other tokens leave 1")]
+    #[case(json!([{"id": 7, "content": "b", "special": true}]), "\"b\" has the number 7, the other tokens leave 1")]
+    fn added_tokens_have_their_own_numbers(#[case] mut added: Value, #[case] says: &str) {
+        for flag in ["single_word", "lstrip", "rstrip", "normalized"] {
+            added[0][flag] = false.into();
+        }
+        let model = json!({"type": "BPE", "vocab": {"a": 0}, "merges": []});
+        let file = json!({"model": model, "decoder": byte_level(), "added_tokens": added}).to_string();
+        let error = super::build(&file).err().unwrap().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+
+    #[test]
+    fn marks_are_tokens_of_the_model() {
+        for (mark, good) in [(0, true), (1, false)] {
+            let post = json!({"type": "BertProcessing", "sep": ["a", 0], "cls": ["b", mark]});
+            let model = json!({"type": "BPE", "vocab": {"a": 0}, "merges": []});
+            let file = json!({"model": model, "decoder": byte_level(), "post_processor": post}).to_string();
+            let built = super::build(&file).map(drop).map_err(|error| error.to_string());
+            assert_eq!(built.is_ok(), good, "{built:?}");
+            assert!(good || built.unwrap_err().contains("adds token 1, there are 1 tokens"));
+        }
+    }
+
     #[test]
     fn files_that_make_the_crate_stumble_are_errors() {
+        let model = json!({"type": "BPE", "vocab": {"a": 0}, "merges": []});
+        let good = json!({"model": model, "decoder": byte_level()}).to_string();
+        assert!(super::build(&good).is_ok());
         // A merge of what is not in the vocabulary; a template of a mark that is not defined.
         let model = json!({"type": "BPE", "vocab": {"a": 0}, "merges": [["a", "b"]]});
-        let file = json!({"model": model, "decoder": {"type": "ByteLevel"}}).to_string();
+        let file = json!({"model": model, "decoder": byte_level()}).to_string();
         assert!(super::build(&file).is_err());
         let template = json!({"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "x", "type_id": 0}}],
             "pair": [], "special_tokens": {}});
         let model = json!({"type": "BPE", "vocab": {"a": 0}, "merges": []});
-        let file = json!({"model": model, "decoder": {"type": "ByteLevel"}, "post_processor": template}).to_string();
+        let file = json!({"model": model, "decoder": byte_level(), "post_processor": template}).to_string();
         assert!(super::build(&file).is_err());
     }
 }

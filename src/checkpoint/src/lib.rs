@@ -9,6 +9,8 @@
 mod config;
 mod directory;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod json;
 pub mod keys;
 mod names;

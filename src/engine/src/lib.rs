@@ -22,6 +22,8 @@ mod engine;
 mod engine_thread;
 mod error;
 mod fair_queue;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod gauges;
 mod kv_cache;
 mod layer;

@@ -12,6 +12,8 @@ mod architecture;
 mod dimensions;
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod header;
 mod keys;
 mod layout;

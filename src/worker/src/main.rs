@@ -1,33 +1,7 @@
-//! The worker of Atelier: prepares weights, serves them, explains them.
-
-mod cli;
-mod prepare;
-mod serve;
-mod wait_policy;
+//! The program of the worker.
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use cli::{Cli, Command};
-
 fn main() -> ExitCode {
-    wait_policy::ensure();
-    let code = match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
-        Command::Prepare(args) => run_async(prepare::run(args)),
-        Command::Inspect(args) => artifacts::inspect::run(args),
-    };
-    ExitCode::from(u8::try_from(code).unwrap_or(1))
-}
-
-fn run_async(work: impl Future<Output = i32>) -> i32 {
-    telemetry::init("worker");
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(work),
-        Err(error) => {
-            tracing::error!("failed to start the runtime: {error}");
-            protocol::report::EXIT_TEMPORARY
-        }
-    }
+    atelier_worker::run()
 }

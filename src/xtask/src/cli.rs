@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::bench::{Against, Bench};
 use crate::checks::Check;
+use crate::fuzz::Target;
 
 /// Builds, runs and checks Atelier.
 #[derive(Debug, Parser)]
@@ -95,6 +96,14 @@ pub enum Command {
         /// Only the cases whose name contains this.
         #[arg(long)]
         case: Option<String>,
+    },
+    /// Looks for inputs that break what reads files and requests of strangers.
+    Fuzz {
+        /// Only this one.
+        target: Option<Target>,
+        /// How long each of them is tried.
+        #[arg(long, default_value_t = 180)]
+        seconds: u64,
     },
     /// Measures speed and size on this machine.
     Bench {

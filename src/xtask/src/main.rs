@@ -9,6 +9,7 @@ mod cluster;
 mod demo;
 mod deploy;
 mod env;
+mod fuzz;
 mod hash;
 mod home;
 mod images;
@@ -100,6 +101,7 @@ fn run(home: &Home, command: Command) -> Result<()> {
             minutes,
             json,
         } => bench::run(home, what, against, minutes, json),
+        Command::Fuzz { target, seconds } => fuzz::run(home, target, seconds),
         Command::E2e { suite, case } => checks::e2e::run(home, suite.as_deref(), case.as_deref()),
     }
 }

@@ -6,6 +6,8 @@ mod chat_template;
 mod constraint;
 mod encode;
 mod encode_metrics;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod generation;
 mod grpc;
 mod metrics;

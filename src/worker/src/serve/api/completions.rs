@@ -126,13 +126,15 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
 
 /// A prompt as the client gave it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Prompt {
+pub enum Prompt {
+    /// Text.
     Text(String),
+    /// Tokens of the model.
     Tokens(Vec<u32>),
 }
 
 /// A text, tokens, or an array of either.
-fn prompts_of(fields: Fields<'_>) -> Result<Vec<Prompt>, Error> {
+pub fn prompts_of(fields: Fields<'_>) -> Result<Vec<Prompt>, Error> {
     let expected = || {
         fields.invalid(
             "prompt",

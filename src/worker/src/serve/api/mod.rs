@@ -8,6 +8,8 @@ mod constraint;
 mod encode;
 mod error;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod logprobs;
 mod models;
 mod sampling;

@@ -1,5 +1,4 @@
 use engine::TokenMask;
-use gguf::{Array, Value as Meta};
 use proptest::prelude::*;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use regex::Regex;
@@ -7,27 +6,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-
-/// The printable ASCII characters, a few words, and an end mark, which comes first.
-pub(crate) fn tokenizer() -> Arc<Tokenizer> {
-    let texts = |texts: Vec<String>| Meta::Array(Array::String(texts));
-    let mut tokens = vec!["<|end|>".to_owned(), "Ġ".into(), "Ċ".into()];
-    tokens.extend(('!'..='~').map(String::from));
-    tokens.extend(["{\"", "\":", "\",", "tr"].map(Into::into));
-    let mut types = vec![1; tokens.len()];
-    types[0] = 3;
-    let merges = ["{ \"", "\" :", "\" ,", "t r"].map(Into::into);
-    let metadata = [
-        ("tokenizer.ggml.model", Meta::String("gpt2".into())),
-        ("tokenizer.ggml.pre", Meta::String("gpt-2".into())),
-        ("tokenizer.ggml.token_type", Meta::Array(Array::Signed(types))),
-        ("tokenizer.ggml.tokens", texts(tokens)),
-        ("tokenizer.ggml.merges", texts(merges.into())),
-        ("tokenizer.ggml.eos_token_id", Meta::Unsigned(0)),
-    ];
-    let metadata = metadata.into_iter().map(|(key, value)| (key.to_owned(), value));
-    Arc::new(Tokenizer::from_metadata(&metadata.collect()).unwrap())
-}
+pub(crate) use crate::serve::fuzz::tokenizer;
 
 pub(crate) async fn compile(grammar: Grammar) -> Result<Box<dyn TokenConstraint>, String> {
     Constraints::new(tokenizer()).compile(grammar).await

@@ -1,10 +1,10 @@
 //! `POST /v1/chat/completions`
 
 mod json;
-mod messages;
+pub(super) mod messages;
 mod request;
 mod speaker;
-mod tools;
+pub(super) mod tools;
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! The API of an encoder: embeddings or reranking, whichever the model is for.
 
 mod embeddings;
-mod input;
-mod rerank;
+pub(super) mod input;
+pub(super) mod rerank;
 
 use std::{sync::Arc, time::Instant};
 

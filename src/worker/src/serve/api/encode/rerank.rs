@@ -85,7 +85,7 @@ pub async fn handle(State(api): State<Arc<EncodeApi>>, Json(body): Json) -> Resu
 }
 
 /// Documents are texts, or objects with a `text`.
-fn documents(fields: Fields<'_>) -> Result<Vec<String>, Error> {
+pub fn documents(fields: Fields<'_>) -> Result<Vec<String>, Error> {
     let field = "documents";
     let value = fields.get(field).ok_or(Error::MissingField { field })?;
     let expected = || {

@@ -98,7 +98,7 @@ impl Counts {
                 Ok(Outcome::Answered(_)) => &self.answered,
                 Ok(Outcome::Left) => &self.left,
                 Ok(Outcome::Refused) => {
-                    thread::sleep(Duration::from_millis(100 + mixed % 400));
+                    thread::sleep(Duration::from_millis(1000 + mixed % 1000));
                     &self.refused
                 }
                 Err(error) => {

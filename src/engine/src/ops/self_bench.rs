@@ -24,14 +24,18 @@ const FILE: &str = "self-bench.json";
 const ROWS: [i64; 6] = [1, 4, 8, 16, 64, 256];
 /// Width and height of the matrix: as in small models, and large enough to leave the first caches.
 const SIDE: i64 = 1024;
-/// What one figure may take.
-const PATIENCE: Duration = Duration::from_millis(3);
-const RUNS: usize = 3;
+/// What measuring may take, beyond the least number of rounds.
+const PATIENCE: Duration = Duration::from_millis(200);
+const ROUNDS: usize = 8;
+const LEAST_ROUNDS: usize = 3;
 /// Another way has to be so much faster, for the one shape stands for all.
 const MARGIN: f32 = 0.9;
 
 /// Rows from which on weights of each format are widened, by [`place`].
 static WIDEN_FROM: [AtomicI64; 3] = [const { AtomicI64::new(0) }; 3];
+
+/// A way to multiply an input.
+type Way<'a> = Box<dyn Fn(&Tensor) -> Result<Tensor, TchError> + 'a>;
 
 /// Times of the candidates on this machine, in microseconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,8 +103,7 @@ impl SelfBench {
 
     /// Measures, in a fraction of a second. The engine should not compute meanwhile.
     fn run() -> Result<Self, TchError> {
-        let mut candidates = Vec::new();
-        for (blocks, bytes) in [(Blocks::Q4_1, 20), (Blocks::Q8_0, 34), (Blocks::BF16, 64)] {
+        let packed = [(Blocks::Q4_1, 20), (Blocks::Q8_0, 34), (Blocks::BF16, 64)].map(|(blocks, bytes)| {
             let bytes = vec![0x11; (SIDE * SIDE / 32) as usize * bytes];
             let rows = Rows {
                 bytes: &bytes,
@@ -108,32 +111,32 @@ impl SelfBench {
                 count: SIDE as usize,
                 order: RowOrder::Plain,
             };
-            let packed = Packed::pack(SIDE as usize, &[rows], engine_sys::threads())?;
+            Packed::pack(SIDE as usize, &[rows], engine_sys::threads())
+        });
+        let packed = packed.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let mut ways: Vec<(String, Way<'_>)> = Vec::new();
+        for packed in &packed {
             let name = name(packed.format());
-            candidates.push(measure(name, |input| {
-                engine_sys::linear(input, &packed, None, Kind::BFloat16)
-            })?);
-            candidates.push(measure(&format!("{name} widened"), |input| {
-                widened(&packed, input, None, Kind::BFloat16)
-            })?);
+            let own = move |input: &Tensor| engine_sys::linear(input, packed, None, Kind::BFloat16);
+            ways.push((name.to_owned(), Box::new(own)));
+            let widened = move |input: &Tensor| widened(packed, input, None, Kind::BFloat16);
+            ways.push((format!("{name} widened"), Box::new(widened)));
         }
         // For comparison only.
         let dense = random(&[SIDE, SIDE])?;
-        candidates.push(measure("libtorch bf16", |input| {
-            input.f_linear::<Tensor>(&dense, None)
-        })?);
+        let linear = move |input: &Tensor| input.f_linear::<Tensor>(&dense, None);
+        ways.push(("libtorch bf16".to_owned(), Box::new(linear)));
         let quants = Tensor::f_ones([SIDE, SIDE], (Kind::Int, Device::Cpu))?;
         let quants = Tensor::f_internal_convert_weight_to_int4pack_for_cpu(&quants, 2)?;
         let scales = random(&[SIDE / 32, SIDE, 2])?;
-        candidates.push(measure("libtorch int4", |input| {
-            input.f_internal_weight_int4pack_mm_for_cpu(&quants, 32, &scales)
-        })?);
+        let int4 = move |input: &Tensor| input.f_internal_weight_int4pack_mm_for_cpu(&quants, 32, &scales);
+        ways.push(("libtorch int4".to_owned(), Box::new(int4)));
         Ok(Self {
             processor: engine_sys::cpu_features(),
             threads: engine_sys::threads(),
             side: SIDE,
             rows: ROWS.to_vec(),
-            candidates,
+            candidates: measure(ways)?,
         })
     }
 
@@ -218,28 +221,33 @@ fn random(shape: &[i64]) -> Result<Tensor, TchError> {
     Tensor::f_randn(shape, (Kind::BFloat16, Device::Cpu))
 }
 
-fn measure(name: &str, run: impl Fn(&Tensor) -> Result<Tensor, TchError>) -> Result<Candidate, TchError> {
-    let mut microseconds = Vec::with_capacity(ROWS.len());
-    for rows in ROWS {
-        let input = random(&[rows, SIDE])?;
-        let started = Instant::now();
-        // The first run also builds what libtorch keeps for a shape.
-        let _ = run(&input)?;
-        let mut best = f32::MAX;
-        for _ in 0..RUNS {
-            let start = Instant::now();
-            let _ = run(&input)?;
-            best = best.min(start.elapsed().as_secs_f32() * 1e6);
-            if started.elapsed() > PATIENCE {
-                break;
+/// Times every way for every number of rows, all of them in turn, several times over: threads that
+/// have just started share a core for a while, and what is measured first would pay for it alone.
+fn measure(ways: Vec<(String, Way<'_>)>) -> Result<Vec<Candidate>, TchError> {
+    let inputs = ROWS
+        .iter()
+        .map(|rows| random(&[*rows, SIDE]))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut best = vec![vec![f32::MAX; ROWS.len()]; ways.len()];
+    let started = Instant::now();
+    for round in 0..ROUNDS {
+        if round >= LEAST_ROUNDS && started.elapsed() > PATIENCE {
+            break;
+        }
+        for ((_, way), best) in ways.iter().zip(&mut best) {
+            for (input, best) in inputs.iter().zip(best) {
+                let start = Instant::now();
+                let _ = way(input)?;
+                // The first run also builds what libtorch keeps for a shape.
+                if round > 0 {
+                    *best = best.min(start.elapsed().as_secs_f32() * 1e6);
+                }
             }
         }
-        microseconds.push(best);
     }
-    Ok(Candidate {
-        name: name.to_owned(),
-        microseconds,
-    })
+    let candidates = ways.into_iter().zip(best);
+    let candidates = candidates.map(|((name, _), microseconds)| Candidate { name, microseconds });
+    Ok(candidates.collect())
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ use crate::home::Home;
 use crate::ui::Stage;
 
 const STREAMS: usize = 8;
-/// Clients that ask again as soon as they are answered or refused: more than run and wait together.
-const CLIENTS: u64 = 160;
+/// Requests that may wait.
+const QUEUE: u64 = 16;
+/// Clients that ask again as soon as they are answered: twice as many as run and wait together.
+const CLIENTS: u64 = 2 * (STREAMS as u64 + QUEUE);
 const LOOK: Duration = Duration::from_secs(5);
 /// The first minute fills the caches; growth is counted from then on.
 const WARM: Duration = Duration::from_secs(60);
@@ -37,7 +39,8 @@ pub fn run(home: &Home, stage: &Stage, minutes: u64) -> Result<Vec<Row>> {
         streams: STREAMS,
         context: 1024,
     };
-    let (server, _) = Server::start(home, &program, shape)?;
+    let queue = QUEUE.to_string();
+    let (server, _) = Server::start_with(home, &program, shape, &["--max-queue".as_ref(), queue.as_ref()])?;
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let (counts, mut memory) = (Counts::default(), Vec::new());
     let started = Instant::now();

@@ -84,7 +84,7 @@ fn peak() -> u64 {
 
 #[test]
 #[ignore = "takes minutes and 3 GB of disk; prints figures"]
-fn a_wide_model_is_compressed_in_little_memory() {
+fn memory_of_a_wide_model() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("wide.gguf");
     // In a process of its own: writing it takes memory, too.
@@ -92,7 +92,7 @@ fn a_wide_model_is_compressed_in_little_memory() {
         write_wide(Path::new(&std::env::var_os("WRITE_WIDE").unwrap()));
         return;
     }
-    let name = "a_wide_model_is_compressed_in_little_memory";
+    let name = "memory_of_a_wide_model";
     let mut write = std::process::Command::new(std::env::current_exe().unwrap());
     write.args(["--ignored", name]).env("WRITE_WIDE", &source);
     assert!(write.status().unwrap().success());

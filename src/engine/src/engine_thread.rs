@@ -11,7 +11,7 @@ use engine_sys::InferenceMode;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    EngineOptions, Event, Gauges, KvCache, LoadError, Model, Ops, PAGE, Request, SelfBench, cache_size::CacheSize,
+    EngineOptions, Event, Gauges, KvCache, LoadError, Model, PAGE, Request, SelfBench, cache_size::CacheSize,
     gauges::Place, pages::Pages, scheduler::Scheduler, sequence::Sequence, set_threads, step, warm_up::warm_up,
 };
 
@@ -36,7 +36,7 @@ pub(crate) struct Loaded {
 pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded, LoadError> {
     let _inference = InferenceMode::enter();
     set_threads(options.model.threads);
-    if options.model.ops == Ops::Own {
+    if options.model.packs() {
         SelfBench::choose(options.model.cache.as_ref())?;
     }
     let model = Model::load(file, &options.model)?;

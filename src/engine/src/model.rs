@@ -43,6 +43,11 @@ impl ModelOptions {
             cache: None,
         }
     }
+
+    /// Whether matrices are computed with as they are packed, which our kernels do in bfloat16.
+    pub(crate) fn packs(&self) -> bool {
+        self.ops == Ops::Own && self.dtype == Dtype::Bf16
+    }
 }
 
 /// A network with its weights.
@@ -67,7 +72,7 @@ impl Model {
         let reading = Reading {
             dtype,
             device,
-            pack: ops == Ops::Own && dtype == Dtype::Bf16,
+            pack: options.packs(),
             cache: options.cache.as_ref(),
             threads: options.threads,
         };

@@ -10,6 +10,7 @@ pub mod authz;
 pub mod balance;
 pub mod body;
 pub mod cache;
+pub mod canary;
 pub mod catalog;
 pub mod config;
 pub mod error;

@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     body::HeldBody,
+    canary::{Conversation, Conversations},
     catalog::{Catalog, Endpoint, Lease, Model},
     error::Error,
     headers,
@@ -28,6 +29,8 @@ pub struct Request {
     pub model: Arc<Model>,
     /// The version the caller insists on.
     pub version: Option<String>,
+    /// What it belongs to, where the model has a canary.
+    pub conversation: Option<Conversation>,
     /// The headers for the worker.
     pub headers: HeaderMap,
     /// The body for the worker.
@@ -39,6 +42,7 @@ pub struct Request {
 /// Sends requests to workers.
 pub struct Proxy {
     catalog: Arc<Catalog>,
+    conversations: Conversations,
     upstream: Upstream,
     idle_timeout: Duration,
     patience: Duration,
@@ -61,6 +65,8 @@ struct Attempts {
     offers: usize,
     broken: usize,
     last: Option<Error>,
+    /// The canary has failed it: the current version answers.
+    shuns_canary: bool,
     /// Until when a worker is waited for.
     until: tokio::time::Instant,
 }
@@ -86,6 +92,7 @@ impl Proxy {
     pub fn new(catalog: Arc<Catalog>, timeouts: UpstreamTimeouts, patience: Duration, metrics: &Metrics) -> Self {
         Self {
             catalog,
+            conversations: Conversations::default(),
             upstream: Upstream::new(timeouts),
             idle_timeout: timeouts.idle,
             patience,
@@ -114,11 +121,12 @@ impl Proxy {
             offers: 0,
             broken: 0,
             last: None,
+            shuns_canary: false,
             until: tokio::time::Instant::now() + self.patience,
         };
         let model = || request.model.qualified();
         loop {
-            let lease = self.next_worker(request, &mut attempts).await?;
+            let (mut lease, is_canary) = self.next_worker(request, &mut attempts).await?;
             if attempts.offers == 0 {
                 self.overhead.observe(request.received.elapsed().as_secs_f64());
             }
@@ -133,6 +141,13 @@ impl Proxy {
                 Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
                     ("unavailable", Error::UpstreamUnavailable { model: model() }, false)
                 }
+                // Nobody pays for the trial of a version.
+                Ok(response) if is_canary && response.status().is_server_error() => {
+                    lease.failed();
+                    self.count("canary_failed");
+                    attempts.shuns_canary = true;
+                    continue;
+                }
                 Ok(response) => {
                     self.count("answered");
                     return Ok((response, lease));
@@ -141,8 +156,13 @@ impl Proxy {
                     lease.endpoint().suspect();
                     ("connect", Error::UpstreamUnavailable { model: model() }, false)
                 }
-                Err(Failure::Broken) => ("broken", Error::UpstreamFailed { model: model() }, true),
+                Err(Failure::Broken) => {
+                    lease.failed();
+                    attempts.shuns_canary |= is_canary;
+                    ("broken", Error::UpstreamFailed { model: model() }, !is_canary)
+                }
                 Err(Failure::Timeout) => {
+                    lease.failed();
                     self.count("timeout");
                     return Err(Error::UpstreamTimeout { model: model() });
                 }
@@ -156,8 +176,9 @@ impl Proxy {
         self.attempts.with_label_values(&[outcome]).inc();
     }
 
-    /// The best worker not tried yet, waited for a while if the model claims to be ready.
-    async fn next_worker(&self, request: &Request, attempts: &mut Attempts) -> Result<Lease, Error> {
+    /// The best worker not tried yet, waited for a while if the model claims to be ready, and whether it
+    /// serves the version on its way.
+    async fn next_worker(&self, request: &Request, attempts: &mut Attempts) -> Result<(Lease, bool), Error> {
         let mut changes = self.catalog.subscribe();
         loop {
             changes.mark_unchanged();
@@ -167,12 +188,15 @@ impl Proxy {
                     model: request.model.qualified(),
                 });
             };
+            if let Some(lease) = self.pick_canary(request, &model, attempts) {
+                return Ok((lease, true));
+            }
             let lease = match &request.version {
                 Some(version) => self.pick_version(&model, version, &attempts.tried)?,
                 None => self.catalog.pick_current(&model, &attempts.tried),
             };
             if let Some(lease) = lease {
-                return Ok(lease);
+                return Ok((lease, false));
             }
             let refusal = || attempts.last.clone().unwrap_or_else(|| not_ready(&model));
             if !model.readiness.ready && attempts.last.is_none() {
@@ -191,6 +215,15 @@ impl Proxy {
                 attempts.tried.clear();
             }
         }
+    }
+
+    /// A worker of the version on its way, if the request is within its share and one is ready.
+    fn pick_canary(&self, request: &Request, model: &Model, attempts: &Attempts) -> Option<Lease> {
+        if request.version.is_some() || attempts.shuns_canary {
+            return None;
+        }
+        let version = self.conversations.choose(model, request.conversation?)?;
+        self.catalog.pick(&model.served(version), &attempts.tried)
     }
 
     /// The best worker not tried yet of a version that the caller insists on.
@@ -213,10 +246,15 @@ impl Proxy {
         response: Response<Incoming>,
         model: &Model,
         mut observation: Observation,
-        lease: Lease,
+        mut lease: Lease,
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         observation.answered(parts.status);
+        match parts.status {
+            status if status.is_server_error() => lease.failed(),
+            StatusCode::TOO_MANY_REQUESTS => lease.abstain(),
+            _ => {}
+        }
         headers::to_client(&mut parts.headers);
         let streams = is_event_stream(parts.headers.get(header::CONTENT_TYPE));
         if streams {

@@ -29,7 +29,7 @@ pub struct Relay<B> {
     idle_timeout: Duration,
     idle: Pin<Box<Sleep>>,
     observation: Observation,
-    _lease: Lease,
+    lease: Lease,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Relay<B> {
@@ -49,7 +49,7 @@ impl<B: Body<Data = Bytes> + Unpin> Relay<B> {
             idle_timeout,
             idle: Box::pin(sleep(idle_timeout)),
             observation,
-            _lease: lease,
+            lease,
         };
         relay.note_end();
         relay
@@ -58,13 +58,20 @@ impl<B: Body<Data = Bytes> + Unpin> Relay<B> {
     /// Notes that nothing more will come: a body of known length is not polled for its end.
     fn note_end(&mut self) {
         if self.is_end_stream() {
-            self.observation.done();
+            self.done();
         }
+    }
+
+    /// The answer is complete.
+    fn done(&mut self) {
+        self.lease.succeeded();
+        self.observation.done();
     }
 
     /// Ends the answer before its time.
     fn break_off(&mut self, error: &Error) -> Option<Result<Frame<Bytes>, Cut>> {
         self.worker = None;
+        self.lease.failed();
         self.observation.failed(error.code());
         tracing::warn!(model = self.model, code = error.code(), "an answer broke off");
         Some(match &mut self.events {
@@ -98,7 +105,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Relay<B> {
                 }
                 None => {
                     this.worker = None;
-                    this.observation.done();
+                    this.done();
                     let rest = this.events.as_mut().and_then(WholeEvents::finish);
                     return Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))));
                 }
@@ -116,6 +123,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Relay<B> {
             };
             if let Some(whole) = whole {
                 this.observation.first_token();
+                this.lease.first_token();
                 return Poll::Ready(Some(Ok(Frame::data(whole))));
             }
         }

@@ -23,6 +23,7 @@ use crate::{
     auth::Authenticator,
     authz::Authorizer,
     body::{self, BodyLimits, BodyReader},
+    canary::Conversation,
     catalog::{Catalog, Model},
     error::Error,
     head::Head,
@@ -173,9 +174,11 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
     let observation = gateway.metrics.observe(operation, &model, received);
     // Workers know their model by its bare name.
     body.bytes = head.rename(body.bytes, &name.at_worker(&model.name));
+    let user = caller.pseudonym();
     let request = proxy::Request {
         operation,
-        headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &caller.pseudonym()),
+        headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &user),
+        conversation: model.canary.is_some().then(|| Conversation::of(&user, &body.bytes)),
         body,
         version: name.version,
         model,

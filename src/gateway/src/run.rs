@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use axum::{Json, Router, routing::get};
 use kube::Client;
 use telemetry::Readiness;
 use tokio::{net::TcpListener, sync::watch};
@@ -42,10 +43,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("failed to listen on {}", args.admin_listen))?;
     let ended = CancellationToken::new();
-    let probes = telemetry::admin::serve_on(
+    let probes = telemetry::admin::serve_with(
         admin,
         metrics.registry.clone(),
         readiness.clone(),
+        traffic(catalog.clone()),
         ended.clone().cancelled_owned(),
     );
     let probes = tokio::spawn(probes);
@@ -81,6 +83,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         .await
         .context("the admin port failed")?
         .context("the admin port failed")
+}
+
+/// What the operator asks gateways.
+fn traffic(catalog: Arc<Catalog>) -> Router {
+    let handler = async move || Json(catalog.traffic());
+    Router::new().route(protocol::traffic::PATH, get(handler))
 }
 
 /// A client that fails fast: retries and timeouts are ours to decide.

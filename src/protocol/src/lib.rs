@@ -10,7 +10,9 @@ pub mod memory;
 pub mod paths;
 pub mod ports;
 pub mod report;
+pub mod traffic;
 
 pub use compression::CompressionEstimate;
 pub use memory::{MemoryEstimate, ServingShape};
 pub use report::{CompressionReport, ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress, Stage};
+pub use traffic::{Latencies, Traffic, VersionTraffic};

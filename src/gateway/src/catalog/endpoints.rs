@@ -13,6 +13,9 @@ use std::{
 use api::names::{LABEL_MODEL, LABEL_VERSION, PORT_API};
 use k8s_openapi::api::discovery::v1::{EndpointConditions, EndpointPort, EndpointSlice};
 use kube::ResourceExt;
+use protocol::VersionTraffic;
+
+use super::Stats;
 
 /// A version of a model in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +39,7 @@ pub struct Endpoint {
     /// Whether it is shutting down.
     pub terminating: bool,
     load: Arc<Load>,
+    stats: Arc<Stats>,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +59,23 @@ impl Endpoint {
             serving,
             terminating,
             load: Arc::default(),
+            stats: Arc::default(),
         }
+    }
+
+    /// Counters of the version that it serves.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    pub(super) fn begin(&self) {
+        self.load.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.stats.begin();
+    }
+
+    pub(super) fn end(&self) {
+        self.load.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.stats.end();
     }
 
     /// Requests this gateway has under way there.
@@ -84,29 +104,6 @@ impl Endpoint {
     }
 }
 
-/// A request under way at a worker; counts until it is dropped.
-#[derive(Debug)]
-pub struct Lease(Arc<Endpoint>);
-
-impl Lease {
-    /// Counts one more request at `endpoint`.
-    pub fn new(endpoint: Arc<Endpoint>) -> Self {
-        endpoint.load.in_flight.fetch_add(1, Ordering::Relaxed);
-        Self(endpoint)
-    }
-
-    /// Where the request is.
-    pub fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.0
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.0.load.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Namespace and name of an EndpointSlice.
 pub type SliceKey = (String, String);
 
@@ -115,6 +112,7 @@ pub type SliceKey = (String, String);
 pub struct Endpoints {
     slices: HashMap<SliceKey, (ServedVersion, Vec<Endpoint>)>,
     versions: HashMap<ServedVersion, Vec<Arc<Endpoint>>>,
+    stats: HashMap<ServedVersion, Arc<Stats>>,
 }
 
 impl Endpoints {
@@ -124,6 +122,11 @@ impl Endpoints {
 
     pub fn is_live(&self, version: &ServedVersion) -> bool {
         self.versions.contains_key(version)
+    }
+
+    /// What is counted of the versions that have workers.
+    pub fn traffic(&self) -> Vec<VersionTraffic> {
+        self.stats.iter().map(|(version, stats)| stats.of(version)).collect()
     }
 
     /// Whether a worker of `version` is ready and stays.
@@ -165,6 +168,7 @@ impl Endpoints {
     /// Collects the endpoints of `version` anew; those that did not change stay the same value.
     fn rebuild(&mut self, version: &ServedVersion) {
         let old = self.versions.remove(version).unwrap_or_default();
+        let stats = self.stats.remove(version).unwrap_or_default();
         let mut new: Vec<Arc<Endpoint>> = Vec::new();
         let mut live = false;
         for (_, endpoints) in self.slices.values().filter(|(of, _)| of == version) {
@@ -178,14 +182,19 @@ impl Endpoints {
                     Some(same) if same.same_facts(endpoint) => same.clone(),
                     Some(changed) => Arc::new(Endpoint {
                         load: changed.load.clone(),
+                        stats: stats.clone(),
                         ..endpoint.without_load()
                     }),
-                    None => Arc::new(endpoint.without_load()),
+                    None => Arc::new(Endpoint {
+                        stats: stats.clone(),
+                        ..endpoint.without_load()
+                    }),
                 });
             }
         }
         if live {
             self.versions.insert(version.clone(), new);
+            self.stats.insert(version.clone(), stats);
         }
     }
 }
@@ -236,6 +245,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::catalog::Lease;
 
     fn slice(name: &str, version: &str, endpoints: Value) -> EndpointSlice {
         serde_json::from_value(json!({
@@ -305,6 +315,30 @@ mod tests {
         assert_eq!(second.in_flight(), 1);
         drop(lease);
         assert_eq!(second.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_version_is_counted_as_long_as_it_has_workers() {
+        let mut endpoints = Endpoints::default();
+        let one = slice("a", "v-1", json!([{"addresses": ["10.0.0.1"]}]));
+        endpoints.apply(&one);
+        let of = |endpoints: &Endpoints, at: usize| endpoints.of(&version("v-1"))[at].clone();
+        let mut lease = Lease::new(of(&endpoints, 0));
+        lease.first_token();
+        lease.succeeded();
+        // One verdict for each request.
+        lease.failed();
+        endpoints.apply(&slice("b", "v-1", json!([{"addresses": ["10.0.0.2"]}])));
+        let second = (0..2).map(|at| of(&endpoints, at)).find(|it| it.in_flight() == 0);
+        Lease::new(second.unwrap()).failed();
+        let [seen] = &endpoints.traffic()[..] else { panic!() };
+        assert_eq!((seen.in_flight, seen.succeeded, seen.failed), (1, 1, 1));
+        assert_eq!(seen.first_token.count(), 1);
+        drop(lease);
+        endpoints.retain(|_| false);
+        assert!(endpoints.traffic().is_empty());
+        endpoints.apply(&one);
+        assert_eq!(endpoints.traffic()[0].succeeded, 0);
     }
 
     #[test]

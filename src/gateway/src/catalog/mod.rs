@@ -3,16 +3,21 @@
 
 mod endpoints;
 mod handover;
+mod lease;
 mod models;
+mod stats;
 pub mod watch;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use protocol::Traffic;
 use tokio::sync::watch as signal;
 
-pub use endpoints::{Endpoint, Lease, ServedVersion};
-pub use models::{Model, Readiness};
+pub use endpoints::{Endpoint, ServedVersion};
+pub use lease::Lease;
+pub use models::{Canary, Model, Readiness};
+pub use stats::Stats;
 
 use endpoints::{Endpoints, SliceKey};
 use handover::Handovers;
@@ -82,6 +87,13 @@ impl Catalog {
         let versions = [model.current(), state.handovers.stand_in(model)];
         let mut workers = versions.iter().flatten().map(|version| state.endpoints.of(version));
         workers.find_map(|workers| crate::balance::pick(workers, tried))
+    }
+
+    /// What is counted of the versions that have workers.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            versions: self.read().endpoints.traffic(),
+        }
     }
 
     /// Adds or replaces a model.

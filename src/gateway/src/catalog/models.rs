@@ -28,9 +28,21 @@ pub struct WatchedStatus {
     /// The version that answers requests.
     #[serde(default)]
     pub current_version: Option<String>,
+    /// The share of the traffic that the version on its way gets.
+    #[serde(default)]
+    pub canary: Option<Canary>,
     /// The conditions, of which only `Ready` is read.
     #[serde(default)]
     pub conditions: Vec<Condition>,
+}
+
+/// A version on its way and its share of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// Its name.
+    pub version: String,
+    /// Its share, in percent.
+    pub weight: u8,
 }
 
 /// An LlmModel as the gateway sees it.
@@ -46,6 +58,8 @@ pub struct Model {
     pub created: i64,
     /// The version that answers requests; none before the first is ready.
     pub current_version: Option<String>,
+    /// The version that gets a share of the traffic beside it.
+    pub canary: Option<Canary>,
     /// The `Ready` condition.
     pub readiness: Readiness,
 }
@@ -112,6 +126,7 @@ impl From<WatchedModel> for Model {
             task,
             created,
             current_version: status.current_version.filter(|version| !version.is_empty()),
+            canary: status.canary,
             readiness,
         }
     }
@@ -182,6 +197,7 @@ mod tests {
             "spec": {"unknown": ["to", "us"]},
             "status": {
                 "currentVersion": "v-0123456789", "somethingNew": {"a": 1},
+                "canary": {"version": "v-9876543210", "weight": 25, "step": 2},
                 "conditions": [
                     {"type": "Progressing", "status": "Unknown", "reason": "X", "message": "",
                      "lastTransitionTime": "2026-01-01T00:00:00Z"},
@@ -194,6 +210,7 @@ mod tests {
         assert_eq!(model.task, Some(Task::Generate));
         assert_eq!(model.created, 1_767_225_600);
         assert_eq!(model.current_version.as_deref(), Some("v-0123456789"));
+        assert_eq!(model.canary.unwrap().weight, 25);
         assert!(model.readiness.ready);
         assert_eq!(model.readiness.reason, "Serving");
     }

@@ -23,6 +23,7 @@ pub fn model(namespace: &str, name: &str) -> Model {
         task: Some(Task::Generate),
         created: 1_767_225_600,
         current_version: Some(VERSION.into()),
+        canary: None,
         readiness: Readiness {
             ready: true,
             reason: "Serving".into(),

@@ -1,0 +1,60 @@
+//! What is counted of one version, for the operator.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use protocol::{Latencies, VersionTraffic};
+
+use super::ServedVersion;
+
+/// Counters of one version, shared by all its workers.
+#[derive(Debug, Default)]
+pub struct Stats {
+    in_flight: AtomicU64,
+    succeeded: AtomicU64,
+    failed: AtomicU64,
+    first_token: Mutex<Latencies>,
+}
+
+impl Stats {
+    pub(super) fn begin(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn succeeded(&self) {
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self) {
+        self.failed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn first_token(&self, after: Duration) {
+        let mut times = self.first_token.lock().unwrap_or_else(PoisonError::into_inner);
+        times.record(after.as_secs_f64() * 1e3);
+    }
+
+    /// The counts as they are told.
+    pub fn of(&self, version: &ServedVersion) -> VersionTraffic {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let times = self.first_token.lock().unwrap_or_else(PoisonError::into_inner);
+        VersionTraffic {
+            namespace: version.namespace.clone(),
+            model: version.model.clone(),
+            version: version.version.clone(),
+            in_flight: count(&self.in_flight),
+            succeeded: count(&self.succeeded),
+            failed: count(&self.failed),
+            first_token: times.clone(),
+        }
+    }
+}

@@ -15,6 +15,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controllers;
 pub mod events;
+pub mod gateways;
 pub mod lease;
 pub mod metrics;
 pub mod run;

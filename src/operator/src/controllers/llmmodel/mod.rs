@@ -39,6 +39,7 @@ use kube::runtime::{
 use crate::{
     cluster::Cluster,
     events::Events,
+    gateways::Gateways,
     metrics::Metrics,
     watches::{ModelMeta, Watches},
 };
@@ -50,6 +51,7 @@ pub use validate::{Settings, Storage};
 struct Context {
     cluster: Cluster,
     events: Events,
+    gateways: Gateways,
     metrics: Metrics,
     settings: Settings,
     backoff: Backoff<String>,
@@ -65,6 +67,7 @@ impl Controller {
     /// A controller that works on `concurrency` LlmModels at a time.
     pub fn new(cluster: Cluster, events: Events, metrics: Metrics, settings: Settings, concurrency: u16) -> Self {
         let context = Context {
+            gateways: Gateways::new(cluster.clone(), settings.gateway_namespace.clone()),
             cluster,
             events,
             metrics,

@@ -80,8 +80,12 @@ impl Traffic {
 
 async fn user(gateway: Gateway, model: String, stop: Arc<AtomicBool>, answered: Arc<AtomicU64>) -> Vec<String> {
     let mut failures = Vec::new();
+    let mut number = 0_u64;
     while !stop.load(Ordering::Relaxed) {
-        match gateway.stream(&model, "Count from one to ten.", 8).await {
+        number += 1;
+        // Each is a conversation of its own.
+        let prompt = format!("Count from {number} to ten.");
+        match gateway.stream(&model, &prompt, 8).await {
             Ok(answer) if is_complete(&answer) => {
                 answered.fetch_add(1, Ordering::Relaxed);
             }

@@ -2,6 +2,7 @@
 
 mod access;
 mod adapters;
+mod canary;
 mod compression;
 mod embeddings;
 mod examples;

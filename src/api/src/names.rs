@@ -50,6 +50,10 @@ pub const ANNOTATION_RETIRED: &str = "atelier.dev/retired";
 /// On a ControllerRevision: the source of its weights as JSON. Other than the data it may change: the
 /// same weights can move.
 pub const ANNOTATION_SOURCE: &str = "atelier.dev/source";
+/// On a ControllerRevision: why its version was stopped on trial, as JSON. It is not tried again.
+pub const ANNOTATION_STOPPED: &str = "atelier.dev/stopped";
+/// On an LlmModel, set by people: the canary step that may be left, as `<version>/<step>`.
+pub const ANNOTATION_PROMOTE: &str = "atelier.dev/promote";
 /// On a claim for compressed weights: the report on their source as JSON.
 pub const ANNOTATION_REPORT: &str = "atelier.dev/report";
 /// On a worker pod: its chat template, which the pod reads as a file.

@@ -25,6 +25,10 @@ pub const STORAGE_UNAVAILABLE: &str = "StorageUnavailable";
 pub const PREPARE_FAILED: &str = "PrepareFailed";
 /// Pods of the wanted version are starting.
 pub const ROLLING_OUT: &str = "RollingOut";
+/// The wanted version gets a share of the traffic.
+pub const CANARY: &str = "Canary";
+/// The wanted version broke a service level objective while it was on trial.
+pub const CANARY_STOPPED: &str = "CanaryStopped";
 /// Nothing is left to do.
 pub const UP_TO_DATE: &str = "UpToDate";
 /// Nothing is wrong.

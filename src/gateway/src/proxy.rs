@@ -65,8 +65,10 @@ struct Attempts {
     offers: usize,
     broken: usize,
     last: Option<Error>,
-    /// The canary has failed it: the current version answers.
+    /// The version on its way did not answer it as it should: the current one does.
     shuns_canary: bool,
+    /// Where that was, until the current version tells whose fault it is.
+    accused: Option<Lease>,
     /// Until when a worker is waited for.
     until: tokio::time::Instant,
 }
@@ -122,6 +124,7 @@ impl Proxy {
             broken: 0,
             last: None,
             shuns_canary: false,
+            accused: None,
             until: tokio::time::Instant::now() + self.patience,
         };
         let model = || request.model.qualified();
@@ -142,14 +145,21 @@ impl Proxy {
                     ("unavailable", Error::UpstreamUnavailable { model: model() }, false)
                 }
                 // Nobody pays for the trial of a version.
-                Ok(response) if is_canary && response.status().is_server_error() => {
-                    lease.failed();
+                Ok(response) if is_canary && !response.status().is_success() => {
+                    if response.status().is_server_error() {
+                        lease.failed();
+                    }
                     self.count("canary_failed");
                     attempts.shuns_canary = true;
+                    attempts.accused = Some(lease);
                     continue;
                 }
                 Ok(response) => {
                     self.count("answered");
+                    // What the current version refuses as well is the client's fault.
+                    if let Some(mut accused) = attempts.accused.take_if(|_| response.status().is_success()) {
+                        accused.failed();
+                    }
                     return Ok((response, lease));
                 }
                 Err(Failure::Connect) => {

@@ -29,8 +29,8 @@ pub use rollout::{
 };
 pub use source::{FileSource, FineTuneJobOutput, FineTuneJobSource, HuggingFaceSource, ModelSource};
 pub use status::{
-    Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate, PerplexityChange, VersionState, VersionStatus,
-    WeightsFacts,
+    CanaryStatus, Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate, PerplexityChange, VersionState,
+    VersionStatus, WeightsFacts,
 };
 
 pub use crate::common::{HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, PersistentVolumeClaimSource};
@@ -102,6 +102,11 @@ use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, pattern
 #[x_kube(validation = Rule::new("!has(self.source.provider) || !has(self.limits) || self.limits.dataPolicy != 'LocalOnly'")
     .message("spec.limits.dataPolicy LocalOnly forbids source.provider: requests would leave the cluster")
     .field_path(".limits"))]
+#[x_kube(validation = Rule::new("!has(self.rollout) || !has(self.rollout.canary) || \
+        !self.rollout.canary.steps.exists(s, has(s.gate) && s.gate == 'Slo') || (has(self.monitoring) && has(self.monitoring.slo) \
+        && (has(self.monitoring.slo.ttftP95) || has(self.monitoring.slo.errorRate)))")
+    .message("rollout.canary.steps[].gate Slo needs monitoring.slo: set monitoring.slo.ttftP95 or monitoring.slo.errorRate")
+    .field_path(".rollout"))]
 #[x_kube(validation = Rule::new("self.task == oldSelf.task")
     .message("spec.task cannot be changed: create another LlmModel for the other task")
     .field_path(".task"))]

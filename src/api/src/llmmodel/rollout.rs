@@ -51,7 +51,8 @@ pub enum RolloutStrategy {
     /// The old version serves until the new one is ready.
     #[default]
     RollingUpdate,
-    /// The new version gets a growing share of the traffic.
+    /// The new version gets a growing share of the traffic, and is stopped when it breaks
+    /// `monitoring.slo`. A version that `spec.version` names takes over at once.
     Canary,
 }
 
@@ -85,11 +86,11 @@ pub struct CanaryStep {
 /// What must hold before the next step of a canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Gate {
-    /// The service level objectives of `monitoring.slo`.
+    /// The service level objectives of `monitoring.slo`, over at least 50 requests of the step.
     Slo,
     /// The verdict of the shadow comparison.
     Shadow,
-    /// A person's word: `kubectl atelier promote`.
+    /// A person's word: the annotation `atelier.dev/promote: <version>/<step>` on the LlmModel.
     Manual,
 }
 

@@ -23,6 +23,8 @@ pub struct LlmModelStatus {
     pub current_version: Option<String>,
     /// The version on its way to replace it.
     pub candidate_version: Option<String>,
+    /// The share of the traffic that the candidate gets, while it is on trial.
+    pub canary: Option<CanaryStatus>,
     /// The versions in the history, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -46,6 +48,23 @@ pub struct LlmModelStatus {
     pub selector: Option<String>,
     /// Where to ask the model.
     pub url: Option<String>,
+}
+
+/// A version on trial and its share of the traffic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CanaryStatus {
+    /// The version.
+    pub version: String,
+    /// Its share of the traffic, in percent.
+    pub weight: i32,
+    /// Step of `spec.rollout.canary`, counted from 1.
+    pub step: i32,
+    /// When the step began.
+    pub since: Time,
+    /// Requests that it had answered or failed when the step began.
+    #[serde(default)]
+    pub requests_before: i64,
 }
 
 /// A version in the history. Its full snapshot is the ControllerRevision `<model>-<version>`.

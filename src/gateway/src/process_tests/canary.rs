@@ -68,6 +68,8 @@ async fn a_share_of_the_conversations_goes_to_the_new_version() {
 #[rstest]
 #[case::server_error(StatusCode::INTERNAL_SERVER_ERROR)]
 #[case::bad_gateway(StatusCode::BAD_GATEWAY)]
+#[case::what_the_other_would_not_refuse(StatusCode::BAD_REQUEST)]
+#[case::overloaded(StatusCode::TOO_MANY_REQUESTS)]
 #[tokio::test]
 async fn what_the_new_version_fails_the_current_one_answers(#[case] status: StatusCode) {
     let (old, new) = (
@@ -108,11 +110,12 @@ async fn a_new_version_that_cannot_be_reached_costs_no_request() {
 #[tokio::test]
 async fn what_a_client_did_wrong_is_told_and_counts_for_no_version() {
     let (old, new) = (
-        answering(StatusCode::OK, "old").await,
         answering(StatusCode::BAD_REQUEST, "no").await,
+        answering(StatusCode::BAD_REQUEST, "neither").await,
     );
     let gateway = gateway(&old, &new, 100).await;
     let response = within(gateway.chat(&question(0))).await;
     assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(response.text().await.unwrap(), "no");
     assert_eq!(gateway.catalog.traffic().of("ns", "m", NEXT).unwrap().failed, 0);
 }

@@ -1,7 +1,7 @@
 //! Brings the children to what the plan says. Each write stands alone: a crash between any two is
 //! repaired by the next pass.
 
-use api::names::{ANNOTATION_RETIRED, FIELD_MANAGER_LLMMODEL};
+use api::names::{self, ANNOTATION_RETIRED, ANNOTATION_STOPPED, FIELD_MANAGER_LLMMODEL};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
@@ -20,7 +20,8 @@ use super::{
     build::Children,
     dereference::Observed,
     drift,
-    plan::{Deletion, Kind, Plan},
+    plan::{Course, Deletion, Kind, Plan},
+    trouble::Trouble,
     validate::Owner,
 };
 use crate::cluster::{self, Cluster, ClusterError};
@@ -77,6 +78,11 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut
         writer.ensure(&mut observed.services, service).await?;
         writer.ensure(&mut observed.pdbs, pdb).await?;
         writer.ensure(&mut observed.deployments, deployment).await?;
+    }
+    if let (Some(Course::Stopped(trouble)), Some(version)) = (&plan.trial, plan.target.version()) {
+        writer
+            .stop(&names::version_child(&owner.name, &version.name), trouble)
+            .await?;
     }
     for name in &plan.retire {
         writer.mark(name, &json!(Timestamp::now().to_string())).await?;
@@ -147,6 +153,16 @@ impl Writer<'_> {
             Err(error) if error.status() == Some(404) => Ok(()),
             other => other,
         }
+    }
+
+    /// Keeps the evidence against a version beside its snapshot.
+    async fn stop(&self, revision: &str, trouble: &Trouble) -> Result<(), ClusterError> {
+        let evidence = serde_json::to_string(trouble).expect("our own types are representable as JSON");
+        let patch = json!({"metadata": {"annotations": {ANNOTATION_STOPPED: evidence}}});
+        let namespace = &self.owner.namespace;
+        self.cluster
+            .merge::<ControllerRevision>(FIELD_MANAGER_LLMMODEL, namespace, revision, &patch)
+            .await
     }
 
     async fn delete(&self, deletion: &Deletion) -> Result<(), ClusterError> {

@@ -1,5 +1,7 @@
 //! What exists now: one LlmModel and everything that belongs to it, read from the API server.
 
+use std::sync::Arc;
+
 use api::{
     LlmModel,
     names::{self, ANNOTATION_APPLIED, COMPONENT_PREPARE, CONTAINER_PREPARE, LABEL_COMPONENT, LABEL_VERSION},
@@ -12,11 +14,14 @@ use k8s_openapi::api::{
     policy::v1::PodDisruptionBudget,
 };
 use kube::{Resource, ResourceExt};
-use protocol::{PrepareOutcome, Progress};
+use protocol::{PrepareOutcome, Progress, Traffic};
 use tokio::try_join;
 
 use super::{diagnose::needs_events, validate::Owner, version::Version};
-use crate::cluster::{Cluster, ClusterError};
+use crate::{
+    cluster::{Cluster, ClusterError},
+    gateways::Gateways,
+};
 
 /// Lines of a log among which the last progress is.
 const PROGRESS_LINES: i64 = 20;
@@ -60,6 +65,8 @@ pub struct Observed {
     pub events: Vec<Event>,
     /// How far the prepare step that runs is.
     pub progress: Option<Progress>,
+    /// What gateways have seen, or why they do not tell; only while a version is on trial.
+    pub traffic: Option<Result<Arc<Traffic>, String>>,
 }
 
 /// The LlmModel as it is now; `None` when there is none.
@@ -108,6 +115,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
         pods,
         events,
         progress,
+        traffic: None,
     })
 }
 
@@ -125,6 +133,12 @@ async fn events_of(cluster: &Cluster, namespace: &str, pods: &[Pod]) -> Vec<Even
         }
     }
     events
+}
+
+/// What gateways have seen, if a version of the model is on trial.
+pub async fn traffic(gateways: &Gateways, model: &LlmModel) -> Option<Result<Arc<Traffic>, String>> {
+    model.status.as_ref()?.canary.as_ref()?;
+    Some(gateways.traffic().await.map_err(|error| error.to_string()))
 }
 
 /// How far the newest prepare step that runs says it is. A pod's report can be read when it has ended; until

@@ -8,6 +8,7 @@ mod compression;
 mod dereference;
 mod diagnose;
 mod drift;
+mod duration;
 mod plan;
 mod prepare;
 mod quantity;

@@ -12,7 +12,7 @@ use super::{
     build::{self, Builder},
     dereference::{self, DereferenceError, Observed},
     diagnose::{self, Asked},
-    plan::{self, Plan, Target},
+    plan::{self, Course, Plan, Target},
     status::{self, Facts},
     trouble::Trouble,
     validate::{self, Owner, Wanted},
@@ -72,6 +72,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     let mut observed = dereference::observe(&context.cluster, &owner)
         .await
         .map_err(DereferenceError::from)?;
+    observed.traffic = dereference::traffic(&context.gateways, &model).await;
     let wanted = validate::validate(&model);
     let plan = decide(context, &model, &owner, &wanted, &observed);
     let applied = if owner.paused {
@@ -112,11 +113,7 @@ fn decide(
                 wanted,
                 settings: &context.settings,
             };
-            let current = model
-                .status
-                .as_ref()
-                .and_then(|status| status.current_version.as_deref());
-            plan::decide(&builder, observed, current, Timestamp::now())
+            plan::decide(&builder, observed, model.status.as_ref(), Timestamp::now())
         }
         Err(trouble) => Plan::nothing(Target::Refused(trouble.clone())),
     }
@@ -138,7 +135,7 @@ async fn report(
     failure: Option<&ApplyError>,
 ) -> Result<End, ReconcileError> {
     let before = model.status.clone().unwrap_or_default();
-    let current = status::current(model, observed, &plan.target, owner.paused);
+    let current = status::current(model, observed, plan, owner.paused);
     let of_version = |name: &str| wanted.and_then(|wanted| serving_trouble(context, owner, wanted, observed, name));
     let current_trouble = current.as_deref().and_then(of_version);
     let target_trouble = match &plan.target {
@@ -152,8 +149,7 @@ async fn report(
         owner,
         settings: &context.settings,
         observed,
-        target: &plan.target,
-        step: plan.step,
+        plan,
         compression: wanted.and_then(|wanted| wanted.compress.as_ref()),
         trouble: trouble.as_ref(),
         current_trouble: current_trouble.as_ref(),
@@ -221,6 +217,12 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
         (false, true) => LOOK_AGAIN,
         (false, false) if observed.progress.is_some() => PROGRESS,
         (false, false) => ON_THE_WAY,
+    };
+    let look = match &plan.trial {
+        Some(Course::On(_, _, soon)) => look.min(*soon),
+        // What was written is read again.
+        Some(Course::Stopped(_)) => Duration::ZERO,
+        Some(Course::Starting | Course::Over) | None => look,
     };
     // A retired version may go a moment after its time, never before.
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));

@@ -1,7 +1,9 @@
 //! Why something does not go ahead.
 
+use serde::{Deserialize, Serialize};
+
 /// A reason and a message for a condition.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// One of `api::reasons` or of `protocol::report::reasons`.
     pub reason: String,

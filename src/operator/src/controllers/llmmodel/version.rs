@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use api::{
     llmmodel::{DEFAULT_CONTEXT_LENGTH, Task},
-    names::{ANNOTATION_SOURCE, LABEL_VERSION},
+    names::{ANNOTATION_SOURCE, ANNOTATION_STOPPED, LABEL_VERSION},
 };
 
 use super::{canonical, compression::Compression, source::Source, trouble::Trouble, validate::Wanted};
@@ -66,6 +66,8 @@ pub struct Version {
     pub compression: Option<Compression>,
     /// Why they are never served; the report is then the source's.
     pub rejection: Option<Rejection>,
+    /// Why it was stopped on trial.
+    pub stopped: Option<Trouble>,
 }
 
 /// The evidence against a version.
@@ -132,6 +134,7 @@ impl Version {
             served,
             compression,
             rejection: None,
+            stopped: None,
         }
     }
 
@@ -164,6 +167,10 @@ impl Version {
             served: data.served,
             compression: data.compression,
             rejection: data.rejection,
+            stopped: revision
+                .annotations()
+                .get(ANNOTATION_STOPPED)
+                .and_then(|text| serde_json::from_str(text).ok()),
         })
     }
 
@@ -213,8 +220,13 @@ impl Version {
         rejected.or(self.report.compression.as_ref())
     }
 
-    /// Why it is never served.
+    /// Why it is not served.
     pub fn trouble(&self) -> Option<Trouble> {
+        self.lost_too_much().or_else(|| self.stopped.clone())
+    }
+
+    /// Why it is never served.
+    pub fn lost_too_much(&self) -> Option<Trouble> {
         let measured = &self.rejection.as_ref()?.measured;
         let compression = self.compression.as_ref()?;
         let message = format!(

@@ -6,13 +6,14 @@
 //!                           +--compress Job--> worse than allowed: rejected, with a snapshot of the evidence
 //! ```
 
+mod canary;
 mod cleanup;
 mod recreate;
 mod target;
 
 use std::time::Duration;
 
-use api::{llmmodel::RolloutStrategy, names};
+use api::{LlmModelStatus, llmmodel::RolloutStrategy, names};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
@@ -25,10 +26,11 @@ use k8s_openapi::{
 use super::{
     build::{Builder, Children},
     dereference::{Observed, version_of},
-    drift,
+    drift, status,
     trouble::Trouble,
     version::Version,
 };
+pub use canary::Course;
 pub use cleanup::{Deletion, Kind};
 
 /// How far the version that the spec asks for is.
@@ -75,6 +77,8 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// Claims to create.
     pub claims: Vec<PersistentVolumeClaim>,
+    /// How the trial of the version that the spec asks for goes on, where it has one.
+    pub trial: Option<Course>,
     /// Snapshot of the version that was just rejected.
     pub rejected: Option<ControllerRevision>,
     /// Deployments that serve no more and are to be marked so.
@@ -96,6 +100,7 @@ impl Plan {
             children: Vec::new(),
             jobs: Vec::new(),
             claims: Vec::new(),
+            trial: None,
             rejected: None,
             retire: Vec::new(),
             revive: Vec::new(),
@@ -105,9 +110,18 @@ impl Plan {
     }
 }
 
-/// Decides what is to be done, given what exists and which version serves by the status.
-pub fn decide(builder: &Builder<'_>, observed: &Observed, current: Option<&str>, now: Timestamp) -> Plan {
+impl Plan {
+    /// Whether the version that the spec asks for may take over as soon as it is ready.
+    pub fn may_take_over(&self) -> bool {
+        matches!(self.trial, None | Some(Course::Over))
+    }
+}
+
+/// Decides what is to be done, given what exists and what the status says serves.
+pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmModelStatus>, now: Timestamp) -> Plan {
+    let current = status.and_then(|status| status.current_version.as_deref());
     let mut plan = target::plan(builder, observed);
+    plan.trial = trial(builder, observed, status, &plan.target, now);
     let live = live_versions(builder, observed, current, &plan.target);
     let wanted = plan.target.version();
     plan.children = live
@@ -129,6 +143,32 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, current: Option<&str>,
     kept.extend(current);
     cleanup::plan(&mut plan, builder, observed, &kept, now);
     plan
+}
+
+/// How the trial of the wanted version goes on. The first version has nobody to be compared with, and one
+/// that a person named needs none.
+fn trial(
+    builder: &Builder<'_>,
+    observed: &Observed,
+    status: Option<&LlmModelStatus>,
+    target: &Target,
+    now: Timestamp,
+) -> Option<Course> {
+    let canary = builder.wanted.canary.as_ref()?;
+    let version = target.version()?.name.as_str();
+    let current = status?.current_version.as_deref()?;
+    if version == current || builder.wanted.pin.is_some() {
+        return None;
+    }
+    let trial = canary::Trial {
+        owner: builder.owner,
+        canary,
+        version,
+        before: status?.canary.as_ref(),
+        is_ready: status::replicas(observed.deployment(version)).complete,
+        traffic: canary::told(observed.traffic.as_ref()),
+    };
+    Some(canary::course(&trial, now))
 }
 
 /// What serves, and what is to serve.

@@ -20,7 +20,7 @@ use crate::controllers::llmmodel::{
 /// The target, with the Jobs and claims that it takes.
 pub fn plan(builder: &Builder<'_>, observed: &Observed) -> Plan {
     let mut plan = Plan::nothing(Target::Preparing(None));
-    plan.target = match (&builder.wanted.pin, &builder.wanted.compress) {
+    let target = match (&builder.wanted.pin, &builder.wanted.compress) {
         (Some(pin), _) => pinned(observed, pin),
         (None, None) => match looked_at(builder, observed, &mut plan) {
             Ok(report) => Target::Known(Box::new(Version::new(builder.wanted, report))),
@@ -28,7 +28,17 @@ pub fn plan(builder: &Builder<'_>, observed: &Observed) -> Plan {
         },
         (None, Some(compression)) => compressed(builder, observed, compression, &mut plan),
     };
+    let is_pinned = builder.wanted.pin.is_some();
+    plan.target = if is_pinned { target } else { untried(target, observed) };
     plan
+}
+
+/// A version that was stopped on trial is not tried again, unless somebody names it.
+fn untried(target: Target, observed: &Observed) -> Target {
+    let known = target.version().and_then(|version| observed.version(&version.name));
+    known
+        .and_then(|version| version.stopped)
+        .map_or(target, Target::Refused)
 }
 
 fn pinned(observed: &Observed, pin: &str) -> Target {
@@ -37,7 +47,7 @@ fn pinned(observed: &Observed, pin: &str) -> Target {
             format!("spec.version {pin} is not in status.versions: name one of these, or remove spec.version");
         return Target::Refused(Trouble::new(reasons::VERSION_NOT_FOUND, message));
     };
-    match version.trouble() {
+    match version.lost_too_much() {
         Some(trouble) => {
             let message = format!("spec.version {pin} was rejected: {}", trouble.message);
             Target::Refused(Trouble { message, ..trouble })

@@ -2,6 +2,7 @@
 
 use api::{
     conditions::{Finding, types},
+    llmmodel::CanaryStatus,
     reasons,
 };
 
@@ -9,7 +10,7 @@ use super::{
     Facts, Replicas,
     weights::{self, preparing},
 };
-use crate::controllers::llmmodel::plan::Target;
+use crate::controllers::llmmodel::plan::{Course, Target};
 
 /// The findings, and what their generation means.
 pub struct Findings {
@@ -21,7 +22,7 @@ pub struct Findings {
 
 /// What is true now. `pods` are those of the version `current`.
 pub fn findings(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Findings {
-    let wanted = facts.target.version().map(|version| version.name.as_str());
+    let wanted = facts.plan.target.version().map(|version| version.name.as_str());
     let serves_wanted = current.is_some() && current == wanted;
     let is_settled = serves_wanted && pods.complete;
     // Room may turn up by itself: until then nothing is decided about the spec as it is now.
@@ -50,7 +51,7 @@ pub fn findings(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Fin
 fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted: bool) -> Finding {
     let finding = |status: bool, reason: &str, message: String| Finding::new(types::READY, status, reason, message);
     let Some(version) = current else {
-        return match (facts.trouble, facts.target) {
+        return match (facts.trouble, &facts.plan.target) {
             (Some(trouble), _) => finding(false, &trouble.reason, trouble.message.clone()),
             (None, _) if facts.owner.paused => finding(
                 false,
@@ -145,6 +146,9 @@ fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Fin
             "changes wait until the annotation atelier.dev/paused is removed".into(),
         );
     }
+    if let Some(Course::On(canary, awaited, _)) = &facts.plan.trial {
+        return finding(true, reasons::CANARY, on_trial(canary, awaited));
+    }
     match wanted {
         Some(version) => {
             let pods = super::replicas(facts.observed.deployment(version));
@@ -159,6 +163,13 @@ fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Fin
         }
         None => finding(true, reasons::PREPARING, preparing(facts)),
     }
+}
+
+fn on_trial(canary: &CanaryStatus, awaited: &str) -> String {
+    let CanaryStatus {
+        version, weight, step, ..
+    } = canary;
+    format!("version {version} gets {weight} % of the traffic in step {step} of its canary, and waits for {awaited}")
 }
 
 fn degraded(facts: &Facts<'_>) -> Finding {

@@ -23,7 +23,7 @@ use serde_json::json;
 use super::{
     compression::Compression,
     dereference::Observed,
-    plan::{Step, Target},
+    plan::{Course, Plan, Target},
     trouble::Trouble,
     validate::{Owner, Settings},
 };
@@ -41,10 +41,8 @@ pub struct Facts<'a> {
     pub settings: &'a Settings,
     /// The children after the writes.
     pub observed: &'a Observed,
-    /// How far the wanted version is.
-    pub target: &'a Target,
-    /// What its weights are at, while they are being prepared.
-    pub step: Step,
+    /// What was decided.
+    pub plan: &'a Plan,
     /// How the spec wants weights compressed.
     pub compression: Option<&'a Compression>,
     /// What keeps the wanted version from going ahead.
@@ -93,13 +91,15 @@ pub fn replicas(deployment: Option<&Deployment>) -> Replicas {
 }
 
 /// The version that answers requests: the wanted one as soon as all its replicas are ready.
-pub fn current(model: &LlmModel, observed: &Observed, target: &Target, paused: bool) -> Option<String> {
+pub fn current(model: &LlmModel, observed: &Observed, plan: &Plan, paused: bool) -> Option<String> {
     let before = model.status.as_ref().and_then(|status| status.current_version.clone());
     // One that has to wait for the pods of another has none, and all of those.
     let has_arrived = |pods: Replicas| pods.complete && pods.wanted == model.spec.replicas;
-    let arrived = target
+    let may_take_over = plan.may_take_over() && !paused;
+    let arrived = plan
+        .target
         .version()
-        .filter(|version| !paused && has_arrived(replicas(observed.deployment(&version.name))));
+        .filter(|version| may_take_over && has_arrived(replicas(observed.deployment(&version.name))));
     arrived.map(|version| version.name.clone()).or(before)
 }
 
@@ -110,11 +110,18 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
         owner,
         settings,
         observed,
-        target,
+        plan,
         ..
     } = facts;
+    let target = &plan.target;
     let before = model.status.clone().unwrap_or_default();
-    let current = current(model, observed, target, owner.paused);
+    let current = current(model, observed, plan, owner.paused);
+    let canary = match &plan.trial {
+        // It goes on when the pause is over.
+        _ if owner.paused => before.canary.clone(),
+        Some(Course::On(canary, ..)) => Some(canary.clone()),
+        Some(Course::Starting | Course::Over | Course::Stopped(_)) | None => None,
+    };
     let pods = replicas(current.as_deref().and_then(|name| observed.deployment(name)));
     let generation = model.metadata.generation;
     let found = findings::findings(facts, current.as_deref(), pods);
@@ -145,7 +152,8 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
     LlmModelStatus {
         observed_generation: generation,
         conditions,
-        versions: versions::list(observed, current.as_deref(), wanted.as_deref()),
+        versions: versions::list(observed, current.as_deref(), wanted.as_deref(), canary.as_ref()),
+        canary,
         candidate_version: wanted.filter(|wanted| Some(wanted) != current.as_ref()),
         estimate,
         replicas: Some(pods.all),
@@ -167,7 +175,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
 fn download(facts: &Facts<'_>) -> Option<Download> {
     let progress = facts.observed.progress.filter(|it| it.stage == Stage::Downloading)?;
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    matches!(facts.target, Target::Preparing(_)).then(|| Download {
+    matches!(facts.plan.target, Target::Preparing(_)).then(|| Download {
         bytes: number(progress.bytes),
         total: progress.total.map(number),
         per_second: Some(number(progress.bytes_per_second)),

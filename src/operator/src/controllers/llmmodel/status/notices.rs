@@ -3,6 +3,7 @@
 use api::{
     LlmModelStatus,
     conditions::{self, types},
+    llmmodel::CanaryStatus,
     reasons,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -33,11 +34,30 @@ pub fn notices(before: &LlmModelStatus, after: &LlmModelStatus) -> Vec<Notice> {
         };
         let is_news = then.is_none_or(|then| (&then.status, &then.reason) != (&now.status, &now.reason));
         let is_told = notices.iter().any(|notice| notice.reason == now.reason);
-        if is_news && !is_told && now.reason != reasons::UP_TO_DATE {
+        // Each step of a canary is told below.
+        let is_quiet = [reasons::UP_TO_DATE, reasons::CANARY].contains(&now.reason.as_str());
+        if is_news && !is_told && !is_quiet {
             notices.push(notice(now, action));
         }
     }
+    notices.extend(canary(before, after));
     notices
+}
+
+/// Each step of a canary.
+fn canary(before: &LlmModelStatus, after: &LlmModelStatus) -> Option<Notice> {
+    let now = after.canary.as_ref()?;
+    let step = |canary: &CanaryStatus| (canary.version.clone(), canary.step);
+    let is_news = before.canary.as_ref().map(step) != Some(step(now));
+    is_news.then(|| Notice {
+        warning: false,
+        reason: reasons::CANARY.into(),
+        action: "RollOut",
+        note: format!(
+            "step {}: version {} gets {} % of the traffic",
+            now.step, now.version, now.weight
+        ),
+    })
 }
 
 fn notice(condition: &Condition, action: &'static str) -> Notice {

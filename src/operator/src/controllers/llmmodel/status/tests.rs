@@ -45,6 +45,7 @@ struct Case {
     model: LlmModel,
     observed: Observed,
     target: Target,
+    trial: Option<Course>,
     trouble: Option<Trouble>,
     paused: bool,
 }
@@ -53,13 +54,16 @@ impl Case {
     fn compute(&self) -> LlmModelStatus {
         let (mut owner, settings) = (the_owner(), settings());
         owner.paused = self.paused;
+        let plan = Plan {
+            trial: self.trial.clone(),
+            ..Plan::nothing(self.target.clone())
+        };
         let facts = Facts {
             model: &self.model,
             owner: &owner,
             settings: &settings,
             observed: &self.observed,
-            target: &self.target,
-            step: Step::default(),
+            plan: &plan,
             compression: None,
             trouble: self.trouble.as_ref(),
             current_trouble: None,
@@ -107,12 +111,48 @@ fn a_version_that_stopped_for_its_successor_says_so() {
     assert!(progressing.message.contains("have ended"), "{}", progressing.message);
 }
 
+#[test]
+fn a_version_on_trial_shows_its_share_and_takes_over_when_it_ends() {
+    let mut case = serving_case();
+    let second = version(json!({"prompt": {"system": "x"}}));
+    let first = case.next_of(&second);
+    case.observed = observed(&[(&version(json!({})), 1), (&second, 1)]);
+    let canary = api::llmmodel::CanaryStatus {
+        version: second.name.clone(),
+        weight: 25,
+        step: 2,
+        since: at(7),
+        requests_before: 3,
+    };
+    case.trial = Some(Course::On(canary.clone(), "its time".into(), std::time::Duration::ZERO));
+    let status = case.compute();
+    assert_eq!((&status.current_version, &status.canary), (&Some(first), &Some(canary)));
+    let progressing = conditions::find(&status.conditions, types::PROGRESSING).unwrap();
+    assert_eq!(
+        (progressing.status.as_str(), progressing.reason.as_str()),
+        ("True", reasons::CANARY)
+    );
+    assert!(
+        progressing.message.contains("25 % of the traffic in step 2"),
+        "{}",
+        progressing.message
+    );
+    let told = notices(&case.model.status.clone().unwrap(), &status);
+    assert!(told.iter().any(|it| it.note.starts_with("step 2")), "{told:?}");
+    assert!(notices(&status, &status).is_empty());
+
+    case.trial = Some(Course::Over);
+    let status = case.compute();
+    assert_eq!((status.current_version, status.canary), (Some(second.name), None));
+}
+
 fn serving_case() -> Case {
     let first = version(json!({}));
     Case {
         model: testing::model(json!({})),
         observed: observed(&[(&first, 1)]),
         target: Target::Known(Box::new(first)),
+        trial: None,
         trouble: None,
         paused: false,
     }

@@ -1,6 +1,6 @@
 //! The history.
 
-use api::llmmodel::{PerplexityChange, VersionState, VersionStatus, WeightsFacts};
+use api::llmmodel::{CanaryStatus, PerplexityChange, VersionState, VersionStatus, WeightsFacts};
 
 use crate::controllers::llmmodel::{dereference::Observed, version::Version};
 
@@ -8,7 +8,12 @@ use crate::controllers::llmmodel::{dereference::Observed, version::Version};
 const MAX: usize = 128;
 
 /// The versions in the history, newest first.
-pub fn list(observed: &Observed, current: Option<&str>, wanted: Option<&str>) -> Vec<VersionStatus> {
+pub fn list(
+    observed: &Observed,
+    current: Option<&str>,
+    wanted: Option<&str>,
+    canary: Option<&CanaryStatus>,
+) -> Vec<VersionStatus> {
     let mut revisions: Vec<_> = observed.revisions.iter().collect();
     revisions.sort_by_key(|revision| std::cmp::Reverse(revision.revision));
     let known = revisions.into_iter().filter_map(|revision| {
@@ -18,9 +23,12 @@ pub fn list(observed: &Observed, current: Option<&str>, wanted: Option<&str>) ->
     known
         .take(MAX)
         .map(|(created, version)| {
+            let canary_step = canary.filter(|it| it.version == version.name).map(|it| it.step);
             let state = match version.name.as_str() {
                 _ if version.rejection.is_some() => VersionState::Rejected,
                 name if Some(name) == current => VersionState::Serving,
+                _ if version.stopped.is_some() => VersionState::Rejected,
+                _ if canary_step.is_some() => VersionState::Canary,
                 name if Some(name) == wanted => VersionState::Preparing,
                 _ => VersionState::Retired,
             };
@@ -32,7 +40,7 @@ pub fn list(observed: &Observed, current: Option<&str>, wanted: Option<&str>) ->
                 state,
                 reason: trouble.as_ref().map(|trouble| trouble.reason.clone()),
                 message: trouble.map(|trouble| trouble.message),
-                canary_step: None,
+                canary_step,
                 weights: Some(weights(&version)),
                 perplexity: perplexity(&version),
                 evaluation: Vec::new(),

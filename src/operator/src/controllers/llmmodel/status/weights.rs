@@ -13,7 +13,7 @@ use crate::controllers::llmmodel::plan::{Step, Target};
 pub fn finding(facts: &Facts<'_>) -> Finding {
     let finding =
         |status: bool, reason: &str, message: String| Finding::new(types::WEIGHTS_READY, status, reason, message);
-    match facts.target {
+    match &facts.plan.target {
         Target::Known(version) => {
             let report = &version.report;
             let place = match version.artifact() {
@@ -34,7 +34,7 @@ pub fn finding(facts: &Facts<'_>) -> Finding {
 pub fn compressed(facts: &Facts<'_>) -> Option<Finding> {
     let finding =
         |status: bool, reason: &str, message: String| Finding::new(types::COMPRESSED, status, reason, message);
-    match facts.target {
+    match &facts.plan.target {
         Target::Known(version) => {
             let (compression, measured) = (version.compression.as_ref()?, version.measured()?);
             let message = format!(
@@ -60,7 +60,7 @@ pub fn compressed(facts: &Facts<'_>) -> Option<Finding> {
 
 /// What the prepare step is at.
 pub fn preparing(facts: &Facts<'_>) -> String {
-    let step = match facts.step {
+    let step = match facts.plan.step {
         Step::Verify => "the weights are being verified",
         Step::Compress => "the weights are being compressed",
     };

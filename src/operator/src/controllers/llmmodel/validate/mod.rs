@@ -1,18 +1,20 @@
 //! What a spec asks for, with defaults filled in, or every fault of it. Pure.
 
+mod canary;
 mod unsupported;
 
 use api::{
     LlmModel,
     common::{Placement, PodOverrides},
     llmmodel::{AtelierEngine, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task},
-    names::ANNOTATION_PAUSED,
+    names::{ANNOTATION_PAUSED, ANNOTATION_PROMOTE},
     reasons,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::{compression::Compression, source::Source, trouble::Trouble};
+pub use canary::{Canary, Step};
 
 /// What the children of LlmModels need to know of this installation.
 #[derive(Clone, Debug)]
@@ -65,6 +67,8 @@ pub struct Owner {
     pub reference: OwnerReference,
     /// Whether its children are to be left alone.
     pub paused: bool,
+    /// The canary step that somebody promoted.
+    pub promoted: Option<String>,
 }
 
 /// A spec that this release can fulfil.
@@ -94,6 +98,8 @@ pub struct Wanted {
     pub overrides: PodOverrides,
     /// How a version takes over from the one before.
     pub strategy: RolloutStrategy,
+    /// By which steps, with strategy Canary.
+    pub canary: Option<Canary>,
     /// Versions to keep beside those that serve.
     pub history_limit: usize,
 }
@@ -127,6 +133,7 @@ pub fn owner(model: &LlmModel) -> Option<Owner> {
             .annotations()
             .get(ANNOTATION_PAUSED)
             .is_some_and(|value| value == "true"),
+        promoted: model.annotations().get(ANNOTATION_PROMOTE).cloned(),
     })
 }
 
@@ -169,6 +176,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         }),
         overrides: spec.pod_overrides.clone().unwrap_or_default(),
         strategy: rollout.strategy,
+        canary: Canary::of(spec),
         history_limit: usize::try_from(rollout.history_limit).unwrap_or_default(),
     })
 }
@@ -224,7 +232,9 @@ mod tests {
     #[case::adapters(json!({"adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}), "spec.adapters")]
     #[case::source(json!({"source": {"objectStore": {"uri": "s3://b/k"}}}), "spec.source.objectStore")]
     #[case::autoscaling(json!({"autoscaling": {"maxReplicas": 2}}), "spec.autoscaling")]
-    #[case::canary(json!({"rollout": {"strategy": "Canary"}}), "spec.rollout.strategy Canary")]
+    #[case::shadow(json!({"rollout": {"strategy": "Canary", "canary": {"steps": [{"weight": 5, "gate": "Shadow"}]}}}), "gate Shadow")]
+    #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring.slo without spec.rollout.strategy Canary")]
+    #[case::drift(json!({"monitoring": {"drift": {"window": "1h"}}}), "spec.monitoring.drift")]
     #[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
     #[case::accelerator(json!({"resources": {"accelerator": {"resourceName": "a/b"}}}), "spec.resources.accelerator")]
     #[case::foreign(json!({"engine": {"openAICompatible": {"image": "vllm"}}}), "spec.engine.openAICompatible")]

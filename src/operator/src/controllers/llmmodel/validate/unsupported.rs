@@ -2,7 +2,7 @@
 
 use api::{
     LlmModelSpec,
-    llmmodel::{AtelierEngine, Calibration, FileSource, ModelSource, Rollout, RolloutStrategy, Task},
+    llmmodel::{AtelierEngine, Calibration, FileSource, Gate, ModelSource, Monitoring, Rollout, RolloutStrategy, Task},
 };
 
 use crate::controllers::llmmodel::compression::Compression;
@@ -71,7 +71,10 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
     found.check("spec.guardrails", guardrails.is_some());
     found.check("spec.limits", limits.is_some());
     found.check("spec.fallback", !fallback.is_empty());
-    found.check("spec.monitoring", monitoring.is_some());
+    if let Some(monitoring) = monitoring {
+        let strategy = rollout.as_ref().map(|rollout| rollout.strategy);
+        found.monitoring(monitoring, strategy.unwrap_or_default());
+    }
     found.0
 }
 
@@ -147,14 +150,26 @@ impl Found {
         self.check("spec.engine.atelier.speculative", speculative.is_some());
     }
 
+    fn monitoring(&mut self, monitoring: &Monitoring, strategy: RolloutStrategy) {
+        let Monitoring { slo, drift, feedback } = monitoring;
+        self.check(
+            "spec.monitoring.slo without spec.rollout.strategy Canary",
+            slo.is_some() && strategy != RolloutStrategy::Canary,
+        );
+        self.check("spec.monitoring.drift", drift.is_some());
+        self.check("spec.monitoring.feedback", feedback.is_some());
+    }
+
     fn rollout(&mut self, rollout: &Rollout) {
         let Rollout {
-            strategy,
-            canary: _,
+            strategy: _,
+            canary,
             gates,
             history_limit: _,
         } = rollout;
-        self.check("spec.rollout.strategy Canary", *strategy == RolloutStrategy::Canary);
+        let mut steps = canary.iter().flat_map(|canary| &canary.steps);
+        let waits_for_shadow = steps.any(|step| step.gate == Some(Gate::Shadow));
+        self.check("spec.rollout.canary.steps[].gate Shadow", waits_for_shadow);
         let gated = gates
             .as_ref()
             .is_some_and(|gates| gates.evaluation.is_some() || gates.shadow.is_some());

@@ -1,6 +1,6 @@
 //! A cluster that does what plans say.
 
-use api::names::ANNOTATION_RETIRED;
+use api::{LlmModelStatus, llmmodel::CanaryStatus, names::ANNOTATION_RETIRED};
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::ResourceExt;
 use protocol::PrepareOutcome;
@@ -21,18 +21,26 @@ const NOW: i64 = 1_800_000_000;
 pub struct World {
     pub observed: Observed,
     pub current: Option<String>,
+    pub canary: Option<CanaryStatus>,
+    pub promoted: Option<String>,
 }
 
 impl World {
     pub fn plan(&self, wanted: &Wanted, second: i64) -> Plan {
-        let (owner, settings) = (the_owner(), settings());
+        let (mut owner, settings) = (the_owner(), settings());
+        owner.promoted.clone_from(&self.promoted);
         let builder = Builder {
             owner: &owner,
             wanted,
             settings: &settings,
         };
         let now = Timestamp::from_second(NOW + second).unwrap();
-        decide(&builder, &self.observed, self.current.as_deref(), now)
+        let status = LlmModelStatus {
+            current_version: self.current.clone(),
+            canary: self.canary.clone(),
+            ..LlmModelStatus::default()
+        };
+        decide(&builder, &self.observed, Some(&status), now)
     }
 
     /// Carries out a plan, as the API server would.

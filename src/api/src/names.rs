@@ -50,6 +50,8 @@ pub const ANNOTATION_RETIRED: &str = "atelier.dev/retired";
 /// On a ControllerRevision: the source of its weights as JSON. Other than the data it may change: the
 /// same weights can move.
 pub const ANNOTATION_SOURCE: &str = "atelier.dev/source";
+/// On a ControllerRevision: what its version scored, as JSON.
+pub const ANNOTATION_EVALUATION: &str = "atelier.dev/evaluation";
 /// On a ControllerRevision: why its version was stopped on trial, as JSON. It is not tried again.
 pub const ANNOTATION_STOPPED: &str = "atelier.dev/stopped";
 /// On an LlmModel, set by people: the canary step that may be left, as `<version>/<step>`.
@@ -78,6 +80,8 @@ pub const VERB_INFER: &str = "infer";
 pub const CONTAINER_WORKER: &str = "worker";
 /// Name of the container of the prepare Job, and of the init container that fetches weights.
 pub const CONTAINER_PREPARE: &str = "prepare";
+/// Name of the container of the Job that evaluates a version.
+pub const CONTAINER_EVALUATE: &str = "evaluate";
 /// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.
 pub const PORT_API: &str = "http";
 /// Name of the port for probes and metrics.
@@ -94,6 +98,11 @@ pub fn version_child(model: &str, version: &str) -> String {
 /// Name of the Job that prepares one version. Its pods' termination messages hold the report.
 pub fn prepare_job(model: &str, version: &str) -> String {
     format!("{}-prepare", version_child(model, version))
+}
+
+/// Name of the Job that evaluates a version; `key` tells which one, and on what.
+pub fn evaluate_job(model: &str, key: &str) -> String {
+    format!("{}-evaluate", version_child(model, key))
 }
 
 /// Name of the claim that holds the compressed weights of an artifact's key.
@@ -146,6 +155,7 @@ mod tests {
     fn the_longest_child_is_a_dns_label() {
         let model = "m".repeat(MODEL_NAME_MAX);
         assert!(prepare_job(&model, "v-0123456789").len() <= 63);
+        assert!(evaluate_job(&model, "e-0123456789").len() <= 63);
     }
 
     #[test]

@@ -19,6 +19,12 @@ pub const VERIFIED: &str = "Verified";
 pub const COMPRESSED: &str = "Compressed";
 /// The weights are being compressed.
 pub const COMPRESSING: &str = "Compressing";
+/// The version answers questions with known answers.
+pub const EVALUATING: &str = "Evaluating";
+/// The version passed its evaluation.
+pub const EVALUATED: &str = "Evaluated";
+/// The version did not pass its evaluation, or could not be evaluated.
+pub const EVALUATION_FAILED: &str = "EvaluationFailed";
 /// The claim for compressed weights is not bound to a volume.
 pub const STORAGE_UNAVAILABLE: &str = "StorageUnavailable";
 /// The prepare step ended without a usable report.

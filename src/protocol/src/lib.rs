@@ -5,6 +5,7 @@
 //! which travels through the pod's termination message.
 
 pub mod compression;
+pub mod evaluation;
 pub mod headers;
 pub mod memory;
 pub mod paths;
@@ -13,6 +14,7 @@ pub mod report;
 pub mod traffic;
 
 pub use compression::CompressionEstimate;
+pub use evaluation::{EvaluationOutcome, EvaluationReport, SuiteScore};
 pub use memory::{MemoryEstimate, ServingShape};
 pub use report::{CompressionReport, ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress, Stage};
 pub use traffic::{Latencies, Traffic, VersionTraffic};

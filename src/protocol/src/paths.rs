@@ -6,6 +6,8 @@ pub const MODEL_DIR: &str = "/model";
 pub const STORE_DIR: &str = "/store";
 /// Mount point of what a calibration text comes from.
 pub const CALIBRATION_DIR: &str = "/calibration";
+/// Below it suites of questions are mounted, each under its name.
+pub const SUITES_DIR: &str = "/suites";
 /// A small writable directory: the root file system is read-only.
 pub const SCRATCH_DIR: &str = "/tmp";
 /// Kubernetes reads a container's last words from here (4096 bytes at most).

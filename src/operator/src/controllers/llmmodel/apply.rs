@@ -1,7 +1,7 @@
 //! Brings the children to what the plan says. Each write stands alone: a crash between any two is
 //! repaired by the next pass.
 
-use api::names::{self, ANNOTATION_RETIRED, ANNOTATION_STOPPED, FIELD_MANAGER_LLMMODEL};
+use api::names::{self, ANNOTATION_EVALUATION, ANNOTATION_RETIRED, ANNOTATION_STOPPED, FIELD_MANAGER_LLMMODEL};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
@@ -14,6 +14,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use kube::ResourceExt;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -21,7 +22,6 @@ use super::{
     dereference::Observed,
     drift,
     plan::{Course, Deletion, Kind, Plan},
-    trouble::Trouble,
     validate::Owner,
 };
 use crate::cluster::{self, Cluster, ClusterError};
@@ -62,8 +62,13 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut
     for job in &plan.jobs {
         writer.ensure(&mut observed.jobs, job).await?;
     }
-    if let Some(rejected) = &plan.rejected {
-        writer.ensure(&mut observed.revisions, rejected).await?;
+    if let Some(snapshot) = &plan.snapshot {
+        writer.ensure(&mut observed.revisions, snapshot).await?;
+    }
+    for scores in &plan.scores {
+        writer
+            .note(&scores.version, ANNOTATION_EVALUATION, &scores.evaluation)
+            .await?;
     }
     for children in &plan.children {
         let Children {
@@ -80,9 +85,7 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut
         writer.ensure(&mut observed.deployments, deployment).await?;
     }
     if let (Some(Course::Stopped(trouble)), Some(version)) = (&plan.trial, plan.target.version()) {
-        writer
-            .stop(&names::version_child(&owner.name, &version.name), trouble)
-            .await?;
+        writer.note(&version.name, ANNOTATION_STOPPED, trouble).await?;
     }
     for name in &plan.retire {
         writer.mark(name, &json!(Timestamp::now().to_string())).await?;
@@ -155,13 +158,14 @@ impl Writer<'_> {
         }
     }
 
-    /// Keeps the evidence against a version beside its snapshot.
-    async fn stop(&self, revision: &str, trouble: &Trouble) -> Result<(), ClusterError> {
-        let evidence = serde_json::to_string(trouble).expect("our own types are representable as JSON");
-        let patch = json!({"metadata": {"annotations": {ANNOTATION_STOPPED: evidence}}});
-        let namespace = &self.owner.namespace;
+    /// Keeps what was learned of a version beside its snapshot.
+    async fn note(&self, version: &str, annotation: &str, what: &impl Serialize) -> Result<(), ClusterError> {
+        let text = serde_json::to_string(what).expect("our own types are representable as JSON");
+        let patch = json!({"metadata": {"annotations": {annotation: text}}});
+        let Owner { namespace, name, .. } = self.owner;
+        let revision = names::version_child(name, version);
         self.cluster
-            .merge::<ControllerRevision>(FIELD_MANAGER_LLMMODEL, namespace, revision, &patch)
+            .merge::<ControllerRevision>(FIELD_MANAGER_LLMMODEL, namespace, &revision, &patch)
             .await
     }
 

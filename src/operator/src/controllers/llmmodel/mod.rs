@@ -9,6 +9,7 @@ mod dereference;
 mod diagnose;
 mod drift;
 mod duration;
+mod evaluation;
 mod plan;
 mod prepare;
 mod quantity;

@@ -47,12 +47,7 @@ pub fn outcome(job: &Job, pods: &[&Pod], events: &[Event], asked: &Asked<'_>) ->
     if let Some(why) = ended(job, "Failed") {
         let trouble =
             trouble.unwrap_or_else(|| Trouble::new(reasons::PREPARE_FAILED, format!("the prepare step failed: {why}")));
-        let message = format!(
-            "{}; after a change outside the spec, `kubectl delete job {}` starts it anew",
-            trouble.message,
-            job.name_any()
-        );
-        return Preparation::Failed(Trouble { message, ..trouble });
+        return Preparation::Failed(with_way_out(trouble, job));
     }
     if ended(job, "Complete").is_some() {
         return Preparation::Lost;
@@ -60,8 +55,18 @@ pub fn outcome(job: &Job, pods: &[&Pod], events: &[Event], asked: &Asked<'_>) ->
     Preparation::Underway(trouble)
 }
 
+/// What to do about a Job that is not tried again by itself.
+pub fn with_way_out(trouble: Trouble, job: &Job) -> Trouble {
+    let message = format!(
+        "{}; after a change outside the spec, `kubectl delete job {}` starts it anew",
+        trouble.message,
+        job.name_any()
+    );
+    Trouble { message, ..trouble }
+}
+
 /// The message of a Job's final condition, if it holds.
-fn ended<'a>(job: &'a Job, type_: &str) -> Option<&'a str> {
+pub fn ended<'a>(job: &'a Job, type_: &str) -> Option<&'a str> {
     let conditions = job.status.as_ref()?.conditions.as_ref()?;
     let found = conditions.iter().find(|it| it.type_ == type_ && it.status == "True")?;
     Some(found.message.as_deref().unwrap_or("no reason is given"))
@@ -69,10 +74,16 @@ fn ended<'a>(job: &'a Job, type_: &str) -> Option<&'a str> {
 
 /// The exit code of a pod's container and its report.
 fn last_words(pod: &Pod) -> Option<(i32, PrepareOutcome)> {
+    let (code, message) = last_message(pod)?;
+    Some((code, PrepareOutcome::parse(message)?))
+}
+
+/// The exit code of a pod's container and its termination message.
+pub fn last_message(pod: &Pod) -> Option<(i32, &str)> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     statuses.iter().find_map(|container| {
         let ended = container.state.as_ref()?.terminated.as_ref()?;
-        Some((ended.exit_code, PrepareOutcome::parse(ended.message.as_deref()?)?))
+        Some((ended.exit_code, ended.message.as_deref()?))
     })
 }
 

@@ -140,7 +140,7 @@ async fn report(
     let current_trouble = current.as_deref().and_then(of_version);
     let target_trouble = match &plan.target {
         Target::Known(version) => of_version(&version.name),
-        Target::Preparing(trouble) => trouble.clone(),
+        Target::Preparing(trouble) | Target::Evaluating(_, trouble) => trouble.clone(),
         Target::Refused(trouble) => Some(trouble.clone()),
     };
     let trouble = failure.and_then(refusal).or(target_trouble);
@@ -151,6 +151,7 @@ async fn report(
         observed,
         plan,
         compression: wanted.and_then(|wanted| wanted.compress.as_ref()),
+        suites: wanted.map_or(&[], |wanted| &wanted.evaluation),
         trouble: trouble.as_ref(),
         current_trouble: current_trouble.as_ref(),
     };
@@ -224,6 +225,8 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
         Some(Course::Stopped(_)) => Duration::ZERO,
         Some(Course::Starting | Course::Over) | None => look,
     };
+    // Scores that were written are read again.
+    let look = if plan.scores.is_empty() { look } else { Duration::ZERO };
     // A retired version may go a moment after its time, never before.
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));
     Action::requeue(drained.map_or(look, |drained| drained.min(look)))

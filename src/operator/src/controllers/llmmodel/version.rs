@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use api::{
     llmmodel::{DEFAULT_CONTEXT_LENGTH, Task},
-    names::{ANNOTATION_SOURCE, ANNOTATION_STOPPED, LABEL_VERSION},
+    names::{ANNOTATION_EVALUATION, ANNOTATION_SOURCE, ANNOTATION_STOPPED, LABEL_VERSION},
 };
 
-use super::{canonical, compression::Compression, source::Source, trouble::Trouble, validate::Wanted};
+use super::{
+    canonical, compression::Compression, evaluation::Evaluation, source::Source, trouble::Trouble, validate::Wanted,
+};
 
 /// The number format that text is generated with.
 const BF16: &str = "bf16";
@@ -68,6 +70,8 @@ pub struct Version {
     pub rejection: Option<Rejection>,
     /// Why it was stopped on trial.
     pub stopped: Option<Trouble>,
+    /// What it scored.
+    pub evaluation: Option<Evaluation>,
 }
 
 /// The evidence against a version.
@@ -135,6 +139,7 @@ impl Version {
             compression,
             rejection: None,
             stopped: None,
+            evaluation: None,
         }
     }
 
@@ -167,10 +172,8 @@ impl Version {
             served: data.served,
             compression: data.compression,
             rejection: data.rejection,
-            stopped: revision
-                .annotations()
-                .get(ANNOTATION_STOPPED)
-                .and_then(|text| serde_json::from_str(text).ok()),
+            stopped: noted(revision, ANNOTATION_STOPPED),
+            evaluation: noted(revision, ANNOTATION_EVALUATION),
         })
     }
 
@@ -251,6 +254,11 @@ impl Version {
         };
         MemoryEstimate::new(&self.report.model, &shape)
     }
+}
+
+/// What was learned of a version after its snapshot.
+fn noted<T: serde::de::DeserializeOwned>(revision: &ControllerRevision, annotation: &str) -> Option<T> {
+    serde_json::from_str(revision.annotations().get(annotation)?).ok()
 }
 
 #[cfg(test)]

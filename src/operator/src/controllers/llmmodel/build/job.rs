@@ -36,7 +36,7 @@ pub fn look(builder: &Builder<'_>) -> Job {
         volumes: Some(weights::volumes(source)),
         ..PodSpec::default()
     };
-    job(builder, &source.key(), spec)
+    job(builder, name(builder, &source.key()), spec)
 }
 
 /// The Job that compresses the wanted source, given what is known of it.
@@ -62,7 +62,7 @@ pub fn compress(builder: &Builder<'_>, compression: &Compression, report: &Prepa
         volumes: Some(volumes),
         ..PodSpec::default()
     };
-    job(builder, &key, spec)
+    job(builder, name(builder, &key), spec)
 }
 
 /// Memory of the container that compresses: the estimate, or what replicas get if that is more.
@@ -94,7 +94,8 @@ fn compressor(builder: &Builder<'_>, compression: &Compression, report: &Prepare
     container
 }
 
-fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
+/// A mount of a volume.
+pub fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
     VolumeMount {
         name: name.into(),
         mount_path: path.into(),
@@ -103,9 +104,15 @@ fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
     }
 }
 
-/// A prepare Job; `key` tells what it prepares.
-fn job(builder: &Builder<'_>, key: &str, spec: PodSpec) -> Job {
+/// Name of a prepare Job; `key` tells what it prepares.
+fn name(builder: &Builder<'_>, key: &str) -> String {
+    names::prepare_job(&builder.owner.name, key)
+}
+
+/// A Job whose pods say in their last words what came of it.
+pub fn job(builder: &Builder<'_>, name: String, spec: PodSpec) -> Job {
     let labels = prepare_labels(builder);
+    let main = spec.containers.first().map(|container| container.name.clone());
     let spec = PodSpec {
         // Each attempt is a pod of its own, so that the report of each can be read.
         restart_policy: Some("Never".into()),
@@ -113,11 +120,11 @@ fn job(builder: &Builder<'_>, key: &str, spec: PodSpec) -> Job {
         ..spec
     };
     Job {
-        metadata: builder.metadata(names::prepare_job(&builder.owner.name, key), labels.clone()),
+        metadata: builder.metadata(name, labels.clone()),
         spec: Some(JobSpec {
             backoff_limit: Some(RETRIES),
             pod_failure_policy: Some(PodFailurePolicy {
-                rules: vec![permanent(), disrupted()],
+                rules: vec![permanent(main), disrupted()],
             }),
             template: template(builder, labels, spec),
             ..JobSpec::default()
@@ -127,11 +134,11 @@ fn job(builder: &Builder<'_>, key: &str, spec: PodSpec) -> Job {
 }
 
 /// Trying again cannot help.
-fn permanent() -> PodFailurePolicyRule {
+fn permanent(container: Option<String>) -> PodFailurePolicyRule {
     PodFailurePolicyRule {
         action: "FailJob".into(),
         on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
-            container_name: Some(names::CONTAINER_PREPARE.into()),
+            container_name: container,
             operator: "In".into(),
             values: vec![EXIT_PERMANENT],
         }),

@@ -3,6 +3,7 @@
 //! ```text
 //! LlmModel -+- Job                    <model>-s-<source>-prepare    until its report is in a revision
 //!           +- Job                    <model>-c-<artifact>-prepare  likewise, where weights are compressed
+//!           +- Job                    <model>-e-<evaluation>-evaluate until its scores are beside a revision
 //!           +- PersistentVolumeClaim  <model>-c-<artifact>          as long as a version of the history needs it
 //!           +- for each version <model>-v-<version>:
 //!              ControllerRevision    stays in the history
@@ -11,7 +12,9 @@
 
 mod claim;
 mod deployment;
+mod evaluation;
 mod job;
+mod model_pod;
 mod network_policy;
 mod pdb;
 mod pod;
@@ -20,8 +23,8 @@ mod service;
 mod weights;
 
 pub use claim::report as report_of;
-pub use deployment::memory;
 pub use job::compress_memory;
+pub use model_pod::memory;
 pub use weights::PREPARE_MEMORY;
 
 use std::collections::BTreeMap;
@@ -39,7 +42,7 @@ use protocol::PrepareReport;
 
 use super::{
     compression::Compression,
-    validate::{Owner, Settings, Wanted},
+    validate::{Owner, Settings, Suite, Wanted},
     version::Version,
 };
 
@@ -91,13 +94,18 @@ impl Builder<'_> {
         job::compress(self, compression, source)
     }
 
+    /// The Job that evaluates a version.
+    pub fn evaluation_job(&self, version: &Version, suites: &[Suite]) -> Job {
+        evaluation::build(self, version, suites)
+    }
+
     /// The claim that takes what that Job makes.
     pub fn claim(&self, compression: &Compression, source: &PrepareReport) -> PersistentVolumeClaim {
         claim::build(self, compression, source)
     }
 
-    /// The snapshot of a version that is never served.
-    pub fn rejected(&self, version: &Version, number: i64) -> ControllerRevision {
+    /// The snapshot of a version that is not served, or not yet.
+    pub fn snapshot(&self, version: &Version, number: i64) -> ControllerRevision {
         revision::build(self, version, number)
     }
 

@@ -73,10 +73,7 @@ pub fn course(trial: &Trial<'_>, now: Timestamp) -> Course {
     let begun = trial.before.filter(|before| before.version == trial.version);
     let Some(before) = begun else {
         return match steps.first() {
-            Some(first) if trial.is_ready => {
-                let state = begin(trial, 1, first, now);
-                Course::On(state, "it has just begun".into(), LOOK_AGAIN)
-            }
+            Some(first) if trial.is_ready => on(trial, first, begin(trial, 1, first, now), now),
             Some(_) => Course::Starting,
             None => Course::Over,
         };
@@ -96,12 +93,17 @@ pub fn course(trial: &Trial<'_>, now: Timestamp) -> Course {
     };
     match (awaited(trial, step, &state, now), steps.get(number)) {
         (Some((text, look)), _) => Course::On(state, text, look),
-        (None, Some(next)) => {
-            let state = begin(trial, state.step + 1, next, now);
-            Course::On(state, "it has just begun".into(), LOOK_AGAIN)
-        }
+        (None, Some(next)) => on(trial, next, begin(trial, state.step + 1, next, now), now),
         (None, None) => Course::Over,
     }
+}
+
+/// A step that has just begun.
+fn on(trial: &Trial<'_>, step: &Step, state: CanaryStatus, now: Timestamp) -> Course {
+    let awaited = awaited(trial, step, &state, now);
+    // A step that waits for nothing is taken all the same: gateways hear of it.
+    let (text, look) = awaited.unwrap_or_else(|| ("the next look".into(), LOOK_AGAIN));
+    Course::On(state, text, look)
 }
 
 fn begin(trial: &Trial<'_>, number: i32, step: &Step, now: Timestamp) -> CanaryStatus {

@@ -140,7 +140,7 @@ fn claims(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed) {
         .filter_map(Version::from_revision)
         .filter_map(|version| version.artifact())
         .collect();
-    needed.extend(plan.target.version().and_then(Version::artifact));
+    needed.extend(plan.target.candidate().and_then(Version::artifact));
     let wanted = builder.wanted;
     // Until the spec's own version is known or rejected its Job writes there.
     let is_underway = plan.jobs.iter().any(|job| {
@@ -152,7 +152,7 @@ fn claims(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed) {
     if let Some(compression) = wanted
         .compress
         .as_ref()
-        .filter(|_| is_underway && plan.rejected.is_none())
+        .filter(|_| is_underway && plan.snapshot.is_none())
     {
         needed.push(compression.key(&wanted.source));
     }

@@ -1,13 +1,14 @@
 //! What is to be done: children to apply and to delete. Pure.
 //!
 //! ```text
-//! source --prepare Job--> report --> version --children--> all replicas ready --> status.currentVersion
+//! source --prepare Job--> report --> version --evaluate Job, canary--> children --> all replicas ready --> status.currentVersion
 //!                           |           ^                        the version before: retired, then deleted
 //!                           +--compress Job--> worse than allowed: rejected, with a snapshot of the evidence
 //! ```
 
 mod canary;
 mod cleanup;
+mod evaluation;
 mod recreate;
 mod target;
 
@@ -32,12 +33,15 @@ use super::{
 };
 pub use canary::Course;
 pub use cleanup::{Deletion, Kind};
+pub use evaluation::Scores;
 
 /// How far the version that the spec asks for is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// It is known and can be rolled out.
     Known(Box<Version>),
+    /// It is asked questions with known answers; the trouble is that of the last attempt.
+    Evaluating(Box<Version>, Option<Trouble>),
     /// Its weights are being looked at or compressed; the trouble is that of the last attempt.
     Preparing(Option<Trouble>),
     /// There will be none until somebody changes something.
@@ -45,10 +49,18 @@ pub enum Target {
 }
 
 impl Target {
-    /// The version, once it is known.
+    /// The version, once it may be rolled out.
     pub fn version(&self) -> Option<&Version> {
         match self {
             Self::Known(version) => Some(version),
+            Self::Evaluating(..) | Self::Preparing(_) | Self::Refused(_) => None,
+        }
+    }
+
+    /// The version, once it is known.
+    pub fn candidate(&self) -> Option<&Version> {
+        match self {
+            Self::Known(version) | Self::Evaluating(version, _) => Some(version),
             Self::Preparing(_) | Self::Refused(_) => None,
         }
     }
@@ -79,8 +91,12 @@ pub struct Plan {
     pub claims: Vec<PersistentVolumeClaim>,
     /// How the trial of the version that the spec asks for goes on, where it has one.
     pub trial: Option<Course>,
-    /// Snapshot of the version that was just rejected.
-    pub rejected: Option<ControllerRevision>,
+    /// Snapshot of a version that was just rejected, or is evaluated before it serves.
+    pub snapshot: Option<ControllerRevision>,
+    /// Scores that were just learned.
+    pub scores: Vec<Scores>,
+    /// The version that did not score enough.
+    pub refused: Option<String>,
     /// Deployments that serve no more and are to be marked so.
     pub retire: Vec<String>,
     /// Deployments that were marked so and serve again.
@@ -101,7 +117,9 @@ impl Plan {
             jobs: Vec::new(),
             claims: Vec::new(),
             trial: None,
-            rejected: None,
+            snapshot: None,
+            scores: Vec::new(),
+            refused: None,
             retire: Vec::new(),
             revive: Vec::new(),
             delete: Vec::new(),
@@ -121,6 +139,8 @@ impl Plan {
 pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmModelStatus>, now: Timestamp) -> Plan {
     let current = status.and_then(|status| status.current_version.as_deref());
     let mut plan = target::plan(builder, observed);
+    let target = std::mem::replace(&mut plan.target, Target::Preparing(None));
+    plan.target = evaluation::gated(target, builder, observed, current, &mut plan);
     plan.trial = trial(builder, observed, status, &plan.target, now);
     let live = live_versions(builder, observed, current, &plan.target);
     let wanted = plan.target.version();

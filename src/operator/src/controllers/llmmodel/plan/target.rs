@@ -165,8 +165,8 @@ fn rejected(
 /// Keeps the evidence, once.
 fn refuse(builder: &Builder<'_>, observed: &Observed, version: &Version, plan: &mut Plan) -> Target {
     if observed.version(&version.name).is_none() {
-        let snapshot = builder.rejected(version, number(observed, &version.name));
-        plan.rejected = Some(drift::stamped(snapshot));
+        let snapshot = builder.snapshot(version, number(observed, &version.name));
+        plan.snapshot = Some(drift::stamped(snapshot));
     }
     let lost = || Trouble::new(protocol::report::reasons::PERPLEXITY_EXCEEDED, "");
     Target::Refused(version.trouble().unwrap_or_else(lost))

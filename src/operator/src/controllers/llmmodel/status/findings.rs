@@ -7,7 +7,7 @@ use api::{
 };
 
 use super::{
-    Facts, Replicas,
+    Facts, Replicas, evaluation,
     weights::{self, preparing},
 };
 use crate::controllers::llmmodel::plan::{Course, Target};
@@ -38,6 +38,7 @@ pub fn findings(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Fin
         ready,
     ];
     list.extend(weights::compressed(facts));
+    list.extend(evaluation::finding(facts));
     if facts.owner.paused {
         let message = "the annotation atelier.dev/paused is set: children are left as they are; remove it to go on";
         list.push(Finding::new(types::PAUSED, true, reasons::PAUSED, message));
@@ -63,6 +64,9 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
                 reasons::ROLLING_OUT,
                 format!("version {} is starting", version.name),
             ),
+            (None, Target::Evaluating(version, _)) => {
+                finding(false, reasons::EVALUATING, evaluation::asking(facts, version))
+            }
             (None, _) => finding(false, reasons::PREPARING, preparing(facts)),
         };
     };
@@ -148,6 +152,9 @@ fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Fin
     }
     if let Some(Course::On(canary, awaited, _)) = &facts.plan.trial {
         return finding(true, reasons::CANARY, on_trial(canary, awaited));
+    }
+    if let Target::Evaluating(version, _) = &facts.plan.target {
+        return finding(true, reasons::EVALUATING, evaluation::asking(facts, version));
     }
     match wanted {
         Some(version) => {

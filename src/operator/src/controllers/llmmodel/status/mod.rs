@@ -1,6 +1,7 @@
 //! What is reported: computed from what the API server returned, written only when it says something
 //! new. Pure but for the one write.
 
+mod evaluation;
 mod findings;
 mod notices;
 mod versions;
@@ -25,7 +26,7 @@ use super::{
     dereference::Observed,
     plan::{Course, Plan, Target},
     trouble::Trouble,
-    validate::{Owner, Settings},
+    validate::{Owner, Settings, Suite},
 };
 use crate::cluster::{Cluster, ClusterError};
 pub use notices::notices;
@@ -45,6 +46,8 @@ pub struct Facts<'a> {
     pub plan: &'a Plan,
     /// How the spec wants weights compressed.
     pub compression: Option<&'a Compression>,
+    /// What the spec wants versions evaluated on.
+    pub suites: &'a [Suite],
     /// What keeps the wanted version from going ahead.
     pub trouble: Option<&'a Trouble>,
     /// Why the pods of the current version are not ready.
@@ -133,9 +136,9 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
             ready.observed_generation = known;
         }
     }
-    let wanted = target.version().map(|version| version.name.clone());
+    let wanted = target.candidate().map(|version| version.name.clone());
     let shown = target
-        .version()
+        .candidate()
         .cloned()
         .or_else(|| observed.version(current.as_deref()?));
     let estimate = shown.map(|version| {
@@ -152,7 +155,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
     LlmModelStatus {
         observed_generation: generation,
         conditions,
-        versions: versions::list(observed, current.as_deref(), wanted.as_deref(), canary.as_ref()),
+        versions: versions::list(facts, current.as_deref(), canary.as_ref()),
         canary,
         candidate_version: wanted.filter(|wanted| Some(wanted) != current.as_ref()),
         estimate,

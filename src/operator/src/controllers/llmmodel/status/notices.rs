@@ -11,7 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::events::Notice;
 
 /// Reasons to be not ready that come by themselves and go by themselves.
-const ON_THE_WAY: [&str; 4] = [
+const ON_THE_WAY: [&str; 5] = [
+    reasons::EVALUATING,
     reasons::PREPARING,
     reasons::ROLLING_OUT,
     reasons::REPLICAS_NOT_READY,

@@ -65,6 +65,7 @@ impl Case {
             observed: &self.observed,
             plan: &plan,
             compression: None,
+            suites: &[],
             trouble: self.trouble.as_ref(),
             current_trouble: None,
         };

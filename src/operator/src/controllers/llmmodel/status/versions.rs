@@ -2,18 +2,20 @@
 
 use api::llmmodel::{CanaryStatus, PerplexityChange, VersionState, VersionStatus, WeightsFacts};
 
-use crate::controllers::llmmodel::{dereference::Observed, version::Version};
+use super::Facts;
+use crate::controllers::llmmodel::{plan::Target, version::Version};
 
 /// Most versions that the status may list.
 const MAX: usize = 128;
 
 /// The versions in the history, newest first.
-pub fn list(
-    observed: &Observed,
-    current: Option<&str>,
-    wanted: Option<&str>,
-    canary: Option<&CanaryStatus>,
-) -> Vec<VersionStatus> {
+pub fn list(facts: &Facts<'_>, current: Option<&str>, canary: Option<&CanaryStatus>) -> Vec<VersionStatus> {
+    let Facts {
+        observed, plan, suites, ..
+    } = facts;
+    let wanted = plan.target.candidate().map(|version| version.name.as_str());
+    let is_evaluating = matches!(plan.target, Target::Evaluating(..));
+    let serving = current.and_then(|name| observed.version(name)?.evaluation);
     let mut revisions: Vec<_> = observed.revisions.iter().collect();
     revisions.sort_by_key(|revision| std::cmp::Reverse(revision.revision));
     let known = revisions.into_iter().filter_map(|revision| {
@@ -28,11 +30,19 @@ pub fn list(
                 _ if version.rejection.is_some() => VersionState::Rejected,
                 name if Some(name) == current => VersionState::Serving,
                 _ if version.stopped.is_some() => VersionState::Rejected,
+                name if plan.refused.as_deref() == Some(name) => VersionState::Rejected,
+                name if is_evaluating && Some(name) == wanted => VersionState::Evaluating,
                 _ if canary_step.is_some() => VersionState::Canary,
                 name if Some(name) == wanted => VersionState::Preparing,
                 _ => VersionState::Retired,
             };
-            let trouble = version.trouble();
+            let refused = match &plan.target {
+                Target::Refused(trouble) if plan.refused.as_ref() == Some(&version.name) => Some(trouble.clone()),
+                _ => None,
+            };
+            let trouble = version.trouble().or(refused);
+            let compared = serving.as_ref().filter(|_| Some(version.name.as_str()) != current);
+            let evaluation = version.evaluation.as_ref();
             VersionStatus {
                 name: version.name.clone(),
                 digest: Some(version.report.digest.clone()),
@@ -43,7 +53,7 @@ pub fn list(
                 canary_step,
                 weights: Some(weights(&version)),
                 perplexity: perplexity(&version),
-                evaluation: Vec::new(),
+                evaluation: evaluation.map_or_else(Vec::new, |it| it.scores(suites, compared)),
                 served_seconds: None,
             }
         })

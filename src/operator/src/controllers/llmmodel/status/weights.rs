@@ -14,7 +14,7 @@ pub fn finding(facts: &Facts<'_>) -> Finding {
     let finding =
         |status: bool, reason: &str, message: String| Finding::new(types::WEIGHTS_READY, status, reason, message);
     match &facts.plan.target {
-        Target::Known(version) => {
+        Target::Known(version) | Target::Evaluating(version, _) => {
             let report = &version.report;
             let place = match version.artifact() {
                 Some(_) => format!("made from {}", version.source.describe()),
@@ -35,7 +35,7 @@ pub fn compressed(facts: &Facts<'_>) -> Option<Finding> {
     let finding =
         |status: bool, reason: &str, message: String| Finding::new(types::COMPRESSED, status, reason, message);
     match &facts.plan.target {
-        Target::Known(version) => {
+        Target::Known(version) | Target::Evaluating(version, _) => {
             let (compression, measured) = (version.compression.as_ref()?, version.measured()?);
             let message = format!(
                 "{}: perplexity {} before and {} after, {} more where {} is allowed",

@@ -1,6 +1,7 @@
 //! What a spec asks for, with defaults filled in, or every fault of it. Pure.
 
 mod canary;
+mod suite;
 mod unsupported;
 
 use api::{
@@ -15,6 +16,7 @@ use kube::{Resource, ResourceExt};
 
 use super::{compression::Compression, source::Source, trouble::Trouble};
 pub use canary::{Canary, Step};
+pub use suite::Suite;
 
 /// What the children of LlmModels need to know of this installation.
 #[derive(Clone, Debug)]
@@ -100,6 +102,8 @@ pub struct Wanted {
     pub strategy: RolloutStrategy,
     /// By which steps, with strategy Canary.
     pub canary: Option<Canary>,
+    /// What a version must pass before.
+    pub evaluation: Vec<Suite>,
     /// Versions to keep beside those that serve.
     pub history_limit: usize,
 }
@@ -177,6 +181,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         overrides: spec.pod_overrides.clone().unwrap_or_default(),
         strategy: rollout.strategy,
         canary: Canary::of(spec),
+        evaluation: Suite::of(spec),
         history_limit: usize::try_from(rollout.history_limit).unwrap_or_default(),
     })
 }

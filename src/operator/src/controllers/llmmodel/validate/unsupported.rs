@@ -2,7 +2,10 @@
 
 use api::{
     LlmModelSpec,
-    llmmodel::{AtelierEngine, Calibration, FileSource, Gate, ModelSource, Monitoring, Rollout, RolloutStrategy, Task},
+    llmmodel::{
+        AtelierEngine, Calibration, FileSource, Gate, ModelSource, Monitoring, Rollout, RolloutGates, RolloutStrategy,
+        Task,
+    },
 };
 
 use crate::controllers::llmmodel::compression::Compression;
@@ -35,6 +38,11 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
     if *task != Task::Generate {
         found.check(&format!("spec.compress with spec.task {task:?}"), compresses);
         found.check(&format!("spec.prompt with spec.task {task:?}"), prompt.is_some());
+        let gates = rollout.as_ref().and_then(|rollout| rollout.gates.as_ref());
+        found.check(
+            &format!("spec.rollout.gates.evaluation with spec.task {task:?}"),
+            gates.is_some_and(|gates| gates.evaluation.is_some()),
+        );
     }
     found.source(source);
     found.check("spec.base", base.is_some());
@@ -103,18 +111,20 @@ impl Found {
         self.check("spec.source.provider", provider.is_some());
     }
 
-    /// The text is mounted, and read as it is.
     fn calibration(&mut self, calibration: &Calibration) {
+        self.file("spec.compress.calibration.source", &calibration.source);
+    }
+
+    /// A file that is mounted, and read as it is.
+    fn file(&mut self, field: &str, source: &FileSource) {
         let FileSource {
             oci,
             hugging_face,
             http,
             object_store,
             persistent_volume_claim,
-        } = &calibration.source;
-        let mut check = |what: &str, present: bool| {
-            self.check(&format!("spec.compress.calibration.source.{what}"), present);
-        };
+        } = source;
+        let mut check = |what: &str, present: bool| self.check(&format!("{field}.{what}"), present);
         check("huggingFace", hugging_face.is_some());
         check("http", http.is_some());
         check("objectStore", object_store.is_some());
@@ -170,9 +180,15 @@ impl Found {
         let mut steps = canary.iter().flat_map(|canary| &canary.steps);
         let waits_for_shadow = steps.any(|step| step.gate == Some(Gate::Shadow));
         self.check("spec.rollout.canary.steps[].gate Shadow", waits_for_shadow);
-        let gated = gates
-            .as_ref()
-            .is_some_and(|gates| gates.evaluation.is_some() || gates.shadow.is_some());
-        self.check("spec.rollout.gates", gated);
+        let Some(RolloutGates { evaluation, shadow }) = gates else {
+            return;
+        };
+        self.check("spec.rollout.gates.shadow", shadow.is_some());
+        for suite in evaluation.iter().flat_map(|evaluation| &evaluation.suites) {
+            if let Some(source) = &suite.source {
+                let field = format!("spec.rollout.gates.evaluation.suites[{}].source", suite.name);
+                self.file(&field, source);
+            }
+        }
     }
 }

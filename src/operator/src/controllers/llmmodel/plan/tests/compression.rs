@@ -98,7 +98,7 @@ fn too_great_a_loss_is_kept_as_evidence_while_the_version_before_serves() {
     assert_eq!(refusal(&plan), message);
     let plan = world.step(&spec, 4);
     assert!(
-        plan.rejected.is_none() && plan.jobs.is_empty() && plan.delete.is_empty(),
+        plan.snapshot.is_none() && plan.jobs.is_empty() && plan.delete.is_empty(),
         "{plan:?}"
     );
     assert!(world.observed.claims.is_empty() && world.observed.jobs.is_empty());

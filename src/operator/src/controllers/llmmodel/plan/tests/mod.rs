@@ -1,5 +1,6 @@
 mod canary;
 mod compression;
+mod evaluation;
 mod world;
 
 use api::{names, reasons};

@@ -1,6 +1,10 @@
 //! A cluster that does what plans say.
 
-use api::{LlmModelStatus, llmmodel::CanaryStatus, names::ANNOTATION_RETIRED};
+use api::{
+    LlmModelStatus,
+    llmmodel::CanaryStatus,
+    names::{ANNOTATION_EVALUATION, ANNOTATION_RETIRED},
+};
 use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
 use kube::ResourceExt;
 use protocol::PrepareOutcome;
@@ -58,8 +62,14 @@ impl World {
         for claim in &plan.claims {
             put(&mut self.observed.claims, claim);
         }
-        if let Some(rejected) = &plan.rejected {
-            put(&mut self.observed.revisions, rejected);
+        if let Some(snapshot) = &plan.snapshot {
+            put(&mut self.observed.revisions, snapshot);
+        }
+        for scores in &plan.scores {
+            let text = serde_json::to_string(&scores.evaluation).unwrap();
+            let mut revisions = self.observed.revisions.iter_mut();
+            let of = revisions.find(|it| version_of(&**it) == Some(&scores.version));
+            of.unwrap().annotations_mut().insert(ANNOTATION_EVALUATION.into(), text);
         }
         let time = Timestamp::from_second(NOW + second).unwrap().to_string();
         for deployment in &mut self.observed.deployments {
@@ -103,12 +113,16 @@ impl World {
 
     /// The pod of the newest prepare Job ends with this outcome.
     pub fn prepared(&mut self, outcome: &PrepareOutcome) {
-        let message = serde_json::to_string(outcome).unwrap();
         let exit_code = if matches!(outcome, PrepareOutcome::Ready(_)) {
             0
         } else {
             65
         };
+        self.ends(serde_json::to_string(outcome).unwrap(), exit_code);
+    }
+
+    /// The pod of the newest Job ends with these words.
+    pub fn ends(&mut self, message: String, exit_code: i32) {
         let job = self.observed.jobs.last_mut().unwrap();
         let uid = job.uid().unwrap();
         if exit_code != 0 {

@@ -1,0 +1,136 @@
+//! What pods that load a version's weights have in common: those that serve it and those that evaluate it.
+
+use api::names::ANNOTATION_CHAT_TEMPLATE;
+use k8s_openapi::{
+    api::core::v1::{
+        Affinity, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, ObjectFieldSelector, PodAffinity,
+        PodAffinityTerm, PodSpec, PodTemplateSpec, Volume, VolumeMount,
+    },
+    apimachinery::pkg::apis::meta::v1::LabelSelector,
+};
+use protocol::paths::MODEL_DIR;
+
+use super::{Builder, pod::literal, weights};
+use crate::controllers::llmmodel::{quantity, version::Version};
+
+/// Where pods are apart from each other.
+pub const HOSTNAME: &str = "kubernetes.io/hostname";
+const TEMPLATE_VOLUME: &str = "chat-template";
+const TEMPLATE_DIR: &str = "/chat-template";
+const TEMPLATE_FILE: &str = "template.jinja";
+
+/// A pod whose main container loads the weights.
+pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpec {
+    let is_compressed = version.artifact().is_some();
+    let must_be_fetched = !is_compressed && weights::must_be_fetched(&version.source);
+    let mut volumes = weights::served(builder, version);
+    volumes.extend(version.served.chat_template.is_some().then(template_volume));
+    PodSpec {
+        affinity: (is_compressed && !builder.settings.storage.is_shared()).then(|| together(builder, version)),
+        containers: vec![main],
+        init_containers: must_be_fetched.then(|| {
+            vec![weights::prepare_container(
+                builder,
+                &version.source,
+                Some(&version.report),
+            )]
+        }),
+        image_pull_secrets: weights::pull_secrets(&version.source).filter(|_| !is_compressed),
+        volumes: Some(volumes),
+        ..PodSpec::default()
+    }
+}
+
+/// What the main container mounts.
+pub fn mounts(version: &Version) -> Vec<VolumeMount> {
+    let template = version.served.chat_template.is_some().then(|| VolumeMount {
+        name: TEMPLATE_VOLUME.into(),
+        mount_path: TEMPLATE_DIR.into(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    });
+    [Some(weights::mount()), template].into_iter().flatten().collect()
+}
+
+/// What the main container is told of the model: everything that changes answers.
+pub fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
+    let served = &version.served;
+    let threads = quantity::ceiling(&builder.wanted.cpu).unwrap_or(1).max(1);
+    let mut args = Vec::new();
+    let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
+    add("--model", &weights_path(version));
+    add("--digest", &version.report.digest);
+    add("--context-length", &served.context_length.to_string());
+    add(
+        "--max-concurrent-sequences",
+        &served.max_concurrent_sequences.to_string(),
+    );
+    add("--max-batch-tokens", &served.max_batch_tokens.to_string());
+    add("--dtype", &served.dtype);
+    add("--threads", &threads.to_string());
+    if let Some(text) = &served.system_prompt {
+        add("--system-prompt", text);
+    }
+    if served.chat_template.is_some() {
+        add("--chat-template", &format!("{TEMPLATE_DIR}/{TEMPLATE_FILE}"));
+    }
+    args
+}
+
+/// Puts the chat template where the pod reads it from.
+pub fn annotate(pod: &mut PodTemplateSpec, version: &Version) {
+    if let (Some(text), Some(metadata)) = (&version.served.chat_template, &mut pod.metadata) {
+        let annotations = metadata.annotations.get_or_insert_default();
+        annotations.insert(ANNOTATION_CHAT_TEMPLATE.into(), text.clone());
+    }
+}
+
+/// Memory of one replica, as a quantity; an estimate is rounded up to whole mebibytes.
+pub fn memory(builder: &Builder<'_>, version: &Version) -> String {
+    let given = builder.wanted.memory.clone();
+    given.unwrap_or_else(|| format!("{}Mi", version.estimate().total.div_ceil(1 << 20)))
+}
+
+/// Where the worker finds the weights; a source can be one directory of them as a whole.
+fn weights_path(version: &Version) -> String {
+    match version.file() {
+        "." => MODEL_DIR.into(),
+        file => format!("{MODEL_DIR}/{file}"),
+    }
+}
+
+fn template_volume() -> Volume {
+    Volume {
+        name: TEMPLATE_VOLUME.into(),
+        downward_api: Some(DownwardAPIVolumeSource {
+            items: Some(vec![DownwardAPIVolumeFile {
+                path: TEMPLATE_FILE.into(),
+                field_ref: Some(ObjectFieldSelector {
+                    api_version: Some("v1".into()),
+                    field_path: format!("metadata.annotations['{ANNOTATION_CHAT_TEMPLATE}']"),
+                }),
+                ..DownwardAPIVolumeFile::default()
+            }]),
+            ..DownwardAPIVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+/// All pods on one node: no other one can mount their volume.
+fn together(builder: &Builder<'_>, version: &Version) -> Affinity {
+    Affinity {
+        pod_affinity: Some(PodAffinity {
+            required_during_scheduling_ignored_during_execution: Some(vec![PodAffinityTerm {
+                label_selector: Some(LabelSelector {
+                    match_labels: Some(builder.selector(version)),
+                    ..LabelSelector::default()
+                }),
+                topology_key: HOSTNAME.into(),
+                ..PodAffinityTerm::default()
+            }]),
+            ..PodAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}

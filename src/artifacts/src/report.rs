@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use protocol::{PrepareFailure, PrepareOutcome, Progress, paths};
 
 /// What Kubernetes keeps of a termination message, in bytes.
-const MAX_BYTES: usize = 4096;
+pub const MAX_BYTES: usize = 4096;
 /// Least time between two reports of progress.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -36,9 +36,14 @@ impl ReportFile {
             // Nothing depends on it.
             let _ = writeln!(io::stdout(), "{}", encode(outcome));
         }
+        self.write_text(&encode(outcome));
+    }
+
+    /// As [`Self::write`], with last words of another kind, of at most [`MAX_BYTES`].
+    pub fn write_text(&self, words: &str) {
         let Some(path) = &self.path else { return };
         // In place: the termination message is a mount, which cannot be renamed over.
-        if let Err(error) = std::fs::write(path, encode(outcome)) {
+        if let Err(error) = std::fs::write(path, words) {
             tracing::warn!("failed to write the report to {}: {error}", path.display());
         }
     }

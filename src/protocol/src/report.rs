@@ -189,6 +189,8 @@ pub mod reasons {
     pub const NO_SPACE: &str = "NoSpace";
     /// The calibration text cannot be used.
     pub const INVALID_CALIBRATION: &str = "InvalidCalibration";
+    /// A suite of questions cannot be read, or the model cannot be asked it.
+    pub const INVALID_SUITE: &str = "InvalidSuite";
     /// The compressed model is worse than the limit allows.
     pub const PERPLEXITY_EXCEEDED: &str = "PerplexityExceeded";
     /// Anything else on our side.

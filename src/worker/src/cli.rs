@@ -21,6 +21,8 @@ pub enum Command {
     Serve(Serve),
     /// Fetches and verifies weights, compresses them if asked to, and reports what they are.
     Prepare(Prepare),
+    /// Asks a model questions with known answers and reports its scores.
+    Evaluate(Evaluate),
     /// Explains a weights file.
     Inspect(artifacts::inspect::Args),
 }
@@ -36,21 +38,15 @@ pub struct Prepare {
     pub compression: compress::Args,
 }
 
-/// Arguments of `serve`.
+/// A model and how it is computed.
 #[derive(Clone, Debug, Args)]
-pub struct Serve {
+pub struct Model {
     /// The model: a GGUF file, or a directory with safetensors files, config.json and tokenizer.json.
-    #[arg(long, value_name = "PATH")]
-    pub model: PathBuf,
+    #[arg(long = "model", value_name = "PATH")]
+    pub path: PathBuf,
     /// SHA-256 that the model must have, as `inspect` prints it: `sha256:` and 64 hex digits.
     #[arg(long)]
     pub digest: Option<String>,
-    /// What the model is for.
-    #[arg(long, value_name = "TASK", value_enum, default_value_t = Task::Generate)]
-    pub task: Task,
-    /// Name under which requests ask for the model.
-    #[arg(long, value_name = "NAME")]
-    pub served_name: String,
     /// Tokens that one conversation may have, answer included, or one text of --task embed and rerank.
     /// Default: what the model was trained for.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]
@@ -61,16 +57,10 @@ pub struct Serve {
     /// Tokens of one forward pass. Default: 512, with --task embed and rerank 2048.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]
     pub max_batch_tokens: Option<u64>,
-    /// Requests that may wait; more are told to come back later.
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub max_queue: u64,
     /// Tokens whose keys and values are kept at most. Default: enough for all concurrent requests, as far
     /// as the memory limit allows.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]
     pub kv_cache_tokens: Option<u64>,
-    /// Whether what was computed of a prompt is kept for later ones of the same user that begin alike.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub prefix_cache: bool,
     /// Numeric type to compute in: bf16 or fp32. Default: bf16, with --task embed and rerank what is
     /// faster without changing the results.
     #[arg(long)]
@@ -91,6 +81,40 @@ pub struct Serve {
     /// Chat template (Jinja) to use instead of the one in the weights file.
     #[arg(long, value_name = "FILE")]
     pub chat_template: Option<PathBuf>,
+}
+
+/// Arguments of `evaluate`.
+#[derive(Clone, Debug, Args)]
+pub struct Evaluate {
+    /// What is asked.
+    #[command(flatten)]
+    pub model: Model,
+    /// Suite of questions: the name of one that comes with the worker, or NAME=FILE. Several may be given.
+    #[arg(long = "suite", value_name = "NAME[=FILE]", required = true)]
+    pub suites: Vec<String>,
+    /// File for the report. Default: the container's termination message.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+}
+
+/// Arguments of `serve`.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// What is served.
+    #[command(flatten)]
+    pub model: Model,
+    /// What the model is for.
+    #[arg(long, value_name = "TASK", value_enum, default_value_t = Task::Generate)]
+    pub task: Task,
+    /// Name under which requests ask for the model.
+    #[arg(long, value_name = "NAME")]
+    pub served_name: String,
+    /// Requests that may wait; more are told to come back later.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub max_queue: u64,
+    /// Whether what was computed of a prompt is kept for later ones of the same user that begin alike.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub prefix_cache: bool,
     /// Directory whose every subdirectory is a LoRA adapter (adapter_config.json and
     /// adapter_model.safetensors, as peft writes them); requests ask for it as NAME:SUBDIRECTORY.
     #[arg(long, value_name = "DIR")]

@@ -4,6 +4,7 @@
 //! of strangers; nothing else is meant to depend on it.
 
 mod cli;
+mod evaluate;
 mod prepare;
 mod serve;
 mod wait_policy;
@@ -22,6 +23,7 @@ pub fn run() -> ExitCode {
     let code = match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
         Command::Prepare(args) => run_async(prepare::run(args)),
+        Command::Evaluate(args) => run_async(evaluate::run(args)),
         Command::Inspect(args) => artifacts::inspect::run(args),
     };
     ExitCode::from(u8::try_from(code).unwrap_or(1))

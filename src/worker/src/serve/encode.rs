@@ -33,12 +33,12 @@ pub struct LoadedEncoder {
 /// When the model is no encoder, or one for the other task.
 pub fn load(args: &Serve) -> Result<LoadedEncoder> {
     let started = Instant::now();
-    if let Some(digest) = &args.digest {
-        artifacts::digest::verify(&args.model, digest)?;
+    if let Some(digest) = &args.model.digest {
+        artifacts::digest::verify(&args.model.path, digest)?;
     }
     for (flag, given) in [
-        ("--system-prompt", args.system_prompt.is_some()),
-        ("--chat-template", args.chat_template.is_some()),
+        ("--system-prompt", args.model.system_prompt.is_some()),
+        ("--chat-template", args.model.chat_template.is_some()),
     ] {
         if given {
             bail!(
@@ -47,31 +47,37 @@ pub fn load(args: &Serve) -> Result<LoadedEncoder> {
             );
         }
     }
-    let file = Checkpoint::open(&args.model)?;
+    let file = Checkpoint::open(&args.model.path)?;
     let config = EncoderConfig::from_header(file.header())?;
     match (args.task, config.cross_encoder) {
         (Task::Rerank, false) => {
             bail!(
                 "failed to serve {}: it scores no pairs of texts; serve it with --task embed",
-                args.model.display()
+                args.model.path.display()
             )
         }
         (Task::Embed, true) => {
             bail!(
                 "failed to serve {}: it scores pairs of texts; serve it with --task rerank",
-                args.model.display()
+                args.model.path.display()
             )
         }
         _ => {}
     }
-    let max_length = args.context_length.map_or(config.max_length, |length| length as usize);
+    let max_length = args
+        .model
+        .context_length
+        .map_or(config.max_length, |length| length as usize);
     let tokenizer = Arc::new(TextEncoder::from_metadata(&file.header().metadata, max_length)?);
     let options = EncoderOptions {
-        precision: args.dtype.into(),
+        precision: args.model.dtype.into(),
         max_length,
-        max_batch_tokens: args.max_batch_tokens.unwrap_or(BATCH_TOKENS) as usize,
+        max_batch_tokens: args.model.max_batch_tokens.unwrap_or(BATCH_TOKENS) as usize,
         max_queue: args.max_queue as usize,
-        threads: args.threads.map_or_else(available_threads, |threads| threads as usize),
+        threads: args
+            .model
+            .threads
+            .map_or_else(available_threads, |threads| threads as usize),
     };
     let encoder = Encoder::start(file, options)?;
     tracing::info!(

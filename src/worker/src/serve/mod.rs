@@ -26,14 +26,14 @@ use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    adapters::Adapters,
-    api::{Api, EncodeApi},
-    chat_template::ChatTemplate,
-    constraint::Constraints,
+    adapters::Adapters, api::EncodeApi, chat_template::ChatTemplate, constraint::Constraints,
     encode_metrics::EncodeMetrics,
+};
+pub use self::{
+    api::{Api, router},
     metrics::Metrics,
 };
-use crate::cli::{Serve, Task};
+use crate::cli::{self, Serve, Task};
 
 /// Tokens of one pass, where the command line says nothing.
 const BATCH_TOKENS: u64 = 512;
@@ -165,13 +165,13 @@ fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) 
     if args.adapters_dir.is_some() {
         bail!("--adapters-dir is for --task generate: encoders take no adapters");
     }
-    if args.device != Device::Cpu {
+    if args.model.device != Device::Cpu {
         bail!(
             "--device {} is for --task generate: encoders compute on cpu",
-            args.device
+            args.model.device
         );
     }
-    if args.cache_dir.is_some() {
+    if args.model.cache_dir.is_some() {
         bail!("--cache-dir is for --task generate: encoders have nothing to keep");
     }
     let loaded = encode::load(args)?;
@@ -212,25 +212,52 @@ pub struct Loaded {
     adapters: Arc<Adapters>,
 }
 
+impl Loaded {
+    /// What computes.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+/// Loads a model as it is served, with nothing beside it.
+///
+/// # Errors
+/// When it cannot be loaded.
+pub fn load_to_evaluate(model: cli::Model, served_name: &str) -> Result<Loaded> {
+    let max_queue = model.max_concurrent_sequences;
+    load(&Serve {
+        model,
+        task: Task::Generate,
+        served_name: served_name.into(),
+        max_queue,
+        prefix_cache: true,
+        adapters_dir: None,
+        adapter_memory: 0,
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        grpc_listen: None,
+        admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+    })
+}
+
 fn load(args: &Serve) -> Result<Loaded> {
     let started = Instant::now();
-    let verified = args.digest.as_ref();
-    let verified = verified.map(|digest| artifacts::digest::verify(&args.model, digest));
+    let verified = args.model.digest.as_ref();
+    let verified = verified.map(|digest| artifacts::digest::verify(&args.model.path, digest));
     let verified = verified.transpose()?;
-    let cache = match &args.cache_dir {
+    let cache = match &args.model.cache_dir {
         Some(directory) => Some(Cache {
             directory: directory.clone(),
             digest: match verified {
                 Some(digest) => digest,
-                None => Digest::of_model(&args.model)?.prefixed(),
+                None => Digest::of_model(&args.model.path)?.prefixed(),
             },
         }),
         None => None,
     };
-    let file = Checkpoint::open(&args.model)?;
+    let file = Checkpoint::open(&args.model.path)?;
     let metadata = &file.header().metadata;
     let tokenizer = Arc::new(Tokenizer::from_metadata(metadata)?);
-    let template = match &args.chat_template {
+    let template = match &args.model.chat_template {
         Some(path) => {
             let source = std::fs::read_to_string(path);
             Some(source.with_context(|| format!("failed to read the chat template {}", path.display()))?)
@@ -239,29 +266,32 @@ fn load(args: &Serve) -> Result<Loaded> {
     };
     let marks = [tokenizer.begin(), tokenizer.end()].map(|token| token.map_or("", |token| tokenizer.name(token)));
     let template = template.map(|source| ChatTemplate::new(source, marks)).transpose()?;
-    if let (Some(template), Some(system)) = (&template, &args.system_prompt) {
+    if let (Some(template), Some(system)) = (&template, &args.model.system_prompt) {
         template.check(system)?;
-    } else if args.system_prompt.is_some() {
+    } else if args.model.system_prompt.is_some() {
         bail!("failed to set the system prompt: the model has no chat template to write it with");
     }
     let trained = engine::ModelConfig::from_header(file.header())?.context_length;
     let options = EngineOptions {
         model: ModelOptions {
-            device: args.device,
-            dtype: args.dtype.unwrap_or(Dtype::Bf16),
-            ops: match args.device {
+            device: args.model.device,
+            dtype: args.model.dtype.unwrap_or(Dtype::Bf16),
+            ops: match args.model.device {
                 Device::Cpu => Ops::Own,
                 Device::Cuda(_) => Ops::Aten,
             },
-            context_length: args.context_length.map_or(trained, |length| length as usize),
-            threads: args.threads.map_or_else(available_threads, |threads| threads as usize),
+            context_length: args.model.context_length.map_or(trained, |length| length as usize),
+            threads: args
+                .model
+                .threads
+                .map_or_else(available_threads, |threads| threads as usize),
             cache,
         },
-        max_concurrent_sequences: args.max_concurrent_sequences as usize,
-        max_batch_tokens: args.max_batch_tokens.unwrap_or(BATCH_TOKENS) as usize,
+        max_concurrent_sequences: args.model.max_concurrent_sequences as usize,
+        max_batch_tokens: args.model.max_batch_tokens.unwrap_or(BATCH_TOKENS) as usize,
         max_queue: args.max_queue as usize,
         prefix_cache: args.prefix_cache,
-        kv_cache_tokens: args.kv_cache_tokens.map(|tokens| tokens as usize),
+        kv_cache_tokens: args.model.kv_cache_tokens.map(|tokens| tokens as usize),
     };
     let engine = Engine::start(file, options)?;
     let options = engine.options();
@@ -282,6 +312,6 @@ fn load(args: &Serve) -> Result<Loaded> {
         constraints: Constraints::new(tokenizer.clone()),
         tokenizer,
         template,
-        system_prompt: args.system_prompt.clone(),
+        system_prompt: args.model.system_prompt.clone(),
     })
 }

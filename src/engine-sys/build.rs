@@ -3,8 +3,9 @@
 use std::{env, path::Path};
 
 /// All C++ files in `cpp/`.
-const FILES: [&str; 8] = [
+const FILES: [&str; 9] = [
     "attention.cpp",
+    "cuda.cpp",
     "linear.cpp",
     "lora.cpp",
     "norm.cpp",

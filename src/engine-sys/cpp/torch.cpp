@@ -9,28 +9,10 @@
 
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <mutex>
 #include <vector>
 
-namespace {
-
-// Calls `f`; what it throws goes to `message` as text.
-template <typename F>
-bool guarded(char* message, int64_t capacity, const F& f) {
-    try {
-        f();
-        return true;
-    } catch (const std::exception& error) {
-        std::strncpy(message, error.what(), capacity - 1);
-    } catch (...) {
-        std::strncpy(message, "an exception of unknown type", capacity - 1);
-    }
-    message[capacity - 1] = 0;
-    return false;
-}
-
-}  // namespace
+#include "guarded.h"
 
 extern "C" {
 

@@ -1,4 +1,4 @@
-//! `cpp/atelier.h` and `cpp/torch.cpp`, as Rust sees them.
+//! `cpp/atelier.h`, `cpp/torch.cpp` and `cpp/cuda.cpp`, as Rust sees them.
 
 use std::ffi::{c_char, c_void};
 
@@ -132,4 +132,21 @@ unsafe extern "C" {
         capacity: i64,
     ) -> *mut C_tensor;
     pub fn atelier_load_library(name: *const c_char, message: *mut c_char, capacity: i64) -> bool;
+
+    pub fn atelier_gpu_set_up(message: *mut c_char, capacity: i64) -> bool;
+    pub fn atelier_gpu_memory(index: i32, free: *mut u64, total: *mut u64, message: *mut c_char, capacity: i64)
+    -> bool;
+    pub fn atelier_gpu_synchronize(index: i32, message: *mut c_char, capacity: i64) -> bool;
+    pub fn atelier_flash_attention(
+        queries: *const C_tensor,
+        keys: *const C_tensor,
+        values: *const C_tensor,
+        query_ends: *const C_tensor,
+        key_ends: *const C_tensor,
+        lengths: *const C_tensor,
+        most_queries: i64,
+        most_keys: i64,
+        message: *mut c_char,
+        capacity: i64,
+    ) -> *mut C_tensor;
 }

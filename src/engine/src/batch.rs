@@ -24,6 +24,15 @@ impl Segment {
     pub fn end(&self) -> usize {
         self.start + self.tokens.len()
     }
+
+    /// How many rows of logits are wanted.
+    pub(crate) fn logit_rows(&self) -> usize {
+        match self.logits {
+            LogitRows::None => 0,
+            LogitRows::Last => 1,
+            LogitRows::All => self.tokens.len(),
+        }
+    }
 }
 
 /// Tokens of a segment whose logits are wanted: those of the token that follows.

@@ -1,8 +1,9 @@
-//! How many pages the cache may have: what the container's memory limit leaves.
+//! How many pages the cache may have: what the container's memory limit leaves, or a GPU's memory.
 
+use engine_sys::cuda::Memory;
 use tch::Kind;
 
-use crate::{EngineOptions, KvCache, LoadError, ModelConfig, PAGE, memory, sequence::LOGIT_ROWS};
+use crate::{Device, EngineOptions, KvCache, LoadError, ModelConfig, PAGE, memory, sequence::LOGIT_ROWS};
 
 /// Bytes of a number in single precision.
 const FLOAT: u64 = 4;
@@ -12,10 +13,10 @@ const FLOAT: u64 = 4;
 const SPARE_SHARE: u64 = 16;
 const SPARE_BYTES: u64 = 64 << 20;
 
-/// The cache's size in pages, which follows the memory limit.
+/// The cache's size in pages. It follows the memory limit; in a GPU's memory it stays what it was at the start.
 pub(crate) struct CacheSize {
     page_bytes: u64,
-    /// What the process holds beside the cache.
+    /// What is held beside the cache.
     beside: u64,
     /// Temporaries of the widest pass.
     temporaries: u64,
@@ -23,7 +24,9 @@ pub(crate) struct CacheSize {
     least: usize,
     /// Enough for all requests that may run.
     most: usize,
-    limit: fn() -> Option<u64>,
+    limit: Box<dyn Fn() -> Option<u64> + Send>,
+    /// What the limit is, and what can be done about it.
+    limit_is: [&'static str; 2],
 }
 
 impl CacheSize {
@@ -41,14 +44,48 @@ impl CacheSize {
             temporaries: temporaries(config, options),
             least,
             most: asked.unwrap_or(all),
-            limit: memory::limit,
+            limit: Box::new(memory::limit),
+            limit_is: ["the memory limit", "raise the limit"],
+        };
+        let size = match options.model.device {
+            Device::Cpu => size,
+            Device::Cuda(index) => size.in_memory(engine_sys::cuda::memory(index)?, config.layers),
         };
         size.check()?;
-        Ok(size)
+        Ok(match options.model.device {
+            Device::Cpu => size,
+            Device::Cuda(_) => size.fixed(),
+        })
+    }
+
+    /// The same in a GPU's memory, of which others may hold a part.
+    fn in_memory(self, memory: Memory, layers: usize) -> Self {
+        Self {
+            // Attention reads a copy of one layer's pages, and the next one's before that is gone.
+            page_bytes: self.page_bytes + 2 * self.page_bytes / (layers as u64).max(1),
+            beside: memory.total.saturating_sub(memory.free),
+            limit: Box::new(move || Some(memory.total)),
+            limit_is: ["the GPU's memory", "use a larger GPU"],
+            ..self
+        }
+    }
+
+    /// What is there now is taken at once and for good.
+    fn fixed(self) -> Self {
+        Self {
+            most: self.now(),
+            limit: Box::new(|| None),
+            ..self
+        }
     }
 
     fn check(&self) -> Result<(), LoadError> {
-        let Self { least, most, .. } = *self;
+        let Self {
+            least,
+            most,
+            limit_is: [limit, remedy],
+            ..
+        } = *self;
         if most < least {
             return Err(LoadError::Options(format!(
                 "a cache of {} tokens has no room for one context of {}",
@@ -58,8 +95,8 @@ impl CacheSize {
         }
         match self.allowed(0) {
             Some(allowed) if allowed < least => Err(LoadError::Options(format!(
-                "the memory limit leaves {} MiB for keys and values, one context of {} tokens takes {}: raise the \
-                 limit or lower the context length",
+                "{limit} leaves {} MiB for keys and values, one context of {} tokens takes {}: {remedy} or lower the \
+                 context length",
                 (allowed as u64 * self.page_bytes) >> 20,
                 least * PAGE,
                 (least as u64 * self.page_bytes) >> 20
@@ -116,7 +153,8 @@ mod tests {
             temporaries: 0,
             least: 32,
             most: 512,
-            limit,
+            limit: Box::new(limit),
+            limit_is: ["the memory limit", "raise the limit"],
         }
     }
 
@@ -140,6 +178,30 @@ mod tests {
         // They are rare, and one request is better than none.
         assert!(wide(|| Some(296 * MIB)).check().is_ok());
         assert_eq!(wide(|| Some(296 * MIB)).now(), 32);
+    }
+
+    #[test]
+    fn of_a_gpu_the_cache_takes_what_others_leave() {
+        let memory = Memory {
+            free: 400 * MIB,
+            total: 1024 * MIB,
+        };
+        // Pages of 20 layers take a tenth more for the copies of two.
+        let size = || CacheSize {
+            page_bytes: 10 * MIB,
+            ..size(|| None)
+        };
+        let fixed = size().in_memory(memory, 20).fixed();
+        assert_eq!((fixed.reserved(), fixed.now()), (32, 32));
+        let error = size().in_memory(memory, 20).check().unwrap_err().to_string();
+        assert!(error.contains("the GPU's memory leaves 330 MiB"), "{error}");
+        assert!(error.contains("a larger GPU"), "{error}");
+        let half = Memory {
+            free: 600 * MIB,
+            ..memory
+        };
+        assert!(size().in_memory(half, 20).check().is_ok());
+        assert_eq!(size().in_memory(half, 20).fixed().reserved(), 536 / 11);
     }
 
     #[test]

@@ -12,7 +12,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     EngineOptions, Event, Gauges, KvCache, LoadError, Model, PAGE, Request, SelfBench, cache_size::CacheSize,
-    gauges::Place, pages::Pages, scheduler::Scheduler, sequence::Sequence, set_threads, step, warm_up::warm_up,
+    error::brief, gauges::Place, pages::Pages, scheduler::Scheduler, sequence::Sequence, set_threads, step,
+    warm_up::warm_up,
 };
 
 /// How often the memory limit is looked at.
@@ -48,7 +49,7 @@ pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded,
     tracing::info!(
         tokens = size.now() * PAGE,
         most_tokens = size.reserved() * PAGE,
-        "the cache of keys and values follows the memory limit"
+        "the cache of keys and values has room"
     );
     Ok(Loaded { model, cache, size })
 }
@@ -67,8 +68,11 @@ pub(crate) fn run(loaded: Loaded, options: &EngineOptions, gauges: &Gauges, queu
     thread.report(gauges);
     while open || !thread.scheduler.is_idle() {
         open = thread.receive(queue);
-        thread.turn();
+        let goes_on = thread.turn();
         thread.report(gauges);
+        if !goes_on {
+            return;
+        }
     }
 }
 
@@ -102,8 +106,9 @@ impl EngineThread<'_> {
     }
 
     /// One forward pass and what goes with it. Whatever goes wrong in it, a panic too, fails the
-    /// requests under way and nothing else: the next ones find an engine with an empty cache.
-    fn turn(&mut self) {
+    /// requests under way and nothing else: the next ones find an engine with an empty cache. False if the
+    /// device computes nothing any more.
+    fn turn(&mut self) -> bool {
         let turn = AssertUnwindSafe(|| {
             self.follow_the_memory_limit();
             self.scheduler.forget_cancelled();
@@ -111,8 +116,8 @@ impl EngineThread<'_> {
             step::run(&self.loaded.model, &self.loaded.cache, &mut self.scheduler)
         });
         let fault = match catch_unwind(turn) {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error.to_string(),
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => brief(&error),
             Err(_) => "the engine met a fault of its own".into(),
         };
         tracing::error!(
@@ -121,6 +126,13 @@ impl EngineThread<'_> {
             "failed to compute a pass"
         );
         self.scheduler.fail_running(&fault);
+        match self.loaded.model.recover() {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = brief(&error), "the device is lost");
+                false
+            }
+        }
     }
 
     fn report(&self, gauges: &Gauges) {

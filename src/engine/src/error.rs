@@ -2,6 +2,8 @@
 
 use tch::TchError;
 
+use crate::{Device, Dtype};
+
 /// Why a model could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -63,12 +65,35 @@ pub enum LoadError {
         "failed to load the model: its weights give infinite or undefined logits; the file is damaged or was converted wrongly"
     )]
     NotFinite,
+    /// A GPU that is too small for the weights.
+    #[error(
+        "failed to load the model: its weights take {needed} MiB in {dtype}, {device} has {free} MiB free of {total}: give the process a larger or an idle GPU, or use smaller weights or bf16"
+    )]
+    DeviceMemory {
+        /// The GPU.
+        device: Device,
+        /// What is computed in.
+        dtype: Dtype,
+        /// Mebibytes of the weights.
+        needed: u64,
+        /// Mebibytes that nobody holds.
+        free: u64,
+        /// Mebibytes of the GPU.
+        total: u64,
+    },
     /// libtorch refused.
-    #[error("failed to load the model: libtorch: {0}")]
+    #[error("failed to load the model: libtorch: {}", brief(.0))]
     Torch(#[from] TchError),
     /// The engine thread could not be started, or ended while it loaded.
     #[error("failed to start the engine thread: {0}")]
     Thread(String),
+}
+
+/// What libtorch says without where in its code it says so.
+pub(crate) fn brief(error: &TchError) -> String {
+    let text = error.to_string();
+    let end = text.find("\nException raised from").unwrap_or(text.len());
+    text[..end].trim_end().to_owned()
 }
 
 /// Why a request was not taken.
@@ -110,4 +135,18 @@ pub enum SubmitError {
     /// The engine has ended.
     #[error("the engine has stopped")]
     Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_libtorch_are_told_without_their_stack() {
+        let error = TchError::Torch("out of memory.\nException raised from f (most recent call first):\n#0".into());
+        assert!(!brief(&error).contains("most recent"), "{error}");
+        let shape = tch::Tensor::zeros([2], (tch::Kind::Float, tch::Device::Cpu));
+        let text = LoadError::from(shape.f_view([3]).unwrap_err()).to_string();
+        assert!(text.contains("[3]") && !text.contains("frame #"), "{text}");
+    }
 }

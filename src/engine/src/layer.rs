@@ -4,9 +4,9 @@ use tch::{TchError, Tensor};
 
 use crate::{
     KvCache, ModelConfig,
-    kv_cache::Places,
     lora::{PassAdapters, Product},
-    ops::{Attention, Linear, Ops},
+    ops::{Attention, Linear, Looks, Ops},
+    places::Places,
     rope::Rope,
     weights::LayerWeights,
 };
@@ -17,7 +17,8 @@ pub(crate) struct Pass<'a> {
     pub config: &'a ModelConfig,
     pub cache: &'a KvCache,
     pub rope: &'a Rope,
-    pub places: Places,
+    pub places: &'a Places,
+    pub looks: Looks,
     pub adapters: PassAdapters<'a>,
 }
 
@@ -44,12 +45,13 @@ impl Pass<'_> {
             layer: index,
             heads: self.config.heads,
             cache: self.cache,
-            places: &self.places,
+            places: self.places,
+            looks: &self.looks,
             rope: self.rope,
             head_norms: weights.head_norms.as_ref(),
             norm_epsilon: self.config.norm_epsilon,
         };
-        let attended = self.ops.attention(&mut qkv, &attention)?;
+        let attended = attention.compute(&mut qkv)?;
         let output = linear(Product::AttentionOutput, &weights.attention_output, None, &attended)?;
         stream.delta = Some(output);
 
@@ -62,7 +64,8 @@ impl Pass<'_> {
 
     fn norm(&self, stream: &mut Stream, weight: &Tensor) -> Result<Tensor, TchError> {
         let delta = stream.delta.take();
+        let (residual, epsilon) = (&mut stream.residual, self.config.norm_epsilon);
         self.ops
-            .add_rms_norm(&mut stream.residual, delta.as_ref(), weight, self.config.norm_epsilon)
+            .add_rms_norm(residual, delta.as_ref(), weight, epsilon, self.cache.kind())
     }
 }

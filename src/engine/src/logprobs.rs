@@ -1,7 +1,7 @@
 //! Logarithmic probabilities of tokens, as OpenAI's API reports them: of the model itself, before
 //! temperature and penalties.
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor, kind::Element};
 
 /// A token and the logarithm (base e) of its probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,10 +31,12 @@ pub(crate) fn logprobs(logits: &Tensor, tokens: &[u32], top: usize) -> Result<Ve
     for (chunk, tokens) in logits.f_split(ROWS, 0)?.iter().zip(tokens.chunks(ROWS as usize)) {
         let logprobs = chunk.f_log_softmax(-1, Kind::Float)?;
         let index: Vec<i64> = tokens.iter().map(|token| i64::from(*token)).collect();
-        let index = Tensor::f_from_slice(&index)?.f_unsqueeze(1)?;
+        let index = Tensor::f_from_slice(&index)?
+            .f_to_device(logits.device())?
+            .f_unsqueeze(1)?;
         let chosen = floats(&logprobs.f_gather(1, &index, false)?)?;
         let (top_values, top_tokens) = logprobs.f_topk(top as i64, -1, true, true)?;
-        let (top_values, top_tokens) = (floats(&top_values)?, integers(&top_tokens)?);
+        let (top_values, top_tokens) = (floats(&top_values)?, numbers::<i64>(&top_tokens)?);
         for (row, (token, logprob)) in tokens.iter().zip(chosen).enumerate() {
             let of_row = row * top..(row + 1) * top;
             let values = &top_values[of_row.clone()];
@@ -62,14 +64,18 @@ pub(crate) fn log_sum_exp(row: &Tensor) -> Result<f32, TchError> {
 
 /// The numbers of a tensor of single precision, row by row.
 pub(crate) fn floats(tensor: &Tensor) -> Result<Vec<f32>, TchError> {
-    let mut values = vec![0.0; tensor.numel()];
-    tensor.f_contiguous()?.f_copy_data(&mut values, tensor.numel())?;
-    Ok(values)
+    numbers(tensor)
 }
 
-fn integers(tensor: &Tensor) -> Result<Vec<i64>, TchError> {
-    let mut values = vec![0; tensor.numel()];
-    tensor.f_contiguous()?.f_copy_data(&mut values, tensor.numel())?;
+/// The numbers of a tensor of double precision, row by row.
+pub(crate) fn doubles(tensor: &Tensor) -> Result<Vec<f64>, TchError> {
+    numbers(tensor)
+}
+
+fn numbers<T: Element + Copy + Default>(tensor: &Tensor) -> Result<Vec<T>, TchError> {
+    let mut values = vec![T::default(); tensor.numel()];
+    let tensor = tensor.f_to_device(Device::Cpu)?.f_contiguous()?;
+    tensor.f_copy_data(&mut values, tensor.numel())?;
     Ok(values)
 }
 

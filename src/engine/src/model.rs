@@ -6,10 +6,11 @@ use tch::{Kind, TchError, Tensor};
 use crate::{
     Batch, Cache, Device, Dtype, KvCache, LoadError, ModelConfig,
     batch::bucket,
-    kv_cache::Places,
+    device_memory,
     layer::{Pass, Stream},
     lora::PassAdapters,
-    ops::Ops,
+    ops::{Looks, LooksPass, Ops},
+    places::Places,
     rope::Rope,
     weights::{Reading, Weights},
 };
@@ -56,6 +57,8 @@ pub struct Model {
     dtype: Dtype,
     device: tch::Device,
     ops: Ops,
+    /// Whether the device has the kernel of [`engine_sys::cuda::FlashAttention`] for this network.
+    flash: bool,
     weights: Weights,
     rope: Rope,
 }
@@ -69,6 +72,7 @@ impl Model {
         let ModelOptions { dtype, ops, .. } = *options;
         let device = options.device.open()?;
         let config = ModelConfig::from_header(file.header())?;
+        device_memory::check(file.header(), options)?;
         let reading = Reading {
             dtype,
             device,
@@ -82,6 +86,7 @@ impl Model {
             dtype,
             device,
             ops,
+            flash: device_memory::has_flash_attention(&config, dtype, device),
             config,
         })
     }
@@ -96,46 +101,89 @@ impl Model {
     /// # Errors
     /// When libtorch cannot reserve the memory.
     pub fn cache(&self, pages: usize) -> Result<KvCache, TchError> {
-        KvCache::new(&self.config, pages, self.dtype, self.device)
+        KvCache::new(&self.config, pages, self.dtype, self.device, self.ops)
     }
 
-    /// Computes the batch's tokens, keeps their keys and values in `cache`, and returns the logits
-    /// that the batch asks for, in single precision and the processor's memory: `[wanted rows, vocabulary]`, or `None` if it asks
-    /// for none.
+    /// Computes the batch's tokens, keeps their keys and values in `cache`, and returns the logits that the
+    /// batch asks for, in single precision and the processor's memory: `[wanted rows, vocabulary]`, or `None`
+    /// if it asks for none.
     ///
     /// # Errors
     /// When libtorch fails; the pages of the batch then hold nothing of use.
     pub fn forward(&self, batch: &Batch, cache: &KvCache) -> Result<Option<Tensor>, TchError> {
-        let rows = batch.logit_rows();
+        let logits = self.compute(batch, cache)?;
+        logits.map(|logits| logits.f_to_device(tch::Device::Cpu)).transpose()
+    }
+
+    /// As [`Self::forward`], but leaves the logits where they were computed.
+    pub(crate) fn compute(&self, batch: &Batch, cache: &KvCache) -> Result<Option<Tensor>, TchError> {
+        let wanted = batch.logit_rows();
+        // Copied before the work begins: a copy waits for what was begun. If all rows are wanted, which is
+        // the common case of a pass of one token each, there is nothing to copy.
+        let rows = match wanted.is_empty() || wanted.len() == self.rows(batch) {
+            true => None,
+            false => Some(Tensor::f_from_slice(&wanted)?.f_to_device(self.device)?),
+        };
         let mut stream = self.hidden(batch, cache, self.weights.layers.len())?;
-        if rows.is_empty() {
+        if wanted.is_empty() {
             return Ok(None);
         }
-        // All rows of a pass of one token each are wanted: the common case needs no copy.
-        if rows.len() != stream.residual.size()[0] as usize {
-            let rows = Tensor::f_from_slice(&rows)?.f_to_device(self.device)?;
+        if let Some(rows) = rows {
             let select = |tensor: &Tensor| tensor.f_index_select(0, &rows);
             stream = Stream {
                 residual: select(&stream.residual)?,
                 delta: stream.delta.as_ref().map(select).transpose()?,
             };
         }
-        self.logits(stream)?.f_to_device(tch::Device::Cpu).map(Some)
+        self.logits(stream).map(Some)
+    }
+
+    /// Finds out whether the device still computes after an error, and gives back what libtorch keeps of its
+    /// memory for later.
+    ///
+    /// # Errors
+    /// When it does not: most errors of a GPU last as long as the process.
+    pub(crate) fn recover(&self) -> Result<(), TchError> {
+        match self.device {
+            tch::Device::Cuda(index) => {
+                engine_sys::cuda::synchronize(index)?;
+                engine_sys::cuda::memory(index).map(drop)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Rows that a pass over `batch` is padded to; on GPUs there is nothing to gain by it.
+    fn rows(&self, batch: &Batch) -> usize {
+        match self.device {
+            tch::Device::Cpu => bucket(batch.len()),
+            _ => batch.len(),
+        }
     }
 
     /// What the first `layers` blocks make of the batch.
     pub(crate) fn hidden(&self, batch: &Batch, cache: &KvCache, layers: usize) -> Result<Stream, TchError> {
-        let rows = bucket(batch.len());
+        let rows = self.rows(batch);
         let tokens = batch.segments.iter().flat_map(|segment| &segment.tokens);
         let mut tokens: Vec<i64> = tokens.map(|token| i64::from(*token)).collect();
         tokens.resize(rows, 0);
+        let places = Places::new(batch, rows);
+        let looks = LooksPass {
+            batch,
+            places: &places,
+            cache,
+            config: &self.config,
+            rope: &self.rope,
+            flash: self.flash,
+        };
         let pass = Pass {
             ops: self.ops,
             config: &self.config,
             cache,
             rope: &self.rope,
-            places: Places::new(batch, cache, self.config.group(), rows)?,
-            adapters: PassAdapters::new(batch, rows, self.ops)?,
+            places: &places,
+            looks: Looks::new(self.ops, looks)?,
+            adapters: PassAdapters::new(batch, rows, self.ops, self.device)?,
         };
         let mut stream = Stream {
             residual: self.weights.embedding.select(&tokens, Kind::Float)?,
@@ -151,9 +199,8 @@ impl Model {
     pub(crate) fn logits(&self, mut stream: Stream) -> Result<Tensor, TchError> {
         let epsilon = self.config.norm_epsilon;
         let (residual, delta) = (&mut stream.residual, stream.delta.as_ref());
-        let normed = self
-            .ops
-            .add_rms_norm(residual, delta, &self.weights.output_norm, epsilon)?;
+        let (weight, kind) = (&self.weights.output_norm, self.dtype.kind());
+        let normed = self.ops.add_rms_norm(residual, delta, weight, epsilon, kind)?;
         self.weights.head().forward_as(&normed, None, Kind::Float)
     }
 }

@@ -36,13 +36,33 @@ impl Rope {
     /// Rotates `heads`, `[rows, heads, head_dim]`, by the angles of the rows' positions.
     pub fn rotate(&self, heads: &Tensor, positions: &[i64]) -> Result<Tensor, TchError> {
         let positions = Tensor::f_from_slice(positions)?.f_to_device(heads.device())?;
-        let of_rows = |table: &Tensor| table.f_index_select(0, &positions)?.f_unsqueeze(1);
+        self.angles(&positions)?.rotate(heads)
+    }
+
+    /// What rows at `positions` are rotated by.
+    pub fn angles(&self, positions: &Tensor) -> Result<Angles, TchError> {
+        let of_rows = |table: &Tensor| table.f_index_select(0, positions)?.f_unsqueeze(1);
         let (cosines, sines) = (of_rows(&self.cosines)?, of_rows(&self.sines)?);
-        let halves = heads.f_chunk(2, -1)?;
-        let (first, second) = (&halves[0], &halves[1]);
-        let rotated_first = first.f_mul(&cosines)?.f_sub(&second.f_mul(&sines)?)?;
-        let rotated_second = second.f_mul(&cosines)?.f_add(&first.f_mul(&sines)?)?;
-        Tensor::f_cat(&[rotated_first, rotated_second], -1)?.f_to_kind(heads.kind())
+        Ok(Angles {
+            cosines: Tensor::f_cat(&[&cosines, &cosines], -1)?,
+            sines: Tensor::f_cat(&[&sines.f_neg()?, &sines], -1)?,
+        })
+    }
+}
+
+/// Cosines and sines of some rows, `[rows, 1, head_dim]` each, the sines of the first half negative.
+pub(crate) struct Angles {
+    cosines: Tensor,
+    sines: Tensor,
+}
+
+impl Angles {
+    /// Rotates `heads`, `[rows, heads, head_dim]`.
+    pub fn rotate(&self, heads: &Tensor) -> Result<Tensor, TchError> {
+        let half = self.cosines.size()[2] / 2;
+        let exchanged = heads.f_roll(half, -1)?;
+        let mut rotated = heads.f_mul(&self.cosines)?;
+        rotated.f_addcmul_(&exchanged, &self.sines)?.f_to_kind(heads.kind())
     }
 }
 

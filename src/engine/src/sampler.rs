@@ -8,7 +8,10 @@ use std::{
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::{Failure, Sampling, TokenConstraint, TokenMask};
+use crate::{
+    Failure, Sampling, TokenConstraint, TokenMask,
+    draw::{Choice, Draw},
+};
 
 /// Candidates that are sorted at first; more only if they hold too little probability.
 const FIRST_CANDIDATES: usize = 256;
@@ -66,6 +69,31 @@ impl Sampler {
         };
         // Rounding may put a token slightly above certainty.
         Ok((token, (log_sum_exp - logits[token as usize]).max(0.0)))
+    }
+
+    /// How it chooses the next token if it needs no more than the logits for that: then it can be done where
+    /// they are. Each call draws a random number.
+    pub fn plan(&mut self) -> Option<Choice> {
+        if self.constraint.is_some() || self.is_biased() {
+            return None;
+        }
+        let Sampling {
+            temperature,
+            top_p,
+            top_k,
+            min_p,
+            ..
+        } = self.sampling;
+        Some(match temperature <= 0.0 {
+            true => Choice::Likeliest,
+            false => Choice::Drawn(Draw {
+                temperature,
+                top_p,
+                top_k,
+                min_p,
+                random: self.random.random(),
+            }),
+        })
     }
 
     /// Takes note that a token is part of the answer. True if the constraint lets nothing follow.

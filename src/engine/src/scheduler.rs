@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::{
-    EngineOptions, Segment,
+    Device, EngineOptions, LogitRows, Segment,
+    draw::{Choice, Draw},
     fair_queue::FairQueue,
     pages::{PAGE, Pages},
     sequence::Sequence,
@@ -16,6 +17,8 @@ use crate::{
 
 /// Prompt tokens of a pass that also computes answers: what their next tokens wait for.
 const PROMPT_TOKENS_BESIDE_ANSWERS: usize = 128;
+/// The same on a GPU, which needs many rows to be busy.
+const PROMPT_TOKENS_BESIDE_ANSWERS_ON_GPU: usize = 1024;
 
 /// All requests, and the pages of the cache.
 pub(crate) struct Scheduler {
@@ -27,6 +30,7 @@ pub(crate) struct Scheduler {
     pages: Pages,
     max_running: usize,
     max_tokens: usize,
+    max_tokens_beside_answers: usize,
 }
 
 impl Scheduler {
@@ -38,6 +42,10 @@ impl Scheduler {
             pages,
             max_running: options.max_concurrent_sequences,
             max_tokens: options.max_batch_tokens,
+            max_tokens_beside_answers: match options.model.device {
+                Device::Cpu => PROMPT_TOKENS_BESIDE_ANSWERS,
+                Device::Cuda(_) => PROMPT_TOKENS_BESIDE_ANSWERS_ON_GPU,
+            },
         }
     }
 
@@ -112,7 +120,7 @@ impl Scheduler {
             }
         }
         if !segments.is_empty() {
-            left = left.min(PROMPT_TOKENS_BESIDE_ANSWERS);
+            left = left.min(self.max_tokens_beside_answers);
         }
         for (index, sequence) in self.running.iter_mut().enumerate() {
             if sequence.is_decoding() || left == 0 {
@@ -151,6 +159,21 @@ impl Scheduler {
             sequence.interrupt(&mut self.pages);
             self.interrupted.push_front(sequence);
         }
+    }
+
+    /// The draws of those tokens that can be drawn where their logits are, by row among the logits of the
+    /// pass `planned`.
+    pub fn draws(&mut self, planned: &[(usize, Segment)]) -> Vec<(i64, Draw)> {
+        let (mut draws, mut rows) = (Vec::new(), 0);
+        for (index, segment) in planned {
+            rows += segment.logit_rows();
+            if segment.logits != LogitRows::None
+                && let Some(Choice::Drawn(draw)) = self.running[*index].plan_choice(segment)
+            {
+                draws.push((rows as i64 - 1, draw));
+            }
+        }
+        draws
     }
 
     /// Takes the outcome of a pass: `outcome` gets the sequence of each index and says whether it is over.

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use tch::{TchError, Tensor};
+use tch::TchError;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     Event, Failure, FinishReason, LogitRows, Request, Segment, TokenLogprobs,
+    draw::Choice,
     engine_thread::Job,
     gauges::Place,
-    logprobs::{floats, log_sum_exp, logprobs},
+    logits::LogitsOf,
+    logprobs::logprobs,
     pages::{PageTable, Pages, Scope},
     sampler::Sampler,
 };
@@ -22,6 +24,8 @@ pub(crate) struct Sequence {
     request: Request,
     events: UnboundedSender<Event>,
     sampler: Sampler,
+    /// How its next token is chosen, if that is done where the logits are.
+    choice: Option<Choice>,
     scope: Arc<Scope>,
     /// Its pages of the cache while it runs.
     table: Option<PageTable>,
@@ -60,6 +64,7 @@ impl Sequence {
         };
         Self {
             sampler: Sampler::new(request.sampling.clone(), request.constraint.take(), &request.prompt),
+            choice: None,
             tokens: request.prompt.clone(),
             request,
             events,
@@ -171,12 +176,21 @@ impl Sequence {
         }
     }
 
+    /// How the token after `segment` is chosen, if there is to be one and the logits are all that it takes:
+    /// then [`Self::advance`] expects it to be chosen in their summary.
+    pub fn plan_choice(&mut self, segment: &Segment) -> Option<Choice> {
+        if segment.end() == self.tokens.len() && self.request.max_tokens > 0 {
+            self.choice = self.sampler.plan();
+        }
+        self.choice
+    }
+
     /// Takes the outcome of a pass over `count` tokens: `logits` are the rows that its segment asked
     /// for, or `None` if it asked for none. True when the request is over.
     ///
     /// # Errors
     /// When libtorch fails.
-    pub fn advance(&mut self, count: usize, logits: Option<&Tensor>) -> Result<bool, TchError> {
+    pub fn advance(&mut self, count: usize, logits: Option<LogitsOf<'_>>) -> Result<bool, TchError> {
         let first = self.computed;
         self.computed += count;
         let Some(logits) = logits else { return Ok(false) };
@@ -186,7 +200,7 @@ impl Sequence {
             // Row i is of the token that follows token first + i.
             let prompt = self.request.prompt.len();
             let following = &self.request.prompt[prompt.min(first + 1)..prompt.min(first + 1 + count)];
-            let rows = logits.f_narrow(0, 0, following.len() as i64)?;
+            let rows = logits.beginning(following.len() as i64)?;
             let logprobs = logprobs(&rows, following, top)?;
             if logprobs.iter().any(|entry| !entry.chosen.logprob.is_finite()) {
                 return Ok(self.give_up(Failure::NotFinite));
@@ -205,11 +219,17 @@ impl Sequence {
                 return Ok(self.finish(FinishReason::Length));
             }
         }
-        self.choose(&logits.f_narrow(0, logits.size()[0] - 1, 1)?)
+        self.choose(logits)
     }
 
-    fn choose(&mut self, logits: &Tensor) -> Result<bool, TchError> {
-        let chosen = self.sampler.choose(&floats(logits)?, log_sum_exp(logits)?);
+    fn choose(&mut self, logits: LogitsOf<'_>) -> Result<bool, TchError> {
+        let chosen = match (self.choice.take(), logits.summary()) {
+            (Some(_), Some(summary)) => summary.chosen(),
+            _ => {
+                let (numbers, log_sum_exp) = logits.numbers()?;
+                self.sampler.choose(&numbers, log_sum_exp)
+            }
+        };
         let (token, nll) = match chosen {
             Ok(chosen) => chosen,
             Err(failure) => return Ok(self.give_up(failure)),
@@ -218,7 +238,7 @@ impl Sequence {
             return Ok(self.finish(FinishReason::Stop));
         }
         let logprobs = match self.request.logprobs {
-            Some(top) => logprobs(logits, &[token], top)?.pop(),
+            Some(top) => logprobs(&logits.last()?, &[token], top)?.pop(),
             None => None,
         };
         self.tokens.push(token);

@@ -1,8 +1,8 @@
 //! Computes one pass and hands its results out.
 
-use tch::TchError;
+use tch::{Device, TchError};
 
-use crate::{Batch, KvCache, LogitRows, Model, scheduler::Scheduler};
+use crate::{Batch, KvCache, Model, logits::Logits, scheduler::Scheduler};
 
 /// Computes the next pass of what `scheduler` holds.
 ///
@@ -14,22 +14,22 @@ pub(crate) fn run(model: &Model, cache: &KvCache, scheduler: &mut Scheduler) -> 
         return Ok(());
     }
     let segments = planned.iter().map(|(_, segment)| segment.clone()).collect();
-    let logits = model.forward(&Batch { segments }, cache)?;
+    let logits = match model.compute(&Batch { segments }, cache)? {
+        // The processor draws one by one, from numbers that it has at hand.
+        Some(rows) if rows.device() == Device::Cpu => Some(Logits::new(rows, &[])?),
+        Some(rows) => Some(Logits::new(rows, &scheduler.draws(&planned))?),
+        None => None,
+    };
     // A request that ends lets go of its adapter before its caller hears of it.
     planned.iter_mut().for_each(|(_, segment)| segment.adapter = None);
     let mut row = 0;
     scheduler.advance(&planned, |sequence, segment| {
-        let count = segment.tokens.len();
-        let rows = match segment.logits {
-            LogitRows::None => 0,
-            LogitRows::Last => 1,
-            LogitRows::All => count,
-        };
-        let own = match (&logits, rows) {
-            (Some(logits), 1..) => Some(logits.f_narrow(0, row, rows as i64)?),
-            _ => None,
-        };
-        row += rows as i64;
-        sequence.advance(count, own.as_ref())
+        let rows = segment.logit_rows() as i64;
+        let own = logits
+            .as_ref()
+            .filter(|_| rows > 0)
+            .map(|logits| logits.rows(row, rows));
+        row += rows;
+        sequence.advance(segment.tokens.len(), own)
     })
 }

@@ -121,7 +121,7 @@ impl Weights {
         Ok(Self {
             embedding: reader.linear(EMBEDDING, config.hidden_size, &[vocabulary("token_embd.weight")])?,
             layers: in_parallel(config.layers, reading.threads, |index| reader.layer(index, config))?,
-            output_norm: reader.tensor("output_norm.weight", &[config.hidden_size])?,
+            output_norm: reader.norm("output_norm.weight", config.hidden_size)?,
             head,
         })
     }

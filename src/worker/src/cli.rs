@@ -54,7 +54,7 @@ pub struct Model {
     /// Requests computed at the same time. Their contexts need not all fit the memory.
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = positive())]
     pub max_concurrent_sequences: u64,
-    /// Tokens of one forward pass. Default: 512, with --task embed and rerank 2048.
+    /// Tokens of one forward pass. Default: 512, on a GPU and with --task embed and rerank 2048.
     #[arg(long, value_name = "TOKENS", value_parser = positive())]
     pub max_batch_tokens: Option<u64>,
     /// Tokens whose keys and values are kept at most. Default: enough for all concurrent requests, as far

@@ -1,6 +1,7 @@
 //! The whole engine, on a tiny network.
 
 mod faults;
+mod gpu;
 mod mixed;
 
 use tokio::sync::mpsc::error::TryRecvError;

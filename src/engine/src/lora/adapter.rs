@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use tch::{TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
 use super::{AdapterConfig, AdapterError, AdapterFiles, Product, Projection, module::ModuleName};
 use crate::{Dtype, ModelConfig, dequantize::Weight};
@@ -134,7 +134,7 @@ impl Adapter {
 
     /// Its tensors, for this thread alone while the guard lives.
     pub(crate) fn weights(&self) -> MutexGuard<'_, Weights> {
-        // Nothing is ever changed under the lock.
+        // What is changed under the lock is whole at every moment.
         self.weights.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -154,6 +154,16 @@ impl PartialEq for Adapter {
 impl Eq for Adapter {}
 
 impl Weights {
+    /// Puts them where they are computed with. Adapters wait in the processor's memory until a request first
+    /// asks for them.
+    pub fn move_to(&mut self, device: Device) -> Result<(), TchError> {
+        let mut deltas = self.0.iter_mut().flatten().flatten().peekable();
+        match deltas.peek() {
+            Some(first) if first.down.device() != device => deltas.try_for_each(|delta| delta.move_to(device)),
+            _ => Ok(()),
+        }
+    }
+
     /// What is added to the outputs of a linear layer, if anything.
     pub fn delta(&self, layer: usize, product: Product) -> Option<&Delta> {
         self.0.get(layer)?[product as usize].as_ref()
@@ -207,6 +217,17 @@ impl Delta {
             first_rank += rank;
         }
         Ok(Some(Self { down, parts }))
+    }
+
+    fn move_to(&mut self, device: Device) -> Result<(), TchError> {
+        let down = self.down.f_to_device(device)?;
+        for part in &mut self.parts {
+            part.down = down.f_narrow(0, part.first_rank, part.rank)?;
+            part.up = part.up.f_to_device(device)?;
+        }
+        // The last one: as long as it is not there, all are moved again.
+        self.down = down;
+        Ok(())
     }
 
     /// The part of the outputs that begins at `first_output`.

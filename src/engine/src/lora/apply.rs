@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::MutexGuard};
 
 use engine_sys::LoraAdapter;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::{
     Adapter, Product,
@@ -38,9 +38,9 @@ enum Rows {
 }
 
 impl<'a> PassAdapters<'a> {
-    /// Groups the rows of a pass by adapter. Of all `rows`, those after the last segment belong to
-    /// nobody.
-    pub fn new(batch: &'a Batch, rows: usize, ops: Ops) -> Result<Self, TchError> {
+    /// Groups the rows of a pass on `device` by adapter. Of all `rows`, those after the last segment belong
+    /// to nobody.
+    pub fn new(batch: &'a Batch, rows: usize, ops: Ops, device: Device) -> Result<Self, TchError> {
         // By id, so that threads that share adapters lock them in the same order.
         let mut by_id: BTreeMap<_, (&Adapter, Vec<i64>)> = BTreeMap::new();
         let mut first = 0;
@@ -58,10 +58,12 @@ impl<'a> PassAdapters<'a> {
             for row in &rows {
                 row_groups[*row as usize] = index as i32;
             }
+            let mut weights = adapter.weights();
+            weights.move_to(device)?;
             groups.push(RowsOf {
-                weights: adapter.weights(),
+                weights,
                 few: rows.len() <= FEW,
-                rows: Rows::new(&rows)?,
+                rows: Rows::new(&rows, device)?,
             });
         }
         Ok(Self {
@@ -116,34 +118,32 @@ impl<'a> PassAdapters<'a> {
 }
 
 impl Rows {
-    fn new(rows: &[i64]) -> Result<Self, TchError> {
+    fn new(rows: &[i64], device: Device) -> Result<Self, TchError> {
         let neighbours = rows.windows(2).all(|pair| pair[0] + 1 == pair[1]);
         match (rows.first(), neighbours) {
             (Some(&first), true) => Ok(Self::Range {
                 first,
                 count: rows.len() as i64,
             }),
-            _ => Ok(Self::Index(Tensor::f_from_slice(rows)?)),
+            _ => Ok(Self::Index(Tensor::f_from_slice(rows)?.f_to_device(device)?)),
         }
     }
 
     /// One adapter, by products of matrices.
     fn multiply(&self, delta: &Delta, input: &Tensor, output: &Tensor) -> Result<(), TchError> {
-        // Adapters wait in the processor's memory.
-        let device = input.device();
         let own = match self {
             Self::Range { first, count } => input.f_narrow(0, *first, *count)?,
-            Self::Index(rows) => input.f_index_select(0, &rows.f_to_device(device)?)?,
+            Self::Index(rows) => input.f_index_select(0, rows)?,
         };
-        let low = own.f_linear::<Tensor>(&delta.down.f_to_device(device)?, None)?;
+        let low = own.f_linear::<Tensor>(&delta.down, None)?;
         for part in &delta.parts {
             let low = low.f_narrow(1, part.first_rank, part.rank)?;
-            let up = part.up.f_to_device(device)?;
+            let up = &part.up;
             let mut changed = output.f_narrow(1, part.first_output, part.outputs)?;
             // Both return `changed` itself.
             drop(match self {
-                Self::Range { first, count } => changed.f_narrow(0, *first, *count)?.f_addmm_(&low, &up)?,
-                Self::Index(rows) => changed.f_index_add_(0, &rows.f_to_device(device)?, &low.f_matmul(&up)?)?,
+                Self::Range { first, count } => changed.f_narrow(0, *first, *count)?.f_addmm_(&low, up)?,
+                Self::Index(rows) => changed.f_index_add_(0, rows, &low.f_matmul(up)?)?,
             });
         }
         Ok(())
@@ -192,7 +192,7 @@ mod tests {
             let outputs = product.parts().iter().map(|part| part.outputs(&model)).sum();
             let input = tensor("input", 12, product.inputs(&model));
             let run = |ops| {
-                let pass = PassAdapters::new(&batch, 12, ops).unwrap();
+                let pass = PassAdapters::new(&batch, 12, ops, Device::Cpu).unwrap();
                 let output = tensor("output", 12, outputs);
                 pass.apply(1, product, &input, &output).unwrap();
                 output.to_kind(Kind::Float)

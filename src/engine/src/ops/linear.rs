@@ -1,7 +1,7 @@
 //! Matrix products with weights in the form that is fast on this processor.
 
 use engine_sys::Packed;
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use super::self_bench;
 
@@ -22,6 +22,10 @@ impl Linear {
     /// As [`Self::forward`], in the type `kind`.
     pub fn forward_as(&self, input: &Tensor, bias: Option<&Tensor>, kind: Kind) -> Result<Tensor, TchError> {
         match self {
+            // A GPU sums in single precision anyway and need not round the sums; other devices lack this.
+            Self::Dense(weight) if kind == Kind::Float && rounds_on_gpu(weight) && bias.is_none() => {
+                input.f_mm_dtype(&weight.f_transpose(0, 1)?, kind)
+            }
             Self::Dense(weight) => input.f_linear(weight, bias)?.f_to_kind(kind),
             Self::Packed(parts) => packed(parts, input, bias, kind),
         }
@@ -40,6 +44,10 @@ impl Linear {
             },
         }
     }
+}
+
+fn rounds_on_gpu(weight: &Tensor) -> bool {
+    matches!(weight.device(), Device::Cuda(_)) && weight.kind() == Kind::BFloat16
 }
 
 fn packed(parts: &[Packed], input: &Tensor, bias: Option<&Tensor>, kind: Kind) -> Result<Tensor, TchError> {

@@ -3,16 +3,19 @@
 
 mod aten;
 mod linear;
+mod looks;
+mod own;
 mod self_bench;
 #[cfg(test)]
 mod tests;
 
-use tch::{TchError, Tensor};
+use tch::{Kind, TchError, Tensor};
 
 pub(crate) use self::linear::Linear;
+pub(crate) use self::looks::{Looks, LooksPass};
 pub(crate) use self::self_bench::SelfBench;
 
-use crate::{KvCache, kv_cache::Places, rope::Rope};
+use crate::{KvCache, places::Places, rope::Rope};
 
 /// Whose operations are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +35,7 @@ pub(crate) struct Attention<'a> {
     pub heads: i64,
     pub cache: &'a KvCache,
     pub places: &'a Places,
+    pub looks: &'a Looks,
     pub rope: &'a Rope,
     pub head_norms: Option<&'a HeadNorms>,
     pub norm_epsilon: f64,
@@ -39,17 +43,18 @@ pub(crate) struct Attention<'a> {
 
 impl Ops {
     /// `residual += delta`, then its root mean square norm (Zhang and Sennrich 2019,
-    /// <https://arxiv.org/abs/1910.07467>) in the type of `weight`.
+    /// <https://arxiv.org/abs/1910.07467>) in the type `kind`.
     pub(crate) fn add_rms_norm(
         self,
         residual: &mut Tensor,
         delta: Option<&Tensor>,
         weight: &Tensor,
         epsilon: f64,
+        kind: Kind,
     ) -> Result<Tensor, TchError> {
         match self {
-            Self::Own => engine_sys::add_rms_norm(residual, delta, weight, epsilon),
-            Self::Aten => aten::add_rms_norm(residual, delta, weight, epsilon),
+            Self::Own => engine_sys::add_rms_norm(residual, delta, weight, epsilon)?.f_to_kind(kind),
+            Self::Aten => aten::add_rms_norm(residual, delta, weight, epsilon)?.f_to_kind(kind),
         }
     }
 
@@ -60,47 +65,28 @@ impl Ops {
             Self::Aten => aten::silu_mul(gate_up),
         }
     }
+}
 
+impl Attention<'_> {
     /// Attention of every row of `qkv`, `[rows, (heads + 2 kv_heads) head_dim]`, over what its sequence
     /// has in the cache, itself included: `[rows, heads head_dim]`. Changes `qkv`.
-    pub(crate) fn attention(self, qkv: &mut Tensor, attention: &Attention<'_>) -> Result<Tensor, TchError> {
-        match self {
-            Self::Own => attention.own(qkv),
-            Self::Aten => aten::attention(qkv, attention),
+    pub(crate) fn compute(&self, qkv: &mut Tensor) -> Result<Tensor, TchError> {
+        match self.looks {
+            Looks::Own(looks) => own::attention(qkv, self, looks),
+            Looks::Aten(looks) => aten::attention(qkv, self, looks),
         }
     }
 }
 
-impl Attention<'_> {
-    fn own(&self, qkv: &mut Tensor) -> Result<Tensor, TchError> {
-        let Self {
-            layer, places, rope, ..
-        } = *self;
-        let pages = self.cache.layer(layer);
-        let norms = self.head_norms.map(|[query, key]| engine_sys::HeadNorms {
-            query,
-            key,
-            epsilon: self.norm_epsilon,
-        });
-        engine_sys::rope_and_store(qkv, pages, places.positions(), places.slots(), rope.tables(), norms)?;
-        let (_, _, _, head_dim) = pages.keys.size4()?;
-        let scale = 1.0 / (head_dim as f64).sqrt();
-        let queries = |first, count| qkv.f_narrow(0, first, count)?.f_narrow(1, 0, self.heads * head_dim);
-
-        // Whoever adds one token reads a whole context for it: the kernel reads the pages where they
-        // are. A piece of a prompt is computed faster over a copy of them.
-        let singles = places.singles();
-        let mut parts = Vec::new();
-        if singles.rows() > 0 {
-            let queries = queries(0, singles.rows() as i64)?;
-            parts.push(engine_sys::paged_attention(
-                &queries, self.heads, pages, singles, scale,
-            )?);
-        }
-        for piece in places.others() {
-            let queries = queries(piece.first, piece.count)?.f_view([piece.count, self.heads, head_dim])?;
-            parts.push(aten::attend(&queries, piece, pages)?);
-        }
-        aten::joined(parts, places.slots().len() as i64)
+/// The parts one below the other, and zeros below them up to `rows` rows.
+fn joined(mut parts: Vec<Tensor>, rows: i64) -> Result<Tensor, TchError> {
+    let so_far: i64 = parts.iter().map(|part| part.size()[0]).sum();
+    if let (Some(part), true) = (parts.first(), so_far < rows) {
+        let options = (part.kind(), part.device());
+        parts.push(Tensor::f_zeros([rows - so_far, part.size()[1]], options)?);
+    }
+    match parts.as_slice() {
+        [only] => Ok(only.shallow_clone()),
+        several => Tensor::f_cat(several, 0),
     }
 }

@@ -36,9 +36,11 @@ fn norms_and_gates_agree() {
                 let delta = numbers(&[rows, width], kind, 2);
                 let mut ours = numbers(&[rows, width], Kind::Float, 3);
                 let mut theirs = ours.copy();
-                let normed = Ops::Own.add_rms_norm(&mut ours, Some(&delta), &weight, 1e-5).unwrap();
+                let normed = Ops::Own
+                    .add_rms_norm(&mut ours, Some(&delta), &weight, 1e-5, kind)
+                    .unwrap();
                 let expected = Ops::Aten
-                    .add_rms_norm(&mut theirs, Some(&delta), &weight, 1e-5)
+                    .add_rms_norm(&mut theirs, Some(&delta), &weight, 1e-5, kind)
                     .unwrap();
                 assert_close(&ours, &theirs, 1e-6, "residual");
                 assert_close(&normed, &expected, tolerance, "norm");
@@ -82,25 +84,39 @@ fn attention_agrees() {
                     .head_norm
                     .then(|| [numbers(&[head_dim], kind, 5), numbers(&[head_dim], kind, 6)]);
                 let results = [Ops::Own, Ops::Aten].map(|ops| {
-                    let cache = KvCache::new(&config, 8, dtype, Device::Cpu).unwrap();
+                    let cache = KvCache::new(&config, 8, dtype, Device::Cpu, ops).unwrap();
+                    let by_head = |pages: &Tensor| match ops {
+                        Ops::Own => pages.shallow_clone(),
+                        Ops::Aten => pages.transpose(1, 2),
+                    };
                     for pages in [cache.layer(1).keys, cache.layer(1).values] {
                         let shape = [8, config.kv_heads, PAGE as i64, head_dim];
-                        pages.shallow_clone().copy_(&numbers(&shape, kind, 7));
+                        by_head(pages).copy_(&numbers(&shape, kind, 7));
                     }
-                    let places = Places::new(&batch, &cache, config.group(), rows).unwrap();
+                    let places = Places::new(&batch, rows);
+                    let pass = LooksPass {
+                        batch: &batch,
+                        places: &places,
+                        cache: &cache,
+                        config: &config,
+                        rope: &rope,
+                        flash: false,
+                    };
+                    let looks = Looks::new(ops, pass).unwrap();
                     let attention = Attention {
                         layer: 1,
                         heads: config.heads,
                         cache: &cache,
                         places: &places,
+                        looks: &looks,
                         rope: &rope,
                         head_norms: norms.as_ref(),
                         norm_epsilon: 1e-5,
                     };
                     let mut qkv = numbers(&[rows as i64, width], kind, 8) * 2.0;
-                    let output = ops.attention(&mut qkv, &attention).unwrap().narrow(0, 0, 23);
+                    let output = attention.compute(&mut qkv).unwrap().narrow(0, 0, 23);
                     let pages = cache.layer(1);
-                    [output, pages.keys.copy(), pages.values.copy()]
+                    [output, by_head(pages.keys).copy(), by_head(pages.values).copy()]
                 });
                 let [ours, theirs] = results;
                 for (index, what) in ["output", "keys", "values"].into_iter().enumerate() {

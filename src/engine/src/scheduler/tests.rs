@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
-use crate::{Dtype, Event, Gauges, LogitRows, ModelOptions, Ops, Request, engine_thread::Job, gauges::Place};
+use crate::{Dtype, Event, Gauges, ModelOptions, Ops, Request, engine_thread::Job, gauges::Place, logits::Logits};
 
 fn scheduler(pages: usize, max_running: usize, max_tokens: usize) -> Scheduler {
     let options = EngineOptions {
@@ -42,7 +42,8 @@ fn pass(scheduler: &mut Scheduler) -> Vec<(usize, usize, LogitRows)> {
         .advance(&planned, |sequence, segment| {
             assert!(segment.pages.len() * PAGE >= segment.end());
             let logits = tch::Tensor::zeros([1, 8], (tch::Kind::Float, tch::Device::Cpu));
-            let rows = (segment.logits == LogitRows::Last).then_some(&logits);
+            let logits = Logits::new(logits, &[]).unwrap();
+            let rows = (segment.logits == LogitRows::Last).then(|| logits.rows(0, 1));
             sequence.advance(segment.tokens.len(), rows)
         })
         .unwrap();

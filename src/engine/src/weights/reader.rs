@@ -3,7 +3,7 @@
 use checkpoint::Checkpoint;
 use engine_sys::{Blocks, Packed, RowOrder, Rows};
 use gguf::{GgmlType, TensorInfo};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use super::{ATTENTION_OUTPUT, DOWN, GATE_UP, LayerWeights, QKV, Reading, packed_file::PackedFile};
 use crate::{
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
             part("ffn_up.weight", feed_forward),
         ];
         Ok(LayerWeights {
-            attention_norm: get("attn_norm.weight", &[hidden])?,
+            attention_norm: self.norm(&own("attn_norm.weight"), hidden)?,
             qkv: self.linear(&name(index, QKV), hidden, &qkv)?,
             qkv_bias: architecture.qkv_bias.then(bias).transpose()?,
             head_norms: architecture.head_norm.then(norms).transpose()?,
@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
                 heads * head_dim,
                 &[part("attn_output.weight", hidden)],
             )?,
-            feed_forward_norm: get("ffn_norm.weight", &[hidden])?,
+            feed_forward_norm: self.norm(&own("ffn_norm.weight"), hidden)?,
             gate_up: self.linear(&name(index, GATE_UP), hidden, &gate_up)?,
             down: self.linear(&name(index, DOWN), feed_forward, &[part("ffn_down.weight", hidden)])?,
         })
@@ -173,6 +173,16 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The weights of a norm of the residual stream: on a GPU in the stream's type, so that no pass has to
+    /// convert them.
+    pub fn norm(&self, name: &str, width: i64) -> Result<Tensor, LoadError> {
+        let weight = self.tensor(name, &[width])?;
+        match self.reading.device {
+            Device::Cpu => Ok(weight),
+            _ => Ok(weight.f_to_kind(Kind::Float)?),
+        }
+    }
+
     /// A plain tensor.
     pub fn tensor(&self, name: &str, shape: &[i64]) -> Result<Tensor, LoadError> {
         let info = self.info(name, shape)?;
@@ -185,6 +195,14 @@ impl<'a> Reader<'a> {
 
     fn widen<W: Weight>(&self, info: &TensorInfo) -> Result<Tensor, LoadError> {
         let bytes = self.file.read_tensor(info)?;
+        // What is of the type already is taken as it is.
+        if matches!(
+            (info.ggml_type, W::BITS),
+            (GgmlType::BF16, Kind::BFloat16) | (GgmlType::F32, Kind::Float)
+        ) {
+            let count = bytes.len() / W::BITS.elt_size_in_bytes();
+            return Ok(Tensor::f_from_data_size(&bytes, &[count as i64], W::BITS)?);
+        }
         let weights = dequantize::<W>(&bytes, info.ggml_type).ok_or_else(|| LoadError::TensorType {
             tensor: info.name.clone(),
             found: info.ggml_type,

@@ -37,6 +37,8 @@ use crate::cli::{self, Serve, Task};
 
 /// Tokens of one pass, where the command line says nothing.
 const BATCH_TOKENS: u64 = 512;
+/// The same on a GPU.
+const BATCH_TOKENS_ON_GPU: u64 = 2048;
 /// How often the engine thread is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -288,7 +290,10 @@ fn load(args: &Serve) -> Result<Loaded> {
             cache,
         },
         max_concurrent_sequences: args.model.max_concurrent_sequences as usize,
-        max_batch_tokens: args.model.max_batch_tokens.unwrap_or(BATCH_TOKENS) as usize,
+        max_batch_tokens: args.model.max_batch_tokens.unwrap_or(match args.model.device {
+            Device::Cpu => BATCH_TOKENS,
+            Device::Cuda(_) => BATCH_TOKENS_ON_GPU,
+        }) as usize,
         max_queue: args.max_queue as usize,
         prefix_cache: args.prefix_cache,
         kv_cache_tokens: args.model.kv_cache_tokens.map(|tokens| tokens as usize),

@@ -5,6 +5,7 @@ mod adapters;
 mod canary;
 mod compression;
 mod embeddings;
+mod evaluation;
 mod examples;
 mod lifecycle;
 mod openai;

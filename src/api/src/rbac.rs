@@ -113,6 +113,12 @@ const OPERATOR: &[Grant] = &[
         "Drained nodes leave enough workers.",
     ),
     grant(
+        "autoscaling",
+        &["horizontalpodautoscalers"],
+        OWN,
+        "They choose the number of workers where a model asks for autoscaling.",
+    ),
+    grant(
         "networking.k8s.io",
         &["networkpolicies"],
         OWN,

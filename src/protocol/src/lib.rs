@@ -15,4 +15,4 @@ pub mod traffic;
 pub use compression::CompressionEstimate;
 pub use memory::{MemoryEstimate, ServingShape};
 pub use report::{CompressionReport, ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress, Stage};
-pub use traffic::{Latencies, Traffic, VersionTraffic};
+pub use traffic::{Held, HeldModel, Latencies, ModelTraffic, Traffic, VersionTraffic};

@@ -5,6 +5,7 @@ use api::names::{ANNOTATION_RETIRED, FIELD_MANAGER_LLMMODEL};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
+        autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
         core::v1::{PersistentVolumeClaim, Service},
         networking::v1::NetworkPolicy,
@@ -71,12 +72,16 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut
             service,
             pdb,
             deployment,
+            hpa,
         } = children;
         writer.ensure(&mut observed.revisions, revision).await?;
         writer.ensure(&mut observed.network_policies, network_policy).await?;
         writer.ensure(&mut observed.services, service).await?;
         writer.ensure(&mut observed.pdbs, pdb).await?;
         writer.ensure(&mut observed.deployments, deployment).await?;
+        if let Some(hpa) = hpa {
+            writer.ensure(&mut observed.hpas, hpa).await?;
+        }
     }
     for name in &plan.retire {
         writer.mark(name, &json!(Timestamp::now().to_string())).await?;
@@ -159,6 +164,7 @@ impl Writer<'_> {
             Kind::NetworkPolicy => cluster.delete::<NetworkPolicy>(namespace, name, uid).await,
             Kind::Job => cluster.delete::<Job>(namespace, name, uid).await,
             Kind::PersistentVolumeClaim => cluster.delete::<PersistentVolumeClaim>(namespace, name, uid).await,
+            Kind::HorizontalPodAutoscaler => cluster.delete::<HorizontalPodAutoscaler>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
         }
     }

@@ -6,6 +6,7 @@ use api::{
 };
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{Event, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
@@ -15,7 +16,7 @@ use kube::{Resource, ResourceExt};
 use protocol::{PrepareOutcome, Progress};
 use tokio::try_join;
 
-use super::{diagnose::needs_events, validate::Owner, version::Version};
+use super::{demand::Demand, diagnose::needs_events, validate::Owner, version::Version};
 use crate::cluster::{Cluster, ClusterError};
 
 /// Lines of a log among which the last progress is.
@@ -50,6 +51,8 @@ pub struct Observed {
     pub pdbs: Vec<PodDisruptionBudget>,
     /// How they are protected.
     pub network_policies: Vec<NetworkPolicy>,
+    /// What chooses their number.
+    pub hpas: Vec<HorizontalPodAutoscaler>,
     /// Prepare steps.
     pub jobs: Vec<Job>,
     /// Where compressed weights are kept.
@@ -60,6 +63,8 @@ pub struct Observed {
     pub events: Vec<Event>,
     /// How far the prepare step that runs is.
     pub progress: Option<Progress>,
+    /// What the gateways say, where the last replica may stop.
+    pub demand: Demand,
 }
 
 /// The LlmModel as it is now; `None` when there is none.
@@ -85,12 +90,13 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
     let namespace = owner.namespace.as_str();
     let labels = names::selector_string(&names::model_labels(&owner.name));
     let labels = labels.as_str();
-    let (revisions, deployments, services, pdbs, network_policies, jobs, claims, pods) = try_join!(
+    let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, pods) = try_join!(
         cluster.list::<ControllerRevision>(namespace, labels),
         cluster.list::<Deployment>(namespace, labels),
         cluster.list::<Service>(namespace, labels),
         cluster.list::<PodDisruptionBudget>(namespace, labels),
         cluster.list::<NetworkPolicy>(namespace, labels),
+        cluster.list::<HorizontalPodAutoscaler>(namespace, labels),
         cluster.list::<Job>(namespace, labels),
         cluster.list::<PersistentVolumeClaim>(namespace, labels),
         cluster.list::<Pod>(namespace, labels),
@@ -103,11 +109,13 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
         services: owned(services, owner),
         pdbs: owned(pdbs, owner),
         network_policies: owned(network_policies, owner),
+        hpas: owned(hpas, owner),
         jobs: owned(jobs, owner),
         claims: owned(claims, owner),
         pods,
         events,
         progress,
+        demand: Demand::default(),
     })
 }
 

@@ -5,6 +5,7 @@ mod backoff;
 mod build;
 mod canonical;
 mod compression;
+mod demand;
 mod dereference;
 mod diagnose;
 mod drift;
@@ -12,6 +13,7 @@ mod plan;
 mod prepare;
 mod quantity;
 mod reconcile;
+mod sleepers;
 mod source;
 mod status;
 #[cfg(test)]
@@ -25,6 +27,7 @@ use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Ar
 use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
@@ -45,6 +48,7 @@ use crate::{
 };
 use backoff::Backoff;
 use reconcile::{ReconcileError, reconcile};
+use sleepers::Sleepers;
 pub use validate::{Settings, Storage};
 
 /// What a pass over one LlmModel works with.
@@ -55,6 +59,7 @@ struct Context {
     metrics: Metrics,
     settings: Settings,
     backoff: Backoff<String>,
+    sleepers: Sleepers,
 }
 
 /// Reconciles all LlmModels of the cluster.
@@ -73,6 +78,7 @@ impl Controller {
             metrics,
             settings,
             backoff: Backoff::default(),
+            sleepers: Sleepers::default(),
         };
         Self {
             context: Arc::new(context),
@@ -93,6 +99,12 @@ impl Controller {
         watches.children::<Pod>(&store);
         watches.children::<PodDisruptionBudget>(&store);
         watches.children::<Service>(&store);
+        watches.children_but_status::<HorizontalPodAutoscaler>(&store);
+        let (context, known) = (self.context.clone(), store.clone());
+        watches.poll(sleepers::POLL, move || {
+            let (context, known) = (context.clone(), known.clone());
+            async move { context.sleepers.wanted(&known, &context.gateways).await }
+        });
         let queue = stream::unfold(receiver, async |mut receiver| {
             let reference = receiver.recv().await?;
             Some((reference, receiver))

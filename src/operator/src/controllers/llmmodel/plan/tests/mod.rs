@@ -1,3 +1,4 @@
+mod autoscaling;
 mod compression;
 mod world;
 

@@ -1,0 +1,123 @@
+//! How many replicas a version has where the spec leaves that to the load.
+//!
+//! ```text
+//!  HorizontalPodAutoscaler   chooses among minReplicas (at least 1) and maxReplicas
+//!  the operator              0 -> 1   a gateway holds a request
+//!                            n -> 0   no request for idleSeconds, as all gateways know
+//! ```
+//!
+//! The Deployment's number is the HorizontalPodAutoscaler's: what is applied repeats the number that was
+//! read, under the resource version that it was read with. A change in between refuses the write, and the
+//! next pass reads again. To send no number instead would not do: a field that its only manager no longer
+//! sends is removed, which means 1.
+
+use std::time::Duration;
+
+use api::{
+    llmmodel::{Autoscaling, RolloutStrategy},
+    names::ANNOTATION_REPLICAS,
+};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
+
+use super::{
+    super::{
+        build::{Builder, keep_all},
+        dereference::{Observed, version_of},
+        drift,
+    },
+    Plan,
+};
+
+/// Between looks at gateways that do not know how long a model was idle.
+const UNKNOWN: Duration = Duration::from_secs(10);
+/// Between looks at an autoscaler: its status changes with each measurement, so it is not watched.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Sets the replicas of all live versions, and forbids their autoscalers to take any away while two
+/// versions are live: traffic is about to move from one to the other, or back.
+pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current: Option<&str>) {
+    let Some(asked) = &builder.wanted.autoscaling else {
+        return;
+    };
+    let is_alone = plan.children.len() == 1;
+    let serving = live(observed, current);
+    for children in &mut plan.children {
+        let deployment = &mut children.deployment;
+        let Some(version) = version_of(&*deployment).map(ToOwned::to_owned) else {
+            continue;
+        };
+        let replicas = if builder.wanted.replicas == 0 {
+            0
+        } else if current == Some(version.as_str()) {
+            of_serving(asked, observed, serving, is_alone)
+        } else {
+            let replicas = of_candidate(asked, observed.deployment(&version), serving);
+            if builder.wanted.strategy == RolloutStrategy::Recreate {
+                // It waits without pods until those of the other version, whose number it takes over, are gone.
+                let annotations = deployment.annotations_mut();
+                annotations.insert(ANNOTATION_REPLICAS.into(), replicas.to_string());
+            }
+            replicas
+        };
+        if let Some(spec) = &mut deployment.spec {
+            spec.replicas = Some(replicas);
+        }
+        if let Some(hpa) = children.hpa.as_mut().filter(|_| !is_alone) {
+            keep_all(hpa);
+        }
+    }
+    plan.look_in = Some(look_in(asked, observed, serving));
+}
+
+/// Stamps a Deployment whose number of replicas is not the operator's alone: `live` is what it was read as.
+pub fn stamped(mut deployment: Deployment, live: Option<&Deployment>) -> Deployment {
+    let replicas = deployment.spec.as_mut().and_then(|spec| spec.replicas.take());
+    let mut deployment = drift::stamped(deployment);
+    if let Some(spec) = &mut deployment.spec {
+        spec.replicas = replicas;
+    }
+    deployment.metadata.resource_version = live.and_then(|live| live.metadata.resource_version.clone());
+    deployment
+}
+
+/// Fewest replicas of a model that is asked.
+fn fewest(asked: &Autoscaling) -> i32 {
+    asked.min_replicas.max(1)
+}
+
+fn of_serving(asked: &Autoscaling, observed: &Observed, live: Option<i32>, is_alone: bool) -> i32 {
+    let demand = &observed.demand;
+    match (live, &asked.scale_to_zero) {
+        (Some(0), Some(_)) if demand.held == 0 => 0,
+        (None | Some(0), _) => fewest(asked),
+        (Some(_), Some(zero)) if is_alone && demand.held == 0 && demand.is_idle_for(zero.idle_seconds) => 0,
+        (Some(live), _) => live,
+    }
+}
+
+/// As many as the version that it is to replace has: its traffic comes all at once.
+fn of_candidate(asked: &Autoscaling, live: Option<&Deployment>, serving: Option<i32>) -> i32 {
+    let waiting = live.and_then(|live| live.annotations().get(ANNOTATION_REPLICAS)?.parse().ok());
+    let numbers = [replicas(live), serving, waiting, Some(fewest(asked))];
+    let most = numbers.into_iter().flatten().max().unwrap_or(1);
+    most.min(asked.max_replicas)
+}
+
+fn look_in(asked: &Autoscaling, observed: &Observed, serving: Option<i32>) -> Duration {
+    let (Some(zero), Some(1..)) = (&asked.scale_to_zero, serving) else {
+        return LOOK;
+    };
+    let whole = Duration::from_secs(u64::from(zero.idle_seconds.unsigned_abs()));
+    let left = observed.demand.idle.map(|idle| whole.saturating_sub(idle));
+    left.map_or(UNKNOWN, |left| left + Duration::from_secs(1)).min(LOOK)
+}
+
+fn live(observed: &Observed, version: Option<&str>) -> Option<i32> {
+    replicas(observed.deployment(version?))
+}
+
+fn replicas(deployment: Option<&Deployment>) -> Option<i32> {
+    // The API server fills it in.
+    deployment?.spec.as_ref()?.replicas
+}

@@ -55,7 +55,7 @@ pub use validate::{Settings, Storage};
 struct Context {
     cluster: Cluster,
     events: Events,
-    gateways: Gateways,
+    gateways: Arc<Gateways>,
     metrics: Metrics,
     settings: Settings,
     backoff: Backoff<String>,
@@ -70,9 +70,16 @@ pub struct Controller {
 
 impl Controller {
     /// A controller that works on `concurrency` LlmModels at a time.
-    pub fn new(cluster: Cluster, events: Events, metrics: Metrics, settings: Settings, concurrency: u16) -> Self {
+    pub fn new(
+        cluster: Cluster,
+        events: Events,
+        gateways: Arc<Gateways>,
+        metrics: Metrics,
+        settings: Settings,
+        concurrency: u16,
+    ) -> Self {
         let context = Context {
-            gateways: Gateways::new(cluster.clone(), settings.gateway_namespace.clone()),
+            gateways,
             cluster,
             events,
             metrics,

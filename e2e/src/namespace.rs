@@ -173,7 +173,12 @@ impl Namespace {
         let mut text = format!("--- namespace {}\n", self.name);
         for args in [
             vec!["get", "llmmodels", "--output", "yaml", "--show-managed-fields=false"],
-            vec!["get", "deployments,horizontalpodautoscalers,jobs,pods", "--output", "wide"],
+            vec![
+                "get",
+                "deployments,horizontalpodautoscalers,jobs,pods",
+                "--output",
+                "wide",
+            ],
             vec!["get", "events", "--sort-by=.lastTimestamp"],
             vec![
                 "logs",

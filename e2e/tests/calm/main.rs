@@ -2,6 +2,7 @@
 
 mod access;
 mod adapters;
+mod autoscaling;
 mod compression;
 mod embeddings;
 mod examples;

@@ -3,7 +3,7 @@
 //! ```text
 //!  HorizontalPodAutoscaler   chooses among minReplicas (at least 1) and maxReplicas
 //!  the operator              0 -> 1   a gateway holds a request
-//!                            n -> 0   no request for idleSeconds, as all gateways know
+//!                            n -> 0   no request for idleSeconds, as all gateways know, although it was ready
 //! ```
 //!
 //! The Deployment's number is the HorizontalPodAutoscaler's: what is applied repeats the number that was
@@ -17,12 +17,13 @@ use api::{
     llmmodel::{Autoscaling, RolloutStrategy},
     names::ANNOTATION_REPLICAS,
 };
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
 use kube::ResourceExt;
 
 use super::{
     super::{
         build::{Builder, keep_all},
+        demand::Demand,
         dereference::{Observed, version_of},
         drift,
     },
@@ -36,12 +37,21 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// Sets the replicas of all live versions, and forbids their autoscalers to take any away while two
 /// versions are live: traffic is about to move from one to the other, or back.
-pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current: Option<&str>) {
+pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current: Option<&str>, now: Timestamp) {
     let Some(asked) = &builder.wanted.autoscaling else {
         return;
     };
     let is_alone = plan.children.len() == 1;
-    let serving = live(observed, current);
+    let deployment = current.and_then(|current| observed.deployment(current));
+    let serving = replicas(deployment);
+    let demand = Demand {
+        idle: observed
+            .demand
+            .idle
+            .zip(age(deployment, now))
+            .map(|(idle, age)| idle.min(age)),
+        ..observed.demand
+    };
     for children in &mut plan.children {
         let deployment = &mut children.deployment;
         let Some(version) = version_of(&*deployment).map(ToOwned::to_owned) else {
@@ -50,7 +60,7 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current
         let replicas = if builder.wanted.replicas == 0 {
             0
         } else if current == Some(version.as_str()) {
-            of_serving(asked, observed, serving, is_alone)
+            of_serving(asked, &demand, serving, is_alone)
         } else {
             let replicas = of_candidate(asked, observed.deployment(&version), serving);
             if builder.wanted.strategy == RolloutStrategy::Recreate {
@@ -67,7 +77,7 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current
             keep_all(hpa);
         }
     }
-    plan.look_in = Some(look_in(asked, observed, serving));
+    plan.look_in = Some(look_in(asked, &demand, serving));
 }
 
 /// Stamps a Deployment whose number of replicas is not the operator's alone: `live` is what it was read as.
@@ -86,8 +96,7 @@ fn fewest(asked: &Autoscaling) -> i32 {
     asked.min_replicas.max(1)
 }
 
-fn of_serving(asked: &Autoscaling, observed: &Observed, live: Option<i32>, is_alone: bool) -> i32 {
-    let demand = &observed.demand;
+fn of_serving(asked: &Autoscaling, demand: &Demand, live: Option<i32>, is_alone: bool) -> i32 {
     match (live, &asked.scale_to_zero) {
         (Some(0), Some(_)) if demand.held == 0 => 0,
         (None | Some(0), _) => fewest(asked),
@@ -104,17 +113,23 @@ fn of_candidate(asked: &Autoscaling, live: Option<&Deployment>, serving: Option<
     most.min(asked.max_replicas)
 }
 
-fn look_in(asked: &Autoscaling, observed: &Observed, serving: Option<i32>) -> Duration {
+fn look_in(asked: &Autoscaling, demand: &Demand, serving: Option<i32>) -> Duration {
     let (Some(zero), Some(1..)) = (&asked.scale_to_zero, serving) else {
         return LOOK;
     };
     let whole = Duration::from_secs(u64::from(zero.idle_seconds.unsigned_abs()));
-    let left = observed.demand.idle.map(|idle| whole.saturating_sub(idle));
+    let left = demand.idle.map(|idle| whole.saturating_sub(idle));
     left.map_or(UNKNOWN, |left| left + Duration::from_secs(1)).min(LOOK)
 }
 
-fn live(observed: &Observed, version: Option<&str>) -> Option<i32> {
-    replicas(observed.deployment(version?))
+/// How long all replicas that may not be missing have been ready: loading is no idleness.
+fn age(deployment: Option<&Deployment>, now: Timestamp) -> Option<Duration> {
+    let conditions = deployment?.status.as_ref()?.conditions.as_ref()?;
+    let available = conditions
+        .iter()
+        .find(|it| it.type_ == "Available" && it.status == "True")?;
+    let seconds = now.as_second() - available.last_transition_time.as_ref()?.0.as_second();
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
 }
 
 fn replicas(deployment: Option<&Deployment>) -> Option<i32> {

@@ -125,7 +125,7 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, current: Option<&str>,
         })
         .collect();
     let wanted = wanted.map(|version| version.name.clone());
-    autoscaling::plan(&mut plan, builder, observed, current);
+    autoscaling::plan(&mut plan, builder, observed, current, now);
     if let (RolloutStrategy::Recreate, Some(target)) = (builder.wanted.strategy, &wanted) {
         recreate::one_at_a_time(&mut plan.children, target, observed);
     }

@@ -3,7 +3,7 @@ use std::time::Duration;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::{World, wanted};
+use super::{World, wanted, world::NOW};
 use crate::controllers::llmmodel::{
     demand::Demand,
     dereference::version_of,
@@ -50,6 +50,15 @@ impl World {
                 deployment.spec.as_mut().unwrap().replicas = Some(replicas);
                 deployment.metadata.resource_version = Some(format!("at-{replicas}"));
             }
+        }
+    }
+
+    /// All replicas have been ready for so many seconds at second 1.
+    fn ready_for(&mut self, seconds: i64) {
+        let since = k8s_openapi::jiff::Timestamp::from_second(NOW + 1 - seconds).unwrap();
+        for deployment in &mut self.observed.deployments {
+            let available = json!({"type": "Available", "status": "True", "lastTransitionTime": since.to_string()});
+            deployment.status = serde_json::from_value(json!({"readyReplicas": 1, "conditions": [available]})).unwrap();
         }
     }
 
@@ -104,6 +113,7 @@ fn the_last_replicas_stop_when_every_gateway_says_that_nobody_asks() {
     let wanted = wanted(asked(json!({})));
     let (mut world, version) = World::rolled_out(asked(json!({})));
     world.scale(&version, 3);
+    world.ready_for(3600);
     let idle_for = |seconds| Some(Duration::from_secs(seconds));
     for (idle, held, number, look_in) in [
         (None, 0, 3, 10),
@@ -120,6 +130,11 @@ fn the_last_replicas_stop_when_every_gateway_says_that_nobody_asks() {
             "{idle:?}"
         );
     }
+    // That it loaded for hours is no reason to stop it.
+    world.ready_for(59);
+    assert_eq!(world.number(&wanted), 3);
+    world.observed.deployments[0].status = None;
+    assert_eq!(world.number(&wanted), 3);
 }
 
 #[test]
@@ -153,6 +168,7 @@ fn a_new_version_starts_as_large_as_the_one_that_serves() {
     assert!(may_shrink(&world.plan(&wanted(asked(json!({}))), 1)));
     world.scale(&first, 4);
     world.observed.demand = IDLE;
+    world.ready_for(3600);
     let changed = wanted(asked(json!({"prompt": {"system": "x"}})));
     let plan = world.step(&changed, 1);
     let second = plan.target.version().unwrap().name.clone();

@@ -14,7 +14,8 @@ use crate::controllers::llmmodel::{
     validate::Wanted,
 };
 
-const NOW: i64 = 1_800_000_000;
+/// Second 0.
+pub const NOW: i64 = 1_800_000_000;
 
 /// A cluster that does what a plan says, without pods.
 #[derive(Default)]

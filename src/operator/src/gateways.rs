@@ -27,6 +27,8 @@ use crate::cluster::{Cluster, ClusterError};
 
 /// How old an answer may be.
 const FRESH: Duration = Duration::from_millis(900);
+/// Longest answer of one gateway about what it holds: others may hold something that shall not wait.
+const HURRY: Duration = Duration::from_millis(400);
 /// How old the list of gateways may be when they are asked what they hold, which is often.
 const POLLED: Duration = Duration::from_secs(2);
 /// Longest answer of one gateway.
@@ -116,10 +118,10 @@ impl Gateways {
         }
     }
 
-    /// What they hold at this moment, as far as they answer.
+    /// What they hold at this moment, as far as they answer; those on their way out as well.
     pub async fn held(&self) -> Held {
         let answers = join_all(self.addresses().await.into_iter().map(async |address| {
-            let answer = timeout(PATIENCE, self.ask_one::<Held>(address, HELD_PATH)).await;
+            let answer = timeout(HURRY, self.ask_one::<Held>(address, HELD_PATH)).await;
             answer.unwrap_or_else(|_| Err("no answer in time".into()))
         }));
         let mut all = Held::default();
@@ -148,7 +150,7 @@ impl Gateways {
     }
 
     fn remember(&self, pods: &[Pod]) -> Vec<SocketAddr> {
-        let addresses: Vec<_> = pods.iter().filter_map(address).collect();
+        let addresses: Vec<_> = pods.iter().filter(|pod| runs(pod)).filter_map(admin).collect();
         *self.found.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), addresses.clone()));
         addresses
     }
@@ -217,19 +219,25 @@ impl Gateways {
 /// Where a gateway tells, if it is ready: one that starts has seen nothing, and one that ends is on its
 /// way out with what it has seen.
 fn address(pod: &Pod) -> Option<SocketAddr> {
-    let status = pod.status.as_ref()?;
-    let conditions = status.conditions.iter().flatten();
+    let conditions = pod.status.as_ref()?.conditions.iter().flatten();
     let is_ready = conditions
         .into_iter()
         .any(|it| it.type_ == "Ready" && it.status == "True");
-    let ip = status.pod_ip.as_ref()?.parse().ok()?;
-    (is_ready && pod.metadata.deletion_timestamp.is_none()).then(|| SocketAddr::new(ip, GATEWAY_ADMIN))
+    admin(pod).filter(|_| is_ready && pod.metadata.deletion_timestamp.is_none())
+}
+
+fn admin(pod: &Pod) -> Option<SocketAddr> {
+    let ip = pod.status.as_ref()?.pod_ip.as_ref()?.parse().ok()?;
+    Some(SocketAddr::new(ip, GATEWAY_ADMIN))
+}
+
+fn runs(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running")
 }
 
 /// Whether it is not asked and may have requests under way all the same.
 fn is_left_out(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    phase == Some("Running") && address(pod).is_none()
+    runs(pod) && address(pod).is_none()
 }
 
 #[cfg(test)]

@@ -49,6 +49,12 @@ impl State {
         }
     }
 
+    /// What the operator has to know of the models that may have no workers.
+    fn sleepers(&self) -> impl Iterator<Item = ModelTraffic> {
+        let models = self.models.all().into_iter();
+        models.filter_map(|model| self.activity(&model))
+    }
+
     /// What the operator has to know of a model that may have no workers.
     fn activity(&self, model: &Model) -> Option<ModelTraffic> {
         let activity = self.activities.of(&model.namespace, &model.name)?;
@@ -113,23 +119,18 @@ impl Catalog {
         Traffic {
             gateways: 1,
             versions: state.endpoints.traffic(),
-            models: state
-                .models
-                .all()
-                .iter()
-                .filter_map(|model| state.activity(model))
-                .collect(),
+            models: state.sleepers().collect(),
         }
     }
 
     /// The requests that wait for the first worker of a model.
     pub fn held(&self) -> Held {
-        let traffic = self.traffic().models.into_iter();
-        let held = traffic.map(
-            |ModelTraffic {
-                 namespace, model, held, ..
-             }| HeldModel { namespace, model, held },
-        );
+        let state = self.read();
+        let held = state.sleepers().map(|it| HeldModel {
+            namespace: it.namespace,
+            model: it.model,
+            held: it.held,
+        });
         held.collect()
     }
 

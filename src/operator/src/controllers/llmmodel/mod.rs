@@ -169,7 +169,12 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
         Err(error) => {
             metrics.reconciles.with_label_values(&["error"]).inc();
             metrics.errors.with_label_values(&[error.category()]).inc();
-            tracing::warn!(namespace, name = reference.name, %error, "failed to reconcile an LlmModel");
+            let name = &reference.name;
+            match error.category() {
+                // An autoscaler was faster: the next pass sees what it did.
+                "conflict" => tracing::debug!(namespace, name, %error, "an LlmModel is looked at again"),
+                _ => tracing::warn!(namespace, name, %error, "failed to reconcile an LlmModel"),
+            }
         }
     }
     result

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use api::LlmModel;
+use api::{LlmModel, names::ANNOTATION_PAUSED};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     ResourceExt,
@@ -56,7 +56,11 @@ impl Sleepers {
 
 fn is_asleep(model: &LlmModel, observed: &Observed) -> bool {
     let asked = model.spec.autoscaling.as_ref();
-    if model.spec.replicas == 0 || asked.is_none_or(|asked| asked.scale_to_zero.is_none()) {
+    let is_paused = model
+        .annotations()
+        .get(ANNOTATION_PAUSED)
+        .is_some_and(|value| value == "true");
+    if is_paused || model.spec.replicas == 0 || asked.is_none_or(|asked| asked.scale_to_zero.is_none()) {
         return false;
     }
     let current = model
@@ -66,4 +70,48 @@ fn is_asleep(model: &LlmModel, observed: &Observed) -> bool {
     let has_none = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas) == Some(0);
     let mut deployments = observed.deployments.iter();
     current.is_some() && deployments.any(|it| version_of(it) == current && has_none(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::controllers::llmmodel::testing;
+
+    #[rstest]
+    #[case::asleep(json!({}), 0, None, true)]
+    #[case::awake(json!({}), 1, None, false)]
+    #[case::off(json!({"replicas": 0}), 0, None, false)]
+    #[case::never_sleeps(json!({"autoscaling": {"maxReplicas": 2}}), 0, None, false)]
+    #[case::paused(json!({}), 0, Some("true"), false)]
+    fn a_held_request_starts_what_is_asleep(
+        #[case] spec: Value,
+        #[case] replicas: i32,
+        #[case] paused: Option<&str>,
+        #[case] expected: bool,
+    ) {
+        let mut all = json!({"autoscaling": {"maxReplicas": 2, "scaleToZero": {}}});
+        all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let mut model = testing::model(all);
+        model.status = serde_json::from_value(json!({"currentVersion": "v-0123456789"})).unwrap();
+        if let Some(value) = paused {
+            model.annotations_mut().insert(ANNOTATION_PAUSED.into(), value.into());
+        }
+        let deployment = json!({
+            "metadata": {"name": "d", "labels": {api::names::LABEL_VERSION: "v-0123456789"}},
+            "spec": {"replicas": replicas, "selector": {}, "template": {}},
+        });
+        let observed = Observed {
+            deployments: vec![serde_json::from_value(deployment).unwrap()],
+            ..Observed::default()
+        };
+        let sleepers = Sleepers::default();
+        sleepers.note(&model, &observed);
+        assert_eq!(sleepers.lock().len() == 1, expected);
+        // It has been started.
+        sleepers.note(&model, &Observed::default());
+        assert!(sleepers.lock().is_empty());
+    }
 }

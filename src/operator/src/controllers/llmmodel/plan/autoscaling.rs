@@ -17,7 +17,10 @@ use api::{
     llmmodel::{Autoscaling, RolloutStrategy},
     names::ANNOTATION_REPLICAS,
 };
-use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, autoscaling::v2::HorizontalPodAutoscaler},
+    jiff::Timestamp,
+};
 use kube::ResourceExt;
 
 use super::{
@@ -32,8 +35,10 @@ use super::{
 
 /// Between looks at gateways that do not know how long a model was idle.
 const UNKNOWN: Duration = Duration::from_secs(10);
-/// Between looks at an autoscaler: its status changes with each measurement, so it is not watched.
+/// Between looks at an autoscaler that works: its status changes with each measurement, so it is not watched.
 const LOOK: Duration = Duration::from_secs(60);
+/// Between looks at one that does not, or has not looked around yet.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Sets the replicas of all live versions, and forbids their autoscalers to take any away while two
 /// versions are live: traffic is about to move from one to the other, or back.
@@ -77,7 +82,11 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current
             keep_all(hpa);
         }
     }
-    plan.look_in = Some(look_in(asked, &demand, serving));
+    let look = match observed.hpas.iter().any(works) {
+        true => LOOK,
+        false => LOOK_AGAIN,
+    };
+    plan.look_in = Some(look_in(asked, &demand, serving).unwrap_or(look).min(look));
 }
 
 /// Stamps a Deployment whose number of replicas is not the operator's alone: `live` is what it was read as.
@@ -113,13 +122,21 @@ fn of_candidate(asked: &Autoscaling, live: Option<&Deployment>, serving: Option<
     most.min(asked.max_replicas)
 }
 
-fn look_in(asked: &Autoscaling, demand: &Demand, serving: Option<i32>) -> Duration {
+/// When the last replicas may stop.
+fn look_in(asked: &Autoscaling, demand: &Demand, serving: Option<i32>) -> Option<Duration> {
     let (Some(zero), Some(1..)) = (&asked.scale_to_zero, serving) else {
-        return LOOK;
+        return None;
     };
     let whole = Duration::from_secs(u64::from(zero.idle_seconds.unsigned_abs()));
     let left = demand.idle.map(|idle| whole.saturating_sub(idle));
-    left.map_or(UNKNOWN, |left| left + Duration::from_secs(1)).min(LOOK)
+    Some(left.map_or(UNKNOWN, |left| left + Duration::from_secs(1)))
+}
+
+/// Whether an autoscaler measures, or need not.
+fn works(hpa: &HorizontalPodAutoscaler) -> bool {
+    let conditions = hpa.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let mut active = conditions.filter(|it| it.type_ == "ScalingActive");
+    active.any(|it| it.status == "True" || it.reason.as_deref() == Some("ScalingDisabled"))
 }
 
 /// How long all replicas that may not be missing have been ready: loading is no idleness.

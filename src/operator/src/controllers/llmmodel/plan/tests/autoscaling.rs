@@ -114,6 +114,8 @@ fn the_last_replicas_stop_when_every_gateway_says_that_nobody_asks() {
     let (mut world, version) = World::rolled_out(asked(json!({})));
     world.scale(&version, 3);
     world.ready_for(3600);
+    let active = json!({"conditions": [{"type": "ScalingActive", "status": "True"}], "desiredReplicas": 3});
+    world.observed.hpas[0].status = serde_json::from_value(active).unwrap();
     let idle_for = |seconds| Some(Duration::from_secs(seconds));
     for (idle, held, number, look_in) in [
         (None, 0, 3, 10),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use api::LlmModel;
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace as Object, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -115,6 +116,7 @@ impl Namespace {
         let mut names = Vec::new();
         names.extend(self.children_of::<ControllerRevision>().await?);
         names.extend(self.children_of::<Deployment>().await?);
+        names.extend(self.children_of::<HorizontalPodAutoscaler>().await?);
         names.extend(self.children_of::<Job>().await?);
         names.extend(self.children_of::<NetworkPolicy>().await?);
         names.extend(self.children_of::<PersistentVolumeClaim>().await?);
@@ -171,7 +173,12 @@ impl Namespace {
         let mut text = format!("--- namespace {}\n", self.name);
         for args in [
             vec!["get", "llmmodels", "--output", "yaml", "--show-managed-fields=false"],
-            vec!["get", "deployments,jobs,pods", "--output", "wide"],
+            vec![
+                "get",
+                "deployments,horizontalpodautoscalers,jobs,pods",
+                "--output",
+                "wide",
+            ],
             vec!["get", "events", "--sort-by=.lastTimestamp"],
             vec![
                 "logs",

@@ -2,6 +2,7 @@
 
 mod access;
 mod adapters;
+mod autoscaling;
 mod canary;
 mod compression;
 mod embeddings;

@@ -47,6 +47,8 @@ pub const ANNOTATION_PAUSED: &str = "atelier.dev/paused";
 pub const ANNOTATION_APPLIED: &str = "atelier.dev/applied";
 /// On a Deployment whose version no longer serves: since when, in RFC 3339. It is deleted a little later.
 pub const ANNOTATION_RETIRED: &str = "atelier.dev/retired";
+/// On a Deployment that waits without pods for those of the version before: how many it will have.
+pub const ANNOTATION_REPLICAS: &str = "atelier.dev/replicas";
 /// On a ControllerRevision: the source of its weights as JSON. Other than the data it may change: the
 /// same weights can move.
 pub const ANNOTATION_SOURCE: &str = "atelier.dev/source";

@@ -113,6 +113,32 @@ const OPERATOR: &[Grant] = &[
         "Drained nodes leave enough workers.",
     ),
     grant(
+        "autoscaling",
+        &["horizontalpodautoscalers"],
+        OWN,
+        "They choose the number of workers where a model asks for autoscaling.",
+    ),
+    grant(
+        "apiregistration.k8s.io",
+        &["apiservices"],
+        &["create"],
+        "Metrics for autoscalers, where no other provider has them. Names cannot restrict creation.",
+    ),
+    Grant {
+        group: "apiregistration.k8s.io",
+        resources: &["apiservices"],
+        names: &["v1beta1.external.metrics.k8s.io"],
+        verbs: &["get", "patch"],
+        why: "Metrics for autoscalers: the certificates by which the API server knows the operator.",
+    },
+    Grant {
+        group: "rbac.authorization.k8s.io",
+        resources: &["clusterrolebindings"],
+        names: &[names::OPERATOR],
+        verbs: &["get"],
+        why: "The owner of that APIService, with which it goes: behind it nobody would answer.",
+    },
+    grant(
         "networking.k8s.io",
         &["networkpolicies"],
         OWN,

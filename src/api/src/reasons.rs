@@ -5,8 +5,10 @@
 pub const SERVING: &str = "Serving";
 /// An earlier version serves while the wanted one is on its way or was refused.
 pub const SERVING_PREVIOUS: &str = "ServingPreviousVersion";
-/// Replicas were set to zero.
+/// There are no replicas: the spec says so, or nobody asks.
 pub const SCALED_TO_ZERO: &str = "ScaledToZero";
+/// What the number of replicas depends on cannot be measured.
+pub const AUTOSCALING_FAILED: &str = "AutoscalingFailed";
 /// Some but not all replicas are ready.
 pub const REPLICAS_NOT_READY: &str = "ReplicasNotReady";
 /// No version has served yet.

@@ -27,6 +27,9 @@ pub struct Args {
     /// Memory for all request bodies held at once, in bytes.
     #[arg(long, env = "ATELIER_MAX_BODY_MEMORY", default_value_t = BodyLimits::default().total)]
     pub max_body_memory: usize,
+    /// Requests that may wait for the first worker of a model that has none while nobody asks.
+    #[arg(long, env = "ATELIER_MAX_HELD", default_value_t = 1024)]
+    pub max_held: usize,
     /// Connections open at once.
     #[arg(long, env = "ATELIER_MAX_CONNECTIONS", default_value_t = ServerSettings::default().max_connections)]
     pub max_connections: usize,
@@ -68,6 +71,7 @@ impl Args {
                 ..UpstreamTimeouts::default()
             },
             patience: PATIENCE,
+            max_held: self.max_held,
         }
     }
 

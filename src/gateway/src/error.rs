@@ -66,6 +66,8 @@ pub enum Error {
         reason: String,
         message: String,
     },
+    #[error("the model \"{model}\" is starting, and as many requests wait for that as may; try again")]
+    TooManyHeld { model: String },
     #[error("no worker of the model \"{model}\" took the request; try again")]
     UpstreamUnavailable { model: String },
     #[error("a worker of the model \"{model}\" broke off the request; try again")]
@@ -160,6 +162,7 @@ impl Error {
             Self::BodyBroken => row(S::BAD_REQUEST, INVALID, "request_incomplete"),
             Self::Overloaded => row(S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded").retry(1),
             Self::ModelNotReady { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "model_not_ready").retry(5),
+            Self::TooManyHeld { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "too_many_held").retry(5),
             Self::UpstreamUnavailable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "upstream_unavailable").retry(1),
             Self::UpstreamFailed { .. } => row(S::BAD_GATEWAY, SERVER, "upstream_failed"),
             Self::UpstreamTimeout { .. } => row(S::GATEWAY_TIMEOUT, SERVER, "upstream_timeout"),

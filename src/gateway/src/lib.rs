@@ -1,8 +1,8 @@
 //! The front door: OpenAI-compatible HTTP in, workers of LlmModels behind it.
 //!
 //! A request passes, in this order: [`routes`] (surface), [`auth`] (who is it), [`body`] and [`head`]
-//! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`]
-//! and [`upstream`] (which worker), [`relay`] and [`events`] (the answer's way back). What the cluster
+//! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`],
+//! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
 
 pub mod auth;
@@ -17,6 +17,7 @@ pub mod error;
 pub mod events;
 pub mod head;
 pub mod headers;
+pub mod hold;
 pub mod identity;
 pub mod metrics;
 pub mod name;

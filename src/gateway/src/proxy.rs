@@ -13,9 +13,10 @@ use tokio::time::timeout_at;
 use crate::{
     body::HeldBody,
     canary::{Conversation, Conversations},
-    catalog::{Catalog, Endpoint, Lease, Model},
+    catalog::{Active, Catalog, Endpoint, Lease, Model},
     error::Error,
     headers,
+    hold::{self, Holds},
     metrics::{Metrics, Observation, Operation},
     relay::Relay,
     upstream::{Failure, Upstream, UpstreamTimeouts},
@@ -44,6 +45,7 @@ pub struct Proxy {
     catalog: Arc<Catalog>,
     conversations: Conversations,
     upstream: Upstream,
+    holds: Holds,
     idle_timeout: Duration,
     patience: Duration,
     attempts: IntCounterVec,
@@ -69,6 +71,8 @@ struct Attempts {
     shuns_canary: bool,
     /// Where that was, until the current version tells whose fault it is.
     accused: Option<Lease>,
+    /// It came while the model slept, so that it is one of many that come at once.
+    was_held: bool,
     /// Until when a worker is waited for.
     until: tokio::time::Instant,
 }
@@ -90,12 +94,20 @@ impl Attempts {
 
 impl Proxy {
     /// A proxy to the workers in `catalog`. For a model that ought to be ready, a worker is waited
-    /// for as long as `patience`: watches may bring the news of a roll-out in any order.
-    pub fn new(catalog: Arc<Catalog>, timeouts: UpstreamTimeouts, patience: Duration, metrics: &Metrics) -> Self {
+    /// for as long as `patience`: watches may bring the news of a roll-out in any order. For one that sleeps
+    /// it is waited for in one of the places of `holds`, as long as the model says.
+    pub fn new(
+        catalog: Arc<Catalog>,
+        timeouts: UpstreamTimeouts,
+        patience: Duration,
+        holds: Holds,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
             catalog,
             conversations: Conversations::default(),
             upstream: Upstream::new(timeouts),
+            holds,
             idle_timeout: timeouts.idle,
             patience,
             attempts: metrics.attempts.clone(),
@@ -108,8 +120,12 @@ impl Proxy {
     /// # Errors
     /// When no worker took the request, or the one that did broke off before its answer began.
     pub async fn forward(&self, request: Request, mut observation: Observation) -> Result<Response<Body>, Error> {
-        match self.send(&request).await {
-            Ok((response, lease)) => Ok(self.relay(response, &request.model, observation, lease)),
+        let active = self.catalog.begin(&request.model);
+        match self.send(&request, &active).await {
+            Ok((response, mut lease)) => {
+                lease.keep(active);
+                Ok(self.relay(response, &request.model, observation, lease))
+            }
             Err(error) => {
                 observation.failed(error.code());
                 Err(error)
@@ -117,7 +133,8 @@ impl Proxy {
         }
     }
 
-    async fn send(&self, request: &Request) -> Result<(Response<Incoming>, Lease), Error> {
+    async fn send(&self, request: &Request, active: &Active) -> Result<(Response<Incoming>, Lease), Error> {
+        let patience = request.model.hold.unwrap_or_default().max(self.patience);
         let mut attempts = Attempts {
             tried: Vec::new(),
             offers: 0,
@@ -125,12 +142,13 @@ impl Proxy {
             last: None,
             shuns_canary: false,
             accused: None,
-            until: tokio::time::Instant::now() + self.patience,
+            was_held: false,
+            until: tokio::time::Instant::now() + patience,
         };
         let model = || request.model.qualified();
         loop {
-            let (mut lease, is_canary) = self.next_worker(request, &mut attempts).await?;
-            if attempts.offers == 0 {
+            let (mut lease, is_canary) = self.next_worker(request, active, &mut attempts).await?;
+            if attempts.offers == 0 && !attempts.was_held {
                 self.overhead.observe(request.received.elapsed().as_secs_f64());
             }
             let sent = self.upstream.post(
@@ -143,6 +161,16 @@ impl Proxy {
                 // A worker that is stopping says so before it looks at the request.
                 Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
                     ("unavailable", Error::UpstreamUnavailable { model: model() }, false)
+                }
+                // The first worker cannot take all that waited for it at once.
+                Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS && attempts.was_held => {
+                    lease.abstain();
+                    self.count("full");
+                    if tokio::time::Instant::now() >= attempts.until {
+                        return Ok((response, lease));
+                    }
+                    attempts.tried.push(lease.endpoint().clone());
+                    continue;
                 }
                 // Nobody pays for the trial of a version.
                 Ok(response) if is_canary && !response.status().is_success() => {
@@ -188,8 +216,14 @@ impl Proxy {
 
     /// The best worker not tried yet, waited for a while if the model claims to be ready, and whether it
     /// serves the version on its way.
-    async fn next_worker(&self, request: &Request, attempts: &mut Attempts) -> Result<(Lease, bool), Error> {
+    async fn next_worker(
+        &self,
+        request: &Request,
+        active: &Active,
+        attempts: &mut Attempts,
+    ) -> Result<(Lease, bool), Error> {
         let mut changes = self.catalog.subscribe();
+        let mut hold = None;
         loop {
             changes.mark_unchanged();
             let Model { namespace, name, .. } = &*request.model;
@@ -209,7 +243,12 @@ impl Proxy {
                 return Ok((lease, false));
             }
             let refusal = || attempts.last.clone().unwrap_or_else(|| not_ready(&model));
-            if !model.readiness.ready && attempts.last.is_none() {
+            if hold::wakes(&model) {
+                attempts.was_held = true;
+                if hold.is_none() {
+                    hold = Some(self.holds.begin(&model, active)?);
+                }
+            } else if !model.readiness.ready && attempts.last.is_none() {
                 return Err(refusal());
             }
             // What kept a worker from taking the request may be over before anybody reports it.
@@ -282,7 +321,9 @@ fn is_event_stream(content_type: Option<&HeaderValue>) -> bool {
 
 /// The refusal in the words of the model's `Ready` condition.
 fn not_ready(model: &Model) -> Error {
-    let (reason, message) = if model.readiness.ready {
+    let (reason, message) = if model.readiness.ready && model.hold.is_some() {
+        (model.readiness.reason.as_str(), "no worker has started in time")
+    } else if model.readiness.ready {
         ("NoReadyWorker", "no worker is ready right now")
     } else {
         (model.readiness.reason.as_str(), model.readiness.message.as_str())

@@ -28,6 +28,7 @@ use crate::{
     error::Error,
     head::Head,
     headers,
+    hold::Holds,
     metrics::{Metrics, Operation},
     name::ModelName,
     proxy::{self, Proxy},
@@ -47,6 +48,8 @@ pub struct Settings {
     pub upstream: UpstreamTimeouts,
     /// How long a worker is waited for when the model claims to be ready.
     pub patience: Duration,
+    /// Requests that may wait for the first worker of a model that sleeps.
+    pub max_held: usize,
 }
 
 /// The gateway, less its sockets.
@@ -68,7 +71,13 @@ impl Gateway {
             authenticator: Authenticator::new(reviewer, settings.audience, lookups()),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
-            proxy: Proxy::new(catalog, settings.upstream, settings.patience, &metrics),
+            proxy: Proxy::new(
+                catalog,
+                settings.upstream,
+                settings.patience,
+                Holds::new(settings.max_held),
+                &metrics,
+            ),
             metrics,
             draining: AtomicBool::new(false),
         }

@@ -87,8 +87,14 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
 /// What the operator asks gateways.
 fn traffic(catalog: Arc<Catalog>) -> Router {
-    let handler = async move || Json(catalog.traffic());
-    Router::new().route(protocol::traffic::PATH, get(handler))
+    let held = {
+        let catalog = catalog.clone();
+        async move || Json(catalog.held())
+    };
+    let traffic = async move || Json(catalog.traffic());
+    Router::new()
+        .route(protocol::traffic::PATH, get(traffic))
+        .route(protocol::traffic::HELD_PATH, get(held))
 }
 
 /// A client that fails fast: retries and timeouts are ours to decide.

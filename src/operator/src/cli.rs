@@ -39,6 +39,10 @@ pub struct Args {
     /// Where to serve probes and metrics.
     #[arg(long, env = "ATELIER_ADMIN_LISTEN", default_value_t = SocketAddr::from(([0, 0, 0, 0], ports::OPERATOR_ADMIN)))]
     pub admin_listen: SocketAddr,
+    /// Where to serve metrics for autoscalers, which the Service `atelier-operator` leads to: 0.0.0.0:8443 in
+    /// the chart. Left out, models are scaled by CPU only.
+    #[arg(long, env = "ATELIER_METRICS_API_LISTEN")]
+    pub metrics_api_listen: Option<SocketAddr>,
     /// Name of the pod this process runs in. A restarted container takes its own Lease back at once.
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<String>,
@@ -114,6 +118,7 @@ mod tests {
             "--gateway-namespace=ns",
             "--lease-namespace=ns",
             "--admin-listen=0.0.0.0:9090",
+            "--metrics-api-listen=0.0.0.0:8443",
             "--storage-access-modes=ReadWriteOnce",
         ]);
         let settings = args.settings();

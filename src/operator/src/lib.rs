@@ -18,5 +18,6 @@ pub mod events;
 pub mod gateways;
 pub mod lease;
 pub mod metrics;
+pub mod metrics_api;
 pub mod run;
 pub mod watches;

@@ -21,6 +21,8 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     /// 1 while this process holds the Lease.
     pub leader: IntGauge,
+    /// 1 while autoscalers get their metrics from Atelier, 0 while another provider has the API.
+    pub metrics_api: IntGauge,
 }
 
 impl Default for Metrics {
@@ -61,6 +63,10 @@ impl Default for Metrics {
                 &["verb", "outcome"],
             ),
             leader: gauge("atelier_operator_leader", "1 while this process holds the Lease."),
+            metrics_api: gauge(
+                "atelier_operator_metrics_api",
+                "1 while autoscalers get their metrics from Atelier.",
+            ),
             registry,
         }
     }

@@ -1,6 +1,6 @@
 //! The process: wires the parts to a cluster and to sockets.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use api::names;
@@ -14,8 +14,10 @@ use crate::{
     cluster::Cluster,
     controllers::llmmodel,
     events::Events,
+    gateways::Gateways,
     lease::{Elector, Leadership},
     metrics::Metrics,
+    metrics_api,
     watches::WATCH_SECONDS,
 };
 
@@ -68,8 +70,19 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let elector = tokio::spawn(elector.run(release.clone()));
 
     let cluster = Cluster::new(client, leadership.clone(), metrics.clone());
+    let gateways = Arc::new(Gateways::new(cluster.clone(), args.gateway_namespace.clone()));
+    // By every replica, whoever leads.
+    if let Some(listen) = args.metrics_api_listen {
+        let settings = metrics_api::Settings {
+            listen,
+            namespace: args.lease_namespace.clone(),
+        };
+        let (cluster, gateways, metrics) = (cluster.clone(), gateways.clone(), metrics.clone());
+        let stop = ended.clone().cancelled_owned();
+        tokio::spawn(metrics_api::run(settings, cluster, gateways, metrics, stop));
+    }
     let events = Events::new(cluster.clone(), instance);
-    let controller = llmmodel::Controller::new(cluster, events, metrics, args.settings(), args.concurrency);
+    let controller = llmmodel::Controller::new(cluster, events, gateways, metrics, args.settings(), args.concurrency);
     lead(leadership, &controller, &stop).await;
 
     release.cancel();

@@ -1,7 +1,7 @@
 //! Watches of metadata only: they say which LlmModel to look at, never how it is. What is decided
 //! upon is read when it is needed, so no decision rests on an old cache.
 
-use std::{fmt::Debug, time::Duration};
+use std::{collections::HashMap, fmt::Debug, time::Duration};
 
 use api::{
     LlmModel,
@@ -97,9 +97,20 @@ impl Watches {
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
     {
+        self.children_if::<K>(models, |_| true);
+    }
+
+    fn children_if<K>(
+        &mut self,
+        models: &Store<ModelMeta>,
+        mut matters: impl FnMut(&Event<PartialObjectMeta<K>>) -> bool + Send + 'static,
+    ) where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
+    {
         let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_MODEL}"));
         let models = models.clone();
         let notify = move |event: Event<PartialObjectMeta<K>>| match event {
+            event if !matters(&event) => Vec::new(),
             Event::Init | Event::InitApply(_) => Vec::new(),
             Event::InitDone => models
                 .state()
@@ -109,6 +120,44 @@ impl Watches {
             Event::Apply(child) | Event::Delete(child) => owner(&child.metadata).into_iter().collect(),
         };
         self.follow::<PartialObjectMeta<K>>(ours, notify);
+    }
+
+    /// As [`Self::children`], for a kind whose status changes all the time and is looked at now and then.
+    pub fn children_but_status<K>(&mut self, models: &Store<ModelMeta>)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
+    {
+        let mut known = HashMap::new();
+        self.children_if::<K>(models, move |event| match event {
+            Event::Apply(child) => {
+                let now = asked(&child.metadata);
+                known.insert(child.metadata.uid.clone(), now.clone()) != Some(now)
+            }
+            Event::Delete(child) => {
+                known.remove(&child.metadata.uid);
+                true
+            }
+            Event::Init | Event::InitApply(_) | Event::InitDone => true,
+        });
+    }
+
+    /// Asks again and again which LlmModels to look at, with a pause in between.
+    pub fn poll<F>(&mut self, pause: Duration, mut ask: impl FnMut() -> F + Send + 'static)
+    where
+        F: Future<Output = Vec<ObjectRef<ModelMeta>>> + Send,
+    {
+        let (sender, metrics) = (self.sender.clone(), self.metrics.clone());
+        self.tasks.spawn(async move {
+            loop {
+                for reference in ask().await {
+                    metrics.queue.inc();
+                    if sender.send(reference).await.is_err() {
+                        return;
+                    }
+                }
+                sleep(pause).await;
+            }
+        });
     }
 
     fn follow<K>(
@@ -158,6 +207,18 @@ fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
     })
 }
 
+/// What people and controllers ask of an object, as far as metadata tell: everything but its status.
+fn asked(child: &ObjectMeta) -> ObjectMeta {
+    let mut asked = ObjectMeta {
+        resource_version: None,
+        ..child.clone()
+    };
+    if let Some(managers) = &mut asked.managed_fields {
+        managers.retain(|manager| manager.subresource.is_none());
+    }
+    asked
+}
+
 /// The LlmModel that a child's labels name.
 fn owner(child: &ObjectMeta) -> Option<ObjectRef<ModelMeta>> {
     let model = child.labels.as_ref()?.get(LABEL_MODEL)?;
@@ -202,6 +263,19 @@ mod tests {
         ] {
             assert!(is_asked_anew(Some(&base), &meta(changed.clone())), "{changed}");
         }
+    }
+
+    #[test]
+    fn a_status_asks_nothing() {
+        let child = |version: &str, ours: &str, status: &str| {
+            asked(&meta(json!({"uid": "a", "resourceVersion": version, "managedFields": [
+                {"manager": "atelier", "time": ours},
+                {"manager": "hpa", "subresource": "status", "time": status},
+            ]})))
+        };
+        let base = child("1", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z");
+        assert_eq!(base, child("2", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"));
+        assert_ne!(base, child("3", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"));
     }
 
     #[test]

@@ -17,4 +17,4 @@ pub use compression::CompressionEstimate;
 pub use evaluation::{EvaluationOutcome, EvaluationReport, SuiteScore};
 pub use memory::{MemoryEstimate, ServingShape};
 pub use report::{CompressionReport, ModelFacts, PrepareFailure, PrepareOutcome, PrepareReport, Progress, Stage};
-pub use traffic::{Latencies, Traffic, VersionTraffic};
+pub use traffic::{Held, HeldModel, Latencies, ModelTraffic, Traffic, VersionTraffic};

@@ -10,3 +10,5 @@ pub const GATEWAY_API: u16 = 8080;
 pub const GATEWAY_ADMIN: u16 = 9090;
 /// The operator's probes and metrics.
 pub const OPERATOR_ADMIN: u16 = 9090;
+/// The operator's metrics for autoscalers, which the API server passes on.
+pub const OPERATOR_METRICS_API: u16 = 8443;

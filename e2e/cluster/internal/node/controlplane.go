@@ -60,6 +60,8 @@ func controllerManager(l Layout) Component {
 			// Each of its controllers asks for a token of its own first; the default limit makes that take seconds.
 			"--kube-api-qps=200",
 			"--kube-api-burst=400",
+			// Autoscalers look every 15 seconds otherwise, and metrics of started pods count after minutes.
+			"--horizontal-pod-autoscaler-sync-period=2s",
 			// There is one of it, and after a restart it should work at once.
 			"--leader-elect=false",
 		},

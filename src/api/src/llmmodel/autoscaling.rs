@@ -16,22 +16,24 @@ use crate::common::pattern;
 #[x_kube(validation = Rule::new("self.minReplicas > 0 || has(self.scaleToZero)")
     .message("autoscaling.minReplicas 0 needs autoscaling.scaleToZero: set it, or set minReplicas to at least 1"))]
 pub struct Autoscaling {
-    /// Fewest replicas; 0 with scaleToZero. Default: 1.
+    /// Fewest replicas of a model that is asked; 0 counts as 1. The last one stops by scaleToZero only.
+    /// Default: 1.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 1000))]
     pub min_replicas: i32,
     /// Most replicas.
     #[schemars(range(min = 1, max = 1000))]
     pub max_replicas: i32,
-    /// What to scale by; the target that wants most replicas wins. Default: 4 requests in flight for
-    /// each replica.
+    /// What to scale by; the target that wants most replicas wins. CPU needs a metrics server in the
+    /// cluster, the others come from the operator. Default: 4 requests in flight for each replica.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 5),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["metric"])
     )]
     pub targets: Vec<AutoscalingTarget>,
-    /// Stop the last replica while nobody asks. Default: never.
+    /// Stop all replicas while nobody asks; the next request, which the gateway holds, starts one.
+    /// Default: never.
     pub scale_to_zero: Option<ScaleToZero>,
     /// How fast the number changes. Default: as the HorizontalPodAutoscaler does it.
     pub behavior: Option<ScalingBehavior>,
@@ -56,11 +58,11 @@ pub struct AutoscalingTarget {
 /// What load is measured by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum AutoscalingMetric {
-    /// Requests being answered.
+    /// Requests being answered or held, for each replica.
     InFlight,
     /// How long requests wait before they are computed, in seconds.
     QueueSeconds,
-    /// Tokens produced each second.
+    /// Tokens produced each second, for each replica.
     TokensPerSecond,
     /// Share of the KV cache in use, in percent.
     KvCacheUsage,
@@ -68,12 +70,12 @@ pub enum AutoscalingMetric {
     CPU,
 }
 
-/// When the last replica stops.
+/// When all replicas stop.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScaleToZero {
-    /// Seconds without a request after which the last replica stops. Default: 300.
+    /// Seconds without a request after which all replicas stop. Default: 300.
     #[serde(default = "five_minutes")]
     #[schemars(range(min = 10, max = 604_800))]
     pub idle_seconds: i32,
@@ -102,7 +104,7 @@ pub struct ScalingBehavior {
     /// Seconds that load must stay low before replicas are removed. Default: 300.
     #[schemars(range(min = 0, max = 3600))]
     pub scale_down_stabilization_seconds: Option<i32>,
-    /// Most replicas added in a minute. Default: no limit.
+    /// Most replicas added in a minute. Default: twice as many, or four more, in 15 seconds.
     #[schemars(range(min = 1, max = 1000))]
     pub max_added_per_minute: Option<i32>,
     /// Most replicas removed in a minute. Default: no limit.

@@ -137,7 +137,8 @@ pub struct LlmModelSpec {
     pub resources: Option<Resources>,
     /// Where replicas run. Default: anywhere, spread over zones.
     pub placement: Option<Placement>,
-    /// Number of replicas, while autoscaling is not set. Default: 1. Also set by `kubectl scale`.
+    /// Number of replicas. With autoscaling only 0 counts: it stops the model, and no request starts it.
+    /// Default: 1. Also set by `kubectl scale`.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,

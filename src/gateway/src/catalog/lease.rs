@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::Endpoint;
+use super::{Active, Endpoint};
 
 /// Counts as the worker's load until it is dropped, and tells how the request went.
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub struct Lease {
     begun: Instant,
     first_token_seen: bool,
     is_told: bool,
+    request: Option<Active>,
 }
 
 impl Lease {
@@ -22,7 +23,13 @@ impl Lease {
             begun: Instant::now(),
             first_token_seen: false,
             is_told: false,
+            request: None,
         }
+    }
+
+    /// Lets the request count as one for its model as long as it is under way.
+    pub fn keep(&mut self, request: Active) {
+        self.request = Some(request);
     }
 
     /// Where the request is.

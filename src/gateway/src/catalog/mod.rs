@@ -1,6 +1,7 @@
 //! What the gateway knows of the cluster: models and the workers that serve them. Fed by watches,
 //! read by every request, and kept when the API server is away.
 
+mod activity;
 mod endpoints;
 mod handover;
 mod lease;
@@ -11,14 +12,16 @@ pub mod watch;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use protocol::Traffic;
+use protocol::{Held, HeldModel, ModelTraffic, Traffic};
 use tokio::sync::watch as signal;
 
+pub use activity::{Active, Waiting};
 pub use endpoints::{Endpoint, ServedVersion};
 pub use lease::Lease;
 pub use models::{Canary, Model, Readiness};
 pub use stats::Stats;
 
+use activity::Activities;
 use endpoints::{Endpoints, SliceKey};
 use handover::Handovers;
 use models::Models;
@@ -34,14 +37,35 @@ struct State {
     models: Models,
     endpoints: Endpoints,
     handovers: Handovers,
+    activities: Activities,
 }
 
 impl State {
     fn apply_model(&mut self, model: Model) {
         let model = Arc::new(model);
+        self.activities.know(&model.namespace, &model.name);
         if let Some(old) = self.models.apply(model.clone()) {
             self.handovers.replace(&old, &model);
         }
+    }
+
+    /// What the operator has to know of the models that may have no workers.
+    fn sleepers(&self) -> impl Iterator<Item = ModelTraffic> {
+        let models = self.models.all().into_iter();
+        models.filter_map(|model| self.activity(&model))
+    }
+
+    /// What the operator has to know of a model that may have no workers.
+    fn activity(&self, model: &Model) -> Option<ModelTraffic> {
+        let activity = self.activities.of(&model.namespace, &model.name)?;
+        model.hold?;
+        Some(ModelTraffic {
+            namespace: model.namespace.clone(),
+            model: model.name.clone(),
+            gateways: 1,
+            held: activity.held(),
+            idle_seconds: activity.idle().as_secs(),
+        })
     }
 }
 
@@ -91,9 +115,28 @@ impl Catalog {
 
     /// What is counted of the versions that have workers.
     pub fn traffic(&self) -> Traffic {
+        let state = self.read();
         Traffic {
-            versions: self.read().endpoints.traffic(),
+            gateways: 1,
+            versions: state.endpoints.traffic(),
+            models: state.sleepers().collect(),
         }
+    }
+
+    /// The requests that wait for the first worker of a model.
+    pub fn held(&self) -> Held {
+        let state = self.read();
+        let held = state.sleepers().map(|it| HeldModel {
+            namespace: it.namespace,
+            model: it.model,
+            held: it.held,
+        });
+        held.collect()
+    }
+
+    /// Counts a request for `model` until the guard is dropped.
+    pub fn begin(&self, model: &Model) -> Active {
+        self.read().activities.begin(&model.namespace, &model.name)
     }
 
     /// Adds or replaces a model.
@@ -103,12 +146,21 @@ impl Catalog {
 
     /// Removes a model.
     pub fn remove_model(&self, namespace: &str, name: &str) {
-        self.update(|state| state.models.remove(namespace, name));
+        self.update(|state| {
+            state.models.remove(namespace, name);
+            state.activities.forget(namespace, name);
+        });
     }
 
     /// Removes the models that `keep` does not hold for, and says which.
     pub fn retain_models(&self, keep: impl Fn(&Model) -> bool) -> Vec<Arc<Model>> {
-        self.update(|state| state.models.retain(keep))
+        self.update(|state| {
+            let gone = state.models.retain(keep);
+            for model in &gone {
+                state.activities.forget(&model.namespace, &model.name);
+            }
+            gone
+        })
     }
 
     /// Adds or replaces the endpoints of a slice.
@@ -147,6 +199,7 @@ impl Catalog {
                 models,
                 endpoints,
                 handovers,
+                ..
             } = &mut *state;
             handovers.settle(models, endpoints);
             result

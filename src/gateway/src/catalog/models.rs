@@ -1,6 +1,6 @@
 //! The LlmModels of the cluster, by name.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{llmmodel::Task, names::CONDITION_READY};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -19,6 +19,30 @@ pub struct WatchedSpec {
     /// What the model is for.
     #[serde(default)]
     pub task: Option<String>,
+    /// Pods, unless their number follows the load; 0 in any case is off.
+    #[serde(default)]
+    pub replicas: Option<i64>,
+    /// How the number of pods follows the load.
+    #[serde(default)]
+    pub autoscaling: Option<WatchedAutoscaling>,
+}
+
+/// See [`WatchedModel`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchedAutoscaling {
+    /// When the last pod stops.
+    #[serde(default)]
+    pub scale_to_zero: Option<WatchedScaleToZero>,
+}
+
+/// See [`WatchedModel`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchedScaleToZero {
+    /// Seconds that a request waits for the first pod.
+    #[serde(default)]
+    pub hold_seconds: u32,
 }
 
 /// See [`WatchedModel`].
@@ -62,6 +86,8 @@ pub struct Model {
     pub canary: Option<Canary>,
     /// The `Ready` condition.
     pub readiness: Readiness,
+    /// How long requests wait for its first worker, where it has none while nobody asks.
+    pub hold: Option<Duration>,
 }
 
 /// A condition without its history.
@@ -120,7 +146,14 @@ impl From<WatchedModel> for Model {
             Some("Rerank") => Some(Task::Rerank),
             Some(_) => None,
         };
+        let WatchedSpec {
+            replicas, autoscaling, ..
+        } = &object.spec;
+        let zero = autoscaling.as_ref().and_then(|it| it.scale_to_zero.as_ref());
+        let hold = zero.filter(|_| *replicas != Some(0));
+        let hold = hold.map(|zero| Duration::from_secs(zero.hold_seconds.into()));
         Self {
+            hold,
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             task,
@@ -213,6 +246,16 @@ mod tests {
         assert_eq!(model.canary.unwrap().weight, 25);
         assert!(model.readiness.ready);
         assert_eq!(model.readiness.reason, "Serving");
+    }
+
+    #[test]
+    fn requests_wait_for_a_model_that_sleeps_and_not_for_one_that_is_off() {
+        let hold =
+            |spec: serde_json::Value| parse(json!({"metadata": {"name": "m", "namespace": "ns"}, "spec": spec})).hold;
+        let zero = json!({"maxReplicas": 3, "scaleToZero": {"idleSeconds": 60, "holdSeconds": 30}});
+        assert_eq!(hold(json!({"autoscaling": zero})), Some(Duration::from_secs(30)));
+        assert_eq!(hold(json!({"replicas": 0, "autoscaling": zero})), None);
+        assert_eq!(hold(json!({"replicas": 1, "autoscaling": {"maxReplicas": 3}})), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod access;
 mod canary;
 mod drain;
 mod faults;
+mod hold;
 mod limits;
 mod passage;
 mod rollout;

@@ -32,6 +32,7 @@ pub struct TestGateway {
 pub struct Timing {
     pub upstream: UpstreamTimeouts,
     pub patience: Duration,
+    pub max_held: usize,
     pub server: ServerSettings,
 }
 
@@ -40,6 +41,7 @@ impl Default for Timing {
         Self {
             upstream: UpstreamTimeouts::default(),
             patience: Duration::from_secs(30),
+            max_held: 64,
             server: ServerSettings {
                 drain_delay: Duration::ZERO,
                 ..ServerSettings::default()
@@ -72,6 +74,7 @@ impl TestGateway {
             },
             upstream: timing.upstream,
             patience: timing.patience,
+            max_held: timing.max_held,
         };
         let gateway = Arc::new(Gateway::new(
             settings,

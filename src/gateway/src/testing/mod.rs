@@ -29,5 +29,6 @@ pub fn model(namespace: &str, name: &str) -> Model {
             reason: "Serving".into(),
             message: String::new(),
         },
+        hold: None,
     }
 }

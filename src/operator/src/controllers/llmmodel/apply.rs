@@ -5,6 +5,7 @@ use api::names::{self, ANNOTATION_EVALUATION, ANNOTATION_RETIRED, ANNOTATION_STO
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
+        autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
         core::v1::{PersistentVolumeClaim, Service},
         networking::v1::NetworkPolicy,
@@ -77,12 +78,16 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut
             service,
             pdb,
             deployment,
+            hpa,
         } = children;
         writer.ensure(&mut observed.revisions, revision).await?;
         writer.ensure(&mut observed.network_policies, network_policy).await?;
         writer.ensure(&mut observed.services, service).await?;
         writer.ensure(&mut observed.pdbs, pdb).await?;
         writer.ensure(&mut observed.deployments, deployment).await?;
+        if let Some(hpa) = hpa {
+            writer.ensure(&mut observed.hpas, hpa).await?;
+        }
     }
     if let (Some(Course::Stopped(trouble)), Some(version)) = (&plan.trial, plan.target.version()) {
         writer.note(&version.name, ANNOTATION_STOPPED, trouble).await?;
@@ -179,6 +184,7 @@ impl Writer<'_> {
             Kind::NetworkPolicy => cluster.delete::<NetworkPolicy>(namespace, name, uid).await,
             Kind::Job => cluster.delete::<Job>(namespace, name, uid).await,
             Kind::PersistentVolumeClaim => cluster.delete::<PersistentVolumeClaim>(namespace, name, uid).await,
+            Kind::HorizontalPodAutoscaler => cluster.delete::<HorizontalPodAutoscaler>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
         }
     }

@@ -8,6 +8,7 @@ use api::{
 };
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{Event, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
@@ -17,7 +18,7 @@ use kube::{Resource, ResourceExt};
 use protocol::{PrepareOutcome, Progress, Traffic};
 use tokio::try_join;
 
-use super::{diagnose::needs_events, validate::Owner, version::Version};
+use super::{demand::Demand, diagnose::needs_events, validate::Owner, version::Version};
 use crate::{
     cluster::{Cluster, ClusterError},
     gateways::Gateways,
@@ -55,6 +56,8 @@ pub struct Observed {
     pub pdbs: Vec<PodDisruptionBudget>,
     /// How they are protected.
     pub network_policies: Vec<NetworkPolicy>,
+    /// What chooses their number.
+    pub hpas: Vec<HorizontalPodAutoscaler>,
     /// Prepare steps.
     pub jobs: Vec<Job>,
     /// Where compressed weights are kept.
@@ -67,6 +70,8 @@ pub struct Observed {
     pub progress: Option<Progress>,
     /// What gateways have seen, or why they do not tell; only while a version is on trial.
     pub traffic: Option<Result<Arc<Traffic>, String>>,
+    /// What the gateways say, where the last replica may stop.
+    pub demand: Demand,
 }
 
 /// The LlmModel as it is now; `None` when there is none.
@@ -92,12 +97,13 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
     let namespace = owner.namespace.as_str();
     let labels = names::selector_string(&names::model_labels(&owner.name));
     let labels = labels.as_str();
-    let (revisions, deployments, services, pdbs, network_policies, jobs, claims, pods) = try_join!(
+    let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, pods) = try_join!(
         cluster.list::<ControllerRevision>(namespace, labels),
         cluster.list::<Deployment>(namespace, labels),
         cluster.list::<Service>(namespace, labels),
         cluster.list::<PodDisruptionBudget>(namespace, labels),
         cluster.list::<NetworkPolicy>(namespace, labels),
+        cluster.list::<HorizontalPodAutoscaler>(namespace, labels),
         cluster.list::<Job>(namespace, labels),
         cluster.list::<PersistentVolumeClaim>(namespace, labels),
         cluster.list::<Pod>(namespace, labels),
@@ -110,12 +116,14 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
         services: owned(services, owner),
         pdbs: owned(pdbs, owner),
         network_policies: owned(network_policies, owner),
+        hpas: owned(hpas, owner),
         jobs: owned(jobs, owner),
         claims: owned(claims, owner),
         pods,
         events,
         progress,
         traffic: None,
+        demand: Demand::default(),
     })
 }
 

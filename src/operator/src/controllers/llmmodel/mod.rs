@@ -5,6 +5,7 @@ mod backoff;
 mod build;
 mod canonical;
 mod compression;
+mod demand;
 mod dereference;
 mod diagnose;
 mod drift;
@@ -14,6 +15,7 @@ mod plan;
 mod prepare;
 mod quantity;
 mod reconcile;
+mod sleepers;
 mod source;
 mod status;
 #[cfg(test)]
@@ -27,6 +29,7 @@ use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Ar
 use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
@@ -47,16 +50,18 @@ use crate::{
 };
 use backoff::Backoff;
 use reconcile::{ReconcileError, reconcile};
+use sleepers::Sleepers;
 pub use validate::{Settings, Storage};
 
 /// What a pass over one LlmModel works with.
 struct Context {
     cluster: Cluster,
     events: Events,
-    gateways: Gateways,
+    gateways: Arc<Gateways>,
     metrics: Metrics,
     settings: Settings,
     backoff: Backoff<String>,
+    sleepers: Sleepers,
 }
 
 /// Reconciles all LlmModels of the cluster.
@@ -67,14 +72,22 @@ pub struct Controller {
 
 impl Controller {
     /// A controller that works on `concurrency` LlmModels at a time.
-    pub fn new(cluster: Cluster, events: Events, metrics: Metrics, settings: Settings, concurrency: u16) -> Self {
+    pub fn new(
+        cluster: Cluster,
+        events: Events,
+        gateways: Arc<Gateways>,
+        metrics: Metrics,
+        settings: Settings,
+        concurrency: u16,
+    ) -> Self {
         let context = Context {
-            gateways: Gateways::new(cluster.clone(), settings.gateway_namespace.clone()),
+            gateways,
             cluster,
             events,
             metrics,
             settings,
             backoff: Backoff::default(),
+            sleepers: Sleepers::default(),
         };
         Self {
             context: Arc::new(context),
@@ -95,6 +108,12 @@ impl Controller {
         watches.children::<Pod>(&store);
         watches.children::<PodDisruptionBudget>(&store);
         watches.children::<Service>(&store);
+        watches.children_but_status::<HorizontalPodAutoscaler>(&store);
+        let (context, known) = (self.context.clone(), store.clone());
+        watches.poll(sleepers::POLL, move || {
+            let (context, known) = (context.clone(), known.clone());
+            async move { context.sleepers.wanted(&known, &context.gateways).await }
+        });
         let queue = stream::unfold(receiver, async |mut receiver| {
             let reference = receiver.recv().await?;
             Some((reference, receiver))
@@ -152,7 +171,12 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
         Err(error) => {
             metrics.reconciles.with_label_values(&["error"]).inc();
             metrics.errors.with_label_values(&[error.category()]).inc();
-            tracing::warn!(namespace, name = reference.name, %error, "failed to reconcile an LlmModel");
+            let name = &reference.name;
+            match error.category() {
+                // An autoscaler was faster: the next pass sees what it did.
+                "conflict" => tracing::debug!(namespace, name, %error, "an LlmModel is looked at again"),
+                _ => tracing::warn!(namespace, name, %error, "failed to reconcile an LlmModel"),
+            }
         }
     }
     result

@@ -43,6 +43,12 @@ pub fn ceiling(text: &str) -> Option<u64> {
     u64::try_from((nanos + NANO - 1) / NANO).ok()
 }
 
+/// A positive whole number.
+pub fn whole(text: &str) -> Option<i32> {
+    let nanos = nanos(text).filter(|nanos| *nanos > 0 && nanos % NANO == 0)?;
+    i32::try_from(nanos / NANO).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

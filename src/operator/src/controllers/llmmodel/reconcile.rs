@@ -10,6 +10,7 @@ use super::{
     Context,
     apply::{self, ApplyError},
     build::{self, Builder},
+    demand,
     dereference::{self, DereferenceError, Observed},
     diagnose::{self, Asked},
     plan::{self, Course, Plan, Target},
@@ -73,6 +74,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
         .await
         .map_err(DereferenceError::from)?;
     observed.traffic = dereference::traffic(&context.gateways, &model).await;
+    observed.demand = demand::of(&context.gateways, &model).await;
     let wanted = validate::validate(&model);
     let plan = decide(context, &model, &owner, &wanted, &observed);
     let applied = if owner.paused {
@@ -80,6 +82,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     } else {
         apply::apply(&context.cluster, &owner, &plan, &mut observed).await
     };
+    context.sleepers.note(&model, &observed);
     if let Err(ApplyError::Cluster(error)) = &applied
         && error.is_namespace_leaving()
     {
@@ -229,5 +232,6 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     let look = if plan.scores.is_empty() { look } else { Duration::ZERO };
     // A retired version may go a moment after its time, never before.
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));
-    Action::requeue(drained.map_or(look, |drained| drained.min(look)))
+    let waits = [Some(look), drained, plan.look_in];
+    Action::requeue(waits.into_iter().flatten().min().unwrap_or(look))
 }

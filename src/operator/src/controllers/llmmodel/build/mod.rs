@@ -8,11 +8,13 @@
 //!           +- for each version <model>-v-<version>:
 //!              ControllerRevision    stays in the history
 //!              NetworkPolicy, Service, PodDisruptionBudget, Deployment    while it is live
+//!              HorizontalPodAutoscaler    likewise, with spec.autoscaling
 //! ```
 
 mod claim;
 mod deployment;
 mod evaluation;
+mod hpa;
 mod job;
 mod model_pod;
 mod network_policy;
@@ -23,6 +25,7 @@ mod service;
 mod weights;
 
 pub use claim::report as report_of;
+pub use hpa::keep_all;
 pub use job::compress_memory;
 pub use model_pod::memory;
 pub use weights::PREPARE_MEMORY;
@@ -32,6 +35,7 @@ use std::collections::BTreeMap;
 use api::names;
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
+    autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
     core::v1::{PersistentVolumeClaim, Service},
     networking::v1::NetworkPolicy,
@@ -68,8 +72,10 @@ pub struct Children {
     pub service: Service,
     /// Before the pods that it guards.
     pub pdb: PodDisruptionBudget,
-    /// Last: it starts pods.
+    /// Last but for what changes it: it starts pods.
     pub deployment: Deployment,
+    /// Chooses the number of pods, if anything does.
+    pub hpa: Option<HorizontalPodAutoscaler>,
 }
 
 impl Builder<'_> {
@@ -81,6 +87,11 @@ impl Builder<'_> {
             service: service::build(self, version),
             pdb: pdb::build(self, version),
             deployment: deployment::build(self, version),
+            hpa: self
+                .wanted
+                .autoscaling
+                .as_ref()
+                .map(|asked| hpa::build(self, version, asked)),
         }
     }
 

@@ -52,6 +52,15 @@ fn children(spec: Value) -> Children {
     "placement": {"zones": ["a"]},
 }))]
 #[case("embed", json!({"task": "Embed"}))]
+#[case("autoscaled", json!({"autoscaling": {
+    "minReplicas": 0, "maxReplicas": 5, "scaleToZero": {},
+    "targets": [
+        {"metric": "InFlight", "value": "8"}, {"metric": "QueueSeconds", "value": "500m"},
+        {"metric": "TokensPerSecond", "value": "2k"}, {"metric": "KvCacheUsage", "value": "80"},
+        {"metric": "CPU", "value": "70"},
+    ],
+    "behavior": {"scaleUpStabilizationSeconds": 30, "maxRemovedPerMinute": 1},
+}}))]
 fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
     let Children {
         revision,
@@ -59,8 +68,16 @@ fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
         service,
         pdb,
         deployment,
+        hpa,
     } = children(spec);
-    let all = json!([revision, network_policy, service, pdb, deployment]);
+    let mut all = vec![
+        json!(revision),
+        json!(network_policy),
+        json!(service),
+        json!(pdb),
+        json!(deployment),
+    ];
+    all.extend(hpa.map(|hpa| json!(hpa)));
     insta::assert_yaml_snapshot!(format!("children_{name}"), all);
 }
 
@@ -134,13 +151,15 @@ fn everything_has_one_owner_and_our_labels() {
         service,
         pdb,
         deployment,
-    } = children(json!({}));
+        hpa,
+    } = children(json!({"autoscaling": {"maxReplicas": 2}}));
     for metadata in [
         revision.metadata,
         network_policy.metadata,
         service.metadata,
         pdb.metadata,
         deployment.metadata,
+        hpa.unwrap().metadata,
     ] {
         assert_eq!(metadata.owner_references.unwrap()[0].uid, "model-uid");
         assert_eq!(metadata.labels.unwrap()[names::LABEL_MODEL], "m");

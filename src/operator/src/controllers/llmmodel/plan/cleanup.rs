@@ -45,6 +45,8 @@ pub enum Kind {
     ControllerRevision,
     /// Compressed weights that no version needs.
     PersistentVolumeClaim,
+    /// What chose the number of pods.
+    HorizontalPodAutoscaler,
 }
 
 /// Adds to `plan` what becomes of everything but the versions `kept`.
@@ -78,6 +80,10 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
     delete_all(plan, Kind::Service, &observed.services, |it| is_over(version_of(it)));
     delete_all(plan, Kind::PodDisruptionBudget, &observed.pdbs, |it| {
         is_over(version_of(it))
+    });
+    // What serves no more keeps its pods to the end of the drain.
+    delete_all(plan, Kind::HorizontalPodAutoscaler, &observed.hpas, |it| {
+        builder.wanted.autoscaling.is_none() || !version_of(it).is_some_and(is_kept)
     });
     // Pods that finish their last requests are protected to their end, which a watch tells.
     let has_pods = |version: Option<&str>| observed.pods.iter().any(|pod| version_of(pod) == version);

@@ -6,6 +6,7 @@
 //!                           +--compress Job--> worse than allowed: rejected, with a snapshot of the evidence
 //! ```
 
+mod autoscaling;
 mod canary;
 mod cleanup;
 mod evaluation;
@@ -105,6 +106,8 @@ pub struct Plan {
     pub delete: Vec<Deletion>,
     /// When the next retired version can go.
     pub drained_in: Option<Duration>,
+    /// When to look again, where no watch tells of what the number of replicas depends on.
+    pub look_in: Option<Duration>,
 }
 
 impl Plan {
@@ -124,6 +127,7 @@ impl Plan {
             revive: Vec::new(),
             delete: Vec::new(),
             drained_in: None,
+            look_in: None,
         }
     }
 }
@@ -154,10 +158,13 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmMod
             children
         })
         .collect();
-    if let (RolloutStrategy::Recreate, Some(target)) = (builder.wanted.strategy, wanted) {
-        recreate::one_at_a_time(&mut plan.children, &target.name, observed);
+    let wanted = wanted.map(|version| version.name.clone());
+    autoscaling::plan(&mut plan, builder, observed, current, now);
+    if let (RolloutStrategy::Recreate, Some(target)) = (builder.wanted.strategy, &wanted) {
+        recreate::one_at_a_time(&mut plan.children, target, observed);
     }
-    plan.children = plan.children.into_iter().map(stamped).collect();
+    let children = plan.children.into_iter();
+    plan.children = children.map(|children| stamped(children, observed)).collect();
     // What serves is never given up because its snapshot is lost.
     let mut kept: Vec<&str> = live.iter().map(|version| version.name.as_str()).collect();
     kept.extend(current);
@@ -226,20 +233,26 @@ fn keep_template(desired: &mut Deployment, live: Option<&Deployment>) {
     }
 }
 
-fn stamped(children: Children) -> Children {
+fn stamped(children: Children, observed: &Observed) -> Children {
     let Children {
         revision,
         network_policy,
         service,
         pdb,
         deployment,
+        hpa,
     } = children;
+    let live = version_of(&deployment).and_then(|version| observed.deployment(version));
     Children {
         revision: drift::stamped(revision),
         network_policy: drift::stamped(network_policy),
         service: drift::stamped(service),
         pdb: drift::stamped(pdb),
-        deployment: drift::stamped(deployment),
+        deployment: match &hpa {
+            Some(_) => autoscaling::stamped(deployment, live),
+            None => drift::stamped(deployment),
+        },
+        hpa: hpa.map(drift::stamped),
     }
 }
 

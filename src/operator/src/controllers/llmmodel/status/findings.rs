@@ -7,7 +7,7 @@ use api::{
 };
 
 use super::{
-    Facts, Replicas, evaluation,
+    Facts, Replicas, autoscaling, evaluation,
     weights::{self, preparing},
 };
 use crate::controllers::llmmodel::plan::{Course, Target};
@@ -33,8 +33,8 @@ pub fn findings(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Fin
     let mut list = vec![
         weights::finding(facts),
         serving(facts, current, pods),
-        progressing(facts, wanted, is_settled),
-        degraded(facts),
+        progressing(facts, current, wanted, is_settled),
+        degraded(facts, current),
         ready,
     ];
     list.extend(weights::compressed(facts));
@@ -71,6 +71,9 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
         };
     };
     let wanted = pods.wanted;
+    if autoscaling::is_asleep(facts, version, pods) {
+        return finding(true, reasons::SCALED_TO_ZERO, sleeps(version));
+    }
     if made_room(facts, pods) {
         return finding(false, reasons::ROLLING_OUT, room_was_made(version));
     }
@@ -81,7 +84,7 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
             format!("version {version} serves with no replicas, as the spec asks"),
         );
     }
-    if pods.ready < wanted {
+    if pods.ready < autoscaling::needed(facts.model, pods) {
         let why = facts.current_trouble.or(facts.trouble.filter(|_| serves_wanted));
         return match why {
             Some(trouble) => finding(false, &trouble.reason, trouble.message.clone()),
@@ -95,7 +98,7 @@ fn ready(facts: &Facts<'_>, current: Option<&str>, pods: Replicas, serves_wanted
         return finding(
             true,
             reasons::SERVING,
-            format!("version {version} serves with {wanted} of {wanted} replicas"),
+            format!("version {version} serves with {} of {wanted} replicas", pods.ready),
         );
     }
     let message = format!("version {version} serves; the spec asks for another one, see condition Progressing");
@@ -107,6 +110,10 @@ fn made_room(facts: &Facts<'_>, pods: Replicas) -> bool {
     pods.wanted == 0 && facts.model.spec.replicas > 0
 }
 
+fn sleeps(version: &str) -> String {
+    format!("version {version} has no replicas, as nobody asks: the next request, which the gateway holds, starts one")
+}
+
 fn room_was_made(version: &str) -> String {
     format!("version {version} has stopped for its successor, as spec.rollout.strategy Recreate asks")
 }
@@ -115,6 +122,9 @@ fn serving(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Finding 
     let (status, reason, message) = match current {
         None => (false, reasons::NOTHING_SERVES, "no version has served yet".to_owned()),
         Some(version) if pods.ready > 0 => (true, reasons::SERVING, format!("version {version} answers requests")),
+        Some(version) if autoscaling::is_asleep(facts, version, pods) => {
+            (false, reasons::SCALED_TO_ZERO, sleeps(version))
+        }
         Some(version) if made_room(facts, pods) => (false, reasons::ROLLING_OUT, room_was_made(version)),
         Some(version) if pods.wanted == 0 => (
             false,
@@ -130,7 +140,7 @@ fn serving(facts: &Facts<'_>, current: Option<&str>, pods: Replicas) -> Finding 
     Finding::new(types::SERVING, status, reason, message)
 }
 
-fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Finding {
+fn progressing(facts: &Facts<'_>, current: Option<&str>, wanted: Option<&str>, is_settled: bool) -> Finding {
     let finding =
         |status: bool, reason: &str, message: String| Finding::new(types::PROGRESSING, status, reason, message);
     if let Some(trouble) = facts.trouble {
@@ -159,7 +169,7 @@ fn progressing(facts: &Facts<'_>, wanted: Option<&str>, is_settled: bool) -> Fin
     match wanted {
         Some(version) => {
             let pods = super::replicas(facts.observed.deployment(version));
-            let message = match made_room(facts, pods) {
+            let message = match made_room(facts, pods) && current.is_some_and(|it| it != version) {
                 true => format!("version {version} starts as soon as the pods of the version before have ended"),
                 false => format!(
                     "{} of {} replicas of version {version} are ready",
@@ -179,8 +189,9 @@ fn on_trial(canary: &CanaryStatus, awaited: &str) -> String {
     format!("version {version} gets {weight} % of the traffic in step {step} of its canary, and waits for {awaited}")
 }
 
-fn degraded(facts: &Facts<'_>) -> Finding {
-    match facts.trouble.or(facts.current_trouble) {
+fn degraded(facts: &Facts<'_>, current: Option<&str>) -> Finding {
+    let scaling = autoscaling::trouble(facts, current);
+    match facts.trouble.or(facts.current_trouble).or(scaling.as_ref()) {
         Some(trouble) => Finding::new(types::DEGRADED, true, trouble.reason.clone(), trouble.message.clone()),
         None => Finding::new(types::DEGRADED, false, reasons::AS_EXPECTED, ""),
     }

@@ -1,6 +1,7 @@
 //! What is reported: computed from what the API server returned, written only when it says something
 //! new. Pure but for the one write.
 
+mod autoscaling;
 mod evaluation;
 mod findings;
 mod notices;
@@ -97,7 +98,7 @@ pub fn replicas(deployment: Option<&Deployment>) -> Replicas {
 pub fn current(model: &LlmModel, observed: &Observed, plan: &Plan, paused: bool) -> Option<String> {
     let before = model.status.as_ref().and_then(|status| status.current_version.clone());
     // One that has to wait for the pods of another has none, and all of those.
-    let has_arrived = |pods: Replicas| pods.complete && pods.wanted == model.spec.replicas;
+    let has_arrived = |pods: Replicas| pods.complete && autoscaling::is_sized(model, pods);
     let may_take_over = plan.may_take_over() && !paused;
     let arrived = plan
         .target
@@ -161,7 +162,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
         estimate,
         replicas: Some(pods.all),
         ready_replicas: Some(pods.ready),
-        ready: Some(format!("{}/{}", pods.ready, model.spec.replicas)),
+        ready: Some(format!("{}/{}", pods.ready, autoscaling::wanted(model, pods))),
         selector: selected.map(|version| names::selector_string(&names::serving_selector(&owner.name, &version))),
         url: Some(format!(
             "http://{}.{}.svc/v1",

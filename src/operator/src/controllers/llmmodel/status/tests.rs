@@ -284,3 +284,94 @@ fn a_deployment_is_complete_when_nothing_is_left_to_do(#[case] status: Value, #[
     deployment.status = serde_json::from_value(status).unwrap();
     assert_eq!(replicas(Some(&deployment)).complete, complete);
 }
+
+/// One version of which so many pods are there and ready, with autoscaling between 2 and 5.
+fn autoscaled(spec: Value, replicas: i32, ready: i32) -> Case {
+    let mut case = serving_case();
+    let mut all = json!({"autoscaling": {"minReplicas": 2, "maxReplicas": 5, "scaleToZero": {}}});
+    all.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+    case.model = testing::model(all);
+    case.model.status = Some(LlmModelStatus {
+        current_version: Some(version(json!({})).name),
+        ..LlmModelStatus::default()
+    });
+    let deployment = &mut case.observed.deployments[0];
+    deployment.spec.as_mut().unwrap().replicas = Some(replicas);
+    deployment.status = serde_json::from_value(json!({
+        "observedGeneration": 1, "replicas": replicas, "updatedReplicas": replicas,
+        "availableReplicas": ready, "readyReplicas": ready,
+    }))
+    .unwrap();
+    case
+}
+
+#[rstest]
+#[case::grows(4, 3, "True", reasons::SERVING, "3/4")]
+#[case::fewest(4, 2, "True", reasons::SERVING, "2/4")]
+#[case::too_few(4, 1, "False", reasons::REPLICAS_NOT_READY, "1/4")]
+#[case::asleep(0, 0, "True", reasons::SCALED_TO_ZERO, "0/0")]
+#[case::wakes(2, 0, "False", reasons::REPLICAS_NOT_READY, "0/2")]
+fn a_model_whose_size_follows_the_load_tells_how_it_is(
+    #[case] replicas: i32,
+    #[case] pods: i32,
+    #[case] status: &str,
+    #[case] reason: &str,
+    #[case] shown: &str,
+) {
+    let found = autoscaled(json!({}), replicas, pods).compute();
+    let is_ready = ready(&found);
+    assert_eq!((is_ready.0, is_ready.1), (status, reason));
+    assert_eq!(found.ready.as_deref(), Some(shown));
+}
+
+#[test]
+fn a_model_that_sleeps_or_is_off_says_which() {
+    let message = |case: &Case| {
+        let status = case.compute();
+        let ready = conditions::find(&status.conditions, types::READY).unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("True", reasons::SCALED_TO_ZERO)
+        );
+        ready.message.clone()
+    };
+    assert!(message(&autoscaled(json!({}), 0, 0)).contains("next request"));
+    assert!(message(&autoscaled(json!({"replicas": 0}), 0, 0)).contains("as the spec asks"));
+}
+
+#[test]
+fn a_version_of_any_size_serves_as_soon_as_it_is_complete() {
+    let mut case = autoscaled(json!({}), 4, 4);
+    case.model.status = None;
+    assert_eq!(case.compute().current_version, Some(version(json!({})).name));
+    let mut case = autoscaled(json!({}), 0, 0);
+    case.model.status = None;
+    assert_eq!(case.compute().current_version, None);
+}
+
+#[test]
+fn a_load_that_cannot_be_measured_is_told() {
+    let mut case = autoscaled(json!({}), 2, 2);
+    let hpa = |reason: &str| {
+        let current = version(json!({})).name;
+        let condition = json!({"type": "ScalingActive", "status": "False", "reason": reason, "message": "no metrics"});
+        serde_json::from_value(json!({
+            "metadata": {"name": "h", "labels": {names::LABEL_VERSION: current}},
+            "spec": {"maxReplicas": 5, "scaleTargetRef": {"kind": "Deployment", "name": "d"}},
+            "status": {"currentReplicas": 2, "desiredReplicas": 2, "conditions": [condition]},
+        }))
+        .unwrap()
+    };
+    for (reason, is_told) in [("FailedGetExternalMetric", true), ("ScalingDisabled", false)] {
+        case.observed.hpas = vec![hpa(reason)];
+        let status = case.compute();
+        let degraded = conditions::find(&status.conditions, types::DEGRADED).unwrap();
+        assert_eq!(
+            degraded.reason == reasons::AUTOSCALING_FAILED,
+            is_told,
+            "{}",
+            degraded.message
+        );
+        assert_eq!(ready(&status).0, "True");
+    }
+}

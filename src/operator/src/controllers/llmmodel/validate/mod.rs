@@ -1,5 +1,6 @@
 //! What a spec asks for, with defaults filled in, or every fault of it. Pure.
 
+mod autoscaling;
 mod canary;
 mod suite;
 mod unsupported;
@@ -7,7 +8,7 @@ mod unsupported;
 use api::{
     LlmModel,
     common::{Placement, PodOverrides},
-    llmmodel::{AtelierEngine, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task},
+    llmmodel::{AtelierEngine, Autoscaling, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task},
     names::{ANNOTATION_PAUSED, ANNOTATION_PROMOTE},
     reasons,
 };
@@ -88,8 +89,10 @@ pub struct Wanted {
     pub prompt: Prompt,
     /// Version to serve instead of the one that the spec describes.
     pub pin: Option<String>,
-    /// Pods of each live version.
+    /// Pods of each live version, unless their number follows the load.
     pub replicas: i32,
+    /// How it does.
+    pub autoscaling: Option<Autoscaling>,
     /// CPU request of a pod.
     pub cpu: String,
     /// Memory of a pod; by default it is estimated.
@@ -156,6 +159,10 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         );
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     };
+    let faults = autoscaling::faults(spec);
+    if !faults.is_empty() {
+        return Err(Trouble::new(reasons::INVALID_SPEC, faults.join("; ")));
+    }
     let engine = spec
         .engine
         .as_ref()
@@ -171,6 +178,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         prompt: spec.prompt.clone().unwrap_or_default(),
         pin: spec.version.clone(),
         replicas: spec.replicas,
+        autoscaling: spec.autoscaling.clone(),
         cpu: resources.cpu.unwrap_or_else(|| DEFAULT_CPU.into()),
         memory: resources.memory,
         // Spreading over zones is on unless it is switched off: that is not the type's own default.
@@ -236,7 +244,6 @@ mod tests {
     #[case::prompt(json!({"task": "Rerank", "prompt": {"system": "x"}}), "spec.prompt with spec.task Rerank")]
     #[case::adapters(json!({"adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}), "spec.adapters")]
     #[case::source(json!({"source": {"objectStore": {"uri": "s3://b/k"}}}), "spec.source.objectStore")]
-    #[case::autoscaling(json!({"autoscaling": {"maxReplicas": 2}}), "spec.autoscaling")]
     #[case::shadow(json!({"rollout": {"strategy": "Canary", "canary": {"steps": [{"weight": 5, "gate": "Shadow"}]}}}), "gate Shadow")]
     #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring.slo without spec.rollout.strategy Canary")]
     #[case::drift(json!({"monitoring": {"drift": {"window": "1h"}}}), "spec.monitoring.drift")]

@@ -24,7 +24,7 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         resources,
         placement: _,
         replicas: _,
-        autoscaling,
+        autoscaling: _,
         rollout,
         version: _,
         guardrails,
@@ -72,7 +72,6 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
             resources.tensor_parallel.is_some_and(|count| count > 1),
         );
     }
-    found.check("spec.autoscaling", autoscaling.is_some());
     if let Some(rollout) = rollout {
         found.rollout(rollout);
     }

@@ -30,7 +30,10 @@ fn seen(version: &str, failed: u64, all: u64, milliseconds: f64) -> Arc<Traffic>
         ..VersionTraffic::default()
     };
     (0..all).for_each(|_| seen.first_token.record(milliseconds));
-    Arc::new(Traffic { versions: vec![seen] })
+    Arc::new(Traffic {
+        versions: vec![seen],
+        ..Traffic::default()
+    })
 }
 
 /// A model whose second version has just begun its trial.

@@ -1,3 +1,4 @@
+mod autoscaling;
 mod canary;
 mod compression;
 mod evaluation;

@@ -18,7 +18,8 @@ use crate::controllers::llmmodel::{
     validate::Wanted,
 };
 
-const NOW: i64 = 1_800_000_000;
+/// Second 0.
+pub const NOW: i64 = 1_800_000_000;
 
 /// A cluster that does what a plan says, without pods.
 #[derive(Default)]
@@ -55,6 +56,12 @@ impl World {
             put(&mut self.observed.pdbs, &children.pdb);
             put(&mut self.observed.network_policies, &children.network_policy);
             put(&mut self.observed.deployments, &children.deployment);
+            for deployment in &mut self.observed.deployments {
+                if deployment.name_any() == children.deployment.name_any() {
+                    deployment.spec.clone_from(&children.deployment.spec);
+                }
+            }
+            children.hpa.iter().for_each(|hpa| put(&mut self.observed.hpas, hpa));
         }
         for job in &plan.jobs {
             put(&mut self.observed.jobs, job);
@@ -99,6 +106,9 @@ impl World {
         self.observed
             .network_policies
             .retain(|it| is_left(Kind::NetworkPolicy, &it.name_any()));
+        self.observed
+            .hpas
+            .retain(|it| is_left(Kind::HorizontalPodAutoscaler, &it.name_any()));
         self.observed.jobs.retain(|it| is_left(Kind::Job, &it.name_any()));
         self.observed
             .claims

@@ -18,9 +18,11 @@ pub fn faults(scenario: Scenario, expected: &Outcome, found: &Outcome) -> Vec<St
         wrong.extend(counts("created", &expected.creations, &found.creations));
         wrong.extend(counts("deleted", &expected.deletions, &found.deletions));
     } else {
-        // How far the operator comes before all goes depends on the moment; nothing is made or deleted twice.
-        wrong.extend(repeated("created", &found.creations));
-        wrong.extend(repeated("deleted", &found.deletions));
+        // How far the operator comes before all goes depends on the moment. A pass that is under way by then may
+        // make once more what the garbage collector took first: it reads that its owner is there, and the owner
+        // goes before it writes. The collector takes that as well, and nothing is made a third time.
+        wrong.extend(repeated("created", &found.creations, 2));
+        wrong.extend(repeated("deleted", &found.deletions, 1));
     }
     for (generation, version) in found.promises.difference(&expected.promises) {
         wrong.push(format!(
@@ -50,9 +52,9 @@ pub fn another_way(expected: &Outcome, found: &Outcome) -> Vec<String> {
     state::differences(&plain(expected), &plain(found))
 }
 
-fn repeated(what: &str, found: &BTreeMap<String, usize>) -> Vec<String> {
-    let more_than_once = found.iter().filter(|(_, count)| **count > 1);
-    more_than_once
+fn repeated(what: &str, found: &BTreeMap<String, usize>, most: usize) -> Vec<String> {
+    let too_often = found.iter().filter(|(_, count)| **count > most);
+    too_often
         .map(|(name, count)| format!("{name} was {what} {count} times"))
         .collect()
 }

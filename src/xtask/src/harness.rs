@@ -16,26 +16,31 @@ const SHORT: [&str; 3] = ["--short", "--jobs", "20"];
 
 /// Tries faults between the operator and the API server.
 pub fn fault(home: &Home, args: &[String]) -> Result<()> {
-    process::pass(command(home, "fault")?.args(args))
+    process::pass(built(home, "fault")?.args(args))
 }
 
 /// The few of them that CI has time for.
 pub fn fault_short(home: &Home) -> Result<()> {
-    process::pass(command(home, "fault")?.args(SHORT))
+    process::pass(built(home, "fault")?.args(SHORT))
 }
 
 /// Works on many models at once, and fails where that takes more than the committed limits.
 pub fn scale(home: &Home, args: &[String]) -> Result<()> {
-    process::pass(command(home, "scale")?.args(args))
+    process::pass(built(home, "scale")?.args(args))
+}
+
+/// [`command`], where nothing else holds the cache.
+fn built(home: &Home, subcommand: &str) -> Result<Command> {
+    let _lock = CacheLock::take(home)?;
+    let stage = Stage::begin("harness");
+    let command = command(home, &stage, subcommand)?;
+    stage.done("built");
+    Ok(command)
 }
 
 /// The harness, with the control plane and the operator that it runs.
-pub fn command(home: &Home, subcommand: &str) -> Result<Command> {
-    let lock = CacheLock::take(home)?;
-    let stage = Stage::begin("harness");
-    let programs = programs(home, &stage)?;
-    stage.done("built");
-    drop(lock);
+pub fn command(home: &Home, stage: &Stage, subcommand: &str) -> Result<Command> {
+    let programs = programs(home, stage)?;
     let Programs {
         cluster,
         operator,

@@ -1,6 +1,6 @@
 //! What was measured, and how much it may be.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
@@ -32,6 +32,8 @@ pub struct Figures {
     pub ready_seconds: f64,
     /// Writes of anybody in a minute in which nothing changes.
     pub idle_writes_per_minute: f64,
+    /// What was written to while that was watched, and how often.
+    pub idle_writes: BTreeMap<String, f64>,
     /// Resident memory of the operator before there are models.
     pub idle_bytes: u64,
     /// Resident memory of the operator with all models.
@@ -106,7 +108,8 @@ impl fmt::Display for Figures {
             f64::from(self.objects) / self.peer_seconds,
         )?;
         writeln!(f, "ready             {:.1} s", self.ready_seconds)?;
-        writeln!(f, "steady state      {:.1} writes/min", self.idle_writes_per_minute)?;
+        let idle = self.idle_writes_per_minute;
+        writeln!(f, "steady state      {idle:.1} writes/min {:?}", self.idle_writes)?;
         writeln!(
             f,
             "memory            {:.1} MiB, {:.1} MiB without models",
@@ -133,6 +136,7 @@ mod tests {
             children_seconds: 20.0,
             ready_seconds: 30.0,
             idle_writes_per_minute: 0.0,
+            idle_writes: BTreeMap::new(),
             idle_bytes: 20 << 20,
             resident_bytes: 50 << 20,
             restart_seconds: 5.0,

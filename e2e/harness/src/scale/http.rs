@@ -1,6 +1,9 @@
 //! Metrics in the text format, and how they are got from a plain HTTP port.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -24,19 +27,31 @@ pub async fn metrics(port: u16) -> Result<String> {
     Ok(text)
 }
 
-/// The sum over all samples of a metric that `counts` says to count, by their labels.
-pub fn sum(metrics: &str, name: &str, counts: impl Fn(&str) -> bool) -> f64 {
-    let samples = metrics.lines().filter_map(|line| {
+/// The sum over all samples of a metric.
+pub fn sum(metrics: &str, name: &str) -> f64 {
+    // The sum of nothing is minus zero.
+    samples(metrics, name).fold(0.0, |sum, (_, value)| sum + value)
+}
+
+/// The sums over the samples of a metric that `counts` says to count, by one of their labels.
+pub fn sums(metrics: &str, name: &str, by: &str, counts: impl Fn(&str) -> bool) -> BTreeMap<String, f64> {
+    let mut sums = BTreeMap::new();
+    for (labels, value) in samples(metrics, name).filter(|(labels, _)| counts(labels)) {
+        let key = label(labels, by).unwrap_or_default().to_owned();
+        *sums.entry(key).or_insert(0.0) += value;
+    }
+    sums
+}
+
+fn samples<'a>(metrics: &'a str, name: &'a str) -> impl Iterator<Item = (&'a str, f64)> {
+    metrics.lines().filter_map(move |line| {
         let rest = line.strip_prefix(name)?;
         let (labels, value) = match rest.strip_prefix('{') {
             Some(rest) => rest.split_once("} ")?,
             None => ("", rest.strip_prefix(' ')?),
         };
-        let value: f64 = value.trim().parse().ok()?;
-        counts(labels).then_some(value)
-    });
-    // The sum of nothing is minus zero.
-    samples.fold(0.0, |sum, value| sum + value)
+        Some((labels, value.trim().parse().ok()?))
+    })
 }
 
 /// The value of a label among labels.
@@ -49,12 +64,20 @@ pub fn label<'a>(labels: &'a str, name: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
+    const TEXT: &str = r#"
+# HELP x Something.
+x{verb="PATCH",resource="pods"} 2
+x{verb="GET",resource="pods"} 5
+x{verb="PATCH",resource="jobs"} 1
+x_more{verb="PATCH",resource="pods"} 9
+y 3
+"#;
+
     #[test]
     fn samples_are_added_up_by_their_labels() {
-        let text =
-            "# HELP x\nx{verb=\"PATCH\",resource=\"pods\"} 2\nx{verb=\"GET\"} 5\nx_more{verb=\"PATCH\"} 9\ny 3\n";
         let patched = |labels: &str| label(labels, "verb") == Some("PATCH");
-        assert!((sum(text, "x", patched) - 2.0).abs() < f64::EPSILON);
-        assert!((sum(text, "y", |_| true) - 3.0).abs() < f64::EPSILON);
+        let found = sums(TEXT, "x", "resource", patched);
+        assert_eq!(found, BTreeMap::from([("pods".into(), 2.0), ("jobs".into(), 1.0)]));
+        assert!((sum(TEXT, "y") - 3.0).abs() < f64::EPSILON);
     }
 }

@@ -26,7 +26,7 @@ pub struct Options {
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub objects: u32,
     /// Seconds for which the steady state is watched.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     pub window: u64,
     /// Seconds of the storm of a hundred changes a second.
     #[arg(long, default_value_t = 10)]
@@ -77,7 +77,7 @@ async fn measure(plane: &ControlPlane, operator: &Path, options: &Options) -> Re
 
     eprintln!("the steady state: {} s", options.window);
     world.settled().await?;
-    let idle_writes_per_minute = world.writes_per_minute(Duration::from_secs(options.window)).await?;
+    let idle_writes = world.writes_in(Duration::from_secs(options.window)).await?;
     let resident_bytes = world.operator.resident()?;
 
     eprintln!("a restart");
@@ -90,7 +90,8 @@ async fn measure(plane: &ControlPlane, operator: &Path, options: &Options) -> Re
         peer_seconds,
         children_seconds,
         ready_seconds,
-        idle_writes_per_minute,
+        idle_writes_per_minute: idle_writes.values().sum::<f64>().max(0.0) * 60.0 / options.window as f64,
+        idle_writes,
         idle_bytes,
         resident_bytes,
         restart_seconds,

@@ -1,6 +1,7 @@
 //! Many models and one operator.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -84,18 +85,23 @@ impl<'a> World<'a> {
         wait::until("everybody to be quiet", PATIENCE, async || {
             sleep(QUIET).await;
             let now = self.writes().await?;
-            let quiet = now <= before;
+            let quiet = now == before;
             before = now;
             Ok(quiet.then_some(()))
         })
         .await
     }
 
-    /// Watches for a while.
-    pub async fn writes_per_minute(&self, window: Duration) -> Result<f64> {
+    /// Watches for a while; returns what was written to, and how often.
+    pub async fn writes_in(&self, window: Duration) -> Result<BTreeMap<String, f64>> {
         let before = self.writes().await?;
         sleep(window).await;
-        Ok((self.writes().await? - before) * 60.0 / window.as_secs_f64())
+        let mut writes = self.writes().await?;
+        for (resource, count) in &mut writes {
+            *count -= before.get(resource).copied().unwrap_or_default();
+        }
+        writes.retain(|_, count| *count > 0.0);
+        Ok(writes)
     }
 
     /// Kills the operator and starts another one; returns how long that takes to have looked at all models.
@@ -106,7 +112,7 @@ impl<'a> World<'a> {
         self.admin_port = next;
         std::mem::replace(&mut self.operator, operator).kill().await?;
         self.until("the new operator to have looked at all models", |metrics| {
-            let of = |name: &str| http::sum(metrics, name, |_| true);
+            let of = |name: &str| http::sum(metrics, name);
             let looked_at = of("atelier_operator_reconciles_total") >= count as f64;
             let idle = of("atelier_operator_queue_depth") + of("atelier_operator_active_reconciles") == 0.0;
             leads(metrics) && looked_at && idle
@@ -115,16 +121,18 @@ impl<'a> World<'a> {
         Ok(begun.elapsed())
     }
 
-    /// Writes of anybody so far, but for the renewal of Leases and what the API server writes to itself.
-    async fn writes(&self) -> Result<f64> {
+    /// Writes of anybody so far by resource, but for the renewal of Leases.
+    async fn writes(&self) -> Result<BTreeMap<String, f64>> {
         let metrics = control_plane::metrics(&self.plane.admin).await?;
-        Ok(http::sum(&metrics, "apiserver_request_total", |labels| {
-            let is_write = matches!(
+        let is_write = |labels: &str| {
+            matches!(
                 http::label(labels, "verb"),
                 Some("POST" | "PUT" | "PATCH" | "APPLY" | "DELETE" | "DELETECOLLECTION")
-            );
-            is_write && http::label(labels, "resource") != Some("leases")
-        }))
+            )
+        };
+        let mut writes = http::sums(&metrics, "apiserver_request_total", "resource", is_write);
+        writes.remove("leases");
+        Ok(writes)
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&str) -> bool) -> Result<()> {
@@ -142,7 +150,7 @@ fn operator(plane: &ControlPlane, program: &Path, admin_port: u16) -> Result<Ope
 }
 
 fn leads(metrics: &str) -> bool {
-    http::sum(metrics, "atelier_operator_leader", |_| true) > 0.0
+    http::sum(metrics, "atelier_operator_leader") > 0.0
 }
 
 /// The name of a model.

@@ -12,7 +12,7 @@ use crate::ui::Stage;
 use crate::{cargo, process};
 
 /// What CI tries of the faults.
-const SHORT: [&str; 3] = ["--short", "--jobs", "20"];
+const SHORT: [&str; 3] = ["--short", "--jobs", "32"];
 
 /// Tries faults between the operator and the API server.
 pub fn fault(home: &Home, args: &[String]) -> Result<()> {

@@ -75,6 +75,12 @@ pub fn describe(object: &Value) -> String {
     format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
+/// Whether an object belongs to a version that does not serve, and is more than its place in the history.
+pub fn is_of_another_version(object: &Value, current: &str) -> bool {
+    let version = object["metadata"]["labels"][LABEL_VERSION].as_str();
+    object["kind"] != "ControllerRevision" && version.is_some_and(|version| version != current)
+}
+
 /// The state as a map from `Kind/name` to what is comparable of the object.
 pub fn comparable(objects: &[Value], namespace: &str) -> BTreeMap<String, Value> {
     let uids: Vec<&str> = objects

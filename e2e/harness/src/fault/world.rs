@@ -10,11 +10,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use api::{LlmModel, names};
+use api::LlmModel;
 use fault_proxy::Proxy;
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, ResourceExt as _,
+    Api,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
@@ -154,11 +154,17 @@ impl<'a> World<'a> {
             let Some(version) = ready_version(&model) else {
                 return Ok(None);
             };
-            let deployments = Api::<Deployment>::namespaced(self.plane.admin.clone(), &self.namespace);
-            let deployments = deployments.list(&Default::default()).await?;
-            let expected = names::version_child(MODEL, version);
-            let alone = matches!(deployments.items.as_slice(), [only] if only.name_any() == expected);
-            Ok(alone.then_some(()))
+            let objects = state::objects(&self.plane.admin, &self.namespace).await?;
+            let left: Vec<_> = objects
+                .iter()
+                .filter(|object| state::is_of_another_version(object, version))
+                .map(state::describe)
+                .collect();
+            if left.is_empty() {
+                Ok(Some(()))
+            } else {
+                bail!("left: {}", left.join(", "))
+            }
         })
         .await?;
         self.quiet().await

@@ -23,8 +23,8 @@ const EVENT: &str = r#"{"type":"ADDED","object":{}}"#;
 
 /// A server that answers each request with its number, and a watch with two events and then nothing.
 async fn server() -> (SocketAddr, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address = listener.local_addr().expect("it listens");
     let count = Arc::new(AtomicUsize::new(0));
     let seen = count.clone();
     tokio::spawn(async move {
@@ -64,11 +64,14 @@ impl Setting {
     async fn with(plan: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (address, reached) = server().await;
-        let config = Config::new(format!("http://{address}").parse().unwrap());
-        let proxy = Proxy::new(Client::try_from(config).unwrap(), Some("ns".to_owned()));
-        proxy.arm(&plan.parse::<Plan>().unwrap());
+        let config = Config::new(format!("http://{address}").parse().expect("it is a URL"));
+        let proxy = Proxy::new(
+            Client::try_from(config).expect("the configuration is complete"),
+            Some("ns".to_owned()),
+        );
+        proxy.arm(&plan.parse::<Plan>().expect("it is a plan"));
         Self {
-            door: proxy.open(0).await.unwrap(),
+            door: proxy.open(0).await.expect("a port is free"),
             proxy,
             reached,
             client: reqwest::Client::new(),

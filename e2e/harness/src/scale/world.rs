@@ -50,7 +50,7 @@ impl<'a> World<'a> {
             admin_port,
             operator: operator(plane, program, admin_port)?,
         };
-        world.until("the operator to lead", |metrics| leads(metrics)).await?;
+        world.until("the operator to lead", leads).await?;
         sleep(WARM_UP).await;
         Ok(world)
     }

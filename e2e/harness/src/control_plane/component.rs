@@ -74,6 +74,8 @@ pub fn apiserver(program: &Path, dir: &Path, ports: &Ports) -> Result<Component>
         "--advertise-address=127.0.0.1".to_owned(),
         format!("--secure-port={}", ports.apiserver),
         format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
+        // It would write its address into Endpoints every few seconds, which may not be a loopback address.
+        "--endpoint-reconciler-type=none".to_owned(),
         // Room for the Services of many thousand models.
         "--service-cluster-ip-range=10.96.0.0/12".to_owned(),
         format!("--cert-dir={}", dir.join("certs").display()),

@@ -90,7 +90,7 @@ async fn measure(plane: &ControlPlane, operator: &Path, options: &Options) -> Re
         peer_seconds,
         children_seconds,
         ready_seconds,
-        idle_writes_per_minute: idle_writes.values().sum::<f64>().max(0.0) * 60.0 / options.window as f64,
+        idle_writes_per_minute: idle_writes.values().fold(0.0, |sum, count| sum + count) * 60.0 / options.window as f64,
         idle_writes,
         idle_bytes,
         resident_bytes,

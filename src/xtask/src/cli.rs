@@ -97,6 +97,20 @@ pub enum Command {
         #[arg(long)]
         case: Option<String>,
     },
+    /// Runs the operator against an API server that misbehaves, and compares what comes of it.
+    #[command(disable_help_flag = true)]
+    Fault {
+        /// Passed on as they are: `--seed 7`, `--seeds 0..100`, `--kills`, `--scenario update`; `--help` lists all.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Runs the operator with many models, and fails where that takes more than the committed limits.
+    #[command(disable_help_flag = true)]
+    Scale {
+        /// Passed on as they are: `--objects 1000`; `--help` lists all.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Looks for inputs that break what reads files and requests of strangers.
     Fuzz {
         /// Only this one.

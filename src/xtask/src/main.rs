@@ -10,6 +10,7 @@ mod demo;
 mod deploy;
 mod env;
 mod fuzz;
+mod harness;
 mod hash;
 mod home;
 mod images;
@@ -101,6 +102,8 @@ fn run(home: &Home, command: Command) -> Result<()> {
             minutes,
             json,
         } => bench::run(home, what, against, minutes, json),
+        Command::Fault { args } => harness::fault(home, &args),
+        Command::Scale { args } => harness::scale(home, &args),
         Command::Fuzz { target, seconds } => fuzz::run(home, target, seconds),
         Command::E2e { suite, case } => checks::e2e::run(home, suite.as_deref(), case.as_deref()),
     }

@@ -1,119 +1,92 @@
-//! The operator while nothing changes: what it holds in memory, and what it writes.
-
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::thread;
-use std::time::Duration;
+//! The operator with many models, beside the Deployment controller on the same API server.
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
-use super::report::{Row, resident};
+use super::report::{Peer, Row};
 use crate::home::Home;
-use crate::process;
-use crate::target::Target;
+use crate::toolbox::table::KUBERNETES_VERSION;
 use crate::ui::Stage;
+use crate::{harness, process};
 
-/// How long the cluster is watched.
-const WINDOW: Duration = Duration::from_secs(60);
-/// Left alone before that, so that what `up` set off has settled.
-const SETTLE: Duration = Duration::from_secs(20);
-/// Heartbeats and questions about rights, which are no change of anything.
-const HEARTBEATS: [&str; 5] = [
-    "leases",
-    "nodes",
-    "tokenreviews",
-    "subjectaccessreviews",
-    "serviceaccounts",
-];
+/// What we compare with: it makes a ReplicaSet for each Deployment as we make a Deployment, and more, for each model.
+const PEER: Peer = Peer {
+    name: "deployment-controller",
+    version: KUBERNETES_VERSION,
+};
 
-/// Measures on the local cluster, which must run with at least one model.
+/// What `atelier-harness scale --json` prints.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Figures {
+    objects: u32,
+    peer_seconds: f64,
+    children_seconds: f64,
+    idle_writes_per_minute: f64,
+    idle_bytes: f64,
+    resident_bytes: f64,
+    restart_seconds: f64,
+    change_p99_seconds: f64,
+}
+
+/// Measures with a thousand models and with five thousand, each on a control plane of its own.
 pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
-    let target = Target::new(home, None)?;
-    target.require()?;
-    stage.status("letting the cluster settle");
-    thread::sleep(SETTLE);
-    let before = writes(&target)?;
-    stage.status(&format!("watching for {} s", WINDOW.as_secs()));
-    thread::sleep(WINDOW);
-    let grown = grown(&before, &writes(&target)?);
-    // The sum of nothing is minus zero.
-    let total = grown.iter().fold(0.0, |total, (_, count)| total + count);
-    let by_resource: Vec<String> = grown
-        .iter()
-        .map(|(resource, count)| format!("{resource}: {count}"))
-        .collect();
-    let memory = resident(operator_pid()?)? as f64;
-    Ok(vec![
+    let few = measure(home, stage, 1000)?;
+    let many = measure(home, stage, 5000)?;
+    Ok(rows(few, many))
+}
+
+fn measure(home: &Home, stage: &Stage, objects: u32) -> Result<Figures> {
+    let mut command = harness::command(home, stage, "scale")?;
+    stage.status(&format!("{objects} models, a few minutes"));
+    let text = process::read(command.args(["--json", "--objects", &objects.to_string()]))?;
+    serde_json::from_str(&text).context("failed to read the harness's figures")
+}
+
+fn rows(few: Figures, many: Figures) -> Vec<Row> {
+    let rate = |figures: Figures| f64::from(figures.objects) / figures.children_seconds;
+    let peer = |figures: Figures| f64::from(figures.objects) / figures.peer_seconds;
+    let slowdown = rate(few) / rate(many);
+    let from = "from apply to all Deployments, after a prepare Job each";
+    vec![
+        Row::new("objects_1000", "models/s", &[rate(few)], format!("{from}; goal >= 35")).against(PEER, &[peer(few)]),
+        Row::new(
+            "objects_5000",
+            "models/s",
+            &[rate(many)],
+            format!("{from}; {slowdown:.2} times as long for each as with 1,000, goal <= 1.5"),
+        )
+        .against(PEER, &[peer(many)]),
         Row::new(
             "idle_writes",
             "writes",
-            &[total],
-            format!(
-                "of anybody in 60 s, heartbeats aside; goal 0 {}",
-                by_resource.join(", ")
-            ),
+            &[few.idle_writes_per_minute],
+            "of anybody in a minute with 1,000 models, Leases aside; goal 0",
         ),
-        Row::new("operator_rss", "bytes", &[memory], "idle; goal < 40 MB"),
-    ])
-}
-
-/// Writes that the apiserver has seen so far, by resource.
-fn writes(target: &Target) -> Result<BTreeMap<String, f64>> {
-    let metrics = process::read(target.kubectl().args(["get", "--raw", "/metrics"]))?;
-    Ok(count_writes(&metrics))
-}
-
-fn count_writes(metrics: &str) -> BTreeMap<String, f64> {
-    let mut counts = BTreeMap::new();
-    for line in metrics.lines() {
-        let Some((labels, value)) = line
-            .strip_prefix("apiserver_request_total{")
-            .and_then(|rest| rest.split_once("} "))
-        else {
-            continue;
-        };
-        let label = |name: &str| {
-            let (_, rest) = labels.split_once(&format!("{name}=\""))?;
-            rest.split('"').next()
-        };
-        let wrote = matches!(
-            label("verb"),
-            Some("POST" | "PUT" | "PATCH" | "APPLY" | "DELETE" | "DELETECOLLECTION")
-        );
-        let resource = label("resource").unwrap_or_default();
-        if wrote && !HEARTBEATS.contains(&resource) {
-            *counts.entry(resource.to_owned()).or_insert(0.0) += value.trim().parse::<f64>().unwrap_or_default();
-        }
-    }
-    counts
-}
-
-/// Resources that were written to between two counts.
-fn grown(before: &BTreeMap<String, f64>, after: &BTreeMap<String, f64>) -> Vec<(String, f64)> {
-    let difference = |(resource, count): (&String, &f64)| {
-        (
-            resource.clone(),
-            count - before.get(resource).copied().unwrap_or_default(),
-        )
-    };
-    after.iter().map(difference).filter(|(_, count)| *count > 0.0).collect()
-}
-
-/// The operator's process. The cluster's processes are visible from outside of it.
-fn operator_pid() -> Result<u32> {
-    let entries = std::fs::read_dir("/proc").context("failed to list processes")?;
-    entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .find(|pid: &u32| runs(*pid, "atelier-operator"))
-        .context("failed to find the operator's process")
-}
-
-fn runs(pid: u32, program: &str) -> bool {
-    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let first = command.split(|byte| *byte == 0).next().unwrap_or_default();
-    Path::new(&*String::from_utf8_lossy(first))
-        .file_name()
-        .is_some_and(|name| name == program)
+        Row::new(
+            "operator_rss",
+            "bytes",
+            &[few.idle_bytes],
+            "without models; goal < 60 MB",
+        ),
+        Row::new(
+            "rss_1000",
+            "bytes",
+            &[few.resident_bytes],
+            "with 1,000 models; goal < 30 MB more than without",
+        ),
+        Row::new(
+            "restart_1000",
+            "s",
+            &[few.restart_seconds],
+            "from the start of the operator to the end of its first pass over 1,000 models; goal <= 10",
+        ),
+        Row::new(
+            "change_p99",
+            "s",
+            &[few.change_p99_seconds],
+            "from a change to its Deployment under 100 changes a second; goal <= 1",
+        ),
+    ]
 }
 
 #[cfg(test)]
@@ -121,19 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_writes_count_and_heartbeats_do_not() {
-        let before = r#"
-apiserver_request_total{code="200",group="apps",resource="deployments",verb="PATCH"} 3
-apiserver_request_total{code="200",group="",resource="pods",verb="GET"} 9
-apiserver_request_total{code="200",group="coordination.k8s.io",resource="leases",verb="PUT"} 5
-"#;
-        let after = r#"
-apiserver_request_total{code="200",group="apps",resource="deployments",verb="PATCH"} 4
-apiserver_request_total{code="201",group="",resource="events",verb="POST"} 1
-apiserver_request_total{code="200",group="",resource="pods",verb="GET"} 12
-apiserver_request_total{code="200",group="coordination.k8s.io",resource="leases",verb="PUT"} 8
-"#;
-        let grown = grown(&count_writes(before), &count_writes(after));
-        assert_eq!(grown, [("deployments".to_owned(), 1.0), ("events".to_owned(), 1.0)]);
+    fn the_harness_s_figures_are_read() {
+        let text = r#"{"objects":1000,"peer_seconds":10.0,"children_seconds":20.0,"ready_seconds":22.0,
+            "idle_writes_per_minute":0.0,"idle_bytes":1,"resident_bytes":2,"restart_seconds":3.0,
+            "change_median_seconds":0.1,"change_p99_seconds":0.5}"#;
+        let figures: Figures = serde_json::from_str(text).unwrap();
+        let rows = serde_json::to_value(rows(figures, figures)).unwrap();
+        assert_eq!(rows[0]["id"], "objects_1000");
+        assert_eq!(rows[0]["ours"]["median"], 50.0);
+        assert_eq!(rows[0]["ratio"], 0.5);
     }
 }

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use crate::home::Home;
 use crate::lock::CacheLock;
 use crate::toolbox::{self, table};
-use crate::{cargo, process, ui, up};
+use crate::{cargo, harness, process, ui, up};
 
 use report::Report;
 
@@ -34,6 +34,8 @@ pub enum Check {
     Go,
     /// All tests that need no cluster.
     Unit,
+    /// A short set of faults between the operator and an API server; not with `--fast`.
+    Faults,
     /// The tests on the real cluster; not with `--fast`, and only if all else passed.
     Cluster,
 }
@@ -48,6 +50,7 @@ impl Check {
             Self::Chart => "chart",
             Self::Go => "go",
             Self::Unit => "unit",
+            Self::Faults => "faults",
             Self::Cluster => "cluster",
         }
     }
@@ -61,6 +64,7 @@ impl Check {
             Self::Chart => chart::check(home),
             Self::Go => code::go_modules(home),
             Self::Unit => code::unit_tests(home),
+            Self::Faults => harness::fault_short(home),
             Self::Cluster => e2e::run_all(home),
         }
     }
@@ -83,8 +87,8 @@ pub fn all(home: &Home, fast: bool, only: &[Check]) -> Result<()> {
         .filter(|check| only.is_empty() || only.contains(check))
     {
         match check {
-            Check::Cluster if fast => {}
-            Check::Cluster => report.stage_if_green(check.name(), || check.run(home)),
+            Check::Faults | Check::Cluster if fast => {}
+            Check::Faults | Check::Cluster => report.stage_if_green(check.name(), || check.run(home)),
             _ => report.stage(check.name(), || check.run(home)),
         }
     }

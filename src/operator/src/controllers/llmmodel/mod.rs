@@ -159,7 +159,7 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
     let metrics = &context.metrics;
     let begun = Instant::now();
     metrics.active.inc();
-    let pass = AssertUnwindSafe(reconcile(&context, &namespace, &reference.name)).catch_unwind();
+    let pass = AssertUnwindSafe(reconcile(&context, &namespace, &reference.name, &model.metadata)).catch_unwind();
     let result = pass.await.unwrap_or(Err(ReconcileError::Panicked));
     metrics.active.dec();
     metrics.duration.observe(begun.elapsed().as_secs_f64());

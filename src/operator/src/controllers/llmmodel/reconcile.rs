@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::{LlmModel, reasons};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
-use kube::runtime::controller::Action;
+use kube::{api::ObjectMeta, runtime::controller::Action};
 
 use super::{
     Context,
@@ -24,6 +24,8 @@ use crate::cluster::ClusterError;
 const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// Between looks at a prepare step that tells how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
+/// Until an API server that lags has caught up.
+const BEHIND: Duration = Duration::from_secs(1);
 /// Between looks at something that is on its way: watches tell sooner.
 const ON_THE_WAY: Duration = Duration::from_secs(30);
 /// Between looks at something that is as it should be: a watch can miss something.
@@ -61,11 +63,19 @@ impl ReconcileError {
     }
 }
 
-/// Brings one LlmModel closer to what its spec asks for.
-pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result<Action, ReconcileError> {
+/// Brings one LlmModel closer to what its spec asks for; `seen` is what its watch knows of it.
+pub async fn reconcile(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    seen: &ObjectMeta,
+) -> Result<Action, ReconcileError> {
     let Some(model) = dereference::model(&context.cluster, namespace, name).await? else {
         return Ok(Action::await_change());
     };
+    if is_behind(&model.metadata, seen) {
+        return Ok(Action::requeue(BEHIND));
+    }
     // Everything below it goes by its owner reference.
     let Some(owner) = validate::owner(&model).filter(|_| model.metadata.deletion_timestamp.is_none()) else {
         return Ok(Action::await_change());
@@ -100,6 +110,12 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     .await?;
     applied?;
     Ok(next(&plan, &observed, &end))
+}
+
+/// Whether an older spec was read than the watch has shown: an API server may answer from a cache that lags. What an
+/// old spec asks for, children of the new one included, is not to be done again.
+fn is_behind(read: &ObjectMeta, seen: &ObjectMeta) -> bool {
+    read.uid == seen.uid && read.generation < seen.generation
 }
 
 fn decide(
@@ -234,4 +250,27 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));
     let waits = [Some(look), drained, plan.look_in];
     Action::requeue(waits.into_iter().flatten().min().unwrap_or(look))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meta(uid: &str, generation: i64) -> ObjectMeta {
+        ObjectMeta {
+            uid: Some(uid.into()),
+            generation: Some(generation),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[test]
+    fn an_older_spec_than_was_seen_is_not_acted_upon() {
+        assert!(is_behind(&meta("a", 1), &meta("a", 2)));
+        assert!(!is_behind(&meta("a", 2), &meta("a", 2)));
+        // The watch lags as well.
+        assert!(!is_behind(&meta("a", 3), &meta("a", 2)));
+        // Another one of the same name.
+        assert!(!is_behind(&meta("b", 1), &meta("a", 2)));
+    }
 }

@@ -36,6 +36,15 @@ impl<K> Kind for K where
 {
 }
 
+/// The name of a kind: `Deployment`.
+pub fn kind<K: Resource<DynamicType = ()>>() -> &'static str {
+    match K::kind(&()) {
+        std::borrow::Cow::Borrowed(name) => name,
+        // Kinds that are known at compile time have names that are.
+        std::borrow::Cow::Owned(_) => "",
+    }
+}
+
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {

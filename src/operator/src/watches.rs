@@ -92,15 +92,8 @@ impl Watches {
     }
 
     /// Follows children of one kind. After a gap in the watch every model is looked at: a child that
-    /// was deleted meanwhile is in no list.
-    pub fn children<K>(&mut self, models: &Store<ModelMeta>)
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
-    {
-        self.children_if::<K>(models, |_| true);
-    }
-
-    fn children_if<K>(
+    /// was deleted meanwhile is in no list. Events that do not matter are kept from the receiver.
+    pub fn children<K>(
         &mut self,
         models: &Store<ModelMeta>,
         mut matters: impl FnMut(&Event<PartialObjectMeta<K>>) -> bool + Send + 'static,
@@ -120,25 +113,6 @@ impl Watches {
             Event::Apply(child) | Event::Delete(child) => owner(&child.metadata).into_iter().collect(),
         };
         self.follow::<PartialObjectMeta<K>>(ours, notify);
-    }
-
-    /// As [`Self::children`], for a kind whose status changes all the time and is looked at now and then.
-    pub fn children_but_status<K>(&mut self, models: &Store<ModelMeta>)
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
-    {
-        let mut known = HashMap::new();
-        self.children_if::<K>(models, move |event| match event {
-            Event::Apply(child) => {
-                let now = asked(&child.metadata);
-                known.insert(child.metadata.uid.clone(), now.clone()) != Some(now)
-            }
-            Event::Delete(child) => {
-                known.remove(&child.metadata.uid);
-                true
-            }
-            Event::Init | Event::InitApply(_) | Event::InitDone => true,
-        });
     }
 
     /// Asks again and again which LlmModels to look at, with a pause in between.
@@ -205,6 +179,25 @@ fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
             || (before.annotations != now.annotations)
             || (before.deletion_timestamp != now.deletion_timestamp)
     })
+}
+
+/// Whether a change is one of anything but the status, which changes all the time: for [`Watches::children`].
+pub fn is_no_status<K>() -> impl FnMut(&Event<PartialObjectMeta<K>>) -> bool + Send + 'static
+where
+    K: Resource<DynamicType = ()>,
+{
+    let mut known = HashMap::new();
+    move |event| match event {
+        Event::Apply(child) => {
+            let now = asked(&child.metadata);
+            known.insert(child.metadata.uid.clone(), now.clone()) != Some(now)
+        }
+        Event::Delete(child) => {
+            known.remove(&child.metadata.uid);
+            true
+        }
+        Event::Init | Event::InitApply(_) | Event::InitDone => true,
+    }
 }
 
 /// What people and controllers ask of an object, as far as metadata tell: everything but its status.

@@ -74,6 +74,7 @@ async fn measure(plane: &ControlPlane, operator: &Path, options: &Options) -> Re
     let children_seconds = (children.reach(count).await? - begun).as_secs_f64();
     let ready_seconds = (ready.reach(count).await? - begun).as_secs_f64();
     drop(children);
+    eprintln!("a model: {}", world.effort(count).await?);
 
     eprintln!("the steady state: {} s", options.window);
     world.settled().await?;

@@ -121,6 +121,17 @@ impl<'a> World<'a> {
         Ok(begun.elapsed())
     }
 
+    /// What the operator has done for each of so many models: passes, and calls by verb.
+    pub async fn effort(&self, count: usize) -> Result<String> {
+        let metrics = http::metrics(self.admin_port).await?;
+        let passes = http::sum(&metrics, "atelier_operator_reconciles_total");
+        let calls = http::sums(&metrics, "atelier_operator_api_requests_total", "verb", |_| true);
+        let each = |total: f64| total / count as f64;
+        let calls = calls.iter().map(|(verb, calls)| format!("{verb} {:.1}", each(*calls)));
+        let calls: Vec<_> = calls.collect();
+        Ok(format!("{:.1} passes; {}", each(passes), calls.join(", ")))
+    }
+
     /// Writes of anybody so far by resource, but for the renewal of Leases.
     async fn writes(&self) -> Result<BTreeMap<String, f64>> {
         let metrics = control_plane::metrics(&self.plane.admin).await?;

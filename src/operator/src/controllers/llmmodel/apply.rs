@@ -23,6 +23,7 @@ use super::{
     dereference::Observed,
     drift,
     plan::{Course, Deletion, Kind, Plan},
+    recollection::{Kinds, Recollection},
     validate::Owner,
 };
 use crate::cluster::{self, Cluster, ClusterError};
@@ -55,8 +56,18 @@ pub enum ApplyError {
 ///
 /// # Errors
 /// The first failure; what comes after it is left to the next pass.
-pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut Observed) -> Result<(), ApplyError> {
-    let writer = Writer { cluster, owner };
+pub async fn apply(
+    cluster: &Cluster,
+    recollection: &Recollection,
+    owner: &Owner,
+    plan: &Plan,
+    observed: &mut Observed,
+) -> Result<(), ApplyError> {
+    let writer = Writer {
+        cluster,
+        owner,
+        recollection,
+    };
     for claim in &plan.claims {
         writer.ensure(&mut observed.claims, claim).await?;
     }
@@ -111,9 +122,21 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &mut
     Ok(())
 }
 
+/// Kinds that a plan changes without hearing what becomes of them.
+pub fn unheard(plan: &Plan) -> Kinds {
+    let mut kinds: Kinds = plan.delete.iter().map(|deletion| deletion.kind.name()).collect();
+    if !plan.retire.is_empty() || !plan.revive.is_empty() {
+        kinds.insert(Kind::Deployment.name());
+    }
+    let is_noted = !plan.scores.is_empty() || matches!(plan.trial, Some(Course::Stopped(_)));
+    kinds.extend(is_noted.then_some(Kind::ControllerRevision.name()));
+    kinds
+}
+
 struct Writer<'a> {
     cluster: &'a Cluster,
     owner: &'a Owner,
+    recollection: &'a Recollection,
 }
 
 impl Writer<'_> {
@@ -129,6 +152,9 @@ impl Writer<'_> {
             None => self.refuse_foreign::<K>(&name).await?,
         }
         let applied = self.cluster.apply(FIELD_MANAGER_LLMMODEL, desired).await?;
+        let Owner { namespace, name, .. } = self.owner;
+        let kind = cluster::kind::<K>();
+        self.recollection.wrote(namespace, name, kind, applied.meta());
         match position {
             Some(index) => existing[index] = applied,
             None => existing.push(applied),

@@ -18,9 +18,15 @@ use kube::{Resource, ResourceExt};
 use protocol::{PrepareOutcome, Progress, Traffic};
 use tokio::try_join;
 
-use super::{demand::Demand, diagnose::needs_events, validate::Owner, version::Version};
+use super::{
+    demand::Demand,
+    diagnose::needs_events,
+    recollection::{Before, Kinds},
+    validate::Owner,
+    version::Version,
+};
 use crate::{
-    cluster::{Cluster, ClusterError},
+    cluster::{self, Cluster, ClusterError},
     gateways::Gateways,
 };
 
@@ -89,24 +95,34 @@ pub async fn model(cluster: &Cluster, namespace: &str, name: &str) -> Result<Opt
     Ok(Some(parsed))
 }
 
-/// Everything that belongs to `owner`.
+/// Everything that belongs to `owner`: what changed since `before` is read.
 ///
 /// # Errors
 /// See [`ClusterError`].
-pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, ClusterError> {
+pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result<Observed, ClusterError> {
     let namespace = owner.namespace.as_str();
     let labels = names::selector_string(&names::model_labels(&owner.name));
     let labels = labels.as_str();
+    let Before { observed, changed, .. } = before;
+    let is_all = observed.is_none();
+    let known = observed.unwrap_or_default();
+    let lister = Lister {
+        cluster,
+        namespace,
+        labels,
+        changed: &changed,
+        is_all,
+    };
     let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, pods) = try_join!(
-        cluster.list::<ControllerRevision>(namespace, labels),
-        cluster.list::<Deployment>(namespace, labels),
-        cluster.list::<Service>(namespace, labels),
-        cluster.list::<PodDisruptionBudget>(namespace, labels),
-        cluster.list::<NetworkPolicy>(namespace, labels),
-        cluster.list::<HorizontalPodAutoscaler>(namespace, labels),
-        cluster.list::<Job>(namespace, labels),
-        cluster.list::<PersistentVolumeClaim>(namespace, labels),
-        cluster.list::<Pod>(namespace, labels),
+        lister.list(known.revisions),
+        lister.list(known.deployments),
+        lister.list(known.services),
+        lister.list(known.pdbs),
+        lister.list(known.network_policies),
+        lister.list(known.hpas),
+        lister.list(known.jobs),
+        lister.list(known.claims),
+        lister.list(known.pods),
     )?;
     let events = events_of(cluster, namespace, &pods).await;
     let progress = progress_of(cluster, namespace, &pods).await;
@@ -125,6 +141,25 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
         traffic: None,
         demand: Demand::default(),
     })
+}
+
+/// Lists kinds that changed.
+struct Lister<'a> {
+    cluster: &'a Cluster,
+    namespace: &'a str,
+    labels: &'a str,
+    changed: &'a Kinds,
+    is_all: bool,
+}
+
+impl Lister<'_> {
+    /// The objects of one kind, which are those `known` unless it changed.
+    async fn list<K: cluster::Kind>(&self, known: Vec<K>) -> Result<Vec<K>, ClusterError> {
+        match self.is_all || self.changed.contains(cluster::kind::<K>()) {
+            true => self.cluster.list::<K>(self.namespace, self.labels).await,
+            false => Ok(known),
+        }
+    }
 }
 
 /// Events about pods that hang. They only explain: without them everything else goes on.

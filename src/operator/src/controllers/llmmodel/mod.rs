@@ -14,6 +14,7 @@ mod evaluation;
 mod plan;
 mod prepare;
 mod quantity;
+mod recollection;
 mod reconcile;
 mod sleepers;
 mod source;
@@ -35,20 +36,26 @@ use k8s_openapi::api::{
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
-use kube::runtime::{
-    applier,
-    controller::{self, Action, Config},
-    reflector::{Lookup, ObjectRef},
+use kube::{
+    Resource,
+    api::PartialObjectMeta,
+    runtime::{
+        applier,
+        controller::{self, Action, Config},
+        reflector::{Lookup, ObjectRef, Store},
+        watcher::Event,
+    },
 };
 
 use crate::{
-    cluster::Cluster,
+    cluster::{self, Cluster},
     events::Events,
     gateways::Gateways,
     metrics::Metrics,
-    watches::{ModelMeta, Watches},
+    watches::{ModelMeta, Watches, is_no_status},
 };
 use backoff::Backoff;
+use recollection::Recollection;
 use reconcile::{ReconcileError, reconcile};
 use sleepers::Sleepers;
 pub use validate::{Settings, Storage};
@@ -62,6 +69,7 @@ struct Context {
     settings: Settings,
     backoff: Backoff<String>,
     sleepers: Sleepers,
+    recollection: Recollection,
 }
 
 /// Reconciles all LlmModels of the cluster.
@@ -88,6 +96,7 @@ impl Controller {
             settings,
             backoff: Backoff::default(),
             sleepers: Sleepers::default(),
+            recollection: Recollection::default(),
         };
         Self {
             context: Arc::new(context),
@@ -95,20 +104,33 @@ impl Controller {
         }
     }
 
+    fn watch<K: cluster::Kind + 'static>(&self, watches: &mut Watches, models: &Store<ModelMeta>) {
+        let context = self.context.clone();
+        watches.children::<K>(models, move |event| heard(&context.recollection, event));
+    }
+
+    /// Follows a kind whose status changes often and is looked at now and then, if at all.
+    fn watch_but_status<K: cluster::Kind + 'static>(&self, watches: &mut Watches, models: &Store<ModelMeta>) {
+        let (context, mut matters) = (self.context.clone(), is_no_status());
+        watches.children::<K>(models, move |event| {
+            matters(event) && heard(&context.recollection, event)
+        });
+    }
+
     /// Watches and reconciles until `stop`, then finishes the passes under way.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send + 'static) {
         let metrics = self.context.metrics.clone();
         let (mut watches, receiver) = Watches::new(self.context.cluster.client(), metrics.clone());
         let store = watches.models();
-        watches.children::<ControllerRevision>(&store);
-        watches.children::<Deployment>(&store);
-        watches.children::<Job>(&store);
-        watches.children::<NetworkPolicy>(&store);
-        watches.children::<PersistentVolumeClaim>(&store);
-        watches.children::<Pod>(&store);
-        watches.children::<PodDisruptionBudget>(&store);
-        watches.children::<Service>(&store);
-        watches.children_but_status::<HorizontalPodAutoscaler>(&store);
+        self.watch::<ControllerRevision>(&mut watches, &store);
+        self.watch::<Deployment>(&mut watches, &store);
+        self.watch::<Job>(&mut watches, &store);
+        self.watch::<NetworkPolicy>(&mut watches, &store);
+        self.watch::<PersistentVolumeClaim>(&mut watches, &store);
+        self.watch::<Pod>(&mut watches, &store);
+        self.watch::<Service>(&mut watches, &store);
+        self.watch_but_status::<HorizontalPodAutoscaler>(&mut watches, &store);
+        self.watch_but_status::<PodDisruptionBudget>(&mut watches, &store);
         let (context, known) = (self.context.clone(), store.clone());
         watches.poll(sleepers::POLL, move || {
             let (context, known) = (context.clone(), known.clone());
@@ -136,10 +158,33 @@ impl Controller {
             // It was deleted while it waited for its next attempt.
             if let Err(controller::Error::ObjectNotFound(gone)) = outcome {
                 self.context.backoff.forget(&key(&gone));
+                let namespace = gone.namespace.as_deref().unwrap_or_default();
+                self.context.recollection.remove(namespace, &gone.name);
             }
         })
         .await;
         drop(watches);
+    }
+}
+
+/// Notes what a watch told; whether the model is to be looked at.
+fn heard<K>(recollection: &Recollection, event: &Event<PartialObjectMeta<K>>) -> bool
+where
+    K: Resource<DynamicType = ()>,
+{
+    let kind = cluster::kind::<K>();
+    match event {
+        Event::Init => false,
+        Event::InitApply(child) => recollection.saw(kind, &child.metadata),
+        Event::InitDone => {
+            recollection.relisted(kind);
+            true
+        }
+        Event::Apply(child) => recollection.saw(kind, &child.metadata),
+        Event::Delete(child) => {
+            recollection.lost(kind, &child.metadata);
+            true
+        }
     }
 }
 

@@ -80,7 +80,9 @@ pub async fn reconcile(
     let Some(owner) = validate::owner(&model).filter(|_| model.metadata.deletion_timestamp.is_none()) else {
         return Ok(Action::await_change());
     };
-    let mut observed = dereference::observe(&context.cluster, &owner)
+    let before = context.recollection.before(namespace, name);
+    let listed = before.listed();
+    let mut observed = dereference::observe(&context.cluster, &owner, before)
         .await
         .map_err(DereferenceError::from)?;
     observed.traffic = dereference::traffic(&context.gateways, &model).await;
@@ -90,7 +92,7 @@ pub async fn reconcile(
     let applied = if owner.paused {
         Ok(())
     } else {
-        apply::apply(&context.cluster, &owner, &plan, &mut observed).await
+        apply::apply(&context.cluster, &context.recollection, &owner, &plan, &mut observed).await
     };
     context.sleepers.note(&model, &observed);
     if let Err(ApplyError::Cluster(error)) = &applied
@@ -109,7 +111,14 @@ pub async fn reconcile(
     )
     .await?;
     applied?;
-    Ok(next(&plan, &observed, &end))
+    let next = next(&plan, &observed, &end);
+    match end.settled {
+        true => context.recollection.forget(namespace, name),
+        false => context
+            .recollection
+            .keep(namespace, name, observed, apply::unheard(&plan), listed),
+    }
+    Ok(next)
 }
 
 /// Whether an older spec was read than the watch has shown: an API server may answer from a cache that lags. What an

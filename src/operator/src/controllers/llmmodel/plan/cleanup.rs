@@ -49,6 +49,22 @@ pub enum Kind {
     HorizontalPodAutoscaler,
 }
 
+impl Kind {
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deployment => "Deployment",
+            Self::Service => "Service",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::Job => "Job",
+            Self::ControllerRevision => "ControllerRevision",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
+        }
+    }
+}
+
 /// Adds to `plan` what becomes of everything but the versions `kept`.
 pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &[&str], now: Timestamp) {
     let is_kept = |version: &str| kept.contains(&version);

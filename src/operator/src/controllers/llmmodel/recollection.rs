@@ -1,0 +1,247 @@
+//! What the last pass over a model knew of its children, so that the next one reads only what changed since.
+//!
+//! Watches of metadata say which kinds of children changed; those are listed anew, and nothing is decided upon
+//! that a watch has called old. A watch can miss something, so that everything is listed now and then. A model
+//! that is settled is not recollected: that costs memory, and there is nothing to do.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use api::names::LABEL_MODEL;
+use kube::api::ObjectMeta;
+
+use super::dereference::Observed;
+
+/// The kinds of children.
+pub const KINDS: usize = 9;
+/// After this time everything is listed, whatever the watches say.
+const LONGEST: Duration = Duration::from_secs(25);
+
+/// Kinds of children, by their names: `Deployment`.
+pub type Kinds = BTreeSet<&'static str>;
+
+/// What is known before a pass.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// The children of the last pass; `None` when everything is to be listed.
+    pub observed: Option<Observed>,
+    /// Kinds that changed since.
+    pub changed: Kinds,
+    /// When everything was listed last; `None` when it is about to be.
+    listed: Option<Instant>,
+}
+
+impl Before {
+    /// When everything was listed last, or is now.
+    pub fn listed(&self) -> Instant {
+        self.listed.unwrap_or_else(Instant::now)
+    }
+}
+
+/// What is recollected of all models.
+#[derive(Default)]
+pub struct Recollection(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// By namespace and name.
+    models: HashMap<(String, String), Model>,
+    /// Kinds whose watch has told of all that there is.
+    synced: HashSet<&'static str>,
+}
+
+#[derive(Default)]
+struct Model {
+    /// The children after the last pass, and when all of them were listed.
+    known: Option<(Observed, Instant)>,
+    changed: Kinds,
+    /// Resource versions of our own writes, by kind and name: their echoes are no news.
+    written: HashMap<(&'static str, String), String>,
+}
+
+impl Recollection {
+    /// What a pass over a model starts from. Changes that come later are for the next one.
+    pub fn before(&self, namespace: &str, name: &str) -> Before {
+        let mut state = self.lock();
+        let is_synced = state.synced.len() == KINDS;
+        let Some(model) = state.models.get_mut(&key(namespace, name)) else {
+            // No watch has ever told of a child.
+            return Before {
+                observed: is_synced.then(Observed::default),
+                ..Before::default()
+            };
+        };
+        let changed = std::mem::take(&mut model.changed);
+        let known = model.known.take().filter(|(_, listed)| listed.elapsed() < LONGEST);
+        let (observed, listed) = known.unzip();
+        Before {
+            observed,
+            changed,
+            listed,
+        }
+    }
+
+    /// Keeps what a pass knew at its end; `again` are kinds that it changed without hearing the result, and
+    /// `listed` is when everything was listed.
+    pub fn keep(&self, namespace: &str, name: &str, observed: Observed, again: Kinds, listed: Instant) {
+        let mut state = self.lock();
+        let model = state.models.entry(key(namespace, name)).or_default();
+        model.changed.extend(again);
+        model.known = Some((observed, listed));
+    }
+
+    /// Nothing of a model is recollected: everything is listed when it is looked at next.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        if let Some(model) = self.lock().models.get_mut(&key(namespace, name)) {
+            model.known = None;
+            model.changed.clear();
+        }
+    }
+
+    /// The model is gone.
+    pub fn remove(&self, namespace: &str, name: &str) {
+        self.lock().models.remove(&key(namespace, name));
+    }
+
+    /// Notes a write of ours and the resource version that it led to.
+    pub fn wrote(&self, namespace: &str, name: &str, kind: &'static str, child: &ObjectMeta) {
+        if let (Some(child), Some(version)) = (&child.name, &child.resource_version) {
+            let mut state = self.lock();
+            let model = state.models.entry(key(namespace, name)).or_default();
+            model.written.insert((kind, child.clone()), version.clone());
+        }
+    }
+
+    /// Hears that a child is as its metadata say; whether that is news.
+    pub fn saw(&self, kind: &'static str, child: &ObjectMeta) -> bool {
+        let mut state = self.lock();
+        let Some(model) = state.model_of(child) else {
+            return false;
+        };
+        let written = child
+            .name
+            .as_ref()
+            .and_then(|name| model.written.get(&(kind, name.clone())));
+        let is_news = written.is_none() || written != child.resource_version.as_ref();
+        if is_news {
+            model.changed.insert(kind);
+        }
+        is_news
+    }
+
+    /// Hears that a child is gone.
+    pub fn lost(&self, kind: &'static str, child: &ObjectMeta) {
+        if let Some(model) = self.lock().model_of(child) {
+            model.changed.insert(kind);
+            if let Some(name) = &child.name {
+                model.written.remove(&(kind, name.clone()));
+            }
+        }
+    }
+
+    /// A watch has listed all children of a kind, after it told of each: what it missed is unknown.
+    pub fn relisted(&self, kind: &'static str) {
+        let mut state = self.lock();
+        state.synced.insert(kind);
+        for model in state.models.values_mut() {
+            model.changed.insert(kind);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The model that a child's labels name.
+    fn model_of(&mut self, child: &ObjectMeta) -> Option<&mut Model> {
+        let model = child.labels.as_ref()?.get(LABEL_MODEL)?;
+        let key = key(child.namespace.as_deref()?, model);
+        Some(self.models.entry(key).or_default())
+    }
+}
+
+fn key(namespace: &str, name: &str) -> (String, String) {
+    (namespace.to_owned(), name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ALL: [&str; KINDS] = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+
+    fn child(name: &str, version: &str) -> ObjectMeta {
+        let labels = json!({LABEL_MODEL: "m"});
+        serde_json::from_value(json!({"namespace": "ns", "name": name, "resourceVersion": version, "labels": labels}))
+            .unwrap()
+    }
+
+    fn synced() -> Recollection {
+        let recollection = Recollection::default();
+        ALL.iter().for_each(|kind| recollection.relisted(kind));
+        recollection
+    }
+
+    #[test]
+    fn nothing_is_listed_for_a_model_without_children() {
+        let recollection = Recollection::default();
+        assert!(recollection.before("ns", "m").observed.is_none());
+        ALL[1..].iter().for_each(|kind| recollection.relisted(kind));
+        assert!(
+            recollection.before("ns", "m").observed.is_none(),
+            "one watch has not told yet"
+        );
+        recollection.relisted(ALL[0]);
+        assert!(recollection.before("ns", "m").observed.is_some());
+        recollection.saw("a", &child("x", "1"));
+        assert!(recollection.before("ns", "m").observed.is_none());
+        assert!(recollection.before("other", "m").observed.is_some());
+    }
+
+    #[test]
+    fn what_changed_since_is_listed_and_own_writes_are_no_change() {
+        let recollection = synced();
+        recollection.wrote("ns", "m", "a", &child("x", "5"));
+        assert!(!recollection.saw("a", &child("x", "5")));
+        recollection.keep("ns", "m", Observed::default(), Kinds::from(["c"]), Instant::now());
+        assert!(recollection.saw("a", &child("x", "6")));
+        assert!(recollection.saw("b", &child("x", "5")));
+        let before = recollection.before("ns", "m");
+        assert!(before.observed.is_some());
+        assert_eq!(before.changed, Kinds::from(["a", "b", "c"]));
+        // A pass that fails keeps nothing.
+        assert!(recollection.before("ns", "m").observed.is_none());
+    }
+
+    #[test]
+    fn changes_during_a_pass_are_for_the_next_one() {
+        let recollection = synced();
+        recollection.keep("ns", "m", Observed::default(), Kinds::new(), Instant::now());
+        let _before = recollection.before("ns", "m");
+        recollection.lost("a", &child("x", "7"));
+        recollection.keep("ns", "m", Observed::default(), Kinds::new(), Instant::now());
+        assert_eq!(recollection.before("ns", "m").changed, Kinds::from(["a"]));
+    }
+
+    #[test]
+    fn what_is_old_or_forgotten_is_listed() {
+        let recollection = synced();
+        let Some(old) = Instant::now().checked_sub(LONGEST) else {
+            return;
+        };
+        recollection.keep("ns", "m", Observed::default(), Kinds::new(), old);
+        assert!(recollection.before("ns", "m").observed.is_none());
+        recollection.keep("ns", "m", Observed::default(), Kinds::new(), Instant::now());
+        recollection.forget("ns", "m");
+        assert!(recollection.before("ns", "m").observed.is_none());
+        recollection.remove("ns", "m");
+        assert!(recollection.before("ns", "m").observed.is_some());
+    }
+}

@@ -40,13 +40,14 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Between looks at one that does not, or has not looked around yet.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// Sets the replicas of all live versions, and forbids their autoscalers to take any away while two
-/// versions are live: traffic is about to move from one to the other, or back.
+/// Sets the replicas of all live versions. Where traffic is about to move from one to the other, or back,
+/// neither becomes smaller.
 pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current: Option<&str>, now: Timestamp) {
     let Some(asked) = &builder.wanted.autoscaling else {
         return;
     };
-    let is_alone = plan.children.len() == 1;
+    let is_coming = |version: Option<&str>| version != current && has_ready(observed, version);
+    let moves = plan.children.iter().any(|it| is_coming(version_of(&it.deployment)));
     let deployment = current.and_then(|current| observed.deployment(current));
     let serving = replicas(deployment);
     let demand = Demand {
@@ -65,7 +66,7 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current
         let replicas = if builder.wanted.replicas == 0 {
             0
         } else if current == Some(version.as_str()) {
-            of_serving(asked, &demand, serving, is_alone)
+            of_serving(asked, &demand, serving, moves)
         } else {
             let replicas = of_candidate(asked, observed.deployment(&version), serving);
             if builder.wanted.strategy == RolloutStrategy::Recreate {
@@ -78,7 +79,9 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, current
         if let Some(spec) = &mut deployment.spec {
             spec.replicas = Some(replicas);
         }
-        if let Some(hpa) = children.hpa.as_mut().filter(|_| !is_alone) {
+        // A candidate gets no traffic that it could be measured by.
+        let keeps = moves || current != Some(version.as_str());
+        if let Some(hpa) = children.hpa.as_mut().filter(|_| keeps) {
             keep_all(hpa);
         }
     }
@@ -105,11 +108,11 @@ fn fewest(asked: &Autoscaling) -> i32 {
     asked.min_replicas.max(1)
 }
 
-fn of_serving(asked: &Autoscaling, demand: &Demand, live: Option<i32>, is_alone: bool) -> i32 {
+fn of_serving(asked: &Autoscaling, demand: &Demand, live: Option<i32>, moves: bool) -> i32 {
     match (live, &asked.scale_to_zero) {
         (Some(0), Some(_)) if demand.held == 0 => 0,
         (None | Some(0), _) => fewest(asked),
-        (Some(_), Some(zero)) if is_alone && demand.held == 0 && demand.is_idle_for(zero.idle_seconds) => 0,
+        (Some(_), Some(zero)) if !moves && demand.held == 0 && demand.is_idle_for(zero.idle_seconds) => 0,
         (Some(live), _) => live,
     }
 }
@@ -137,6 +140,12 @@ fn works(hpa: &HorizontalPodAutoscaler) -> bool {
     let conditions = hpa.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let mut active = conditions.filter(|it| it.type_ == "ScalingActive");
     active.any(|it| it.status == "True" || it.reason.as_deref() == Some("ScalingDisabled"))
+}
+
+fn has_ready(observed: &Observed, version: Option<&str>) -> bool {
+    let deployment = version.and_then(|version| observed.deployment(version));
+    let ready = deployment.and_then(|it| it.status.as_ref()?.ready_replicas);
+    ready.is_some_and(|ready| ready > 0)
 }
 
 /// How long all replicas that may not be missing have been ready: loading is no idleness.

@@ -1,11 +1,10 @@
 //! Where the number of replicas follows the load.
 
-use api::{LlmModel, reasons};
+use api::{LlmModel, llmmodel::RolloutStrategy, reasons};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 
 use super::{Facts, Replicas};
 use crate::controllers::llmmodel::{dereference::version_of, plan::Target, trouble::Trouble};
-use api::llmmodel::RolloutStrategy;
 
 /// Whether the load decides: with `replicas: 0` the model is off.
 fn is_on(model: &LlmModel) -> bool {

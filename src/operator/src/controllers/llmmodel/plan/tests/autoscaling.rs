@@ -35,11 +35,13 @@ fn replicas(plan: &Plan) -> Vec<i32> {
     children.filter_map(|it| of(it.deployment.spec.as_ref())).collect()
 }
 
-fn may_shrink(plan: &Plan) -> bool {
-    plan.children.iter().all(|children| {
+/// Whether the autoscaler of each version may take replicas away.
+fn may_shrink(plan: &Plan) -> Vec<bool> {
+    let may = |children: &super::Children| {
         let behavior = children.hpa.as_ref().unwrap().spec.behavior.as_ref();
         behavior.and_then(|it| it.scale_down.as_ref()?.select_policy.as_deref()) != Some("Disabled")
-    })
+    };
+    plan.children.iter().map(may).collect()
 }
 
 impl World {
@@ -167,16 +169,14 @@ fn zero_without_scale_to_zero_is_a_mistake_unless_the_spec_says_so() {
 #[test]
 fn a_new_version_starts_as_large_as_the_one_that_serves() {
     let (mut world, first) = World::rolled_out(asked(json!({})));
-    assert!(may_shrink(&world.plan(&wanted(asked(json!({}))), 1)));
+    assert_eq!(may_shrink(&world.plan(&wanted(asked(json!({}))), 1)), [true]);
     world.scale(&first, 4);
-    world.observed.demand = IDLE;
-    world.ready_for(3600);
     let changed = wanted(asked(json!({"prompt": {"system": "x"}})));
     let plan = world.step(&changed, 1);
     let second = plan.target.version().unwrap().name.clone();
-    // Neither stops nor shrinks until it is clear which one serves.
     assert_eq!(replicas(&plan), [4, 4]);
-    assert!(!may_shrink(&plan));
+    // One that does not start keeps nothing from following the load.
+    assert_eq!(may_shrink(&plan), [false, true]);
     world.scale(&first, 5);
     assert_eq!(replicas(&world.plan(&changed, 2)), [5, 5]);
     world.scale(&first, 1);
@@ -186,8 +186,20 @@ fn a_new_version_starts_as_large_as_the_one_that_serves() {
     assert_eq!(replicas(&world.plan(&changed, 2)), [5, 9]);
     world.serves(&second);
     let plan = world.step(&changed, 3);
-    assert!(may_shrink(&plan));
+    assert_eq!(may_shrink(&plan), [true]);
     assert_eq!(World::versions_of(&world.observed.hpas), [second.as_str()]);
+}
+
+#[test]
+fn while_traffic_is_about_to_move_nothing_becomes_smaller() {
+    let (mut world, first) = World::rolled_out(asked(json!({})));
+    world.scale(&first, 4);
+    let changed = wanted(asked(json!({"prompt": {"system": "x"}})));
+    world.step(&changed, 1);
+    world.ready_for(3600);
+    world.observed.demand = IDLE;
+    let plan = world.plan(&changed, 1);
+    assert_eq!((replicas(&plan), may_shrink(&plan)), (vec![4, 4], vec![false, false]));
 }
 
 #[test]

@@ -73,7 +73,13 @@ pub struct Args {
     pub object_version: Option<String>,
     /// Directory of files named like the environment variables that the store's own tools read, with their
     /// values. Default: those variables.
-    #[arg(long, env = "ATELIER_CREDENTIALS_DIR", value_name = "DIR", requires = "object_store")]
+    #[arg(
+        long,
+        env = "ATELIER_CREDENTIALS_DIR",
+        value_name = "DIR",
+        requires = "object_store",
+        conflicts_with = "path"
+    )]
     pub credentials_dir: Option<PathBuf>,
     /// SHA-256 that the model must have, as 64 hex digits.
     #[arg(long, env = "ATELIER_SHA256")]

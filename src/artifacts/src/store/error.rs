@@ -35,7 +35,8 @@ fn judge(uri: &ObjectUri, error: &Error) -> (&'static str, bool, String) {
     match (error, status) {
         // Listings have no error of their own for these.
         (Error::NotFound { .. }, _) | (_, Some(404)) => {
-            let advice = "check bucket and path in spec.source.objectStore.uri".to_owned();
+            let advice =
+                format!("check bucket and path in spec.source.objectStore.uri, and account and endpoint in {FIELD}");
             (reasons::NOT_FOUND, false, advice)
         }
         (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, _) | (_, Some(401 | 403)) => {

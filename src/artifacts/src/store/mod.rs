@@ -152,4 +152,6 @@ fn object(meta: ObjectMeta, name: String) -> Object {
 }
 
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod tests;

@@ -37,7 +37,7 @@ impl Listed for Object {
 
 impl Object {
     /// What tells this content from every other, so far as the store says.
-    fn identity(&self, uri: &ObjectUri) -> String {
+    pub(super) fn identity(&self, uri: &ObjectUri) -> String {
         json!([uri.to_string(), self.location.as_ref(), self.size, self.etag]).to_string()
     }
 }

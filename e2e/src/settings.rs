@@ -39,6 +39,11 @@ pub fn openai_package() -> Result<PathBuf> {
     variable("ATELIER_OPENAI_PYTHONPATH").map(Into::into)
 }
 
+/// An S3 server.
+pub fn s3_program() -> Result<PathBuf> {
+    variable("ATELIER_S3_BIN").map(Into::into)
+}
+
 /// The bundled model's weights as a file on this machine.
 pub fn model_file() -> Result<PathBuf> {
     Ok(PathBuf::from(variable("ATELIER_MODEL_DIR")?).join("SmolLM2-135M-Instruct.Q4_1.gguf"))

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use atelier_e2e::files::{Behaviour, FileServer};
 use atelier_e2e::hub::{self, HubServer};
+use atelier_e2e::s3::{self, S3Server};
 use atelier_e2e::volume::Volume;
 use atelier_e2e::{Model, Namespace, model, settings, with_namespace};
 use axum::http::StatusCode;
@@ -246,6 +247,57 @@ async fn a_repository_is_served_at_the_commit_that_was_found_first() -> Result<(
             asked.len() > before && asked.iter().all(|commit| *commit == first),
             "{asked:?}"
         );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_object_is_served_and_another_in_its_place_is_refused() -> Result<()> {
+    with_namespace("object-store", async |namespace| {
+        let server = S3Server::start().await?;
+        server.put("small/small.gguf", weights()?).await?;
+        server.put("small/README.md", "# Small").await?;
+        let mut settings = server.settings();
+        settings["AWS_SECRET_ACCESS_KEY"] = json!("wrong-key");
+        let secret = json!({"metadata": {"name": "store"}, "stringData": settings});
+        namespace.create_object::<Secret>(secret).await?;
+        let folder = format!("s3://{}/small/", s3::BUCKET);
+        let source = json!({"objectStore": {"uri": folder, "credentialsSecretRef": {"name": "store"}}});
+        let model = Model::create(&namespace, "m", model::with_source(source)).await?;
+        let message = model.not_ready(reasons::FORBIDDEN).await?;
+        ensure!(
+            message.contains("credentialsSecretRef") && !message.contains("wrong-key"),
+            "{message}"
+        );
+
+        // A change of what is wanted makes the operator look again, with the right key.
+        let secrets: Api<Secret> = namespace.api();
+        let right = kube::api::Patch::Merge(json!({"stringData": server.settings()}));
+        secrets
+            .patch("store", &kube::api::PatchParams::default(), &right)
+            .await?;
+        let file = format!("{folder}small.gguf");
+        model
+            .patch(json!({"spec": {"source": {"objectStore": {"uri": file}}}}))
+            .await?;
+        model.ready().await?;
+        let answer = namespace
+            .gateway()
+            .await?
+            .ask(&model.address(), "Name the capital city of France.")
+            .await?;
+        ensure!(answer.contains("Paris"), "{answer}");
+
+        // Somebody replaces the object: a new pod does not serve it.
+        let pod = model.serving_pod().await?;
+        let mut other = weights()?;
+        let last = other.len() - 1;
+        other[last] ^= 1;
+        server.put("small/small.gguf", other).await?;
+        let pods: Api<Pod> = namespace.api();
+        pods.delete(&pod, &DeleteParams::default()).await?;
+        model.not_ready(reasons::DIGEST_MISMATCH).await?;
         Ok(())
     })
     .await

@@ -19,5 +19,7 @@ mod fetch;
 mod headers;
 mod hub;
 mod locate;
+mod select;
+mod store;
 #[cfg(test)]
 mod testing;

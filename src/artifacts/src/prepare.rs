@@ -10,13 +10,14 @@ use crate::fetch::{self, Download};
 use crate::hub::Hub;
 use crate::report::ReportFile;
 use crate::source_url::SourceUrl;
+use crate::store::Store;
 use crate::{digest, facts, headers, locate};
 
 /// Name of a downloaded file in the directory of `--to`.
 pub const WEIGHTS_FILE: &str = "model.gguf";
 
 /// Arguments of `prepare`: a download (`--url`, `--sha256`, `--to`), a repository (`--hugging-face`,
-/// `--to`) or a file that is there (`--path`).
+/// `--to`), a file or folder of an object store (`--object-store`, `--to`) or a file that is there (`--path`).
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Where to download the weights file from.
@@ -24,8 +25,8 @@ pub struct Args {
         long,
         env = "ATELIER_SOURCE_URL",
         hide_env_values = true,
-        required_unless_present_any = ["path", "hugging_face"],
-        conflicts_with_all = ["path", "hugging_face"],
+        required_unless_present_any = ["path", "hugging_face", "object_store"],
+        conflicts_with_all = ["path", "hugging_face", "object_store"],
         requires = "sha256",
         requires = "to"
     )]
@@ -35,7 +36,7 @@ pub struct Args {
         long,
         env = "ATELIER_HUGGING_FACE",
         value_name = "REPO",
-        conflicts_with = "path",
+        conflicts_with_all = ["path", "object_store"],
         requires = "to"
     )]
     pub hugging_face: Option<String>,
@@ -52,6 +53,34 @@ pub struct Args {
     /// File with an access token for the repository.
     #[arg(long, env = "ATELIER_TOKEN_FILE", value_name = "FILE", requires = "hugging_face")]
     pub token_file: Option<PathBuf>,
+    /// File or folder of an object store: `s3://bucket/key`, `az://container/blob`, `gs://bucket/object`. A name
+    /// that ends with `.gguf` is a file.
+    #[arg(
+        long,
+        env = "ATELIER_OBJECT_STORE",
+        value_name = "URI",
+        conflicts_with = "path",
+        requires = "to"
+    )]
+    pub object_store: Option<String>,
+    /// Version of the file, where the store keeps several. Default: the latest.
+    #[arg(
+        long,
+        env = "ATELIER_OBJECT_VERSION",
+        value_name = "VERSION",
+        requires = "object_store"
+    )]
+    pub object_version: Option<String>,
+    /// Directory of files named like the environment variables that the store's own tools read, with their
+    /// values. Default: those variables.
+    #[arg(
+        long,
+        env = "ATELIER_CREDENTIALS_DIR",
+        value_name = "DIR",
+        requires = "object_store",
+        conflicts_with = "path"
+    )]
+    pub credentials_dir: Option<PathBuf>,
     /// SHA-256 that the model must have, as 64 hex digits.
     #[arg(long, env = "ATELIER_SHA256")]
     pub sha256: Option<Digest>,
@@ -159,6 +188,19 @@ async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, Prepa
             repository(&hub, args.sha256, to, report_file).await
         }
         Args {
+            object_store: Some(uri),
+            to: Some(to),
+            ..
+        } => {
+            let store = Store {
+                uri: uri.parse()?,
+                version: args.object_version,
+                credentials: args.credentials_dir,
+                settings: fetch::Settings::default(),
+            };
+            objects(&store, args.sha256, to, report_file).await
+        }
+        Args {
             url: Some(url),
             sha256: Some(sha256),
             to: Some(to),
@@ -171,7 +213,7 @@ async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, Prepa
         } => blocking(move || mounted(&path, Path::new(paths::MODEL_DIR), sha256)).await,
         _ => Err(PrepareFailure::new(
             reasons::INTERNAL,
-            "failed to read the arguments: give --url, --sha256 and --to, or --hugging-face and --to, or --path",
+            "failed to read the arguments: give --url, --sha256 and --to, --hugging-face and --to, --object-store and --to, or --path",
             false,
         )),
     }
@@ -186,6 +228,18 @@ async fn repository(
     let fetched = hub.fetch(&to, report_file.progress()).await?;
     let mut prepared = blocking(move || mounted(&fetched.path, &to, sha256)).await?;
     prepared.report.revision = Some(fetched.commit);
+    Ok(prepared)
+}
+
+async fn objects(
+    store: &Store,
+    sha256: Option<Digest>,
+    to: PathBuf,
+    report_file: &ReportFile,
+) -> Result<Prepared, PrepareFailure> {
+    let fetched = store.fetch(&to, report_file.progress()).await?;
+    let mut prepared = blocking(move || mounted(&fetched.path, &to, sha256)).await?;
+    prepared.report.revision = fetched.version;
     Ok(prepared)
 }
 

@@ -6,6 +6,7 @@
 
 mod error;
 pub(crate) mod fields;
+mod meter;
 mod part;
 mod publish;
 mod request;
@@ -23,8 +24,9 @@ use crate::digest::Digest;
 use crate::source_url::SourceUrl;
 pub(crate) use error::Error;
 use fields::Fields;
-use part::Part;
-pub(crate) use publish::publish_small;
+pub(crate) use meter::Meter;
+pub(crate) use part::Part;
+pub(crate) use publish::{beside, lock, publish_small};
 use request::{Answer, Request};
 use resume::Start;
 use retry::Backoff;
@@ -32,7 +34,7 @@ pub(crate) use small::{Small, fetch_small};
 
 /// Bytes of one attempt that show that the server works: attempts before it are forgotten. Less is
 /// not counted, or a server that stalls after a little would be asked for ever.
-const SUBSTANTIAL_BYTES: u64 = 16 << 20;
+pub(crate) const SUBSTANTIAL_BYTES: u64 = 16 << 20;
 
 /// One file to fetch.
 #[derive(Clone, Debug)]
@@ -108,7 +110,7 @@ pub(crate) async fn fetch(download: &Download, mut on_progress: impl FnMut(u64, 
     if publish::is_complete(target, download.sha256).await? {
         return Ok(());
     }
-    let part = Part::open(target, download.sha256).await?;
+    let part = Part::open(target, download.sha256.to_string()).await?;
     let mut session = Session {
         download,
         client: request::client(&download.settings)?,

@@ -19,8 +19,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// What outlives the process beside the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct State {
-    /// Digest of the file that this is a part of.
-    sha256: String,
+    /// What identifies the file that this is a part of: its digest, or a version of an object.
+    identity: String,
     /// `ETag` or date of the version it came from.
     validator: Option<String>,
     /// Size of the whole file in bytes.
@@ -40,12 +40,12 @@ pub(crate) struct Part {
 
 impl Part {
     /// Opens the part of `target`, hashing what is there if it belongs to the wanted file.
-    pub(crate) async fn open(target: &Path, sha256: Digest) -> Result<Self, Error> {
+    pub(crate) async fn open(target: &Path, identity: String) -> Result<Self, Error> {
         let (path, state_path) = (beside(target, "part"), beside(target, "part.json"));
         let known = std::fs::read(&state_path)
             .ok()
             .and_then(|text| serde_json::from_slice::<State>(&text).ok())
-            .filter(|state| state.sha256 == sha256.to_string());
+            .filter(|state| state.identity == identity);
         let is_known = known.is_some();
         let opened = path.clone();
         let (file, hasher, length) = run_blocking("open", &path, move || {
@@ -65,7 +65,7 @@ impl Part {
             path,
             state_path,
             state: known.unwrap_or_else(|| State {
-                sha256: sha256.to_string(),
+                identity,
                 ..State::default()
             }),
             file: BufWriter::with_capacity(BUFFER_BYTES, File::from_std(file)),

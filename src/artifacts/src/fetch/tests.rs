@@ -166,7 +166,7 @@ async fn a_complete_part_is_published_without_a_request() {
     let download = download(&server.url("/"), digest(&content()), dir.path());
     std::fs::create_dir(dir.path().join("models")).unwrap();
     std::fs::write(publish::beside(&download.target, "part"), content()).unwrap();
-    let state = format!(r#"{{"sha256":"{}","validator":null,"total":null}}"#, download.sha256);
+    let state = format!(r#"{{"identity":"{}","validator":null,"total":null}}"#, download.sha256);
     std::fs::write(publish::beside(&download.target, "part.json"), state).unwrap();
     fetch(&download, |_, _| {}).await.unwrap();
     assert!(server.requests().is_empty());
@@ -179,7 +179,7 @@ async fn a_damaged_part_is_fetched_anew_once() {
     let download = download(&server.url("/"), digest(&content()), dir.path());
     std::fs::create_dir(dir.path().join("models")).unwrap();
     std::fs::write(publish::beside(&download.target, "part"), [0; 1000]).unwrap();
-    let state = format!(r#"{{"sha256":"{}","validator":null,"total":null}}"#, download.sha256);
+    let state = format!(r#"{{"identity":"{}","validator":null,"total":null}}"#, download.sha256);
     std::fs::write(publish::beside(&download.target, "part.json"), state).unwrap();
     fetch(&download, |_, _| {}).await.unwrap();
     assert_eq!(ranges(&server), [Some("bytes=1000-".into()), None]);

@@ -86,6 +86,12 @@ impl Listing {
     }
 }
 
+impl crate::select::Listed for HubFile {
+    fn path(&self) -> &str {
+        &self.path
+    }
+}
+
 impl TryFrom<Sibling> for HubFile {
     type Error = String;
 

@@ -4,12 +4,8 @@
 //! verified: large ones by the SHA-256 that the server lists, small ones by git's name of their content.
 
 mod listing;
-mod select;
 
-use std::{
-    cell::RefCell,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use protocol::PrepareFailure;
@@ -20,7 +16,8 @@ use sha1::{Digest as _, Sha1};
 
 use self::listing::{HubFile, Identity, Listing};
 use crate::fetch::fields::HUB;
-use crate::fetch::{self, Download, Small, fetch_small};
+use crate::fetch::{self, Download, Meter, Small, fetch_small};
+use crate::select;
 use crate::source_url::SourceUrl;
 
 /// The Hub itself.
@@ -66,7 +63,7 @@ impl Hub {
     pub async fn fetch(&self, to: &Path, on_progress: impl FnMut(u64, Option<u64>)) -> Result<Fetched, PrepareFailure> {
         let headers = self.headers()?;
         let listing = self.listing(&headers).await?;
-        let chosen = select::select(&listing.files, &self.files).map_err(|why| {
+        let chosen = select::select(&listing.files, &self.files, "spec.source.huggingFace.files").map_err(|why| {
             let message = format!(
                 "failed to choose the files of {} at {}: {why}",
                 self.repo, listing.commit
@@ -79,7 +76,7 @@ impl Hub {
             files = chosen.len(),
             "fetching"
         );
-        let meter = Meter::new(&chosen, on_progress);
+        let meter = Meter::new(chosen.iter().map(|file| file.size), on_progress);
         let meter = &meter;
         stream::iter(chosen.iter().enumerate())
             .map(|(index, file)| {
@@ -90,7 +87,7 @@ impl Hub {
             .try_collect::<()>()
             .await?;
         Ok(Fetched {
-            path: place(to, &chosen),
+            path: select::place(to, &chosen),
             commit: listing.commit,
         })
     }
@@ -199,44 +196,12 @@ impl Hub {
     }
 }
 
-/// The model among the files: the only GGUF file, or the directory of the safetensors files.
-fn place(to: &Path, chosen: &[&HubFile]) -> PathBuf {
-    let weights = |file: &&&HubFile| file.path.ends_with(".gguf") || file.path.ends_with(".safetensors");
-    let mut found = chosen.iter().filter(weights);
-    match (found.next(), found.next()) {
-        (Some(only), None) if only.path.ends_with(".gguf") => to.join(&only.path),
-        (Some(first), _) => to.join(&first.path).parent().unwrap_or(to).to_owned(),
-        (None, _) => to.to_owned(),
-    }
-}
-
 /// Git's name of a content: <https://git-scm.com/book/en/v2/Git-Internals-Git-Objects>.
 fn git_blob(content: &[u8]) -> String {
     let mut hasher = Sha1::new();
     hasher.update(format!("blob {}\0", content.len()));
     hasher.update(content);
     hex::encode(hasher.finalize())
-}
-
-/// Bytes of all files together.
-struct Meter<F> {
-    state: RefCell<(Vec<u64>, F)>,
-    total: Option<u64>,
-}
-
-impl<F: FnMut(u64, Option<u64>)> Meter<F> {
-    fn new(files: &[&HubFile], tell: F) -> Self {
-        Self {
-            state: RefCell::new((vec![0; files.len()], tell)),
-            total: files.iter().map(|file| file.size).sum(),
-        }
-    }
-
-    fn set(&self, index: usize, bytes: u64) {
-        let (of_files, tell) = &mut *self.state.borrow_mut();
-        of_files[index] = bytes;
-        tell(of_files.iter().sum(), self.total);
-    }
 }
 
 #[cfg(test)]

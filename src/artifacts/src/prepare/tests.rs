@@ -137,6 +137,49 @@ async fn a_mounted_file_is_compared_with_its_digest() {
 }
 
 #[tokio::test]
+async fn an_object_is_prepared_and_pinned() {
+    let content = tiny_model();
+    let server = Server::start([Reply::file(&content).etag("\"1\"").header("x-amz-version-id", "v7")]).await;
+    let dir = tempfile::tempdir().unwrap();
+    for (key, value) in [
+        ("AWS_ENDPOINT_URL", server.url("").as_str()),
+        ("AWS_ALLOW_HTTP", "true"),
+        ("AWS_ACCESS_KEY_ID", "AKID"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ] {
+        std::fs::write(dir.path().join(key), value).unwrap();
+    }
+    let (settings, to) = (dir.path().to_str().unwrap(), dir.path().join("to"));
+    let from = ["--object-store", "s3://models/m.gguf", "--credentials-dir", settings];
+    let arguments = [&from[..], &["--to", to.to_str().unwrap()]].concat();
+    let (code, outcome) = outcome(&arguments).await;
+    let PrepareOutcome::Ready(report) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let digest = format!("sha256:{}", sha256(&content));
+    assert_eq!((code, report.file.as_str(), report.digest), (0, "m.gguf", digest));
+    assert_eq!(report.revision.as_deref(), Some("v7"));
+
+    let wrong = "0".repeat(64);
+    let pinned = [&arguments[..], &["--sha256", &wrong, "--object-version", "v7"]].concat();
+    let (code, failure) = failure(&pinned).await;
+    assert_eq!(
+        (code, failure.reason.as_str()),
+        (EXIT_PERMANENT, reasons::DIGEST_MISMATCH)
+    );
+}
+
+#[rstest]
+#[case("file:///models/m.gguf", "spec.source.persistentVolumeClaim")]
+#[case("s3://models/../m.gguf", "spec.source.objectStore.uri")]
+#[tokio::test]
+async fn addresses_that_no_pod_can_read_are_refused(#[case] uri: &str, #[case] says: &str) {
+    let (code, failure) = failure(&["--object-store", uri, "--to", "/nowhere"]).await;
+    assert_eq!(code, EXIT_PERMANENT);
+    assert!(failure.message.contains(says), "{failure}");
+}
+
+#[tokio::test]
 async fn a_directory_of_safetensors_files_is_one_model() {
     let dir = tempfile::tempdir().unwrap();
     write_encoder(dir.path());
@@ -184,6 +227,9 @@ async fn a_directory_of_safetensors_files_is_one_model() {
 #[case(&["--url", "http://h.example/m", "--sha256", "12", "--to", "/model"])]
 #[case(&["--to", "/model", "--path", "/model"])]
 #[case(&["--headers-file", "/headers", "--path", "/model"])]
+#[case(&["--object-store", "s3://b/k"])]
+#[case(&["--object-store", "s3://b/k", "--to", "/model", "--path", "/model"])]
+#[case(&["--credentials-dir", "/credentials", "--path", "/model"])]
 fn arguments_that_do_not_fit_are_refused(#[case] arguments: &[&str]) {
     assert!(parse(arguments).is_err());
 }

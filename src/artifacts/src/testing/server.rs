@@ -42,6 +42,12 @@ impl Reply {
         reply
     }
 
+    /// The same with another status.
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -198,5 +204,7 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> std::io::Result<Seen> {
 }
 
 fn range_start(range: &str) -> Option<usize> {
-    range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    // Nobody here asks for less than the rest.
+    let (first, _) = range.strip_prefix("bytes=")?.split_once('-')?;
+    first.parse().ok()
 }

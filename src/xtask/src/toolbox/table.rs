@@ -105,6 +105,14 @@ pub const KUBECONFORM: GoTool = GoTool {
     why: "checks the rendered chart against the schemas of Kubernetes",
 };
 
+/// A real S3 server over a directory.
+pub const VERSITYGW: GoTool = GoTool {
+    name: "versitygw",
+    version: "v1.8.0",
+    packages: &["github.com/versity/versitygw/cmd/versitygw"],
+    why: "the S3 server that a test serves a model from",
+};
+
 /// The client that most applications call models with.
 pub const OPENAI: PythonPackage = PythonPackage {
     name: "openai",

@@ -1,6 +1,8 @@
 //! Where weights come from, of the ways that this release knows.
 
-use api::llmmodel::{FileSource, HttpSource, HuggingFaceSource, OciSource, PersistentVolumeClaimSource};
+use api::llmmodel::{
+    FileSource, HttpSource, HuggingFaceSource, ObjectStoreSource, OciSource, PersistentVolumeClaimSource,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,6 +18,8 @@ pub enum Source {
     Http(HttpSource),
     /// A repository, fetched by every pod at the commit that was found first.
     HuggingFace(HuggingFaceSource),
+    /// A file or folder of an object store, fetched by every pod.
+    ObjectStore(ObjectStoreSource),
     /// A volume, mounted read-only.
     PersistentVolumeClaim(PersistentVolumeClaimSource),
 }
@@ -35,6 +39,7 @@ impl Source {
             Self::Oci(oci) => json!(["oci", oci.image, oci.path, oci.sha256]),
             Self::Http(http) => json!(["http", http.url, http.sha256]),
             Self::HuggingFace(hub) => json!(["huggingFace", hub.endpoint, hub.repo, hub.revision, hub.files]),
+            Self::ObjectStore(store) => json!(["objectStore", store.uri]),
             Self::PersistentVolumeClaim(pvc) => json!(["pvc", pvc.claim_name, pvc.path, pvc.sha256]),
         };
         format!("s-{}", canonical::digest(&place, 10))
@@ -44,7 +49,7 @@ impl Source {
     pub fn path(&self) -> Option<&str> {
         match self {
             Self::Oci(oci) => oci.path.as_deref(),
-            Self::Http(_) | Self::HuggingFace(_) => None,
+            Self::Http(_) | Self::HuggingFace(_) | Self::ObjectStore(_) => None,
             Self::PersistentVolumeClaim(pvc) => pvc.path.as_deref(),
         }
     }
@@ -55,6 +60,7 @@ impl Source {
             Self::Oci(oci) => format!("image {}", oci.image),
             Self::Http(http) => http.url.clone(),
             Self::HuggingFace(hub) => format!("repository {} at {}", hub.repo, hub.revision),
+            Self::ObjectStore(store) => store.uri.clone(),
             Self::PersistentVolumeClaim(pvc) => format!("PersistentVolumeClaim {}", pvc.claim_name),
         }
     }
@@ -83,5 +89,12 @@ mod tests {
             source(json!({"oci": {"image": "x:1", "path": "a.gguf"}})).key()
         );
         assert_eq!(base.key().len(), 12);
+        let store = |value| source(json!({"objectStore": value})).key();
+        let base = store(json!({"uri": "s3://b/k"}));
+        assert_eq!(
+            base,
+            store(json!({"uri": "s3://b/k", "credentialsSecretRef": {"name": "s"}}))
+        );
+        assert_ne!(base, store(json!({"uri": "s3://b/l"})));
     }
 }

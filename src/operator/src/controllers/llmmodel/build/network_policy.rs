@@ -1,6 +1,9 @@
 //! Workers are asked by the gateway only, and talk to nobody but the server of their weights.
 
-use api::names::{GATEWAY, LABEL_COMPONENT};
+use api::{
+    llmmodel::ObjectStoreSource,
+    names::{GATEWAY, LABEL_COMPONENT},
+};
 use k8s_openapi::{
     api::networking::v1::{
         NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
@@ -14,6 +17,8 @@ use super::Builder;
 use crate::controllers::llmmodel::{source::Source, version::Version};
 
 const HTTPS: u16 = 443;
+/// Where clouds hand workloads their credentials: the metadata server's port, and that of GKE's stand-in for it.
+const METADATA: [u16; 2] = [80, 988];
 
 /// The NetworkPolicy of a version.
 pub fn build(builder: &Builder<'_>, version: &Version) -> NetworkPolicy {
@@ -58,16 +63,37 @@ fn egress(source: &Source) -> Option<Vec<NetworkPolicyEgressRule>> {
     let url = match source {
         Source::Http(http) => http.url.as_str(),
         Source::HuggingFace(hub) => hub.endpoint.as_deref().unwrap_or("https://"),
+        Source::ObjectStore(store) => return Some(vec![rule(names()), rule(object_store(store))]),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => return None,
-    };
-    let rule = |ports| NetworkPolicyEgressRule {
-        ports: Some(ports),
-        to: None,
     };
     let asked = url_port(url);
     let mut server = vec![port("TCP", asked)];
     server.extend((asked != HTTPS).then(|| port("TCP", HTTPS)));
-    Some(vec![rule(vec![port("UDP", 53), port("TCP", 53)]), rule(server)])
+    Some(vec![rule(names()), rule(server)])
+}
+
+/// An endpoint's port is in the Secret, which the operator does not read: with one every TCP port is open.
+/// Without one there is no other endpoint than the cloud's own.
+fn object_store(store: &ObjectStoreSource) -> Vec<NetworkPolicyPort> {
+    if store.credentials_secret_ref.is_some() {
+        return vec![NetworkPolicyPort {
+            protocol: Some("TCP".into()),
+            ..NetworkPolicyPort::default()
+        }];
+    }
+    let ports = [HTTPS].into_iter().chain(METADATA);
+    ports.map(|number| port("TCP", number)).collect()
+}
+
+fn names() -> Vec<NetworkPolicyPort> {
+    vec![port("UDP", 53), port("TCP", 53)]
+}
+
+fn rule(ports: Vec<NetworkPolicyPort>) -> NetworkPolicyEgressRule {
+    NetworkPolicyEgressRule {
+        ports: Some(ports),
+        to: None,
+    }
 }
 
 fn url_port(url: &str) -> u16 {

@@ -17,7 +17,7 @@ fn children(spec: Value) -> Children {
         None => report(),
     };
     let report = match wanted.source {
-        Source::HuggingFace(_) => PrepareReport {
+        Source::HuggingFace(_) | Source::ObjectStore(_) => PrepareReport {
             revision: Some("1".repeat(40)),
             ..report
         },
@@ -39,6 +39,9 @@ fn children(spec: Value) -> Children {
         "repo": "team/model", "revision": "v1", "files": ["*.gguf"], "endpoint": "http://mirror:8080/hub",
         "tokenSecretRef": {"name": "hub", "key": "read"},
     }},
+}))]
+#[case("store", json!({
+    "source": {"objectStore": {"uri": "s3://models/small/$(KEY)/m.gguf", "credentialsSecretRef": {"name": "store"}}},
 }))]
 #[case("claim", json!({
     "source": {"persistentVolumeClaim": {"claimName": "weights", "path": "a/b.gguf"}},
@@ -86,6 +89,7 @@ fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
 #[case("http", json!({"source": {"http": {"url": "http://example.com:8080/m", "sha256": "b1".repeat(32)}}}))]
 #[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}}))]
 #[case("hub", json!({"source": {"huggingFace": {"repo": "team/model"}}}))]
+#[case("store", json!({"source": {"objectStore": {"uri": "gs://models/encoder/"}}}))]
 fn the_prepare_job(#[case] name: &str, #[case] spec: Value) {
     let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
     let builder = Builder {

@@ -16,8 +16,11 @@ use crate::controllers::llmmodel::{source::Source, version::Version};
 const MODEL_VOLUME: &str = "model";
 const HEADERS_VOLUME: &str = "headers";
 const TOKEN_VOLUME: &str = "token";
+const CREDENTIALS_VOLUME: &str = "credentials";
 /// Where the files with request headers lie.
 const HEADERS_DIR: &str = "/headers";
+/// Where the object store's settings lie.
+const CREDENTIALS_DIR: &str = "/credentials";
 /// Where the access token lies.
 const TOKEN_DIR: &str = "/token";
 const TOKEN_FILE: &str = "token";
@@ -63,7 +66,7 @@ pub fn volume(name: &str, source: &Source) -> Volume {
             }),
             ..base
         },
-        Source::Http(_) | Source::HuggingFace(_) => Volume {
+        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => Volume {
             empty_dir: Some(EmptyDirVolumeSource::default()),
             ..base
         },
@@ -95,6 +98,10 @@ pub fn volumes(source: &Source) -> Vec<Volume> {
             };
             secret(TOKEN_VOLUME, &token.name, Some(vec![item]))
         }),
+        Source::ObjectStore(store) => {
+            let credentials = store.credentials_secret_ref.as_ref();
+            credentials.map(|credentials| secret(CREDENTIALS_VOLUME, &credentials.name, None))
+        }
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
     };
     [Some(volume(MODEL_VOLUME, source)), credentials]
@@ -128,7 +135,10 @@ pub fn pull_secrets(source: &Source) -> Option<Vec<LocalObjectReference>> {
 
 /// Weights that every pod has to fetch first.
 pub fn must_be_fetched(source: &Source) -> bool {
-    matches!(source, Source::Http(_) | Source::HuggingFace(_))
+    matches!(
+        source,
+        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_)
+    )
 }
 
 /// The container that verifies the weights, and fetches them first where the source asks for it.
@@ -187,6 +197,20 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
                 add("--token-file", &format!("{TOKEN_DIR}/{TOKEN_FILE}"));
                 credentials = Some(read_only(TOKEN_VOLUME, TOKEN_DIR));
             }
+            known.map(|report| report.digest.as_str())
+        }
+        Source::ObjectStore(store) => {
+            add("--object-store", &store.uri);
+            add("--to", MODEL_DIR);
+            if let Some(version) = known.and_then(|report| report.revision.as_deref()) {
+                add("--object-version", version);
+            }
+            model.read_only = None;
+            if store.credentials_secret_ref.is_some() {
+                add("--credentials-dir", CREDENTIALS_DIR);
+                credentials = Some(read_only(CREDENTIALS_VOLUME, CREDENTIALS_DIR));
+            }
+            // An object may be replaced; what is served may not.
             known.map(|report| report.digest.as_str())
         }
         Source::Oci(oci) => oci.sha256.as_deref(),

@@ -25,6 +25,7 @@ pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
                 }
                 (Source::Http(_), "Secret") => " that spec.source.http.headersSecretRef names",
                 (Source::HuggingFace(_), "Secret") => " that spec.source.huggingFace.tokenSecretRef names",
+                (Source::ObjectStore(_), "Secret") => " that spec.source.objectStore.credentialsSecretRef names",
                 _ => "",
             };
             let message = format!("{name} {object}{field} does not exist in this namespace: create it or name another");

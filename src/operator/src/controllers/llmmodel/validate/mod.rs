@@ -204,7 +204,8 @@ fn source(source: &ModelSource) -> Option<Source> {
             .clone()
             .map(Source::PersistentVolumeClaim)
     };
-    oci.or_else(http).or_else(hub).or_else(pvc)
+    let store = || source.object_store.clone().map(Source::ObjectStore);
+    oci.or_else(http).or_else(hub).or_else(store).or_else(pvc)
 }
 
 impl From<&AtelierEngine> for EngineSettings {
@@ -243,7 +244,7 @@ mod tests {
     )]
     #[case::prompt(json!({"task": "Rerank", "prompt": {"system": "x"}}), "spec.prompt with spec.task Rerank")]
     #[case::adapters(json!({"adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}), "spec.adapters")]
-    #[case::source(json!({"source": {"objectStore": {"uri": "s3://b/k"}}}), "spec.source.objectStore")]
+    #[case::source(json!({"source": {"objectStore": {"uri": "file:///m.gguf"}}}), "use spec.source.persistentVolumeClaim")]
     #[case::shadow(json!({"rollout": {"strategy": "Canary", "canary": {"steps": [{"weight": 5, "gate": "Shadow"}]}}}), "gate Shadow")]
     #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring.slo without spec.rollout.strategy Canary")]
     #[case::drift(json!({"monitoring": {"drift": {"window": "1h"}}}), "spec.monitoring.drift")]

@@ -3,8 +3,8 @@
 use api::{
     LlmModelSpec,
     llmmodel::{
-        AtelierEngine, Calibration, FileSource, Gate, ModelSource, Monitoring, Rollout, RolloutGates, RolloutStrategy,
-        Task,
+        AtelierEngine, Calibration, FileSource, Gate, ModelSource, Monitoring, ObjectStoreSource, Rollout,
+        RolloutGates, RolloutStrategy, Task,
     },
 };
 
@@ -105,7 +105,12 @@ impl Found {
             fine_tune_job,
             provider,
         } = source;
-        self.check("spec.source.objectStore", object_store.is_some());
+        let is_file = |store: &ObjectStoreSource| store.uri.starts_with("file:");
+        self.check(
+            "spec.source.objectStore.uri with file:// (pods have no files of their own: put them on a volume and use \
+             spec.source.persistentVolumeClaim)",
+            object_store.as_ref().is_some_and(is_file),
+        );
         self.check("spec.source.fineTuneJob", fine_tune_job.is_some());
         self.check("spec.source.provider", provider.is_some());
     }

@@ -1,64 +1,82 @@
-//! Which files of a repository make up the model.
+//! Which of the files at a source make up the model.
 
-use super::listing::HubFile;
+use std::path::{Path, PathBuf};
+
+/// A file that a source lists.
+pub(crate) trait Listed {
+    /// Its path inside the source.
+    fn path(&self) -> &str;
+}
 
 const SAFETENSORS: &str = ".safetensors";
 const GGUF: &str = ".gguf";
 /// Names that a message lists at most.
 const MAX_LISTED: usize = 10;
 
-/// The files that `patterns` name, or those of the one model that is there.
+/// The files that `patterns` name, or those of the one model that is there. `field` is where one of several
+/// is named.
 ///
 /// # Errors
 /// When a pattern names nothing, or there is no model or more than one: what is there instead.
-pub(crate) fn select<'a>(files: &'a [HubFile], patterns: &[String]) -> Result<Vec<&'a HubFile>, String> {
+pub(crate) fn select<'a, T: Listed>(files: &'a [T], patterns: &[String], field: &str) -> Result<Vec<&'a T>, String> {
     if patterns.is_empty() {
-        return the_model(files);
+        return the_model(files, field);
     }
     for pattern in patterns {
-        if !files.iter().any(|file| matches(pattern, &file.path)) {
+        if !files.iter().any(|file| matches(pattern, file.path())) {
             return Err(format!("no file is called {pattern:?}; there are {}", listed(files)));
         }
     }
-    let named = |file: &&HubFile| patterns.iter().any(|pattern| matches(pattern, &file.path));
+    let named = |file: &&T| patterns.iter().any(|pattern| matches(pattern, file.path()));
     Ok(files.iter().filter(named).collect())
 }
 
 /// The safetensors files and what goes with them, or the only GGUF file.
-fn the_model(files: &[HubFile]) -> Result<Vec<&HubFile>, String> {
-    let at_root = |file: &&HubFile| !file.path.contains('/');
-    let weights: Vec<&HubFile> = files
+fn the_model<'a, T: Listed>(files: &'a [T], field: &str) -> Result<Vec<&'a T>, String> {
+    let at_root = |file: &&T| !file.path().contains('/');
+    let weights: Vec<&T> = files
         .iter()
         .filter(at_root)
-        .filter(|file| file.path.ends_with(SAFETENSORS))
+        .filter(|file| file.path().ends_with(SAFETENSORS))
         .collect();
-    let has = |name: &str| files.iter().any(|file| file.path == name);
+    let has = |name: &str| files.iter().any(|file| file.path() == name);
     if has("config.json") && !weights.is_empty() {
         // Some repositories hold the same weights twice: in one file as well, or in the names of their
         // makers.
-        let whole = weights.iter().any(|file| file.path == "model.safetensors");
+        let whole = weights.iter().any(|file| file.path() == "model.safetensors");
         let sharded = has(checkpoint::INDEX);
-        let wanted = |file: &&HubFile| match (sharded, whole) {
-            (true, _) => file.path.starts_with("model-"),
-            (false, true) => file.path == "model.safetensors",
+        let wanted = |file: &&T| match (sharded, whole) {
+            (true, _) => file.path().starts_with("model-"),
+            (false, true) => file.path() == "model.safetensors",
             (false, false) => true,
         };
         let settings = files.iter().filter(|file| {
-            checkpoint::SETTINGS.contains(&file.path.as_str()) || (sharded && file.path == checkpoint::INDEX)
+            checkpoint::SETTINGS.contains(&file.path()) || (sharded && file.path() == checkpoint::INDEX)
         });
         return Ok(weights.into_iter().filter(wanted).chain(settings).collect());
     }
-    let gguf: Vec<HubFile> = files.iter().filter(|file| file.path.ends_with(GGUF)).cloned().collect();
+    let gguf: Vec<&T> = files.iter().filter(|file| file.path().ends_with(GGUF)).collect();
     match gguf.as_slice() {
-        [only] => Ok(files.iter().filter(|file| file.path == only.path).collect()),
+        [_] => Ok(gguf),
         [] => Err(format!(
             "it has neither safetensors files with a config.json nor a *{GGUF} file; it has {}",
             listed(files)
         )),
         several => Err(format!(
-            "it has several GGUF files ({}); name one in spec.source.huggingFace.files",
-            listed(several)
+            "it has several GGUF files ({}); name one in {field}",
+            listed(several.iter().copied())
         )),
+    }
+}
+
+/// The model among the files: the only GGUF file, or the directory of the safetensors files.
+pub(crate) fn place<T: Listed>(to: &Path, chosen: &[&T]) -> PathBuf {
+    let weights = |file: &&&T| file.path().ends_with(".gguf") || file.path().ends_with(".safetensors");
+    let mut found = chosen.iter().filter(weights);
+    match (found.next(), found.next()) {
+        (Some(only), None) if only.path().ends_with(".gguf") => to.join(only.path()),
+        (Some(first), _) => to.join(first.path()).parent().unwrap_or(to).to_owned(),
+        (None, _) => to.to_owned(),
     }
 }
 
@@ -83,12 +101,13 @@ fn matches(pattern: &str, name: &str) -> bool {
     left.ends_with(last)
 }
 
-fn listed(files: &[HubFile]) -> String {
-    if files.is_empty() {
+fn listed<'a, T: Listed + 'a>(files: impl IntoIterator<Item = &'a T>) -> String {
+    let names: Vec<&str> = files.into_iter().map(Listed::path).collect();
+    if names.is_empty() {
         return "nothing".into();
     }
-    let shown: Vec<&str> = files.iter().take(MAX_LISTED).map(|file| file.path.as_str()).collect();
-    match files.len().saturating_sub(MAX_LISTED) {
+    let shown = &names[..names.len().min(MAX_LISTED)];
+    match names.len().saturating_sub(MAX_LISTED) {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
@@ -98,16 +117,19 @@ fn listed(files: &[HubFile]) -> String {
 mod tests {
     use rstest::rstest;
 
-    use super::super::listing::Identity;
     use super::*;
 
-    fn files(names: &[&str]) -> Vec<HubFile> {
-        let file = |name: &&str| HubFile {
-            path: (*name).into(),
-            size: None,
-            identity: Identity::GitBlob(String::new()),
-        };
-        names.iter().map(file).collect()
+    #[derive(Debug)]
+    struct Name(String);
+
+    impl Listed for Name {
+        fn path(&self) -> &str {
+            &self.0
+        }
+    }
+
+    fn files(names: &[&str]) -> Vec<Name> {
+        names.iter().map(|name| Name((*name).into())).collect()
     }
 
     #[rstest]
@@ -127,23 +149,23 @@ mod tests {
             files(there),
             patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(),
         );
-        let mut chosen: Vec<&str> = select(&files, &patterns)
+        let mut chosen: Vec<&str> = select(&files, &patterns, "spec.files")
             .unwrap()
             .iter()
-            .map(|file| file.path.as_str())
+            .map(|file| file.path())
             .collect();
         chosen.sort_unstable();
         assert_eq!(chosen, expected);
     }
 
     #[rstest]
-    #[case(&["a.gguf", "b.gguf"], &[], "several GGUF files (a.gguf, b.gguf)")]
+    #[case(&["a.gguf", "b.gguf"], &[], "several GGUF files (a.gguf, b.gguf); name one in spec.files")]
     #[case(&["pytorch_model.bin", "config.json"], &[], "it has pytorch_model.bin, config.json")]
     #[case(&[], &[], "it has nothing")]
     #[case(&["a.gguf"], &["b*"], "no file is called \"b*\"; there are a.gguf")]
     fn what_is_there_instead_is_named(#[case] there: &[&str], #[case] patterns: &[&str], #[case] says: &str) {
         let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
-        let error = select(&files(there), &patterns).unwrap_err();
+        let error = select(&files(there), &patterns, "spec.files").unwrap_err();
         assert!(error.contains(says), "{error}");
     }
 

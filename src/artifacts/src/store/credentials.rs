@@ -82,7 +82,12 @@ pub(super) fn open(
         Service::Google => {
             let mut builder = GoogleCloudStorageBuilder::from_env();
             for (key, value) in settings {
-                builder = builder.with_config(known(&key, as_google_client)?, value);
+                let key = match known(&key, as_google_client)? {
+                    // A Secret holds the account's document and no path to it.
+                    GoogleConfigKey::ServiceAccount if value.starts_with('{') => GoogleConfigKey::ServiceAccountKey,
+                    key => key,
+                };
+                builder = builder.with_config(key, value);
             }
             let builder = builder.with_bucket_name(&uri.bucket).with_retry(retry);
             builder

@@ -154,4 +154,6 @@ fn object(meta: ObjectMeta, name: String) -> Object {
 #[cfg(test)]
 mod real;
 #[cfg(test)]
+mod real_azure;
+#[cfg(test)]
 mod tests;

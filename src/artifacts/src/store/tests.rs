@@ -369,3 +369,24 @@ async fn a_store_that_nobody_answers_for_is_worth_another_try() {
     );
     assert!(failure.message.contains("endpoint"), "{failure}");
 }
+
+#[tokio::test]
+async fn google_cloud_storage_is_set_up_by_the_document_of_an_account() {
+    let content = tiny_model();
+    let server = Server::start([Reply::file(&content)
+        .etag("\"1\"")
+        .header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        .header("x-goog-generation", "7")])
+    .await;
+    let account = serde_json::json!({
+        "gcs_base_url": server.url(""), "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": "",
+    });
+    let place = Place::new(&[
+        ("GOOGLE_SERVICE_ACCOUNT", &account.to_string()),
+        ("GOOGLE_ALLOW_HTTP", "true"),
+    ]);
+    let fetched = place.fetch("gs://models/small/m.gguf").await.unwrap();
+    assert_eq!(fetched.version.as_deref(), Some("7"));
+    assert_eq!(std::fs::read(fetched.path).unwrap(), content);
+    assert_eq!(server.requests()[0].path, "/models/small%2Fm%2Egguf");
+}

@@ -26,6 +26,11 @@ pub struct Resources {
 }
 
 /// Accelerators, either as an extended resource or through dynamic resource allocation.
+///
+/// Atelier's own engine computes on one device of NVIDIA's, and needs a worker image that holds libtorch with CUDA.
+/// Engines that `engine.openAICompatible` names take any. Where the vendor is known by the name, the usual taint of
+/// nodes with its devices is tolerated: `nvidia.com/gpu`, `amd.com/gpu`, `habana.ai/gaudi`,
+/// `aws.amazon.com/neuron`, `google.com/tpu`.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]

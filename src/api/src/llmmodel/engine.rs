@@ -112,15 +112,23 @@ pub struct Speculative {
     pub tokens: Option<i32>,
 }
 
-/// A server that is not ours.
+/// A server that is not ours. All else stays the same: the weights are verified and mounted read-only, requests come
+/// from the gateway alone, and the name that clients use is the LlmModel's.
+///
+/// It runs as a user without rights (uid 65532) with a read-only root file system; `/tmp`, which is its `HOME`,
+/// and `/dev/shm` are writable. It reaches no network.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ForeignEngine {
-    /// Image of the server.
+    /// Image of the server. Credentials of its registry come from the ServiceAccount that
+    /// `podOverrides.serviceAccountName` names, or from the nodes.
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\s]+$"))]
     pub image: String,
-    /// Arguments; `$(MODEL_PATH)` and `$(SERVED_NAME)` are filled in.
+    /// Arguments, in which Kubernetes fills in `$(MODEL_PATH)`, the file of the weights or the directory
+    /// that they are; `$(SERVED_NAME)`, the name that requests bear; `$(CONTEXT_LENGTH)`, what the model was
+    /// trained for, at most 4096 tokens; `$(TENSOR_PARALLEL)`, which is `resources.tensorParallel` or 1; and what
+    /// `podOverrides.env` sets. The server must listen on all addresses, at `port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 4096)))]
     pub args: Vec<String>,
@@ -132,7 +140,8 @@ pub struct ForeignEngine {
     #[serde(default = "default_health_path")]
     #[schemars(length(max = 256), regex(pattern = r"^/[^\s]*$"))]
     pub health_path: String,
-    /// Its Prometheus metrics. Default: `/metrics` on the same port, with vLLM's names.
+    /// Its Prometheus metrics, which autoscaling reads under the names of vLLM, SGLang, TGI or llama.cpp.
+    /// Default: `/metrics` on the same port.
     pub metrics: Option<EngineMetrics>,
 }
 
@@ -152,7 +161,7 @@ pub struct EngineMetrics {
     /// Path. Default: `/metrics`.
     #[schemars(length(max = 256), regex(pattern = r"^/[^\s]*$"))]
     pub path: Option<String>,
-    /// Port. Default: the API's.
+    /// Port, which all may read. Default: the API's, which only Atelier may.
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
 }

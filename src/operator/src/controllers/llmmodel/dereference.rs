@@ -13,6 +13,7 @@ use k8s_openapi::api::{
     core::v1::{Event, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    resource::v1::ResourceClaimTemplate,
 };
 use kube::{Resource, ResourceExt};
 use protocol::{PrepareOutcome, Progress, Traffic};
@@ -62,6 +63,8 @@ pub struct Observed {
     pub jobs: Vec<Job>,
     /// Where compressed weights are kept.
     pub claims: Vec<PersistentVolumeClaim>,
+    /// What pods claim their devices by.
+    pub device_claims: Vec<ResourceClaimTemplate>,
     /// Pods of versions and of prepare steps, whoever their direct owner is.
     pub pods: Vec<Pod>,
     /// Events about those pods that hang.
@@ -97,7 +100,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
     let namespace = owner.namespace.as_str();
     let labels = names::selector_string(&names::model_labels(&owner.name));
     let labels = labels.as_str();
-    let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, pods) = try_join!(
+    let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, device_claims, pods) = try_join!(
         cluster.list::<ControllerRevision>(namespace, labels),
         cluster.list::<Deployment>(namespace, labels),
         cluster.list::<Service>(namespace, labels),
@@ -106,6 +109,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
         cluster.list::<HorizontalPodAutoscaler>(namespace, labels),
         cluster.list::<Job>(namespace, labels),
         cluster.list::<PersistentVolumeClaim>(namespace, labels),
+        device_claims(cluster, namespace, labels),
         cluster.list::<Pod>(namespace, labels),
     )?;
     let events = events_of(cluster, namespace, &pods).await;
@@ -119,12 +123,25 @@ pub async fn observe(cluster: &Cluster, owner: &Owner) -> Result<Observed, Clust
         hpas: owned(hpas, owner),
         jobs: owned(jobs, owner),
         claims: owned(claims, owner),
+        device_claims: owned(device_claims, owner),
         pods,
         events,
         progress,
         traffic: None,
         demand: Demand::default(),
     })
+}
+
+/// What pods claim devices by; none in a cluster that has this API switched off.
+async fn device_claims(
+    cluster: &Cluster,
+    namespace: &str,
+    labels: &str,
+) -> Result<Vec<ResourceClaimTemplate>, ClusterError> {
+    match cluster.list::<ResourceClaimTemplate>(namespace, labels).await {
+        Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+        answer => answer,
+    }
 }
 
 /// Events about pods that hang. They only explain: without them everything else goes on.

@@ -1,5 +1,6 @@
 //! LlmModels: prepare, serve, roll out.
 
+mod accelerator;
 mod apply;
 mod backoff;
 mod build;
@@ -34,6 +35,7 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    resource::v1::ResourceClaimTemplate,
 };
 use kube::runtime::{
     applier,
@@ -107,6 +109,7 @@ impl Controller {
         watches.children::<PersistentVolumeClaim>(&store);
         watches.children::<Pod>(&store);
         watches.children::<PodDisruptionBudget>(&store);
+        watches.children::<ResourceClaimTemplate>(&store);
         watches.children::<Service>(&store);
         watches.children_but_status::<HorizontalPodAutoscaler>(&store);
         let (context, known) = (self.context.clone(), store.clone());

@@ -10,7 +10,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 
-use super::{source::Source, trouble::Trouble};
+use super::{accelerator::Accelerator, source::Source, trouble::Trouble};
 use text::missing_reference;
 
 /// What a pod was asked to be, for messages.
@@ -20,6 +20,10 @@ pub struct Asked<'a> {
     pub source: &'a Source,
     /// Image of its containers.
     pub worker_image: &'a str,
+    /// Image of its main container, where it is not that one.
+    pub engine_image: Option<&'a str>,
+    /// Devices of its main container.
+    pub accelerator: Option<&'a Accelerator>,
     /// Memory of its main container.
     pub memory: &'a str,
     /// CPU of its main container.
@@ -89,9 +93,15 @@ fn scheduling(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
     }
     let is_worker = main_container(pod) == Some(CONTAINER_WORKER);
     let need = if is_worker {
+        let devices = asked.accelerator.map(text::devices);
         format!(
-            "; a replica asks for {} of memory and {} CPU: add a node that has them, or change spec.resources or spec.placement",
-            asked.memory, asked.cpu
+            "; a replica asks for {} of memory{} {} CPU: add a node that has them, or change spec.resources or spec.placement{}",
+            asked.memory,
+            devices
+                .as_ref()
+                .map_or(" and".into(), |(what, _)| format!(", {what} and")),
+            asked.cpu,
+            devices.map(|(_, hint)| hint).unwrap_or_default()
         )
     } else {
         String::new()

@@ -55,15 +55,13 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
     {
         found.calibration(text);
     }
-    if let Some(engine) = engine {
-        if let Some(engine) = &engine.atelier {
-            found.engine(engine);
-            let asks = engine.prefix_cache.as_ref().is_some_and(|cache| cache.enabled);
-            found.check(
-                &format!("spec.engine.atelier.prefixCache with spec.task {task:?}"),
-                asks && *task != Task::Generate,
-            );
-        }
+    if let Some(engine) = engine.as_ref().and_then(|engine| engine.atelier.as_ref()) {
+        found.engine(engine);
+        let asks = engine.prefix_cache.as_ref().is_some_and(|cache| cache.enabled);
+        found.check(
+            &format!("spec.engine.atelier.prefixCache with spec.task {task:?}"),
+            asks && *task != Task::Generate,
+        );
     }
     match engine.as_ref().and_then(|engine| engine.open_ai_compatible.as_ref()) {
         Some(_) => found.with_other_engine(spec),

@@ -116,7 +116,8 @@ pub struct Speculative {
 /// from the gateway alone, and the name that clients use is the LlmModel's.
 ///
 /// It runs as a user without rights (uid 65532) with a read-only root file system; `/tmp`, which is its `HOME`,
-/// and `/dev/shm` are writable. It reaches no network.
+/// and `/dev/shm` are writable. It reaches no network. Without `resources.memory` it gets what Atelier's own engine
+/// would need, which may be too little for it.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

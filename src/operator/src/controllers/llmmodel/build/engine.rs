@@ -101,7 +101,7 @@ fn ports(engine: &ForeignEngine) -> Vec<ContainerPort> {
         .collect()
 }
 
-/// What arguments can name, first: Kubernetes fills in what stands before. Those that people set are theirs.
+/// What arguments can name, and what people set, which wins.
 fn variables(builder: &Builder<'_>, version: &Version) -> Vec<EnvVar> {
     let ours = [
         ("MODEL_PATH", model_pod::weights_path(version)),

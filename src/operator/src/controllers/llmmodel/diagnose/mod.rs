@@ -3,7 +3,10 @@
 mod container;
 mod text;
 
-use api::{names::CONTAINER_WORKER, reasons};
+use api::{
+    names::{CONTAINER_EVALUATE, CONTAINER_WORKER},
+    reasons,
+};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Event, Pod},
@@ -91,11 +94,15 @@ fn scheduling(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
     if let Some(trouble) = missing_reference(message, asked).or_else(|| text::unbound_claim(message, asked)) {
         return Some(trouble);
     }
-    let is_worker = main_container(pod) == Some(CONTAINER_WORKER);
-    let need = if is_worker {
+    let who = match main_container(pod) {
+        Some(CONTAINER_WORKER) => Some("a replica"),
+        Some(CONTAINER_EVALUATE) => Some("the evaluation"),
+        _ => None,
+    };
+    let need = if let Some(who) = who {
         let devices = asked.accelerator.map(text::devices);
         format!(
-            "; a replica asks for {} of memory{} {} CPU: add a node that has them, or change spec.resources or spec.placement{}",
+            "; {who} asks for {} of memory{} {} CPU: add a node that has them, or change spec.resources or spec.placement{}",
             asked.memory,
             devices
                 .as_ref()

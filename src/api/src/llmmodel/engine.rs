@@ -20,7 +20,11 @@ pub const DEFAULT_CONTEXT_LENGTH: i32 = 4096;
 pub struct Engine {
     /// Atelier's own engine.
     pub atelier: Option<AtelierEngine>,
-    /// Another server with OpenAI's API: vLLM, TGI, SGLang, llama.cpp.
+    /// Another server with OpenAI's API: vLLM, TGI, SGLang, llama.cpp. All else stays the same: the weights are
+    /// verified and mounted read-only, requests come from the gateway alone, and clients use the LlmModel's name. It
+    /// runs as user 65532 with a read-only root file system; `/tmp`, which is its `HOME`, and `/dev/shm` are writable.
+    /// It reaches no network. Without `resources.memory` it gets what Atelier's own engine would need, which may be
+    /// too little for it.
     #[serde(rename = "openAICompatible")]
     pub open_ai_compatible: Option<ForeignEngine>,
 }
@@ -112,12 +116,7 @@ pub struct Speculative {
     pub tokens: Option<i32>,
 }
 
-/// A server that is not ours. All else stays the same: the weights are verified and mounted read-only, requests come
-/// from the gateway alone, and the name that clients use is the LlmModel's.
-///
-/// It runs as a user without rights (uid 65532) with a read-only root file system; `/tmp`, which is its `HOME`,
-/// and `/dev/shm` are writable. It reaches no network. Without `resources.memory` it gets what Atelier's own engine
-/// would need, which may be too little for it.
+/// A server that is not ours.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

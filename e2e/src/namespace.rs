@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{Namespace as Object, PersistentVolumeClaim, Pod
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::resource::v1::ResourceClaimTemplate;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
@@ -122,6 +123,7 @@ impl Namespace {
         names.extend(self.children_of::<PersistentVolumeClaim>().await?);
         names.extend(self.children_of::<Pod>().await?);
         names.extend(self.children_of::<PodDisruptionBudget>().await?);
+        names.extend(self.children_of::<ResourceClaimTemplate>().await?);
         names.extend(self.children_of::<Service>().await?);
         names.sort();
         Ok(names)

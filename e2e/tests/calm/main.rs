@@ -6,6 +6,7 @@ mod autoscaling;
 mod canary;
 mod compression;
 mod embeddings;
+mod engines;
 mod evaluation;
 mod examples;
 mod lifecycle;

@@ -63,6 +63,9 @@ pub const ANNOTATION_REPORT: &str = "atelier.dev/report";
 /// On a worker pod: its chat template, which the pod reads as a file.
 pub const ANNOTATION_CHAT_TEMPLATE: &str = "atelier.dev/chat-template";
 
+/// On a worker pod with an engine of others: where its metrics are, as `<port>/<path>`.
+pub const ANNOTATION_METRICS: &str = "atelier.dev/metrics";
+
 /// Field manager of the children of LlmModels and of their status.
 pub const FIELD_MANAGER_LLMMODEL: &str = "atelier-llmmodel";
 
@@ -86,6 +89,8 @@ pub const CONTAINER_PREPARE: &str = "prepare";
 pub const CONTAINER_EVALUATE: &str = "evaluate";
 /// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.
 pub const PORT_API: &str = "http";
+/// Name of the metrics port of an engine of others, where it is not that of its API.
+pub const PORT_METRICS: &str = "metrics";
 /// Name of the port for probes and metrics.
 pub const PORT_ADMIN: &str = "admin";
 
@@ -110,6 +115,11 @@ pub fn evaluate_job(model: &str, key: &str) -> String {
 /// Name of the claim that holds the compressed weights of an artifact's key.
 pub fn weights_claim(model: &str, key: &str) -> String {
     format!("{model}-{key}")
+}
+
+/// Name of the ResourceClaimTemplate for the devices of a model's pods; `key` tells which devices.
+pub fn device_claims(model: &str, key: &str) -> String {
+    format!("{model}-d-{key}")
 }
 
 /// Labels by which everything of one model is found; used by watches and when pruning.

@@ -101,6 +101,12 @@ const OPERATOR: &[Grant] = &[
         "Where compressed weights are kept: claims of its own only, under names that follow from the model's.",
     ),
     grant(
+        "resource.k8s.io",
+        &["resourceclaimtemplates"],
+        OWN,
+        "Accelerators of pods by dynamic resource allocation.",
+    ),
+    grant(
         "",
         &["services"],
         OWN,

@@ -96,6 +96,9 @@ pub enum Command {
         /// Only the cases whose name contains this.
         #[arg(long)]
         case: Option<String>,
+        /// Also the cases that serve with engines of others, which are built first: that takes minutes.
+        #[arg(long)]
+        peers: bool,
     },
     /// Runs the operator against an API server that misbehaves, and compares what comes of it.
     #[command(disable_help_flag = true)]

@@ -105,7 +105,7 @@ fn run(home: &Home, command: Command) -> Result<()> {
         Command::Fault { args } => harness::fault(home, &args),
         Command::Scale { args } => harness::scale(home, &args),
         Command::Fuzz { target, seconds } => fuzz::run(home, target, seconds),
-        Command::E2e { suite, case } => checks::e2e::run(home, suite.as_deref(), case.as_deref()),
+        Command::E2e { suite, case, peers } => checks::e2e::run(home, suite.as_deref(), case.as_deref(), peers),
     }
 }
 

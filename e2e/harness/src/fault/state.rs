@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    resource::v1::ResourceClaimTemplate,
 };
 use kube::{Api, Client, Resource, core::NamespaceResourceScope};
 use serde::{Serialize, de::DeserializeOwned};
@@ -44,6 +45,7 @@ pub async fn objects(client: &Client, namespace: &str) -> Result<Vec<Value>> {
     list::<PersistentVolumeClaim>(client, namespace, &mut all).await?;
     list::<Pod>(client, namespace, &mut all).await?;
     list::<PodDisruptionBudget>(client, namespace, &mut all).await?;
+    list::<ResourceClaimTemplate>(client, namespace, &mut all).await?;
     list::<Service>(client, namespace, &mut all).await?;
     Ok(all)
 }

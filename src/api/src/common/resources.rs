@@ -18,7 +18,9 @@ pub struct Resources {
     /// Memory request and limit: `2Gi`. Default: what the estimate in the status says.
     #[schemars(length(max = 20), regex(pattern = pattern::QUANTITY))]
     pub memory: Option<String>,
-    /// Accelerators of one pod. Default: none, the CPU computes.
+    /// Accelerators of one pod. Atelier's own engine computes on one device of NVIDIA's, and needs a worker image that
+    /// holds libtorch with CUDA; engines that `engine.openAICompatible` names take any. The usual taint of nodes with
+    /// such devices is tolerated. Default: none, the CPU computes.
     pub accelerator: Option<Accelerator>,
     /// Number of accelerators that one copy of the model is split over. Default: 1.
     #[schemars(range(min = 1, max = 64))]

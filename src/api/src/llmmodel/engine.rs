@@ -20,7 +20,11 @@ pub const DEFAULT_CONTEXT_LENGTH: i32 = 4096;
 pub struct Engine {
     /// Atelier's own engine.
     pub atelier: Option<AtelierEngine>,
-    /// Another server with OpenAI's API: vLLM, TGI, SGLang, llama.cpp.
+    /// Another server with OpenAI's API: vLLM, TGI, SGLang, llama.cpp. All else stays the same: the weights are
+    /// verified and mounted read-only, requests come from the gateway alone, and clients use the LlmModel's name. It
+    /// runs as user 65532 with a read-only root file system; `/tmp`, which is its `HOME`, and `/dev/shm` are writable.
+    /// It reaches no network. Without `resources.memory` it gets what Atelier's own engine would need, which may be
+    /// too little for it.
     #[serde(rename = "openAICompatible")]
     pub open_ai_compatible: Option<ForeignEngine>,
 }
@@ -117,10 +121,14 @@ pub struct Speculative {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ForeignEngine {
-    /// Image of the server.
+    /// Image of the server. Credentials of its registry come from the ServiceAccount that
+    /// `podOverrides.serviceAccountName` names, or from the nodes.
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\s]+$"))]
     pub image: String,
-    /// Arguments; `$(MODEL_PATH)` and `$(SERVED_NAME)` are filled in.
+    /// Arguments, in which Kubernetes fills in `$(MODEL_PATH)`, the file of the weights or the directory
+    /// that they are; `$(SERVED_NAME)`, the name that requests bear; `$(CONTEXT_LENGTH)`, what the model was
+    /// trained for, at most 4096 tokens; `$(TENSOR_PARALLEL)`, which is `resources.tensorParallel` or 1; and what
+    /// `podOverrides.env` sets. The server must listen on all addresses, at `port`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 4096)))]
     pub args: Vec<String>,
@@ -132,7 +140,8 @@ pub struct ForeignEngine {
     #[serde(default = "default_health_path")]
     #[schemars(length(max = 256), regex(pattern = r"^/[^\s]*$"))]
     pub health_path: String,
-    /// Its Prometheus metrics. Default: `/metrics` on the same port, with vLLM's names.
+    /// Its Prometheus metrics, which autoscaling reads under the names of vLLM, SGLang, TGI or llama.cpp.
+    /// Default: `/metrics` on the same port.
     pub metrics: Option<EngineMetrics>,
 }
 
@@ -152,7 +161,7 @@ pub struct EngineMetrics {
     /// Path. Default: `/metrics`.
     #[schemars(length(max = 256), regex(pattern = r"^/[^\s]*$"))]
     pub path: Option<String>,
-    /// Port. Default: the API's.
+    /// Port, which all may read. Default: the API's, which only Atelier may.
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<i32>,
 }

@@ -1,7 +1,7 @@
 //! The values, asked for when an autoscaler wants them.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,13 +10,12 @@ use api::names;
 use futures::{FutureExt, future::BoxFuture, future::try_join_all};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use protocol::ports::WORKER_ADMIN;
 use tokio::time::sleep;
 
 use super::{
     Metric,
     samples::{Sample, Samples, rate},
-    scrape::Scraper,
+    scrape::{Scraper, place},
 };
 use crate::{cluster::Cluster, gateways::Gateways};
 
@@ -103,7 +102,7 @@ impl Measures {
         try_join_all(ready.into_iter().map(|(pod, address)| self.worker(pod, address))).await
     }
 
-    async fn worker(&self, pod: &Pod, address: SocketAddr) -> Result<(Sample, Sample), Missing> {
+    async fn worker(&self, pod: &Pod, address: IpAddr) -> Result<(Sample, Sample), Missing> {
         let uid = pod.uid().unwrap_or_default();
         let first = self.sample(pod, address).await?;
         let known = self
@@ -120,8 +119,15 @@ impl Measures {
         }
     }
 
-    async fn sample(&self, pod: &Pod, address: SocketAddr) -> Result<Sample, Missing> {
-        let reading = self.scraper.read(address).await;
+    async fn sample(&self, pod: &Pod, address: IpAddr) -> Result<Sample, Missing> {
+        let (port, path) = place(pod).ok_or_else(|| {
+            let annotation = names::ANNOTATION_METRICS;
+            Missing(format!(
+                "worker pod {} has no port and path in {annotation}",
+                pod.name_any()
+            ))
+        })?;
+        let reading = self.scraper.read(SocketAddr::new(address, port), path).await;
         let reading = reading.map_err(|why| Missing(format!("worker pod {} does not tell: {why}", pod.name_any())))?;
         Ok(Sample {
             at: Instant::now(),
@@ -145,7 +151,10 @@ fn value(metric: Metric, workers: &[(Sample, Sample)]) -> Result<f64, Missing> {
         Metric::QueueSeconds => {
             // How long a request that comes now will wait: those before it, at the rate they are answered.
             let waiting = sum(&|(_, now)| Some(now.reading.waiting))?;
-            let answered = sum(&|(before, now)| Some(rate(*before, *now, |reading| reading.answered)))?;
+            let answered = sum(&|(before, now)| {
+                now.reading.answered?;
+                Some(rate(*before, *now, |reading| reading.answered.unwrap_or_default()))
+            })?;
             let looked = workers.iter().map(|(before, now)| (now.at - before.at).as_secs_f64());
             Ok(match () {
                 () if waiting <= 0.0 => 0.0,
@@ -158,13 +167,13 @@ fn value(metric: Metric, workers: &[(Sample, Sample)]) -> Result<f64, Missing> {
     }
 }
 
-/// Where a worker tells, if it is ready.
-fn address(pod: &Pod) -> Option<SocketAddr> {
+/// Where a worker is, if it is ready.
+fn address(pod: &Pod) -> Option<IpAddr> {
     let status = pod.status.as_ref()?;
     let mut conditions = status.conditions.iter().flatten();
     let is_ready = conditions.any(|it| it.type_ == "Ready" && it.status == "True");
     let ip = status.pod_ip.as_ref()?.parse().ok()?;
-    (is_ready && pod.metadata.deletion_timestamp.is_none()).then(|| SocketAddr::new(ip, WORKER_ADMIN))
+    (is_ready && pod.metadata.deletion_timestamp.is_none()).then_some(ip)
 }
 
 #[cfg(test)]
@@ -183,7 +192,7 @@ mod tests {
     fn reading(waiting: f64, answered: f64, tokens: f64, cache: f64) -> Reading {
         Reading {
             waiting,
-            answered,
+            answered: Some(answered),
             tokens: Some(tokens),
             cache: Some(cache),
         }
@@ -215,7 +224,12 @@ mod tests {
             (silent, silent),
             (reading(0.0, 0.0, 0.0, 0.0), reading(0.0, 0.0, 5.0, 0.5)),
         ]);
-        for metric in [Metric::TokensPerSecond, Metric::KvCacheUsage, Metric::InFlight] {
+        for metric in [
+            Metric::QueueSeconds,
+            Metric::TokensPerSecond,
+            Metric::KvCacheUsage,
+            Metric::InFlight,
+        ] {
             assert!(value(metric, &seen).is_err(), "{metric:?}");
         }
     }

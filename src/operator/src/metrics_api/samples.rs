@@ -54,7 +54,7 @@ mod tests {
 
     fn sample(begin: Instant, second: u64, answered: f64) -> Sample {
         let reading = Reading {
-            answered,
+            answered: Some(answered),
             ..Reading::default()
         };
         Sample {
@@ -70,7 +70,7 @@ mod tests {
             let now = sample(begin, second, answered);
             samples
                 .add("pod", now)
-                .map(|base| rate(base, now, |reading| reading.answered))
+                .map(|base| rate(base, now, |reading| reading.answered.unwrap_or_default()))
         };
         assert_eq!(add(0, 10.0), None);
         assert_eq!(add(1, 10.0), None);

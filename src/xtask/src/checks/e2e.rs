@@ -16,9 +16,13 @@ use crate::{cargo, deploy, env, images, process, up};
 const CASES_PER_CORE: usize = 2;
 
 /// Brings the local cluster up with what the checkout holds and runs the tests on it.
-pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>) -> Result<()> {
+pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) -> Result<()> {
     let lock = CacheLock::take(home)?;
-    let images = up::local(home, images::ensure_all)?;
+    let build = match peers {
+        true => images::ensure_with_peers,
+        false => images::ensure_all,
+    };
+    let images = up::local(home, build)?;
     let target = Target::new(home, None)?;
     up::chart(home, &target, &deploy::Images::local(&images)?)?;
     up::tools(home, |stage| toolbox::for_e2e(home, stage))?;
@@ -32,7 +36,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>) -> Result<()> {
         test.args(["--test", suite]);
     }
     test.args(["--", &format!("--test-threads={}", cores * CASES_PER_CORE)]);
-    test.args(case);
+    test.args(peers.then_some("--include-ignored")).args(case);
     test.envs(env::cluster(&target)?);
     test.env("ATELIER_CLUSTER_BIN", &cluster.program)
         .env("ATELIER_CLUSTER_DIR", &cluster.dir);
@@ -45,7 +49,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>) -> Result<()> {
 /// Runs all of them and leaves the machine as it was: a cluster that ran before keeps running.
 pub fn run_all(home: &Home) -> Result<()> {
     let ran_before = Cluster::new(home)?.is_up();
-    let result = run(home, None, None);
+    let result = run(home, None, None, false);
     if !ran_before {
         let cluster = Cluster::new(home)?;
         let stage = Stage::begin("cluster");

@@ -19,7 +19,7 @@ use crate::ui::{self, Stage};
 
 use base::Base;
 use buildah::Buildah;
-use stage::{ENCODER, NAMES, QUICKSTART, Recipe, recipes};
+use stage::{ENCODER, ENGINE, NAMES, QUICKSTART, Recipe, recipes};
 
 /// One image, ready to be imported anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +47,14 @@ pub fn ensure_all(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
     ensure_some(home, stage, &[])
 }
 
-/// Builds what changed of the named images; of all when none is named.
+/// Builds what changed and returns all images of the project, with the engine of others that some tests serve with.
+pub fn ensure_with_peers(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
+    let mut images = ensure_all(home, stage)?;
+    images.extend(ensure_some(home, stage, &[ENGINE.to_owned()])?);
+    Ok(images)
+}
+
+/// Builds what changed of the named images; of all but the engine of others when none is named.
 fn ensure_some(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Image>> {
     if only.is_empty() || only.iter().any(|name| name == ENCODER) {
         toolbox::embedder(home, stage)?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::base::Base;
 use crate::home::Home;
-use crate::toolbox::{go, table};
+use crate::toolbox::{go, llama, table};
 use crate::ui::Stage;
 use crate::{cargo, hash};
 
@@ -36,13 +36,15 @@ pub struct Recipe {
 }
 
 /// Every image of the project, as `cargo xtask images` takes it.
-pub const NAMES: [&str; 6] = ["operator", "gateway", "worker", MODEL, "pause", ENCODER];
+pub const NAMES: [&str; 7] = ["operator", "gateway", "worker", MODEL, "pause", ENCODER, ENGINE];
 /// Those that `up` takes.
 pub const QUICKSTART: &[&str] = &["operator", "gateway", "worker", MODEL, "pause"];
 /// The image of the quickstart's model.
 const MODEL: &str = "smollm2-135m-instruct";
 /// The image of the tests' embedding model.
 pub const ENCODER: &str = "all-minilm-l6-v2";
+/// The image of another engine; building it takes minutes, so it is made only by name.
+pub const ENGINE: &str = "llama-server";
 /// The files that make up the encoder; the others change no vector.
 const ENCODER_FILES: [&str; 9] = [
     "config.json",
@@ -66,6 +68,9 @@ pub fn recipes(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Recipe
     }
     if wanted(ENCODER) {
         recipes.push(minilm(home));
+    }
+    if only.iter().any(|name| name == ENGINE) {
+        recipes.push(llama_server(home, stage)?);
     }
     if wanted("pause") {
         recipes.push(pause(home, stage)?);
@@ -126,6 +131,22 @@ fn minilm(home: &Home) -> Recipe {
         files,
         name: Some("localhost/atelier/all-minilm-l6-v2:0.1.0"),
     }
+}
+
+/// llama.cpp's server with the libraries that it was linked with.
+fn llama_server(home: &Home, stage: &Stage) -> Result<Recipe> {
+    let program = llama::server(home, stage)?;
+    let mut files: Vec<_> = llama::libraries(&program)?
+        .into_iter()
+        .filter_map(|path| Some((format!("lib/{}", path.file_name()?.to_str()?), path)))
+        .collect();
+    files.push(("llama-server".into(), program));
+    Ok(Recipe {
+        component: ENGINE.into(),
+        containerfile: home.repo.join("images/llama-server/Containerfile"),
+        files,
+        name: Some("localhost/atelier/llama-server:0.3.36"),
+    })
 }
 
 /// The first process of every pod of the local cluster, under the name that its containerd asks for.

@@ -5,6 +5,7 @@
 
 pub mod debian;
 pub mod go;
+pub mod llama;
 pub mod python;
 pub mod table;
 mod wheels;

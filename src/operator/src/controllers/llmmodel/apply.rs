@@ -10,6 +10,7 @@ use k8s_openapi::{
         core::v1::{PersistentVolumeClaim, Service},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
+        resource::v1::ResourceClaimTemplate,
     },
     apimachinery::pkg::apis::meta::v1::OwnerReference,
     jiff::Timestamp,
@@ -70,6 +71,9 @@ pub async fn apply(
     };
     for claim in &plan.claims {
         writer.ensure(&mut observed.claims, claim).await?;
+    }
+    if let Some(claims) = &plan.device_claims {
+        writer.ensure(&mut observed.device_claims, claims).await?;
     }
     for job in &plan.jobs {
         writer.ensure(&mut observed.jobs, job).await?;
@@ -211,6 +215,7 @@ impl Writer<'_> {
             Kind::Job => cluster.delete::<Job>(namespace, name, uid).await,
             Kind::PersistentVolumeClaim => cluster.delete::<PersistentVolumeClaim>(namespace, name, uid).await,
             Kind::HorizontalPodAutoscaler => cluster.delete::<HorizontalPodAutoscaler>(namespace, name, uid).await,
+            Kind::ResourceClaimTemplate => cluster.delete::<ResourceClaimTemplate>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
         }
     }

@@ -13,6 +13,7 @@ use k8s_openapi::api::{
     core::v1::{Event, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    resource::v1::ResourceClaimTemplate,
 };
 use kube::{Resource, ResourceExt};
 use protocol::{PrepareOutcome, Progress, Traffic};
@@ -68,6 +69,8 @@ pub struct Observed {
     pub jobs: Vec<Job>,
     /// Where compressed weights are kept.
     pub claims: Vec<PersistentVolumeClaim>,
+    /// What pods claim their devices by.
+    pub device_claims: Vec<ResourceClaimTemplate>,
     /// Pods of versions and of prepare steps, whoever their direct owner is.
     pub pods: Vec<Pod>,
     /// Events about those pods that hang.
@@ -113,7 +116,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         changed: &changed,
         is_all,
     };
-    let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, pods) = try_join!(
+    let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, device_claims, pods) = try_join!(
         lister.list(known.revisions),
         lister.list(known.deployments),
         lister.list(known.services),
@@ -122,6 +125,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         lister.list(known.hpas),
         lister.list(known.jobs),
         lister.list(known.claims),
+        lister.device_claims(known.device_claims),
         lister.list(known.pods),
     )?;
     let events = events_of(cluster, namespace, &pods).await;
@@ -135,6 +139,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         hpas: owned(hpas, owner),
         jobs: owned(jobs, owner),
         claims: owned(claims, owner),
+        device_claims: owned(device_claims, owner),
         pods,
         events,
         progress,
@@ -158,6 +163,17 @@ impl Lister<'_> {
         match self.is_all || self.changed.contains(cluster::kind::<K>()) {
             true => self.cluster.list::<K>(self.namespace, self.labels).await,
             false => Ok(known),
+        }
+    }
+
+    /// What pods claim devices by; none in a cluster that has this API switched off.
+    async fn device_claims(
+        &self,
+        known: Vec<ResourceClaimTemplate>,
+    ) -> Result<Vec<ResourceClaimTemplate>, ClusterError> {
+        match self.list(known).await {
+            Err(error) if error.status() == Some(404) => Ok(Vec::new()),
+            answer => answer,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! LlmModels: prepare, serve, roll out.
 
+mod accelerator;
 mod apply;
 mod backoff;
 mod build;
@@ -35,6 +36,7 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    resource::v1::ResourceClaimTemplate,
 };
 use kube::{
     Resource,
@@ -128,6 +130,7 @@ impl Controller {
         self.watch::<NetworkPolicy>(&mut watches, &store);
         self.watch::<PersistentVolumeClaim>(&mut watches, &store);
         self.watch::<Pod>(&mut watches, &store);
+        self.watch::<ResourceClaimTemplate>(&mut watches, &store);
         self.watch::<Service>(&mut watches, &store);
         self.watch_but_status::<HorizontalPodAutoscaler>(&mut watches, &store);
         self.watch_but_status::<PodDisruptionBudget>(&mut watches, &store);

@@ -114,6 +114,8 @@ mod tests {
         let asked = Asked {
             source: &source,
             worker_image: "w",
+            engine_image: None,
+            accelerator: None,
             memory: "1Gi",
             cpu: "1",
             prepare_memory: "1Gi",

@@ -218,6 +218,8 @@ fn serving_trouble(
     let asked = Asked {
         source: &version.source,
         worker_image: &context.settings.worker_image,
+        engine_image: version.served.engine.as_ref().map(|engine| engine.image.as_str()),
+        accelerator: wanted.accelerator.as_ref(),
         memory: &memory,
         cpu: &wanted.cpu,
         prepare_memory: build::PREPARE_MEMORY,

@@ -6,7 +6,7 @@ use protocol::{CompressionReport, MemoryEstimate, ModelFacts, PrepareReport, Ser
 use serde::{Deserialize, Serialize};
 
 use api::{
-    llmmodel::{DEFAULT_CONTEXT_LENGTH, Task},
+    llmmodel::{DEFAULT_CONTEXT_LENGTH, ForeignEngine, Task},
     names::{ANNOTATION_EVALUATION, ANNOTATION_SOURCE, ANNOTATION_STOPPED, LABEL_VERSION},
 };
 
@@ -43,6 +43,10 @@ pub struct Served {
     /// Chat template instead of the file's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<String>,
+    /// What computes instead of our own engine. All of it belongs to the name: a wrong port or path is found by a
+    /// version on its way in, not by one that serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<ForeignEngine>,
 }
 
 fn kept() -> bool {
@@ -125,6 +129,7 @@ impl Version {
             dtype: if wanted.task == Task::Generate { BF16 } else { FP32 }.into(),
             system_prompt: wanted.prompt.system.clone(),
             chat_template: wanted.prompt.template_override.clone(),
+            engine: wanted.foreign.clone(),
         };
         let compression = wanted.compress.clone();
         let digest = match &compression {
@@ -284,6 +289,11 @@ mod tests {
                 false,
             ),
             (json!({"prompt": {"system": "Be brief."}}), false),
+            (json!({"engine": {"openAICompatible": {"image": "vllm:1"}}}), false),
+            (
+                json!({"resources": {"accelerator": {"resourceName": "nvidia.com/gpu"}}}),
+                true,
+            ),
             (json!({"prompt": {"templateOverride": "{{ x }}"}}), false),
         ] {
             let other = Version::new(&wanted(spec.clone()), report());
@@ -315,6 +325,10 @@ mod tests {
         for version in [
             Version::new(&wanted(json!({})), report()),
             Version::new(&compress, compressed_report()),
+            Version::new(
+                &wanted(json!({"engine": {"openAICompatible": {"image": "vllm:1"}}})),
+                report(),
+            ),
             Version::rejected(&compress, report(), compression_report()),
         ] {
             let revision = json!({
@@ -324,6 +338,24 @@ mod tests {
             });
             let revision = serde_json::from_value(revision).unwrap();
             assert_eq!(Version::from_revision(&revision), Some(version));
+        }
+    }
+
+    #[test]
+    fn all_of_another_engine_belongs_to_the_name() {
+        let named = |engine| Version::new(&wanted(json!({"engine": {"openAICompatible": engine}})), report()).name;
+        let base = named(json!({"image": "vllm:1"}));
+        assert_eq!(
+            base,
+            named(json!({"image": "vllm:1", "port": 8000, "healthPath": "/health"}))
+        );
+        for other in [
+            json!({"image": "vllm:2"}),
+            json!({"image": "vllm:1", "args": ["--model=$(MODEL_PATH)"]}),
+            json!({"image": "vllm:1", "port": 8001}),
+            json!({"image": "vllm:1", "healthPath": "/healthz"}),
+        ] {
+            assert_ne!(base, named(other));
         }
     }
 

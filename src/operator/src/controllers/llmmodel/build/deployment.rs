@@ -8,7 +8,7 @@ use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
         core::v1::{
-            Container, ContainerPort, EnvVar, HTTPGetAction, Lifecycle, LifecycleHandler, PodSpec, Probe, SleepAction,
+            Container, ContainerPort, HTTPGetAction, Lifecycle, LifecycleHandler, PodSpec, Probe, SleepAction,
             TopologySpreadConstraint,
         },
     },
@@ -17,9 +17,9 @@ use k8s_openapi::{
 use protocol::ports::{WORKER_ADMIN, WORKER_API};
 
 use super::{
-    Builder,
+    Builder, engine,
     model_pod::{self, HOSTNAME},
-    pod::{container, literal, memory_and_cpu, template},
+    pod::{container, literal, template, variable},
 };
 use crate::controllers::llmmodel::{canonical, version::Version};
 
@@ -28,25 +28,31 @@ const PRE_STOP_SECONDS: i64 = 5;
 /// Seconds for requests under way when a pod is stopped, unless the spec says otherwise.
 const GRACE_SECONDS: i64 = 60;
 /// Seconds for loading and warming up: weights of hundreds of gigabytes come from slow disks too.
-const START_SECONDS: i32 = 1800;
+pub const START_SECONDS: i32 = 1800;
 
 /// The Deployment of a version.
 pub fn build(builder: &Builder<'_>, version: &Version) -> Deployment {
     let wanted = builder.wanted;
     let selector = builder.selector(version);
-    let spec = PodSpec {
-        termination_grace_period_seconds: Some(
-            wanted
-                .overrides
-                .termination_grace_period_seconds
-                .unwrap_or(GRACE_SECONDS)
-                + PRE_STOP_SECONDS,
-        ),
-        topology_spread_constraints: Some(spread(builder, version)),
-        ..model_pod::spec(builder, version, worker(builder, version))
+    let foreign = version.served.engine.as_ref();
+    let main = worker(builder, version);
+    let main = match foreign {
+        Some(engine) => engine::container(builder, version, engine, main),
+        None => main,
     };
+    let mut spec = PodSpec {
+        termination_grace_period_seconds: Some(grace(builder) + PRE_STOP_SECONDS),
+        topology_spread_constraints: Some(spread(builder, version)),
+        ..model_pod::spec(builder, version, main)
+    };
+    if foreign.is_some() {
+        spec.volumes.get_or_insert_default().extend(engine::volumes());
+    }
     let mut pod = template(builder, builder.serving_labels(version), spec);
     model_pod::annotate(&mut pod, version);
+    if let Some(engine) = foreign {
+        engine::annotate(&mut pod, engine);
+    }
     // Pods tell by it whether they are as the Deployment wants them now.
     let digest = canonical::digest(&pod, 16);
     let metadata = pod.metadata.get_or_insert_default();
@@ -83,27 +89,22 @@ fn worker(builder: &Builder<'_>, version: &Version) -> Container {
         .volume_mounts
         .get_or_insert_default()
         .extend(model_pod::mounts(version));
-    let env = wanted.overrides.env.iter().map(|variable| EnvVar {
-        name: variable.name.clone(),
-        value: Some(literal(&variable.value)),
-        value_from: None,
-    });
-    let env: Vec<_> = env.collect();
+    let env: Vec<_> = wanted.overrides.env.iter().map(variable).collect();
     worker.env = (!env.is_empty()).then_some(env);
     worker.ports = Some(vec![port(PORT_API, WORKER_API), port(PORT_ADMIN, WORKER_ADMIN)]);
-    worker.resources = Some(memory_and_cpu(&model_pod::memory(builder, version), &wanted.cpu));
+    worker.resources = Some(model_pod::resources(builder, version));
     worker.lifecycle = Some(Lifecycle {
         pre_stop: Some(LifecycleHandler {
             sleep: Some(SleepAction {
-                seconds: PRE_STOP_SECONDS,
+                seconds: pre_stop(builder, version),
             }),
             ..LifecycleHandler::default()
         }),
         ..Lifecycle::default()
     });
-    worker.startup_probe = Some(probe("/readyz", 1, START_SECONDS));
-    worker.readiness_probe = Some(probe("/readyz", 2, 2));
-    worker.liveness_probe = Some(probe("/healthz", 10, 6));
+    worker.startup_probe = Some(probe("/readyz", PORT_ADMIN, 1, START_SECONDS));
+    worker.readiness_probe = Some(probe("/readyz", PORT_ADMIN, 2, 2));
+    worker.liveness_probe = Some(probe("/healthz", PORT_ADMIN, 10, 6));
     worker
 }
 
@@ -128,7 +129,23 @@ fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     args
 }
 
-fn port(name: &str, number: u16) -> ContainerPort {
+/// Seconds for requests under way.
+fn grace(builder: &Builder<'_>) -> i64 {
+    let given = builder.wanted.overrides.termination_grace_period_seconds;
+    given.unwrap_or(GRACE_SECONDS)
+}
+
+/// Our worker answers what it has begun when it is told to stop. Others break off, so they are told only when that
+/// time is over.
+fn pre_stop(builder: &Builder<'_>, version: &Version) -> i64 {
+    match version.served.engine {
+        Some(_) => grace(builder).max(PRE_STOP_SECONDS),
+        None => PRE_STOP_SECONDS,
+    }
+}
+
+/// A port that bears a name.
+pub fn port(name: &str, number: u16) -> ContainerPort {
     ContainerPort {
         name: Some(name.into()),
         container_port: number.into(),
@@ -137,11 +154,12 @@ fn port(name: &str, number: u16) -> ContainerPort {
     }
 }
 
-fn probe(path: &str, period: i32, failures: i32) -> Probe {
+/// A check of `path` at the port of that name.
+pub fn probe(path: &str, port: &str, period: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.into()),
-            port: IntOrString::String(PORT_ADMIN.into()),
+            port: IntOrString::String(port.into()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period),

@@ -6,7 +6,7 @@ use protocol::paths::SUITES_DIR;
 
 use super::{
     Builder, job, model_pod,
-    pod::{container, literal, memory_and_cpu},
+    pod::{container, literal},
     weights,
 };
 use crate::controllers::llmmodel::{evaluation, source::Source, validate::Suite, version::Version};
@@ -37,10 +37,7 @@ pub fn build(builder: &Builder<'_>, version: &Version, suites: &[Suite]) -> Job 
         args.extend(["--suite".to_owned(), literal(&asked)]);
     }
     main.args = Some(args);
-    main.resources = Some(memory_and_cpu(
-        &model_pod::memory(builder, version),
-        &builder.wanted.cpu,
-    ));
+    main.resources = Some(model_pod::resources(builder, version));
     let mut spec = model_pod::spec(builder, version, main);
     spec.volumes.get_or_insert_default().extend(volumes);
     let key = evaluation::job_key(version, suites);

@@ -5,6 +5,7 @@
 //!           +- Job                    <model>-c-<artifact>-prepare  likewise, where weights are compressed
 //!           +- Job                    <model>-e-<evaluation>-evaluate until its scores are beside a revision
 //!           +- PersistentVolumeClaim  <model>-c-<artifact>          as long as a version of the history needs it
+//!           +- ResourceClaimTemplate  <model>-d-<devices>           while pods claim such devices
 //!           +- for each version <model>-v-<version>:
 //!              ControllerRevision    stays in the history
 //!              NetworkPolicy, Service, PodDisruptionBudget, Deployment    while it is live
@@ -13,6 +14,8 @@
 
 mod claim;
 mod deployment;
+mod devices;
+mod engine;
 mod evaluation;
 mod hpa;
 mod job;
@@ -40,6 +43,7 @@ use k8s_openapi::api::{
     core::v1::{PersistentVolumeClaim, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
+    resource::v1::ResourceClaimTemplate,
 };
 use kube::api::ObjectMeta;
 use protocol::PrepareReport;
@@ -113,6 +117,11 @@ impl Builder<'_> {
     /// The claim that takes what that Job makes.
     pub fn claim(&self, compression: &Compression, source: &PrepareReport) -> PersistentVolumeClaim {
         claim::build(self, compression, source)
+    }
+
+    /// What pods claim their devices by, where they do.
+    pub fn device_claims(&self) -> Option<ResourceClaimTemplate> {
+        devices::template(self)
     }
 
     /// The snapshot of a version that is not served, or not yet.

@@ -4,14 +4,18 @@ use api::names::ANNOTATION_CHAT_TEMPLATE;
 use k8s_openapi::{
     api::core::v1::{
         Affinity, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, ObjectFieldSelector, PodAffinity,
-        PodAffinityTerm, PodSpec, PodTemplateSpec, Volume, VolumeMount,
+        PodAffinityTerm, PodSpec, PodTemplateSpec, ResourceRequirements, Volume, VolumeMount,
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 use protocol::paths::MODEL_DIR;
 
-use super::{Builder, pod::literal, weights};
-use crate::controllers::llmmodel::{quantity, version::Version};
+use super::{
+    Builder, devices,
+    pod::{literal, memory_and_cpu},
+    weights,
+};
+use crate::controllers::llmmodel::{accelerator::Accelerator, quantity, version::Version};
 
 /// Where pods are apart from each other.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -36,6 +40,8 @@ pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpe
             )]
         }),
         image_pull_secrets: weights::pull_secrets(&version.source).filter(|_| !is_compressed),
+        resource_claims: devices::claims(builder),
+        tolerations: devices::tolerations(builder.wanted.accelerator.as_ref()),
         volumes: Some(volumes),
         ..PodSpec::default()
     }
@@ -68,6 +74,10 @@ pub fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     add("--max-batch-tokens", &served.max_batch_tokens.to_string());
     add("--dtype", &served.dtype);
     add("--threads", &threads.to_string());
+    let accelerator = builder.wanted.accelerator.as_ref();
+    if accelerator.is_some_and(Accelerator::is_nvidia) {
+        add("--device", "cuda");
+    }
     if let Some(text) = &served.system_prompt {
         add("--system-prompt", text);
     }
@@ -85,14 +95,21 @@ pub fn annotate(pod: &mut PodTemplateSpec, version: &Version) {
     }
 }
 
+/// What the main container gets.
+pub fn resources(builder: &Builder<'_>, version: &Version) -> ResourceRequirements {
+    let mut resources = memory_and_cpu(&memory(builder, version), &builder.wanted.cpu);
+    devices::add(&mut resources, builder.wanted.accelerator.as_ref());
+    resources
+}
+
 /// Memory of one replica, as a quantity; an estimate is rounded up to whole mebibytes.
 pub fn memory(builder: &Builder<'_>, version: &Version) -> String {
     let given = builder.wanted.memory.clone();
     given.unwrap_or_else(|| format!("{}Mi", version.estimate().total.div_ceil(1 << 20)))
 }
 
-/// Where the worker finds the weights; a source can be one directory of them as a whole.
-fn weights_path(version: &Version) -> String {
+/// Where the main container finds the weights; a source can be one directory of them as a whole.
+pub fn weights_path(version: &Version) -> String {
     match version.file() {
         "." => MODEL_DIR.into(),
         file => format!("{MODEL_DIR}/{file}"),

@@ -2,7 +2,7 @@
 
 use api::{
     llmmodel::ObjectStoreSource,
-    names::{GATEWAY, LABEL_COMPONENT},
+    names::{GATEWAY, LABEL_COMPONENT, OPERATOR},
 };
 use k8s_openapi::{
     api::networking::v1::{
@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use protocol::ports::{WORKER_ADMIN, WORKER_API};
 
-use super::Builder;
+use super::{Builder, engine};
 use crate::controllers::llmmodel::{source::Source, version::Version};
 
 const HTTPS: u16 = 443;
@@ -27,26 +27,38 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> NetworkPolicy {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels(builder.selector(version))),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
-            ingress: Some(vec![
-                NetworkPolicyIngressRule {
-                    from: Some(vec![gateway(&builder.settings.gateway_namespace)]),
-                    ports: Some(vec![port("TCP", WORKER_API)]),
-                },
-                // Probes and metrics: nothing secret.
-                NetworkPolicyIngressRule {
-                    from: None,
-                    ports: Some(vec![port("TCP", WORKER_ADMIN)]),
-                },
-            ]),
+            ingress: Some(ingress(builder, version)),
             // Compressed weights are on a volume.
             egress: egress(&version.source).filter(|_| version.artifact().is_none()),
         }),
     }
 }
 
-fn gateway(namespace: &str) -> NetworkPolicyPeer {
+fn ingress(builder: &Builder<'_>, version: &Version) -> Vec<NetworkPolicyIngressRule> {
+    let namespace = &builder.settings.gateway_namespace;
+    let rule = |from, number| NetworkPolicyIngressRule {
+        from,
+        ports: Some(vec![port("TCP", number)]),
+    };
+    let mut askers = vec![peer(namespace, GATEWAY)];
+    let (api, metrics) = match &version.served.engine {
+        None => (WORKER_API, Some(WORKER_ADMIN)),
+        Some(engine) => (engine::api_port(engine), engine::metrics_port(engine)),
+    };
+    if metrics.is_none() {
+        // It reads the metrics for autoscalers, which are at the same port.
+        askers.push(peer(namespace, OPERATOR));
+    }
+    let asked = rule(Some(askers), api);
+    // Probes and metrics: nothing secret.
+    let open = metrics.map(|number| rule(None, number));
+    [Some(asked), open].into_iter().flatten().collect()
+}
+
+/// A component of this installation, by its full name.
+fn peer(namespace: &str, name: &str) -> NetworkPolicyPeer {
     let pairs = |pairs: &[(&str, &str)]| labels(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
-    let component = GATEWAY.trim_start_matches("atelier-");
+    let component = name.trim_start_matches("atelier-");
     NetworkPolicyPeer {
         namespace_selector: Some(pairs(&[("kubernetes.io/metadata.name", namespace)])),
         pod_selector: Some(pairs(&[

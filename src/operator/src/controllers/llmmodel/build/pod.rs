@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use api::names;
 use k8s_openapi::{
     api::core::v1::{
-        Affinity, Capabilities, Container, EmptyDirVolumeSource, NodeAffinity, NodeSelector, NodeSelectorRequirement,
-        NodeSelectorTerm, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements, SeccompProfile,
-        SecurityContext, Volume, VolumeMount,
+        Affinity, Capabilities, Container, EmptyDirVolumeSource, EnvVar, NodeAffinity, NodeSelector,
+        NodeSelectorRequirement, NodeSelectorTerm, PodSecurityContext, PodSpec, PodTemplateSpec, ResourceRequirements,
+        SeccompProfile, SecurityContext, Volume, VolumeMount,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -66,6 +66,15 @@ pub fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 
+/// A variable as people set it.
+pub fn variable(variable: &api::common::EnvVar) -> EnvVar {
+    EnvVar {
+        name: variable.name.clone(),
+        value: Some(literal(&variable.value)),
+        value_from: None,
+    }
+}
+
 /// A pod with these containers: restricted, placed as the spec says, without a token.
 pub fn template(builder: &Builder<'_>, labels: BTreeMap<String, String>, spec: PodSpec) -> PodTemplateSpec {
     let overrides = &builder.wanted.overrides;
@@ -83,7 +92,8 @@ pub fn template(builder: &Builder<'_>, labels: BTreeMap<String, String>, spec: P
         }),
         ..Volume::default()
     });
-    let tolerations: Vec<_> = placement.tolerations.iter().map(Into::into).collect();
+    let mut tolerations = spec.tolerations.unwrap_or_default();
+    tolerations.extend(placement.tolerations.iter().map(Into::into));
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(all),

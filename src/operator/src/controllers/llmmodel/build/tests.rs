@@ -55,6 +55,25 @@ fn children(spec: Value) -> Children {
     "placement": {"zones": ["a"]},
 }))]
 #[case("embed", json!({"task": "Embed"}))]
+#[case("other_engine", json!({
+    "source": {"persistentVolumeClaim": {"claimName": "weights"}},
+    "engine": {"openAICompatible": {
+        "image": "ghcr.io/ggml-org/llama.cpp:server", "port": 8080,
+        "args": ["--model", "$(MODEL_PATH)", "--alias", "$(SERVED_NAME)", "--ctx-size", "$(CONTEXT_LENGTH)", "--metrics"],
+    }},
+    "podOverrides": {"env": [{"name": "LLAMA_ARG_N_PARALLEL", "value": "4"}, {"name": "USER", "value": "me"}]},
+}))]
+#[case("other_engine_on_devices", json!({
+    "source": {"huggingFace": {"repo": "team/model", "files": ["*.safetensors"]}},
+    "engine": {"openAICompatible": {
+        "image": "vllm/vllm-openai:v1", "healthPath": "/ping", "metrics": {"port": 9000, "path": "/stats"},
+        "args": ["--model=$(MODEL_PATH)", "--tensor-parallel-size=$(TENSOR_PARALLEL)"],
+    }},
+    "resources": {"memory": "64Gi", "accelerator": {"resourceName": "amd.com/gpu", "count": 2}, "tensorParallel": 2},
+    "placement": {"tolerations": [{"operator": "Exists"}]},
+    "podOverrides": {"annotations": {"prometheus.io/scrape": "false"}, "terminationGracePeriodSeconds": 120},
+}))]
+#[case("device_class", json!({"resources": {"accelerator": {"deviceClassName": "gpu.nvidia.com"}}}))]
 #[case("autoscaled", json!({"autoscaling": {
     "minReplicas": 0, "maxReplicas": 5, "scaleToZero": {},
     "targets": [
@@ -168,4 +187,40 @@ fn everything_has_one_owner_and_our_labels() {
         assert_eq!(metadata.owner_references.unwrap()[0].uid, "model-uid");
         assert_eq!(metadata.labels.unwrap()[names::LABEL_MODEL], "m");
     }
+}
+
+#[test]
+fn devices_of_a_class_are_claimed_by_serving_and_evaluating_pods() {
+    let (owner, settings) = (the_owner(), settings());
+    let accelerator = |count: i32| {
+        wanted(json!({
+            "engine": {"openAICompatible": {"image": "vllm"}},
+            "resources": {"accelerator": {"deviceClassName": "gpu.example.com", "count": count}},
+        }))
+    };
+    let [one, two] = [1, 2].map(accelerator);
+    let builder = |wanted| Builder {
+        owner: &owner,
+        wanted,
+        settings: &settings,
+    };
+    let template = builder(&one).device_claims().unwrap();
+    // It cannot be changed.
+    assert_ne!(
+        template.metadata.name,
+        builder(&two).device_claims().unwrap().metadata.name
+    );
+    let version = Version::new(&one, report());
+    let pods = [
+        builder(&one).children(&version, 1).deployment.spec.unwrap().template,
+        builder(&one).evaluation_job(&version, &[]).spec.unwrap().template,
+    ];
+    for pod in pods {
+        let pod = pod.spec.unwrap();
+        let claims = pod.resource_claims.unwrap();
+        assert_eq!(claims[0].resource_claim_template_name, template.metadata.name);
+        let resources = pod.containers[0].resources.as_ref().unwrap();
+        assert_eq!(resources.claims.as_ref().unwrap()[0].name, claims[0].name);
+    }
+    insta::assert_yaml_snapshot!("device_claims", template);
 }

@@ -107,9 +107,12 @@ fn config(container: &ContainerStatus, reason: &str, message: &str, asked: &Aske
 
 fn out_of_memory(container: &ContainerStatus, asked: &Asked<'_>) -> Trouble {
     let message = if container.name == CONTAINER_WORKER {
+        let or_lower = match asked.engine_image {
+            None => "or lower spec.engine.atelier.contextLength or maxConcurrentSequences",
+            Some(_) => "or let spec.engine.openAICompatible.args ask the engine to take less",
+        };
         format!(
-            "the worker needed more than its {} of memory: raise spec.resources.memory, or lower \
-             spec.engine.atelier.contextLength or maxConcurrentSequences",
+            "the worker needed more than its {} of memory: raise spec.resources.memory, {or_lower}",
             asked.memory
         )
     } else if asked.compresses {

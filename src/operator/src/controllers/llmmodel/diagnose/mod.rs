@@ -3,14 +3,17 @@
 mod container;
 mod text;
 
-use api::{names::CONTAINER_WORKER, reasons};
+use api::{
+    names::{CONTAINER_EVALUATE, CONTAINER_WORKER},
+    reasons,
+};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Event, Pod},
 };
 use kube::ResourceExt;
 
-use super::{source::Source, trouble::Trouble};
+use super::{accelerator::Accelerator, source::Source, trouble::Trouble};
 use text::missing_reference;
 
 /// What a pod was asked to be, for messages.
@@ -20,6 +23,10 @@ pub struct Asked<'a> {
     pub source: &'a Source,
     /// Image of its containers.
     pub worker_image: &'a str,
+    /// Image of its main container, where it is not that one.
+    pub engine_image: Option<&'a str>,
+    /// Devices of its main container.
+    pub accelerator: Option<&'a Accelerator>,
     /// Memory of its main container.
     pub memory: &'a str,
     /// CPU of its main container.
@@ -87,11 +94,21 @@ fn scheduling(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
     if let Some(trouble) = missing_reference(message, asked).or_else(|| text::unbound_claim(message, asked)) {
         return Some(trouble);
     }
-    let is_worker = main_container(pod) == Some(CONTAINER_WORKER);
-    let need = if is_worker {
+    let who = match main_container(pod) {
+        Some(CONTAINER_WORKER) => Some("a replica"),
+        Some(CONTAINER_EVALUATE) => Some("the evaluation"),
+        _ => None,
+    };
+    let need = if let Some(who) = who {
+        let devices = asked.accelerator.map(text::devices);
         format!(
-            "; a replica asks for {} of memory and {} CPU: add a node that has them, or change spec.resources or spec.placement",
-            asked.memory, asked.cpu
+            "; {who} asks for {} of memory{} {} CPU: add a node that has them, or change spec.resources or spec.placement{}",
+            asked.memory,
+            devices
+                .as_ref()
+                .map_or(" and".into(), |(what, _)| format!(", {what} and")),
+            asked.cpu,
+            devices.map(|(_, hint)| hint).unwrap_or_default()
         )
     } else {
         String::new()

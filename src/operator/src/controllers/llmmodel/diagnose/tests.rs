@@ -27,15 +27,20 @@ fn with_container(state: Value) -> Value {
 
 fn diagnosis(status: Value, events: Value, source: &Source) -> Option<Trouble> {
     let events: Vec<Event> = serde_json::from_value(events).unwrap();
-    let asked = Asked {
+    pods(&[&a_pod(status)], &events, &asked(source))
+}
+
+fn asked(source: &Source) -> Asked<'_> {
+    Asked {
         source,
         worker_image: "atelier/worker:1",
+        engine_image: None,
+        accelerator: None,
         memory: "900Gi",
         cpu: "1",
         prepare_memory: "2Gi",
         compresses: true,
-    };
-    pods(&[&a_pod(status)], &events, &asked)
+    }
 }
 
 fn unschedulable(message: &str) -> Value {
@@ -135,4 +140,37 @@ fn a_failed_fetch_of_a_serving_pod_is_passed_on() {
         (trouble.reason.as_str(), trouble.message.as_str()),
         ("DownloadFailed", "the server broke off")
     );
+}
+
+#[rstest]
+#[case("resourceName", "nvidia.com/gpu", &["2 nvidia.com/gpu", "device plugin"])]
+#[case("deviceClassName", "gpu.nvidia.com", &["2 of the device class gpu.nvidia.com", "DRA driver", "resourceslices"])]
+fn devices_that_no_node_has_are_named(#[case] field: &str, #[case] name: &str, #[case] words: &[&str]) {
+    let accelerator = serde_json::from_value(json!({field: name, "count": 2})).unwrap();
+    let accelerator = Accelerator::new(&accelerator);
+    let source = source();
+    let asked = Asked {
+        accelerator: accelerator.as_ref(),
+        ..asked(&source)
+    };
+    let pod = a_pod(unschedulable("0/1 nodes are available: 1 Insufficient nvidia.com/gpu."));
+    let trouble = pods(&[&pod], &[], &asked).unwrap();
+    assert_eq!(trouble.reason, reasons::UNSCHEDULABLE);
+    for word in words.iter().chain(&["spec.resources"]) {
+        assert!(trouble.message.contains(word), "{word} is not in {}", trouble.message);
+    }
+}
+
+#[rstest]
+#[case(json!({"state": {"waiting": {"reason": "ErrImagePull", "message": "vllm:1: not found"}}}), "spec.engine.openAICompatible.image")]
+#[case(json!({"state": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}), "spec.engine.openAICompatible.args")]
+fn troubles_of_other_engines_name_their_fields(#[case] state: Value, #[case] field: &str) {
+    let source = source();
+    let asked = Asked {
+        engine_image: Some("vllm:1"),
+        ..asked(&source)
+    };
+    let pod = a_pod(with_container(state));
+    let trouble = pods(&[&pod], &[], &asked).unwrap();
+    assert!(trouble.message.contains(field), "{}", trouble.message);
 }

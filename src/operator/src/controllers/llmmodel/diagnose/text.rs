@@ -3,7 +3,7 @@
 use api::reasons;
 
 use super::Asked;
-use crate::controllers::llmmodel::{source::Source, trouble::Trouble};
+use crate::controllers::llmmodel::{accelerator::Accelerator, source::Source, trouble::Trouble};
 
 /// A claim, Secret or other object that the text says does not exist.
 pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
@@ -35,6 +35,26 @@ pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
     None
 }
 
+/// The devices that a replica asks for, and where they would come from.
+pub fn devices(asked: &Accelerator) -> (String, String) {
+    let (count, name) = (asked.count, asked.name());
+    let hint = match asked.class() {
+        None => format!(
+            ". `kubectl describe nodes` shows under Allocatable which nodes offer {name}: none do without the vendor's \
+             device plugin"
+        ),
+        Some(_) => format!(
+            ". `kubectl get deviceclass {name}` and `kubectl get resourceslices` show which nodes offer such devices: \
+             none do without the vendor's DRA driver"
+        ),
+    };
+    let what = match asked.class() {
+        None => format!("{count} {name}"),
+        Some(_) => format!("{count} of the device class {name}"),
+    };
+    (what, hint)
+}
+
 /// The claim for compressed weights waits for a volume that nobody makes.
 pub fn unbound_claim(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
     let waits = asked.compresses && text.contains("unbound immediate PersistentVolumeClaims");
@@ -49,7 +69,7 @@ pub fn unbound_claim(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
 pub fn image_pull(text: &str, asked: &Asked<'_>) -> Trouble {
     // The kubelet alternates between the failure and the pause before the next try: the same story.
     let text = text.split_once("ErrImagePull: ").map_or(text, |(_, detail)| detail);
-    let mut images = vec![asked.worker_image];
+    let mut images: Vec<&str> = asked.engine_image.into_iter().chain([asked.worker_image]).collect();
     if let Source::Oci(oci) = asked.source {
         images.insert(0, &oci.image);
     }
@@ -58,6 +78,9 @@ pub fn image_pull(text: &str, asked: &Asked<'_>) -> Trouble {
     let hint = match asked.source {
         Source::Oci(oci) if image == oci.image => {
             "check spec.source.oci.image, pullPolicy and pullSecrets, and that the registry has it"
+        }
+        _ if asked.engine_image == Some(&image) => {
+            "check spec.engine.openAICompatible.image, and that the registry has it"
         }
         _ => "check that the registry has it, or that the nodes do",
     };

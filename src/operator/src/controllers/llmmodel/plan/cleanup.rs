@@ -47,6 +47,8 @@ pub enum Kind {
     PersistentVolumeClaim,
     /// What chose the number of pods.
     HorizontalPodAutoscaler,
+    /// What pods claimed their devices by.
+    ResourceClaimTemplate,
 }
 
 impl Kind {
@@ -61,6 +63,7 @@ impl Kind {
             Self::ControllerRevision => "ControllerRevision",
             Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
+            Self::ResourceClaimTemplate => "ResourceClaimTemplate",
         }
     }
 }
@@ -109,6 +112,7 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
     jobs(plan, observed);
     history(plan, builder, observed, &|version| is_over(Some(version)));
     claims(plan, builder, observed);
+    device_claims(plan, observed);
 }
 
 enum Rest {
@@ -184,6 +188,24 @@ fn claims(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed) {
         .collect();
     delete_all(plan, Kind::PersistentVolumeClaim, &observed.claims, |claim| {
         !needed.contains(&claim.name_any())
+    });
+}
+
+/// What pods claim devices by goes when no pod will: each pod has its claim from its start.
+fn device_claims(plan: &mut Plan, observed: &Observed) {
+    let live = observed.deployments.iter().filter_map(|it| it.spec.as_ref());
+    let live = live.filter_map(|it| it.template.spec.as_ref());
+    let planned = plan
+        .jobs
+        .iter()
+        .filter_map(|it| it.spec.as_ref()?.template.spec.as_ref());
+    let claims = live.chain(planned).flat_map(|pod| pod.resource_claims.iter().flatten());
+    let mut needed: Vec<_> = claims
+        .filter_map(|claim| claim.resource_claim_template_name.clone())
+        .collect();
+    needed.extend(plan.device_claims.as_ref().map(ResourceExt::name_any));
+    delete_all(plan, Kind::ResourceClaimTemplate, &observed.device_claims, |it| {
+        !needed.contains(&it.name_any())
     });
 }
 

@@ -131,6 +131,8 @@ fn course(job: &Job, builder: &Builder<'_>, observed: &Observed, version: &Versi
     let asked = Asked {
         source: &version.source,
         worker_image: &builder.settings.worker_image,
+        engine_image: None,
+        accelerator: builder.wanted.accelerator.as_ref(),
         memory: &memory,
         cpu: &builder.wanted.cpu,
         prepare_memory: build::PREPARE_MEMORY,

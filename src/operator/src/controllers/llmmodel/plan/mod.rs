@@ -21,6 +21,7 @@ use k8s_openapi::{
         apps::v1::{ControllerRevision, Deployment},
         batch::v1::Job,
         core::v1::PersistentVolumeClaim,
+        resource::v1::ResourceClaimTemplate,
     },
     jiff::Timestamp,
 };
@@ -90,6 +91,8 @@ pub struct Plan {
     pub jobs: Vec<Job>,
     /// Claims to create.
     pub claims: Vec<PersistentVolumeClaim>,
+    /// What pods claim their devices by.
+    pub device_claims: Option<ResourceClaimTemplate>,
     /// How the trial of the version that the spec asks for goes on, where it has one.
     pub trial: Option<Course>,
     /// Snapshot of a version that was just rejected, or is evaluated before it serves.
@@ -119,6 +122,7 @@ impl Plan {
             children: Vec::new(),
             jobs: Vec::new(),
             claims: Vec::new(),
+            device_claims: None,
             trial: None,
             snapshot: None,
             scores: Vec::new(),
@@ -145,6 +149,11 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmMod
     let mut plan = target::plan(builder, observed);
     let target = std::mem::replace(&mut plan.target, Target::Preparing(None));
     plan.target = evaluation::gated(target, builder, observed, current, &mut plan);
+    plan.device_claims = plan
+        .target
+        .candidate()
+        .and_then(|_| builder.device_claims())
+        .map(drift::stamped);
     plan.trial = trial(builder, observed, status, &plan.target, now);
     let live = live_versions(builder, observed, current, &plan.target);
     let wanted = plan.target.version();

@@ -192,6 +192,8 @@ fn asked<'a>(builder: &'a Builder<'_>, memory: &'a str, compresses: bool) -> Ask
     Asked {
         source: &builder.wanted.source,
         worker_image: &builder.settings.worker_image,
+        engine_image: None,
+        accelerator: None,
         memory,
         cpu: &builder.wanted.cpu,
         prepare_memory: memory,

@@ -1,5 +1,6 @@
 //! What a spec asks for, with defaults filled in, or every fault of it. Pure.
 
+mod accelerator;
 mod autoscaling;
 mod canary;
 mod suite;
@@ -8,14 +9,16 @@ mod unsupported;
 use api::{
     LlmModel,
     common::{Placement, PodOverrides},
-    llmmodel::{AtelierEngine, Autoscaling, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task},
+    llmmodel::{
+        AtelierEngine, Autoscaling, ForeignEngine, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task,
+    },
     names::{ANNOTATION_PAUSED, ANNOTATION_PROMOTE},
     reasons,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
-use super::{compression::Compression, source::Source, trouble::Trouble};
+use super::{accelerator::Accelerator, compression::Compression, source::Source, trouble::Trouble};
 pub use canary::{Canary, Step};
 pub use suite::Suite;
 
@@ -85,6 +88,8 @@ pub struct Wanted {
     pub compress: Option<Compression>,
     /// How they are computed.
     pub engine: EngineSettings,
+    /// What computes instead of our own engine.
+    pub foreign: Option<ForeignEngine>,
     /// Texts before every conversation.
     pub prompt: Prompt,
     /// Version to serve instead of the one that the spec describes.
@@ -97,6 +102,10 @@ pub struct Wanted {
     pub cpu: String,
     /// Memory of a pod; by default it is estimated.
     pub memory: Option<String>,
+    /// Devices of a pod.
+    pub accelerator: Option<Accelerator>,
+    /// Devices that one copy of the model is split over.
+    pub tensor_parallel: i32,
     /// Where pods run.
     pub placement: Placement,
     /// What people add to pods.
@@ -159,7 +168,8 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         );
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     };
-    let faults = autoscaling::faults(spec);
+    let mut faults = autoscaling::faults(spec);
+    faults.extend(accelerator::fault(spec));
     if !faults.is_empty() {
         return Err(Trouble::new(reasons::INVALID_SPEC, faults.join("; ")));
     }
@@ -175,12 +185,18 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         source,
         compress: spec.compress.as_ref().and_then(Compression::new),
         engine: EngineSettings::from(&engine),
+        foreign: spec
+            .engine
+            .as_ref()
+            .and_then(|engine| engine.open_ai_compatible.clone()),
         prompt: spec.prompt.clone().unwrap_or_default(),
         pin: spec.version.clone(),
         replicas: spec.replicas,
         autoscaling: spec.autoscaling.clone(),
         cpu: resources.cpu.unwrap_or_else(|| DEFAULT_CPU.into()),
         memory: resources.memory,
+        accelerator: resources.accelerator.as_ref().and_then(Accelerator::new),
+        tensor_parallel: resources.tensor_parallel.unwrap_or(1),
         // Spreading over zones is on unless it is switched off: that is not the type's own default.
         placement: spec.placement.clone().unwrap_or_else(|| Placement {
             spread_over_zones: true,
@@ -249,8 +265,41 @@ mod tests {
     #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring.slo without spec.rollout.strategy Canary")]
     #[case::drift(json!({"monitoring": {"drift": {"window": "1h"}}}), "spec.monitoring.drift")]
     #[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
-    #[case::accelerator(json!({"resources": {"accelerator": {"resourceName": "a/b"}}}), "spec.resources.accelerator")]
-    #[case::foreign(json!({"engine": {"openAICompatible": {"image": "vllm"}}}), "spec.engine.openAICompatible")]
+    #[case::accelerator(
+        json!({"resources": {"accelerator": {"resourceName": "amd.com/gpu"}}}),
+        "spec.resources.accelerator amd.com/gpu without spec.engine.openAICompatible"
+    )]
+    #[case::device_class(
+        json!({"resources": {"accelerator": {"deviceClassName": "large"}}}),
+        "spec.resources.accelerator large without spec.engine.openAICompatible"
+    )]
+    #[case::several(
+        json!({"resources": {"accelerator": {"resourceName": "nvidia.com/gpu", "count": 2}}}),
+        "spec.resources.accelerator.count above 1 without spec.engine.openAICompatible"
+    )]
+    #[case::split(
+        json!({"resources": {"tensorParallel": 2}}),
+        "spec.resources.tensorParallel above 1 without spec.engine.openAICompatible"
+    )]
+    #[case::accelerated_encoder(
+        json!({"task": "Embed", "resources": {"accelerator": {"resourceName": "nvidia.com/gpu"}}}),
+        "spec.resources.accelerator with spec.task Embed"
+    )]
+    #[case::foreign_prompt(
+        json!({"engine": {"openAICompatible": {"image": "vllm"}}, "prompt": {"system": "x"}}),
+        "spec.prompt.system with spec.engine.openAICompatible"
+    )]
+    #[case::foreign_template(
+        json!({"engine": {"openAICompatible": {"image": "vllm"}}, "prompt": {"templateOverride": "x"}}),
+        "spec.prompt.templateOverride with spec.engine.openAICompatible"
+    )]
+    #[case::foreign_evaluation(
+        json!({
+            "engine": {"openAICompatible": {"image": "vllm"}},
+            "rollout": {"gates": {"evaluation": {"suites": [{"name": "arithmetic"}]}}},
+        }),
+        "spec.rollout.gates.evaluation with spec.engine.openAICompatible"
+    )]
     #[case::prefix_cache_memory(
         json!({"engine": {"atelier": {"prefixCache": {"enabled": true, "maxMemory": "1Gi"}}}}),
         "spec.engine.atelier.prefixCache.maxMemory"
@@ -268,6 +317,18 @@ mod tests {
         let trouble = validate(&model(spec)).unwrap_err();
         assert_eq!(trouble.reason, reasons::NOT_SUPPORTED);
         assert!(trouble.message.contains(field), "{}", trouble.message);
+    }
+
+    #[test]
+    fn other_engines_may_do_what_ours_may_not() {
+        let wanted = validate(&model(json!({
+            "task": "Embed",
+            "engine": {"openAICompatible": {"image": "vllm"}},
+            "resources": {"accelerator": {"resourceName": "amd.com/gpu", "count": 4}, "tensorParallel": 4},
+        })))
+        .unwrap();
+        assert_eq!((wanted.foreign.unwrap().port, wanted.tensor_parallel), (8000, 4));
+        assert_eq!(wanted.accelerator.unwrap().count, 4);
     }
 
     #[test]

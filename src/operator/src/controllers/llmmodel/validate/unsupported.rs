@@ -2,13 +2,14 @@
 
 use api::{
     LlmModelSpec,
+    common::Resources,
     llmmodel::{
         AtelierEngine, Calibration, FileSource, Gate, ModelSource, Monitoring, ObjectStoreSource, Rollout,
         RolloutGates, RolloutStrategy, Task,
     },
 };
 
-use crate::controllers::llmmodel::compression::Compression;
+use crate::controllers::llmmodel::{accelerator::Accelerator, compression::Compression};
 
 /// The fields of a spec that this release does not fulfil.
 pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
@@ -54,23 +55,17 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
     {
         found.calibration(text);
     }
-    if let Some(engine) = engine {
-        found.check("spec.engine.openAICompatible", engine.open_ai_compatible.is_some());
-        if let Some(engine) = &engine.atelier {
-            found.engine(engine);
-            let asks = engine.prefix_cache.as_ref().is_some_and(|cache| cache.enabled);
-            found.check(
-                &format!("spec.engine.atelier.prefixCache with spec.task {task:?}"),
-                asks && *task != Task::Generate,
-            );
-        }
-    }
-    if let Some(resources) = resources {
-        found.check("spec.resources.accelerator", resources.accelerator.is_some());
+    if let Some(engine) = engine.as_ref().and_then(|engine| engine.atelier.as_ref()) {
+        found.engine(engine);
+        let asks = engine.prefix_cache.as_ref().is_some_and(|cache| cache.enabled);
         found.check(
-            "spec.resources.tensorParallel",
-            resources.tensor_parallel.is_some_and(|count| count > 1),
+            &format!("spec.engine.atelier.prefixCache with spec.task {task:?}"),
+            asks && *task != Task::Generate,
         );
+    }
+    match engine.as_ref().and_then(|engine| engine.open_ai_compatible.as_ref()) {
+        Some(_) => found.with_other_engine(spec),
+        None => found.with_own_engine(resources.as_ref(), *task),
     }
     if let Some(rollout) = rollout {
         found.rollout(rollout);
@@ -93,6 +88,51 @@ impl Found {
         if present {
             self.0.push(field.into());
         }
+    }
+
+    /// What only our own engine does.
+    fn with_other_engine(&mut self, spec: &LlmModelSpec) {
+        let mut check = |field: &str, present: bool| {
+            self.check(&format!("{field} with spec.engine.openAICompatible"), present);
+        };
+        let prompt = spec.prompt.as_ref();
+        check("spec.prompt.system", prompt.is_some_and(|it| it.system.is_some()));
+        check(
+            "spec.prompt.templateOverride",
+            prompt.is_some_and(|it| it.template_override.is_some()),
+        );
+        let gates = spec.rollout.as_ref().and_then(|rollout| rollout.gates.as_ref());
+        check(
+            "spec.rollout.gates.evaluation",
+            gates.is_some_and(|gates| gates.evaluation.is_some()),
+        );
+    }
+
+    /// What our own engine cannot compute on: it takes one device of NVIDIA's, for text.
+    fn with_own_engine(&mut self, resources: Option<&Resources>, task: Task) {
+        let Some(resources) = resources else { return };
+        self.check(
+            "spec.resources.tensorParallel above 1 without spec.engine.openAICompatible",
+            resources.tensor_parallel.is_some_and(|count| count > 1),
+        );
+        let Some(asked) = resources.accelerator.as_ref().and_then(Accelerator::new) else {
+            return;
+        };
+        self.check(
+            &format!(
+                "spec.resources.accelerator {} without spec.engine.openAICompatible",
+                asked.name()
+            ),
+            !asked.is_nvidia(),
+        );
+        self.check(
+            "spec.resources.accelerator.count above 1 without spec.engine.openAICompatible",
+            asked.count > 1,
+        );
+        self.check(
+            &format!("spec.resources.accelerator with spec.task {task:?}"),
+            task != Task::Generate,
+        );
     }
 
     fn source(&mut self, source: &ModelSource) {

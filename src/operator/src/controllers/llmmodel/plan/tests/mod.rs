@@ -1,6 +1,7 @@
 mod autoscaling;
 mod canary;
 mod compression;
+mod devices;
 mod evaluation;
 mod world;
 

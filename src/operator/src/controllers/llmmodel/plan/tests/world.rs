@@ -69,6 +69,9 @@ impl World {
         for claim in &plan.claims {
             put(&mut self.observed.claims, claim);
         }
+        if let Some(claims) = &plan.device_claims {
+            put(&mut self.observed.device_claims, claims);
+        }
         if let Some(snapshot) = &plan.snapshot {
             put(&mut self.observed.revisions, snapshot);
         }
@@ -110,6 +113,9 @@ impl World {
             .hpas
             .retain(|it| is_left(Kind::HorizontalPodAutoscaler, &it.name_any()));
         self.observed.jobs.retain(|it| is_left(Kind::Job, &it.name_any()));
+        self.observed
+            .device_claims
+            .retain(|it| is_left(Kind::ResourceClaimTemplate, &it.name_any()));
         self.observed
             .claims
             .retain(|it| is_left(Kind::PersistentVolumeClaim, &it.name_any()));

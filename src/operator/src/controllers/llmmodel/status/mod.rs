@@ -124,7 +124,9 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
         // It goes on when the pause is over.
         _ if owner.paused => before.canary.clone(),
         Some(Course::On(canary, ..)) => Some(canary.clone()),
-        Some(Course::Starting | Course::Over | Course::Stopped(_)) | None => None,
+        // Until it has taken over it keeps its share: replicas may be lost at the last moment.
+        Some(Course::Over) => before.canary.clone().filter(|it| Some(&it.version) != current.as_ref()),
+        Some(Course::Starting | Course::Stopped(_)) | None => None,
     };
     let pods = replicas(current.as_deref().and_then(|name| observed.deployment(name)));
     let generation = model.metadata.generation;

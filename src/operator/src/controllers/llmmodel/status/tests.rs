@@ -142,7 +142,12 @@ fn a_version_on_trial_shows_its_share_and_takes_over_when_it_ends() {
     assert!(told.iter().any(|it| it.note.starts_with("step 2")), "{told:?}");
     assert!(notices(&status, &status).is_empty());
 
+    // A replica is lost at the last moment: it keeps its share until it has taken over.
     case.trial = Some(Course::Over);
+    case.model.status = Some(status.clone());
+    case.observed = observed(&[(&version(json!({})), 1), (&second, 0)]);
+    assert_eq!(case.compute().canary, status.canary);
+    case.observed = observed(&[(&version(json!({})), 1), (&second, 1)]);
     let status = case.compute();
     assert_eq!((status.current_version, status.canary), (Some(second.name), None));
 }

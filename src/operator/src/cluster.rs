@@ -1,5 +1,7 @@
 //! Calls to the API server: each under a deadline, counted, and writes only while this process leads.
 
+mod error;
+
 use std::{fmt::Debug, future::Future, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
@@ -13,6 +15,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{lease::Leadership, metrics::Metrics};
+pub use error::ClusterError;
 
 /// What is read of a log at most.
 const TAIL_BYTES: i64 = 16 << 10;
@@ -42,87 +45,6 @@ pub fn kind<K: Resource<DynamicType = ()>>() -> &'static str {
         std::borrow::Cow::Borrowed(name) => name,
         // Kinds that are known at compile time have names that are.
         std::borrow::Cow::Owned(_) => "",
-    }
-}
-
-/// Why a call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// The API server refused, or could not be reached.
-    #[error("failed to {verb} {what}: {}", explain(source))]
-    Api {
-        /// What was tried.
-        verb: &'static str,
-        /// On which object.
-        what: String,
-        /// The answer.
-        source: Box<kube::Error>,
-    },
-    /// No answer in time; the call may have taken effect.
-    #[error("failed to {verb} {what}: no answer within {} s", CALL_TIMEOUT.as_secs())]
-    Timeout {
-        /// What was tried.
-        verb: &'static str,
-        /// On which object.
-        what: String,
-    },
-    /// Not tried: another process may lead.
-    #[error("did not {verb} {what}: this process does not lead any more")]
-    NotLeading {
-        /// What was to be done.
-        verb: &'static str,
-        /// On which object.
-        what: String,
-    },
-}
-
-impl ClusterError {
-    /// The HTTP status of a refusal.
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Api { source, .. } => match source.as_ref() {
-                kube::Error::Api(status) => Some(status.code),
-                _ => None,
-            },
-            Self::Timeout { .. } | Self::NotLeading { .. } => None,
-        }
-    }
-
-    /// Whether the same call will be refused again until somebody changes something.
-    pub fn is_refusal(&self) -> bool {
-        matches!(self.status(), Some(400..=428 | 430..=499)) && !matches!(self.status(), Some(404 | 408 | 409))
-    }
-
-    /// Whether the namespace is on its way out: nothing can be created in it any more, and all in it goes.
-    pub fn is_namespace_leaving(&self) -> bool {
-        let Self::Api { source, .. } = self else {
-            return false;
-        };
-        let kube::Error::Api(status) = source.as_ref() else {
-            return false;
-        };
-        let causes = status.details.iter().flat_map(|details| &details.causes);
-        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
-    }
-
-    /// A short name for metrics.
-    pub fn category(&self) -> &'static str {
-        match (self, self.status()) {
-            (Self::Timeout { .. }, _) => "timeout",
-            (Self::NotLeading { .. }, _) => "not_leading",
-            (_, Some(409)) => "conflict",
-            (_, Some(403)) => "forbidden",
-            (_, Some(400..=499)) => "refused",
-            (_, Some(_)) => "server",
-            (_, None) => "unreachable",
-        }
-    }
-}
-
-fn explain(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
     }
 }
 
@@ -367,53 +289,17 @@ fn describe<K: Resource<DynamicType = ()>>(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::Status;
-    use rstest::rstest;
+    use k8s_openapi::api::{
+        apps::v1::{ControllerRevision, Deployment},
+        resource::v1::ResourceClaimTemplate,
+    };
 
     use super::*;
 
-    fn refused(code: u16) -> ClusterError {
-        ClusterError::Api {
-            verb: "apply",
-            what: "Deployment m".into(),
-            source: Box::new(kube::Error::Api(Box::new(
-                Status::failure("exceeded quota: pods", "Forbidden").with_code(code),
-            ))),
-        }
-    }
-
-    #[rstest]
-    #[case(403, true, "forbidden")]
-    #[case(422, true, "refused")]
-    #[case(404, false, "refused")]
-    #[case(409, false, "conflict")]
-    #[case(429, false, "refused")]
-    #[case(500, false, "server")]
-    fn answers_are_told_apart(#[case] code: u16, #[case] refusal: bool, #[case] category: &str) {
-        let error = refused(code);
-        assert_eq!((error.is_refusal(), error.category()), (refusal, category));
-    }
-
     #[test]
-    fn a_namespace_on_its_way_out_is_recognized() {
-        let status = serde_json::json!({
-            "status": "Failure", "code": 403, "reason": "Forbidden", "message": "because it is being terminated",
-            "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace ns is being terminated", "field": "metadata.namespace"}]},
-        });
-        let leaving = ClusterError::Api {
-            verb: "apply",
-            what: "Deployment m".into(),
-            source: Box::new(kube::Error::Api(serde_json::from_value(status).unwrap())),
-        };
-        assert!(leaving.is_namespace_leaving());
-        assert!(!refused(403).is_namespace_leaving());
-    }
-
-    #[test]
-    fn errors_name_the_object_and_the_answer() {
-        assert_eq!(
-            refused(403).to_string(),
-            "failed to apply Deployment m: exceeded quota: pods"
-        );
+    fn kinds_have_names() {
+        assert_eq!(kind::<Deployment>(), "Deployment");
+        assert_eq!(kind::<ControllerRevision>(), "ControllerRevision");
+        assert_eq!(kind::<ResourceClaimTemplate>(), "ResourceClaimTemplate");
     }
 }

@@ -155,16 +155,11 @@ impl<'a> World<'a> {
                 return Ok(None);
             };
             let objects = state::objects(&self.plane.admin, &self.namespace).await?;
-            let left: Vec<_> = objects
-                .iter()
-                .filter(|object| state::is_of_another_version(object, version))
-                .map(state::describe)
-                .collect();
-            if left.is_empty() {
-                Ok(Some(()))
-            } else {
-                bail!("left: {}", left.join(", "))
-            }
+            none_left(
+                objects
+                    .iter()
+                    .filter(|object| state::is_of_another_version(object, version)),
+            )
         })
         .await?;
         self.quiet().await
@@ -174,12 +169,7 @@ impl<'a> World<'a> {
     pub async fn gone(&self) -> Result<()> {
         self.until_some("everything of the model to be gone", async || {
             let objects = state::objects(&self.plane.admin, &self.namespace).await?;
-            let left: Vec<_> = objects.iter().map(state::describe).collect();
-            if left.is_empty() {
-                Ok(Some(()))
-            } else {
-                bail!("left: {}", left.join(", "))
-            }
+            none_left(objects.iter())
         })
         .await?;
         self.quiet().await
@@ -254,5 +244,14 @@ impl Keeper {
             drop(door);
             self.restarts.fetch_add(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// Whether no object is left; those that are, are named.
+fn none_left<'a>(objects: impl Iterator<Item = &'a Value>) -> Result<Option<()>> {
+    let left: Vec<_> = objects.map(state::describe).collect();
+    match left.is_empty() {
+        true => Ok(Some(())),
+        false => bail!("left: {}", left.join(", ")),
     }
 }

@@ -3,14 +3,28 @@
 use std::time::Duration;
 
 use api::names::{self, ANNOTATION_RETIRED};
-use k8s_openapi::{api::apps::v1::Deployment, jiff::Timestamp};
+use k8s_openapi::{
+    api::{
+        apps::v1::{ControllerRevision, Deployment},
+        autoscaling::v2::HorizontalPodAutoscaler,
+        batch::v1::Job,
+        core::v1::{PersistentVolumeClaim, Service},
+        networking::v1::NetworkPolicy,
+        policy::v1::PodDisruptionBudget,
+        resource::v1::ResourceClaimTemplate,
+    },
+    jiff::Timestamp,
+};
 use kube::{Resource, ResourceExt};
 
 use super::{Plan, Target, deployment_name};
-use crate::controllers::llmmodel::{
-    build::Builder,
-    dereference::{Observed, version_of},
-    version::Version,
+use crate::{
+    cluster,
+    controllers::llmmodel::{
+        build::Builder,
+        dereference::{Observed, version_of},
+        version::Version,
+    },
 };
 
 /// Seconds between the switch to another version and the end of the one before: every gateway has to
@@ -55,15 +69,15 @@ impl Kind {
     /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Deployment => "Deployment",
-            Self::Service => "Service",
-            Self::PodDisruptionBudget => "PodDisruptionBudget",
-            Self::NetworkPolicy => "NetworkPolicy",
-            Self::Job => "Job",
-            Self::ControllerRevision => "ControllerRevision",
-            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
-            Self::HorizontalPodAutoscaler => "HorizontalPodAutoscaler",
-            Self::ResourceClaimTemplate => "ResourceClaimTemplate",
+            Self::Deployment => cluster::kind::<Deployment>(),
+            Self::Service => cluster::kind::<Service>(),
+            Self::PodDisruptionBudget => cluster::kind::<PodDisruptionBudget>(),
+            Self::NetworkPolicy => cluster::kind::<NetworkPolicy>(),
+            Self::Job => cluster::kind::<Job>(),
+            Self::ControllerRevision => cluster::kind::<ControllerRevision>(),
+            Self::PersistentVolumeClaim => cluster::kind::<PersistentVolumeClaim>(),
+            Self::HorizontalPodAutoscaler => cluster::kind::<HorizontalPodAutoscaler>(),
+            Self::ResourceClaimTemplate => cluster::kind::<ResourceClaimTemplate>(),
         }
     }
 }

@@ -181,7 +181,7 @@ impl Cluster {
             .map(drop)
     }
 
-    /// Changes single fields of an object, leaving the rest to its other managers.
+    /// Changes single fields of an object, leaving the rest to its other managers; gives what it is then.
     ///
     /// # Errors
     /// See [`ClusterError`].
@@ -191,7 +191,7 @@ impl Cluster {
         namespace: &str,
         name: &str,
         patch: &Value,
-    ) -> Result<(), ClusterError> {
+    ) -> Result<K, ClusterError> {
         let params = PatchParams {
             field_manager: Some(manager.into()),
             ..PatchParams::default()
@@ -203,7 +203,6 @@ impl Cluster {
             api.patch(name, &params, &Patch::Merge(patch)),
         )
         .await
-        .map(drop)
     }
 
     /// Deletes the very object with this `uid`. That it is gone already, or was replaced, is fine.

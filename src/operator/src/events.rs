@@ -70,7 +70,7 @@ impl Events {
             match patched {
                 // It was deleted: it is told anew.
                 Err(error) if error.status() == Some(404) => {}
-                other => return other,
+                other => return other.map(drop),
             }
         }
         let event = self.event(model, notice);

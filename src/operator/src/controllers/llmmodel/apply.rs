@@ -23,7 +23,7 @@ use super::{
     build::Children,
     dereference::Observed,
     drift,
-    plan::{Course, Deletion, Kind, Plan},
+    plan::{Course, Deletion, Kind, Plan, Scores},
     recollection::{Kinds, Recollection},
     validate::Owner,
 };
@@ -82,8 +82,9 @@ pub async fn apply(
         writer.ensure(&mut observed.revisions, snapshot).await?;
     }
     for scores in &plan.scores {
+        let Scores { version, evaluation } = scores;
         writer
-            .note(&scores.version, ANNOTATION_EVALUATION, &scores.evaluation)
+            .note(&mut observed.revisions, version, ANNOTATION_EVALUATION, evaluation)
             .await?;
     }
     for children in &plan.children {
@@ -105,13 +106,16 @@ pub async fn apply(
         }
     }
     if let (Some(Course::Stopped(trouble)), Some(version)) = (&plan.trial, plan.target.version()) {
-        writer.note(&version.name, ANNOTATION_STOPPED, trouble).await?;
+        writer
+            .note(&mut observed.revisions, &version.name, ANNOTATION_STOPPED, trouble)
+            .await?;
     }
     for name in &plan.retire {
-        writer.mark(name, &json!(Timestamp::now().to_string())).await?;
+        let now = json!(Timestamp::now().to_string());
+        writer.mark(&mut observed.deployments, name, &now).await?;
     }
     for name in &plan.revive {
-        writer.mark(name, &Value::Null).await?;
+        writer.mark(&mut observed.deployments, name, &Value::Null).await?;
     }
     for deletion in &plan.delete {
         writer.delete(deletion).await?;
@@ -128,13 +132,7 @@ pub async fn apply(
 
 /// Kinds that a plan changes without hearing what becomes of them.
 pub fn unheard(plan: &Plan) -> Kinds {
-    let mut kinds: Kinds = plan.delete.iter().map(|deletion| deletion.kind.name()).collect();
-    if !plan.retire.is_empty() || !plan.revive.is_empty() {
-        kinds.insert(Kind::Deployment.name());
-    }
-    let is_noted = !plan.scores.is_empty() || matches!(plan.trial, Some(Course::Stopped(_)));
-    kinds.extend(is_noted.then_some(Kind::ControllerRevision.name()));
-    kinds
+    plan.delete.iter().map(|deletion| deletion.kind.name()).collect()
 }
 
 struct Writer<'a> {
@@ -147,8 +145,7 @@ impl Writer<'_> {
     /// Writes `desired` unless it is there already, and puts the answer in its place among `existing`.
     async fn ensure<K: cluster::Kind>(&self, existing: &mut Vec<K>, desired: &K) -> Result<(), ApplyError> {
         let name = desired.name_any();
-        let position = existing.iter().position(|object| object.name_any() == name);
-        match position.map(|index| &existing[index]) {
+        match existing.iter().find(|object| object.name_any() == name) {
             // It comes back when it is gone.
             Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(()),
             Some(live) if drift::is_applied(desired, live) => return Ok(()),
@@ -156,14 +153,19 @@ impl Writer<'_> {
             None => self.refuse_foreign::<K>(&name).await?,
         }
         let applied = self.cluster.apply(FIELD_MANAGER_LLMMODEL, desired).await?;
-        let Owner { namespace, name, .. } = self.owner;
-        let kind = cluster::kind::<K>();
-        self.recollection.wrote(namespace, name, kind, applied.meta());
-        match position {
-            Some(index) => existing[index] = applied,
-            None => existing.push(applied),
-        }
+        self.put(existing, applied);
         Ok(())
+    }
+
+    /// Puts what the API server answered to a write in its place.
+    fn put<K: cluster::Kind>(&self, existing: &mut Vec<K>, written: K) {
+        let Owner { namespace, name, .. } = self.owner;
+        self.recollection
+            .wrote(namespace, name, cluster::kind::<K>(), written.meta());
+        match existing.iter_mut().find(|it| it.meta().name == written.meta().name) {
+            Some(place) => *place = written,
+            None => existing.push(written),
+        }
     }
 
     /// A forced apply would take over whatever has this name.
@@ -179,7 +181,7 @@ impl Writer<'_> {
         }
     }
 
-    async fn mark(&self, name: &str, retired: &Value) -> Result<(), ClusterError> {
+    async fn mark(&self, existing: &mut Vec<Deployment>, name: &str, retired: &Value) -> Result<(), ClusterError> {
         let patch = json!({"metadata": {"annotations": {ANNOTATION_RETIRED: retired}}});
         let namespace = &self.owner.namespace;
         let marked = self
@@ -188,20 +190,30 @@ impl Writer<'_> {
             .await;
         match marked {
             // It was deleted in between.
-            Err(error) if error.status() == Some(404) => Ok(()),
-            other => other,
+            Err(error) if error.status() == Some(404) => existing.retain(|it| it.name_any() != name),
+            marked => self.put(existing, marked?),
         }
+        Ok(())
     }
 
     /// Keeps what was learned of a version beside its snapshot.
-    async fn note(&self, version: &str, annotation: &str, what: &impl Serialize) -> Result<(), ClusterError> {
+    async fn note(
+        &self,
+        existing: &mut Vec<ControllerRevision>,
+        version: &str,
+        annotation: &str,
+        what: &impl Serialize,
+    ) -> Result<(), ClusterError> {
         let text = serde_json::to_string(what).expect("our own types are representable as JSON");
         let patch = json!({"metadata": {"annotations": {annotation: text}}});
         let Owner { namespace, name, .. } = self.owner;
         let revision = names::version_child(name, version);
-        self.cluster
-            .merge::<ControllerRevision>(FIELD_MANAGER_LLMMODEL, namespace, &revision, &patch)
-            .await
+        let noted = self
+            .cluster
+            .merge(FIELD_MANAGER_LLMMODEL, namespace, &revision, &patch)
+            .await?;
+        self.put(existing, noted);
+        Ok(())
     }
 
     async fn delete(&self, deletion: &Deletion) -> Result<(), ClusterError> {

@@ -251,11 +251,11 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     };
     let look = match &plan.trial {
         Some(Course::On(_, _, soon)) => look.min(*soon),
-        // What was written is read again.
+        // Its children are not needed any more.
         Some(Course::Stopped(_)) => Duration::ZERO,
         Some(Course::Starting | Course::Over) | None => look,
     };
-    // Scores that were written are read again.
+    // The Job that told of scores is not needed any more.
     let look = if plan.scores.is_empty() { look } else { Duration::ZERO };
     // A retired version may go a moment after its time, never before.
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));

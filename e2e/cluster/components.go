@@ -28,11 +28,14 @@ var components = map[string]func(){
 	"kube-apiserver":          command(func() *cobra.Command { return apiserver.NewAPIServerCommand() }),
 	"kube-controller-manager": command(func() *cobra.Command { return controllermanager.NewControllerManagerCommand() }),
 	"kube-scheduler":          command(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
-	"kubelet":                 command(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
+	"kubelet":                 command(newKubelet),
+	"kubelet-2":               command(newKubelet),
 	"kube-proxy":              command(func() *cobra.Command { return proxy.NewProxyCommand() }),
 	"coredns":                 coreDNS,
 	"volumes":                 makeVolumes,
 }
+
+func newKubelet() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }
 
 // command runs one of Kubernetes' commands as its own program does.
 func command(build func() *cobra.Command) func() {

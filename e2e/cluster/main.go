@@ -1,4 +1,4 @@
-// Command atelier-cluster runs a real Kubernetes cluster of one node on this machine.
+// Command atelier-cluster runs a real Kubernetes cluster of one node, or two, on this machine.
 //
 // It is one program for everything: called by the name of a Kubernetes component it is that component.
 package main
@@ -18,6 +18,7 @@ const usage = `usage:
   atelier-cluster down --dir DIR                      end it and remove every trace of it
   atelier-cluster status --dir DIR                    what runs; succeeds if the cluster is ready
   atelier-cluster import --dir DIR ARCHIVE...         bring container images in
+  atelier-cluster join --dir DIR IMAGE...             start a second node, tainted, with images of the first
   atelier-cluster signal --dir DIR COMPONENT SIGNAL   for tests of faults, like: kube-apiserver KILL
   atelier-cluster kubectl ARGUMENT...                 kubectl of the cluster's version
 `
@@ -73,6 +74,8 @@ func run(arguments []string) error {
 	switch {
 	case verb == "import" && flags.NArg() > 0:
 		return node.Import(layout, flags.Args())
+	case verb == "join":
+		return node.Join(layout, flags.Args(), os.Stdout)
 	case verb == "signal" && flags.NArg() == 2:
 		return node.Signal(layout, flags.Arg(0), flags.Arg(1))
 	}

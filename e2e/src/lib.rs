@@ -14,6 +14,7 @@ pub mod hub;
 pub mod kubectl;
 pub mod model;
 pub mod namespace;
+pub mod nodes;
 pub mod operator;
 pub mod s3;
 pub mod settings;

@@ -8,6 +8,7 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
+use crate::kubectl;
 use crate::namespace::Namespace;
 use crate::settings::{ENCODER_IMAGE, MODEL_IMAGE};
 use crate::wait;
@@ -106,9 +107,19 @@ impl Model {
         .await
     }
 
-    /// Waits until the model says that it is not ready for a reason, and returns what it says.
+    /// Waits until the model says that it is not ready for a reason, and returns what it says. A stranger must find
+    /// the same by `kubectl describe`, in a condition and in an Event.
     pub async fn not_ready(&self, reason: &str) -> Result<String> {
-        Ok(self.condition(types::READY, "False", reason).await?.message)
+        let message = self.condition(types::READY, "False", reason).await?.message;
+        let args = ["describe", "llmmodel", &self.name, "--namespace", &self.namespace.name];
+        let event = format!("Warning  {reason} ");
+        wait::until(&format!("an Event with reason {reason}"), async || {
+            let described = kubectl::succeed(&args, "").await?;
+            ensure!(described.contains(&message), "{message:?} is not in {described}");
+            Ok(described.contains(&event).then_some(()))
+        })
+        .await?;
+        Ok(message)
     }
 
     /// The version that answers requests.

@@ -9,6 +9,7 @@ mod embeddings;
 mod engines;
 mod evaluation;
 mod examples;
+mod failures;
 mod lifecycle;
 mod openai;
 mod quickstart;

@@ -53,14 +53,14 @@ func mountedHierarchies() ([]hierarchy, error) {
 	return found, nil
 }
 
-// createCgroups makes the cluster's directory in every hierarchy; the kubelet does not make its root itself.
-func createCgroups(l Layout) error {
+// createCgroups makes a node's directory in every hierarchy; the kubelet does not make its root itself.
+func createCgroups(m Member) error {
 	mounted, err := mountedHierarchies()
 	if err != nil {
 		return err
 	}
 	for _, h := range mounted {
-		dir := filepath.Join(h.path, l.Cgroup())
+		dir := filepath.Join(h.path, m.Cgroup())
 		if h.version == 2 {
 			if err := delegateControllers(h.path); err != nil {
 				return err
@@ -111,15 +111,15 @@ func copyIfThere(from, to string) error {
 	return os.WriteFile(to, text, 0)
 }
 
-// removeCgroups removes the cluster's directories, and whatever still runs in them.
-func removeCgroups(l Layout, patience time.Duration) error {
+// removeCgroups removes a node's directories, and whatever still runs in them.
+func removeCgroups(m Member, patience time.Duration) error {
 	mounted, err := mountedHierarchies()
 	if err != nil {
 		return err
 	}
 	deadline := time.Now().Add(patience)
 	for _, h := range mounted {
-		dir := filepath.Join(h.path, l.Cgroup())
+		dir := filepath.Join(h.path, m.Cgroup())
 		for {
 			err := removeTree(dir)
 			if err == nil {

@@ -66,17 +66,17 @@ func (c *client) apiReady() error {
 	return err
 }
 
-// nodeReady checks that the kubelet can run pods.
-func (c *client) nodeReady() error {
-	body, err := c.get("/api/v1/nodes/" + NodeName)
+// nodeReady checks that a kubelet can run pods.
+func (c *client) nodeReady(m Member) error {
+	body, err := c.get("/api/v1/nodes/" + m.NodeName())
 	if err != nil {
 		return err
 	}
-	return nodeCondition(body)
+	return nodeCondition(body, m.Taint())
 }
 
-// nodeCondition judges a Node as the API server returns it.
-func nodeCondition(body []byte) error {
+// nodeCondition judges a Node as the API server returns it; `taint` is one that it may have.
+func nodeCondition(body []byte, taint string) error {
 	var node struct {
 		Spec struct {
 			Taints []struct{ Key string }
@@ -95,8 +95,10 @@ func nodeCondition(body []byte) error {
 		if condition.Status != "True" {
 			return fmt.Errorf("the node is not ready: %s", condition.Message)
 		}
-		if len(node.Spec.Taints) > 0 {
-			return fmt.Errorf("the node has the taint %s", node.Spec.Taints[0].Key)
+		for _, found := range node.Spec.Taints {
+			if found.Key != taint {
+				return fmt.Errorf("the node has the taint %s", found.Key)
+			}
 		}
 		return nil
 	}

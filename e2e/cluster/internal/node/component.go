@@ -16,11 +16,13 @@ type Component struct {
 func Components(l Layout) []Component {
 	return []Component{
 		etcd(l),
-		containerd(l),
+		containerd(l.first()),
+		containerd(l.second()),
 		apiServer(l),
 		controllerManager(l),
 		scheduler(l),
-		kubelet(l),
+		kubelet(l.first()),
+		kubelet(l.second()),
 		kubeProxy(l),
 		coreDNS(l),
 		volumes(l),

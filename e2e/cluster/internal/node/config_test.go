@@ -15,9 +15,9 @@ import (
 
 var sample = Layout{Dir: "/srv/cluster", ContainerdDir: "/opt/containerd", Network: 5}
 
-func rendered(t *testing.T, name string) []byte {
+func rendered(t *testing.T, values any, name string) []byte {
 	t.Helper()
-	text, err := render(sample, name)
+	text, err := render(values, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,11 +29,12 @@ func TestEveryTemplateIsRendered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(entries) != len(configs) {
-		t.Errorf("there are %d templates, and %d are written", len(entries), len(configs))
+	if written := len(configs) + len(nodeConfigs); len(entries) != written {
+		t.Errorf("there are %d templates, and %d are written", len(entries), written)
 	}
-	for name := range configs {
-		if text := string(rendered(t, name)); strings.Contains(text, "{{") || strings.Contains(text, "<no value>") {
+	for _, entry := range entries {
+		name := entry.Name()
+		if text := string(rendered(t, sample.second(), name)); strings.Contains(text, "{{") || strings.Contains(text, "<no value>") {
 			t.Errorf("%s is not fully rendered:\n%s", name, text)
 		}
 	}
@@ -44,24 +45,29 @@ func TestKubeletConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	object, _, err := codecs.UniversalDecoder().Decode(rendered(t, "kubelet.yaml"), nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, ok := object.(*kubeletapi.KubeletConfiguration)
-	if !ok {
-		t.Fatalf("got a %T", object)
-	}
-	if config.CgroupRoot != "/"+sample.Cgroup() || config.Address != sample.NodeIP() {
-		t.Errorf("the kubelet would use the cgroup %s and the address %s", config.CgroupRoot, config.Address)
-	}
-	if len(config.ClusterDNS) != 1 || config.ClusterDNS[0] != sample.DNSServiceIP() {
-		t.Errorf("pods would ask %q for names", config.ClusterDNS)
+	for taints, member := range []Member{sample.first(), sample.second()} {
+		object, _, err := codecs.UniversalDecoder().Decode(rendered(t, member, "kubelet.yaml"), nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config, ok := object.(*kubeletapi.KubeletConfiguration)
+		if !ok {
+			t.Fatalf("got a %T", object)
+		}
+		if config.CgroupRoot != "/"+member.Cgroup() || config.Address != member.NodeIP() {
+			t.Errorf("the kubelet would use the cgroup %s and the address %s", config.CgroupRoot, config.Address)
+		}
+		if len(config.ClusterDNS) != 1 || config.ClusterDNS[0] != sample.DNSServiceIP() {
+			t.Errorf("pods would ask %q for names", config.ClusterDNS)
+		}
+		if len(config.RegisterWithTaints) != taints {
+			t.Errorf("%s would have the taints %v", member.NodeName(), config.RegisterWithTaints)
+		}
 	}
 }
 
 func TestAuditPolicy(t *testing.T) {
-	loaded, err := policy.LoadPolicyFromBytes(rendered(t, "audit.yaml"))
+	loaded, err := policy.LoadPolicyFromBytes(rendered(t, sample, "audit.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +83,7 @@ func TestCniConfig(t *testing.T) {
 			Ipam struct{ Ranges [][]struct{ Subnet string } }
 		}
 	}
-	if err := json.Unmarshal(rendered(t, "cni.conflist"), &config); err != nil {
+	if err := json.Unmarshal(rendered(t, sample, "cni.conflist"), &config); err != nil {
 		t.Fatal(err)
 	}
 	if got := config.Plugins[0].Ipam.Ranges[0][0].Subnet; got != sample.PodCIDR() {
@@ -86,10 +92,12 @@ func TestCniConfig(t *testing.T) {
 }
 
 func TestContainerdStaysInTheCluster(t *testing.T) {
-	text := string(rendered(t, "containerd.toml"))
-	for _, want := range []string{sample.ContainerdSocket(), filepath.Dir(sample.Config("cni/x"))} {
-		if !strings.Contains(text, "'"+want+"'") {
-			t.Errorf("%s is not in containerd's configuration", want)
+	for _, member := range []Member{sample.first(), sample.second()} {
+		text := string(rendered(t, member, "containerd.toml"))
+		for _, want := range []string{member.ContainerdSocket(), filepath.Dir(sample.Config("cni/x"))} {
+			if !strings.Contains(text, "'"+want+"'") {
+				t.Errorf("%s is not in containerd's configuration", want)
+			}
 		}
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"path/filepath"
 )
 
-// containerd is the container runtime.
-func containerd(l Layout) Component {
+// containerd is the container runtime of a node.
+func containerd(m Member) Component {
 	return Component{
-		Name: "containerd",
-		Path: filepath.Join(l.ContainerdDir, "containerd"),
-		Args: []string{"--config", l.Config("containerd.toml")},
+		Name:  "containerd" + m.Suffix(),
+		Path:  filepath.Join(m.ContainerdDir, "containerd"),
+		Args:  []string{"--config", m.Config("containerd" + m.Suffix() + ".toml")},
+		After: []func() error{m.joined},
 	}
 }
 
@@ -33,13 +34,12 @@ func checkContainerd(dir string) error {
 	return nil
 }
 
-// Import brings docker or OCI archives into the node, where pods find their images by name.
+// Import brings docker or OCI archives into the first node, where pods find their images by name.
 func Import(l Layout, archives []string) error {
 	for _, archive := range archives {
-		ctr := exec.Command(filepath.Join(l.ContainerdDir, "ctr"),
-			"--address", l.ContainerdSocket(), "--namespace", "k8s.io", "images", "import", archive)
-		ctr.Stdout, ctr.Stderr = os.Stdout, os.Stderr
-		if err := ctr.Run(); err != nil {
+		load := ctr(l.first(), "images", "import", archive)
+		load.Stdout = os.Stdout
+		if err := load.Run(); err != nil {
 			return fmt.Errorf("failed to import %s: %w", archive, err)
 		}
 	}

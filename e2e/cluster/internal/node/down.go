@@ -49,8 +49,10 @@ func clear(l Layout) error {
 			return err
 		}
 	}
-	if err := removeCgroups(l, endPatience); err != nil {
-		return err
+	for _, member := range []Member{l.first(), l.second()} {
+		if err := removeCgroups(member, endPatience); err != nil {
+			return err
+		}
 	}
 	if err := removeLink(l); err != nil {
 		return err

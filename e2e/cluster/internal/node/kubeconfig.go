@@ -25,6 +25,10 @@ contexts:
     user: %[3]s
 `
 
+func kubeletClient(m Member) subject {
+	return subject{name: "system:node:" + m.NodeName(), groups: []string{"system:nodes"}}
+}
+
 // writeKubeconfigs gives every client of the API server an identity of its own.
 func writeKubeconfigs(l Layout, ca *authority) error {
 	for path, who := range map[string]subject{
@@ -34,7 +38,8 @@ func writeKubeconfigs(l Layout, ca *authority) error {
 		l.Pki("kube-proxy.kubeconfig"):              {name: "system:kube-proxy"},
 		l.Pki("coredns.kubeconfig"):                 {name: "system:coredns"},
 		l.Pki("volumes.kubeconfig"):                 {name: "atelier:volumes"},
-		l.Pki("kubelet.kubeconfig"):                 {name: "system:node:" + NodeName, groups: []string{"system:nodes"}},
+		l.Pki("kubelet.kubeconfig"):                 kubeletClient(l.first()),
+		l.Pki("kubelet-2.kubeconfig"):               kubeletClient(l.second()),
 	} {
 		client, err := ca.issue(who)
 		if err != nil {

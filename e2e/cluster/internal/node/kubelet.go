@@ -1,15 +1,17 @@
 package node
 
-// kubelet runs the pods.
-func kubelet(l Layout) Component {
+// kubelet runs the pods of a node.
+func kubelet(m Member) Component {
 	return Component{
-		Name: "kubelet",
+		Name: "kubelet" + m.Suffix(),
 		Args: []string{
-			"--config=" + l.Config("kubelet.yaml"),
-			"--kubeconfig=" + l.Pki("kubelet.kubeconfig"),
-			"--node-ip=" + l.NodeIP(),
-			"--hostname-override=" + NodeName,
+			"--config=" + m.Config("kubelet"+m.Suffix()+".yaml"),
+			"--kubeconfig=" + m.Pki("kubelet"+m.Suffix()+".kubeconfig"),
+			"--root-dir=/var/lib/kubelet" + m.Suffix(),
+			"--node-ip=" + m.NodeIP(),
+			"--node-labels=topology.kubernetes.io/zone=" + m.Zone(),
+			"--hostname-override=" + m.NodeName(),
 		},
-		After: []func() error{listens(l.APIServer()), listens(l.ContainerdSocket())},
+		After: []func() error{m.joined, listens(m.APIServer()), listens(m.ContainerdSocket())},
 	}
 }

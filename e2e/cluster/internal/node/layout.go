@@ -1,4 +1,4 @@
-// Package node runs a Kubernetes cluster of one node in namespaces of its own.
+// Package node runs a Kubernetes cluster of one node, or two, in namespaces of its own.
 //
 // `Up` starts a supervisor that is the first process of a new PID, mount and network namespace;
 // everything else is its child. So killing that one process ends every process, mount and
@@ -18,14 +18,11 @@ import (
 	provisioner "atelier.dev/e2e/cluster/internal/volumes"
 )
 
-// NodeName is the name of the only node.
-const NodeName = "atelier"
-
 // Networks is how many clusters one machine can run side by side.
 const Networks = 256
 
-// longestDir keeps DIR/run/containerd/containerd.sock within the 107 bytes of a Unix socket's address.
-const longestDir = 107 - len("/run/containerd/containerd.sock.ttrpc")
+// longestDir keeps DIR/run/containerd-2/containerd.sock within the 107 bytes of a Unix socket's address.
+const longestDir = 107 - len("/run/containerd-2/containerd.sock.ttrpc")
 
 // Layout says where a cluster keeps its files and which addresses it has.
 type Layout struct {
@@ -33,7 +30,7 @@ type Layout struct {
 	Dir string `json:"-"`
 	// ContainerdDir holds containerd, its shim and ctr.
 	ContainerdDir string `json:"containerdDir"`
-	// Network numbers the cluster's address ranges: 10.77.N.0/30, 10.78.N.0/24 and 10.79.N.0/24.
+	// Network numbers the cluster's address ranges: 10.77.N.0/29, 10.78.N.0/24 and 10.79.N.0/24.
 	Network int `json:"network"`
 }
 
@@ -106,11 +103,6 @@ func (l Layout) Config(name string) string { return filepath.Join(l.Dir, "config
 // Volumes is where the volumes of claims lie.
 func (l Layout) Volumes() string { return filepath.Join(l.Dir, "volumes") }
 
-// ContainerdSocket is the same socket inside and outside of the namespaces.
-func (l Layout) ContainerdSocket() string {
-	return filepath.Join(l.Dir, "run/containerd/containerd.sock")
-}
-
 // id tells clusters on one machine apart by their directory.
 func (l Layout) id() string {
 	sum := sha256.Sum256([]byte(l.Dir))
@@ -123,8 +115,8 @@ func (l Layout) Cgroup() string { return "atelier-" + l.id() }
 // HostLink is the machine's end of the veth pair.
 func (l Layout) HostLink() string { return "atl-" + l.id() }
 
-// NodeName is the name of the only node.
-func (l Layout) NodeName() string { return NodeName }
+// NodeName is the name of the first node.
+func (l Layout) NodeName() string { return "atelier" }
 
 // Provisioner is who makes volumes for the default StorageClass.
 func (l Layout) Provisioner() string { return provisioner.Provisioner }
@@ -132,7 +124,7 @@ func (l Layout) Provisioner() string { return provisioner.Provisioner }
 // HostIP is the machine's address in the cluster's network: pods reach the machine there.
 func (l Layout) HostIP() string { return fmt.Sprintf("10.77.%d.1", l.Network) }
 
-// NodeIP is the node's address: the machine reaches the API server there.
+// NodeIP is the first node's address: the machine reaches the API server there.
 func (l Layout) NodeIP() string { return fmt.Sprintf("10.77.%d.2", l.Network) }
 
 // ServiceCIDR is the range of ClusterIPs.

@@ -37,7 +37,7 @@ func TestSocketsFit(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Linux takes 107 bytes and a zero.
-	if longest := l.ContainerdSocket() + ".ttrpc"; len(longest) > 107 {
+	if longest := l.second().ContainerdSocket() + ".ttrpc"; len(longest) > 107 {
 		t.Errorf("%s has %d bytes", longest, len(longest))
 	}
 	if _, err := at(fits + "d"); err == nil {
@@ -49,6 +49,10 @@ func TestClustersDoNotMeet(t *testing.T) {
 	one, other := Layout{Dir: "/srv/a"}, Layout{Dir: "/srv/b"}
 	if one.Cgroup() == other.Cgroup() || one.HostLink() == other.HostLink() {
 		t.Errorf("two directories share %s or %s", one.Cgroup(), one.HostLink())
+	}
+	first, second := one.first(), one.second()
+	if first.Cgroup() == second.Cgroup() || first.NodeIP() == second.NodeIP() || first.NodeName() == second.NodeName() {
+		t.Errorf("two nodes share %s, %s or %s", first.Cgroup(), first.NodeIP(), first.NodeName())
 	}
 	// IFNAMSIZ, less the zero.
 	if len(one.HostLink()) > 15 {

@@ -12,6 +12,9 @@ import (
 // nodeLink is the node's end of the veth pair.
 const nodeLink = "eth0"
 
+// linkBits is the size of the range that holds the machine's address and those of the nodes.
+const linkBits = 29
+
 // freeNetwork finds address ranges that this machine does not use.
 func freeNetwork() (int, error) {
 	addresses, err := net.InterfaceAddrs()
@@ -66,7 +69,7 @@ func overlaps(wanted, used []*net.IPNet) bool {
 
 // ranges of the link, the Services and the pods.
 func (l Layout) ranges() []*net.IPNet {
-	return []*net.IPNet{mustParse(l.HostIP() + "/30"), mustParse(l.ServiceCIDR()), mustParse(l.PodCIDR())}
+	return []*net.IPNet{mustParse(fmt.Sprintf("%s/%d", l.HostIP(), linkBits)), mustParse(l.ServiceCIDR()), mustParse(l.PodCIDR())}
 }
 
 // mustParse reads an address range that this package wrote.
@@ -111,7 +114,11 @@ func setUpNetwork(l Layout) error {
 	if err := netlink.LinkSetUp(loopback); err != nil {
 		return fmt.Errorf("failed to raise the link lo: %w", err)
 	}
-	if _, err := raise(nodeLink, l.NodeIP()); err != nil {
+	link, err := raise(nodeLink, l.NodeIP())
+	if err != nil {
+		return err
+	}
+	if err := addAddress(link, l.second().NodeIP()); err != nil {
 		return err
 	}
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
@@ -125,14 +132,21 @@ func raise(name, ip string) (netlink.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("failed to find the link %s: %w", name, err)
 	}
-	address := &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP(ip), Mask: net.CIDRMask(30, 32)}}
-	if err := netlink.AddrAdd(link, address); err != nil {
-		return nil, fmt.Errorf("failed to give the link %s its address %s: %w", name, ip, err)
+	if err := addAddress(link, ip); err != nil {
+		return nil, err
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return nil, fmt.Errorf("failed to raise the link %s: %w", name, err)
 	}
 	return link, nil
+}
+
+func addAddress(link netlink.Link, ip string) error {
+	address := &netlink.Addr{IPNet: &net.IPNet{IP: net.ParseIP(ip), Mask: net.CIDRMask(linkBits, 32)}}
+	if err := netlink.AddrAdd(link, address); err != nil {
+		return fmt.Errorf("failed to give the link %s its address %s: %w", link.Attrs().Name, ip, err)
+	}
+	return nil
 }
 
 // removeLink removes the machine's end, in case the kernel has not yet done so with the namespace.

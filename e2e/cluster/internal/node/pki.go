@@ -112,6 +112,10 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}), nil
 }
 
+func kubeletServer(m Member) subject {
+	return subject{name: "kubelet", hosts: []string{m.NodeName(), m.NodeIP()}}
+}
+
 // writePki makes all keys, certificates and kubeconfigs of a cluster.
 func writePki(l Layout) error {
 	ca, err := newAuthority("atelier")
@@ -133,7 +137,8 @@ func writePki(l Layout) error {
 		who subject
 	}{
 		"apiserver":                {ca, subject{name: "kube-apiserver", hosts: apiHosts}},
-		"kubelet":                  {ca, subject{name: "kubelet", hosts: []string{NodeName, l.NodeIP()}}},
+		"kubelet":                  {ca, kubeletServer(l.first())},
+		"kubelet-2":                {ca, kubeletServer(l.second())},
 		"apiserver-kubelet-client": {ca, subject{name: "kube-apiserver-kubelet-client", groups: []string{"system:masters"}}},
 		"front-proxy-client":       {front, subject{name: "front-proxy-client"}},
 	} {

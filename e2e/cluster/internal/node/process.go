@@ -130,6 +130,10 @@ func Signal(l Layout, component, name string) error {
 func componentNames(l Layout) []string {
 	var names []string
 	for _, component := range Components(l) {
+		// One of a node that nobody asked for.
+		if strings.HasSuffix(component.Name, l.second().Suffix()) && l.second().joined() != nil {
+			continue
+		}
 		names = append(names, component.Name)
 	}
 	return names

@@ -6,7 +6,7 @@ func kubeProxy(l Layout) Component {
 		Name: "kube-proxy",
 		Args: []string{
 			"--kubeconfig=" + l.Pki("kube-proxy.kubeconfig"),
-			"--hostname-override=" + NodeName,
+			"--hostname-override=" + l.NodeName(),
 			"--proxy-mode=nftables",
 			"--cluster-cidr=" + l.PodCIDR(),
 			"--healthz-bind-address=127.0.0.1:10256",

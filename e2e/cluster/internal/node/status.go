@@ -36,7 +36,7 @@ func Status(dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	faults = append(faults, client.apiReady(), client.nodeReady())
+	faults = append(faults, client.apiReady(), client.nodeReady(layout.first()))
 	if err := errors.Join(faults...); err != nil {
 		return fmt.Errorf("the cluster is not ready: %w", err)
 	}

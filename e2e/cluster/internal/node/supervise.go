@@ -60,8 +60,10 @@ func Supervise(dir string) error {
 	if err := setUpNetwork(layout); err != nil {
 		return err
 	}
-	if err := createCgroups(layout); err != nil {
-		return err
+	for _, member := range []Member{layout.first(), layout.second()} {
+		if err := createCgroups(member); err != nil {
+			return err
+		}
 	}
 
 	s := &supervisor{layout: layout, ends: map[int]chan syscall.WaitStatus{}}

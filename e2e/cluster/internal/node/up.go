@@ -146,7 +146,7 @@ func awaitReady(l Layout, out io.Writer) error {
 	}{
 		{"the API server answers", client.apiReady},
 		{"the addons are there", func() error { return applyAddons(l) }},
-		{"the node is ready", client.nodeReady},
+		{"the node is ready", func() error { return client.nodeReady(l.first()) }},
 		{"pods may start", client.serviceAccountReady},
 		{"Services and DNS work", func() error { return resolve(l) }},
 	} {

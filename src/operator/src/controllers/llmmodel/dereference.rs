@@ -21,7 +21,7 @@ use tokio::try_join;
 
 use super::{
     demand::Demand,
-    diagnose::needs_events,
+    diagnose::{hangs, needs_events},
     recollection::{Before, Kinds},
     validate::Owner,
     version::Version,
@@ -73,7 +73,7 @@ pub struct Observed {
     pub device_claims: Vec<ResourceClaimTemplate>,
     /// Pods of versions and of prepare steps, whoever their direct owner is.
     pub pods: Vec<Pod>,
-    /// Events about those pods that hang.
+    /// Events about those pods and Jobs that hang.
     pub events: Vec<Event>,
     /// How far the prepare step that runs is.
     pub progress: Option<Progress>,
@@ -128,7 +128,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         lister.device_claims(known.device_claims),
         lister.list(known.pods),
     )?;
-    let events = events_of(cluster, namespace, &pods).await;
+    let events = events_of(cluster, namespace, &pods, &jobs).await;
     let progress = progress_of(cluster, namespace, &pods).await;
     Ok(Observed {
         revisions: owned(revisions, owner),
@@ -178,17 +178,19 @@ impl Lister<'_> {
     }
 }
 
-/// Events about pods that hang. They only explain: without them everything else goes on.
-async fn events_of(cluster: &Cluster, namespace: &str, pods: &[Pod]) -> Vec<Event> {
+/// Events about pods and Jobs that hang. They only explain: without them everything else goes on.
+async fn events_of(cluster: &Cluster, namespace: &str, pods: &[Pod], jobs: &[Job]) -> Vec<Event> {
     let mut events = Vec::new();
-    for pod in pods.iter().filter(|pod| needs_events(pod)) {
-        let uid = pod.uid().unwrap_or_default();
+    let hanging_pods = pods.iter().filter(|pod| needs_events(pod)).map(Pod::meta);
+    let hanging_jobs = jobs.iter().filter(|job| hangs(job, pods)).map(Job::meta);
+    for meta in hanging_pods.chain(hanging_jobs) {
+        let uid = meta.uid.as_deref().unwrap_or_default();
         match cluster
             .list_fields::<Event>(namespace, &format!("involvedObject.uid={uid}"))
             .await
         {
             Ok(found) => events.extend(found),
-            Err(error) => tracing::warn!(namespace, pod = pod.name_any(), %error, "failed to learn why a pod hangs"),
+            Err(error) => tracing::warn!(namespace, name = meta.name, %error, "failed to learn why a pod hangs"),
         }
     }
     events

@@ -43,7 +43,7 @@ pub fn outcome(job: &Job, pods: &[&Pod], events: &[Event], asked: &Asked<'_>) ->
             _ => {}
         }
     }
-    let trouble = diagnose::pods(pods, events, asked);
+    let trouble = diagnose::pods(pods, events, asked).or_else(|| diagnose::pods_of_job(job, events));
     if let Some(why) = ended(job, "Failed") {
         let trouble =
             trouble.unwrap_or_else(|| Trouble::new(reasons::PREPARE_FAILED, format!("the prepare step failed: {why}")));

@@ -225,7 +225,8 @@ fn serving_trouble(
         prepare_memory: build::PREPARE_MEMORY,
         compresses: false,
     };
-    diagnose::pods(&observed.pods_of(name), &observed.events, &asked).or_else(|| diagnose::refused_pods(deployment))
+    diagnose::pods(&observed.pods_of(name), &observed.events, &asked)
+        .or_else(|| diagnose::pods_of_deployment(deployment))
 }
 
 /// What a failed write tells the person who wrote the spec; lost connections pass by themselves.
@@ -242,7 +243,8 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     if end.switched {
         return Action::requeue(Duration::ZERO);
     }
-    let hangs = observed.pods.iter().any(diagnose::needs_events);
+    let hangs = observed.pods.iter().any(diagnose::needs_events)
+        || observed.jobs.iter().any(|job| diagnose::hangs(job, &observed.pods));
     let look = match (end.settled, hangs) {
         (true, _) => SETTLED.mul_f64(1.0 - rand::random::<f64>() / 4.0),
         (false, true) => LOOK_AGAIN,

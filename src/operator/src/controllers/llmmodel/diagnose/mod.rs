@@ -1,19 +1,18 @@
 //! Why a pod does not become ready, in words for the person who wrote the spec. Pure.
 
 mod container;
+mod refused;
 mod text;
 
 use api::{
     names::{CONTAINER_EVALUATE, CONTAINER_WORKER},
     reasons,
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Event, Pod},
-};
+use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::ResourceExt;
 
 use super::{accelerator::Accelerator, source::Source, trouble::Trouble};
+pub use refused::{hangs, pods_of_deployment, pods_of_job};
 use text::missing_reference;
 
 /// What a pod was asked to be, for messages.
@@ -49,23 +48,12 @@ pub fn pods(pods: &[&Pod], events: &[Event], asked: &Asked<'_>) -> Option<Troubl
     pods.iter().find_map(|one| pod(one, events, asked))
 }
 
-/// Why the API server takes no pods of a Deployment: a quota or an admission rule.
-pub fn refused_pods(deployment: &Deployment) -> Option<Trouble> {
-    let conditions = deployment.status.as_ref()?.conditions.as_ref()?;
-    let failure = conditions
-        .iter()
-        .find(|it| it.type_ == "ReplicaFailure" && it.status == "True")?;
-    let message = failure.message.as_deref().unwrap_or_default();
-    // The name of the pod is another one with each attempt.
-    let why = message.split_once(" is forbidden: ").map_or(message, |(_, why)| why);
-    Some(Trouble::new(reasons::API_ERROR, format!("pods are refused: {why}")))
-}
-
 fn pod(pod: &Pod, events: &[Event], asked: &Asked<'_>) -> Option<Trouble> {
     if is_ready(pod) {
         return None;
     }
-    scheduling(pod, asked)
+    evicted(pod)
+        .or_else(|| scheduling(pod, asked))
         .or_else(|| container::first(pod, asked))
         .or_else(|| mounting(pod, events, asked))
 }
@@ -126,25 +114,32 @@ fn main_container(pod: &Pod) -> Option<&str> {
     Some(pod.spec.as_ref()?.containers.first()?.name.as_str())
 }
 
+/// The node took the pod back: it needed the room itself, or the pod took more than it may.
+fn evicted(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let is_evicted = status.phase.as_deref() == Some("Failed") && status.reason.as_deref() == Some("Evicted");
+    is_evicted.then(|| {
+        let why = status
+            .message
+            .as_deref()
+            .unwrap_or_default()
+            .trim()
+            .trim_end_matches('.');
+        let message = format!(
+            "pod {} was evicted from its node: {why}. Another takes its place; `kubectl describe node` tells what \
+             the node is short of",
+            pod.name_any()
+        );
+        Trouble::new(reasons::EVICTED, message)
+    })
+}
+
 /// Volumes that cannot be mounted are told in Events only.
 fn mounting(pod: &Pod, events: &[Event], asked: &Asked<'_>) -> Option<Trouble> {
     if !needs_events(pod) {
         return None;
     }
-    let about =
-        |event: &&Event| event.involved_object.uid == pod.metadata.uid && event.type_.as_deref() == Some("Warning");
-    let newest = events.iter().filter(about).max_by_key(|event| {
-        let series = event
-            .series
-            .as_ref()
-            .and_then(|series| series.last_observed_time.as_ref());
-        let times = [
-            event.last_timestamp.as_ref().map(|time| time.0),
-            event.event_time.as_ref().map(|time| time.0),
-            series.map(|time| time.0),
-        ];
-        times.into_iter().flatten().max()
-    })?;
+    let newest = newest_warning(events, pod.metadata.uid.as_deref())?;
     let message = newest.message.as_deref().unwrap_or_default();
     match newest.reason.as_deref() {
         Some("FailedMount" | "FailedAttachVolume" | "FailedMapVolume") => {
@@ -157,6 +152,24 @@ fn mounting(pod: &Pod, events: &[Event], asked: &Asked<'_>) -> Option<Trouble> {
         Some("Failed" | "BackOff" | "ErrImageNeverPull" | "InspectFailed") => text::image(message, asked),
         _ => None,
     }
+}
+
+/// The last warning about the object with this `uid`.
+fn newest_warning<'a>(events: &'a [Event], uid: Option<&str>) -> Option<&'a Event> {
+    let about =
+        |event: &&Event| event.involved_object.uid.as_deref() == uid && event.type_.as_deref() == Some("Warning");
+    events.iter().filter(about).max_by_key(|event| {
+        let series = event
+            .series
+            .as_ref()
+            .and_then(|series| series.last_observed_time.as_ref());
+        let times = [
+            event.last_timestamp.as_ref().map(|time| time.0),
+            event.event_time.as_ref().map(|time| time.0),
+            series.map(|time| time.0),
+        ];
+        times.into_iter().flatten().max()
+    })
 }
 
 #[cfg(test)]

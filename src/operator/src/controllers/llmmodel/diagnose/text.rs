@@ -5,6 +5,14 @@ use api::reasons;
 use super::Asked;
 use crate::controllers::llmmodel::{accelerator::Accelerator, source::Source, trouble::Trouble};
 
+/// The name after `kind` that the text says is not found.
+pub fn missing<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(kind)?;
+    let mut parts = rest.trim_start_matches('"').splitn(2, '"');
+    let (object, after) = (parts.next()?, parts.next()?);
+    after.trim_start().starts_with("not found").then_some(object)
+}
+
 /// A claim, Secret or other object that the text says does not exist.
 pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
     for (kind, name) in [
@@ -13,12 +21,7 @@ pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
         ("serviceaccount ", "ServiceAccount"),
         ("configmap ", "ConfigMap"),
     ] {
-        let Some((_, rest)) = text.split_once(kind) else {
-            continue;
-        };
-        let mut parts = rest.trim_start_matches('"').splitn(2, '"');
-        let (object, after) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if after.trim_start().starts_with("not found") {
+        if let Some(object) = missing(text, kind) {
             let field = match (asked.source, name) {
                 (Source::PersistentVolumeClaim(_), "PersistentVolumeClaim") => {
                     " that spec.source.persistentVolumeClaim.claimName names"

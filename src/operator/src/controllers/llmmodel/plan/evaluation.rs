@@ -138,7 +138,8 @@ fn course(job: &Job, builder: &Builder<'_>, observed: &Observed, version: &Versi
         prepare_memory: build::PREPARE_MEMORY,
         compresses: false,
     };
-    let trouble = diagnose::pods(&pods, &observed.events, &asked);
+    let trouble =
+        diagnose::pods(&pods, &observed.events, &asked).or_else(|| diagnose::pods_of_job(job, &observed.events));
     if let Some(why) = prepare::ended(job, "Failed") {
         let trouble = trouble
             .unwrap_or_else(|| Trouble::new(reasons::EVALUATION_FAILED, format!("the evaluation failed: {why}")));

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 
-use crate::settings;
+use crate::{settings, wait};
 
 /// The name of the cluster's second node.
 pub const SECOND: &str = "atelier-2";
@@ -84,6 +84,12 @@ impl HollowNode {
             .await
             .context("failed to make a node ready")?;
         let kubelet = tokio::spawn(pretend(client.clone(), name.to_owned()));
+        wait::until("the hollow node to take pods", async || {
+            let spec = nodes.get(name).await?.spec.unwrap_or_default();
+            let foreign = spec.taints.iter().flatten().filter(|taint| taint.key != HOLLOW_TAINT);
+            Ok((foreign.count() == 0).then_some(()))
+        })
+        .await?;
         Ok(Self {
             client: client.clone(),
             name: name.into(),

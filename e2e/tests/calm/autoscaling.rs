@@ -15,7 +15,7 @@ async fn replicas_follow_the_requests_in_flight() -> Result<()> {
         let mut spec = model::bundled();
         spec["autoscaling"] = json!({
             "minReplicas": 1,
-            "maxReplicas": 3,
+            "maxReplicas": 5,
             "targets": [{"metric": "InFlight", "value": "2"}],
             "behavior": {"scaleDownStabilizationSeconds": 6},
         });
@@ -25,7 +25,7 @@ async fn replicas_follow_the_requests_in_flight() -> Result<()> {
         let gateway = namespace.gateway().await?;
         // Somebody asks all the time: neither change may cost a request.
         let always = Traffic::start(&gateway, &model.address(), 1).await?;
-        for (users, replicas) in [(5, 3), (0, 1)] {
+        for (users, replicas) in [(9, 5), (0, 1)] {
             let many = match users {
                 0 => None,
                 _ => Some(Traffic::start(&gateway, &model.address(), users).await?),

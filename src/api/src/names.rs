@@ -56,6 +56,8 @@ pub const ANNOTATION_SOURCE: &str = "atelier.dev/source";
 pub const ANNOTATION_EVALUATION: &str = "atelier.dev/evaluation";
 /// On a ControllerRevision: why its version was stopped on trial, as JSON. It is not tried again.
 pub const ANNOTATION_STOPPED: &str = "atelier.dev/stopped";
+/// On a ControllerRevision: the memory that its version's replicas get instead of the estimate, as JSON.
+pub const ANNOTATION_MEMORY: &str = "atelier.dev/memory";
 /// On an LlmModel, set by people: the canary step that may be left, as `<version>/<step>`.
 pub const ANNOTATION_PROMOTE: &str = "atelier.dev/promote";
 /// On a claim for compressed weights: the report on their source as JSON.

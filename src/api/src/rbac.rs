@@ -158,6 +158,12 @@ const OPERATOR: &[Grant] = &[
     ),
     grant(
         "",
+        &["pods/resize"],
+        &["patch"],
+        "More memory for workers whose estimate was too small.",
+    ),
+    grant(
+        "",
         &["pods/log"],
         &["get"],
         "How far prepare steps are: the report of a pod can be read only when it has ended.",

@@ -59,6 +59,8 @@ pub const IMAGE_PULL_FAILED: &str = "ImagePullFailed";
 pub const UNSCHEDULABLE: &str = "Unschedulable";
 /// A container needed more memory than its limit.
 pub const OUT_OF_MEMORY: &str = "OutOfMemory";
+/// Replicas needed more memory than was estimated, and got it.
+pub const MEMORY_RAISED: &str = "MemoryRaised";
 /// A node took a pod back.
 pub const EVICTED: &str = "Evicted";
 /// A container starts and ends again and again.

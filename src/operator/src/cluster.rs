@@ -205,6 +205,24 @@ impl Cluster {
         .await
     }
 
+    /// Changes what the containers of a pod get, where it runs; gives what it is then.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub async fn resize(&self, manager: &str, namespace: &str, pod: &str, patch: &Value) -> Result<Pod, ClusterError> {
+        let params = PatchParams {
+            field_manager: Some(manager.into()),
+            ..PatchParams::default()
+        };
+        let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
+        self.write(
+            "resize",
+            describe::<Pod>(pod),
+            api.patch_subresource("resize", pod, &params, &Patch::Strategic(patch)),
+        )
+        .await
+    }
+
     /// Deletes the very object with this `uid`. That it is gone already, or was replaced, is fine.
     ///
     /// # Errors

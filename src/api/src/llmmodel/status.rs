@@ -97,7 +97,12 @@ pub struct VersionStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["suite"])
     )]
     pub evaluation: Vec<EvaluationScore>,
-    /// Seconds that it has answered requests in all; written when it stops.
+    /// Memory of a replica, in bytes, where the estimate was too small and it was raised. To set
+    /// `spec.resources.memory` gives it to new replicas from the start.
+    pub memory: Option<i64>,
+    /// Since when it has been the one that answers requests, as long as it is.
+    pub serving_since: Option<Time>,
+    /// Seconds that it was the one that answers requests, before `servingSince`.
     pub served_seconds: Option<i64>,
 }
 

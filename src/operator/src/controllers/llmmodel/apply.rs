@@ -1,13 +1,15 @@
 //! Brings the children to what the plan says. Each write stands alone: a crash between any two is
 //! repaired by the next pass.
 
-use api::names::{self, ANNOTATION_EVALUATION, ANNOTATION_RETIRED, ANNOTATION_STOPPED, FIELD_MANAGER_LLMMODEL};
+use api::names::{
+    self, ANNOTATION_EVALUATION, ANNOTATION_MEMORY, ANNOTATION_RETIRED, ANNOTATION_STOPPED, FIELD_MANAGER_LLMMODEL,
+};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
-        core::v1::{PersistentVolumeClaim, Service},
+        core::v1::{PersistentVolumeClaim, Pod, Service},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
         resource::v1::ResourceClaimTemplate,
@@ -23,7 +25,7 @@ use super::{
     build::Children,
     dereference::Observed,
     drift,
-    plan::{Course, Deletion, Kind, Plan, Scores},
+    plan::{Course, Deletion, Kind, Plan, Resize, Scores},
     recollection::{Kinds, Recollection},
     validate::Owner,
 };
@@ -104,6 +106,14 @@ pub async fn apply(
         if let Some(hpa) = hpa {
             writer.ensure(&mut observed.hpas, hpa).await?;
         }
+    }
+    for (version, growth) in &plan.growths {
+        writer
+            .note(&mut observed.revisions, version, ANNOTATION_MEMORY, growth)
+            .await?;
+    }
+    for resize in &plan.resizes {
+        writer.resize(&mut observed.pods, resize).await?;
     }
     if let (Some(Course::Stopped(trouble)), Some(version)) = (&plan.trial, plan.target.version()) {
         writer
@@ -213,6 +223,27 @@ impl Writer<'_> {
             .merge(FIELD_MANAGER_LLMMODEL, namespace, &revision, &patch)
             .await?;
         self.put(existing, noted);
+        Ok(())
+    }
+
+    /// Gives a pod more memory where it runs. Where that cannot be, the pod says so when it ends again.
+    async fn resize(&self, existing: &mut Vec<Pod>, resize: &Resize) -> Result<(), ClusterError> {
+        let Resize { pod, container, memory } = resize;
+        let memory = json!({"memory": memory});
+        let resources = json!({"limits": memory, "requests": memory});
+        let patch = json!({"spec": {"containers": [{"name": container, "resources": resources}]}});
+        let namespace = &self.owner.namespace;
+        match self
+            .cluster
+            .resize(FIELD_MANAGER_LLMMODEL, namespace, pod, &patch)
+            .await
+        {
+            Ok(resized) => self.put(existing, resized),
+            Err(error) if error.status().is_some_and(|status| (400..500).contains(&status)) => {
+                tracing::warn!(namespace, pod, %error, "a pod gets no more memory");
+            }
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use api::{
     LlmModel,
-    names::{self, ANNOTATION_APPLIED, COMPONENT_PREPARE, CONTAINER_PREPARE, LABEL_COMPONENT, LABEL_VERSION},
+    names::{
+        self, ANNOTATION_APPLIED, ANNOTATION_MEMORY, COMPONENT_PREPARE, CONTAINER_PREPARE, LABEL_COMPONENT,
+        LABEL_VERSION,
+    },
 };
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
@@ -22,6 +25,7 @@ use tokio::try_join;
 use super::{
     demand::Demand,
     diagnose::{hangs, needs_events},
+    plan::Growth,
     recollection::{Before, Kinds},
     validate::Owner,
     version::Version,
@@ -251,6 +255,15 @@ impl Observed {
             .iter()
             .find(|revision| version_of(*revision) == Some(name))?;
         Version::from_revision(revision)
+    }
+
+    /// What its replicas get instead of the estimate.
+    pub fn growth(&self, version: &str) -> Option<Growth> {
+        let revision = self
+            .revisions
+            .iter()
+            .find(|revision| version_of(*revision) == Some(version))?;
+        serde_json::from_str(revision.annotations().get(ANNOTATION_MEMORY)?).ok()
     }
 
     /// All versions in the history, newest first.

@@ -1,6 +1,8 @@
 //! LlmModels: prepare, serve, roll out.
 
 mod accelerator;
+#[cfg(test)]
+mod any_spec;
 mod apply;
 mod backoff;
 mod build;

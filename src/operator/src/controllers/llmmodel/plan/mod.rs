@@ -10,6 +10,7 @@ mod autoscaling;
 mod canary;
 mod cleanup;
 mod evaluation;
+mod memory;
 mod recreate;
 mod target;
 
@@ -36,6 +37,7 @@ use super::{
 pub use canary::Course;
 pub use cleanup::{Deletion, Kind};
 pub use evaluation::Scores;
+pub use memory::{Growth, Resize};
 
 /// How far the version that the spec asks for is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +101,10 @@ pub struct Plan {
     pub snapshot: Option<ControllerRevision>,
     /// Scores that were just learned.
     pub scores: Vec<Scores>,
+    /// What replicas of a version get instead of the estimate, where that was just found to be too little.
+    pub growths: Vec<(String, Growth)>,
+    /// Pods that get more memory where they run.
+    pub resizes: Vec<Resize>,
     /// The version that did not score enough.
     pub refused: Option<String>,
     /// Deployments that serve no more and are to be marked so.
@@ -126,6 +132,8 @@ impl Plan {
             trial: None,
             snapshot: None,
             scores: Vec::new(),
+            growths: Vec::new(),
+            resizes: Vec::new(),
             refused: None,
             retire: Vec::new(),
             revive: Vec::new(),
@@ -168,6 +176,7 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmMod
         })
         .collect();
     let wanted = wanted.map(|version| version.name.clone());
+    memory::plan(&mut plan, builder, observed, &live);
     autoscaling::plan(&mut plan, builder, observed, current, now);
     if let (RolloutStrategy::Recreate, Some(target)) = (builder.wanted.strategy, &wanted) {
         recreate::one_at_a_time(&mut plan.children, target, observed);

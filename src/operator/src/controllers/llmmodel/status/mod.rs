@@ -158,7 +158,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
     LlmModelStatus {
         observed_generation: generation,
         conditions,
-        versions: versions::list(facts, current.as_deref(), canary.as_ref()),
+        versions: versions::list(facts, current.as_deref(), canary.as_ref(), now),
         canary,
         candidate_version: wanted.filter(|wanted| Some(wanted) != current.as_ref()),
         estimate,

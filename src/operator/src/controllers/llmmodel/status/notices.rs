@@ -42,6 +42,7 @@ pub fn notices(before: &LlmModelStatus, after: &LlmModelStatus) -> Vec<Notice> {
         }
     }
     notices.extend(canary(before, after));
+    notices.extend(memory(before, after));
     notices
 }
 
@@ -58,6 +59,27 @@ fn canary(before: &LlmModelStatus, after: &LlmModelStatus) -> Option<Notice> {
             "step {}: version {} gets {} % of the traffic",
             now.step, now.version, now.weight
         ),
+    })
+}
+
+/// Replicas that get more memory than was estimated.
+fn memory<'a>(before: &'a LlmModelStatus, after: &'a LlmModelStatus) -> impl Iterator<Item = Notice> + 'a {
+    after.versions.iter().filter_map(|version| {
+        let then = before.versions.iter().find(|then| then.name == version.name);
+        let bytes = version
+            .memory
+            .filter(|bytes| then.and_then(|then| then.memory) != Some(*bytes))?;
+        let memory = format!("{}Mi", bytes / (1 << 20));
+        Some(Notice {
+            warning: true,
+            reason: reasons::MEMORY_RAISED.into(),
+            action: "Resize",
+            note: format!(
+                "replicas of version {} needed more memory than was estimated and get {memory} now; set \
+                 spec.resources.memory to {memory} to give it to new ones from the start",
+                version.name
+            ),
+        })
     })
 }
 

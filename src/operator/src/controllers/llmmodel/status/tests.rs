@@ -52,6 +52,10 @@ struct Case {
 
 impl Case {
     fn compute(&self) -> LlmModelStatus {
+        self.compute_at(1)
+    }
+
+    fn compute_at(&self, second: i64) -> LlmModelStatus {
         let (mut owner, settings) = (the_owner(), settings());
         owner.paused = self.paused;
         let plan = Plan {
@@ -69,7 +73,7 @@ impl Case {
             trouble: self.trouble.as_ref(),
             current_trouble: None,
         };
-        compute(&facts, &at(1))
+        compute(&facts, &at(second))
     }
 
     /// Asks for another version, which has a Deployment; returns the one that serves.
@@ -378,5 +382,28 @@ fn a_load_that_cannot_be_measured_is_told() {
             degraded.message
         );
         assert_eq!(ready(&status).0, "True");
+    }
+}
+
+#[test]
+fn how_long_a_version_served_is_kept_when_it_stops() {
+    let (first, second) = (version(json!({})), version(json!({"prompt": {"system": "x"}})));
+    let mut case = serving_case();
+    let told = |status: &LlmModelStatus, name: &str| {
+        let version = status.versions.iter().find(|version| version.name == name).unwrap();
+        (version.serving_since.clone(), version.served_seconds)
+    };
+    for (current, now, expected) in [
+        // first, and again; then second; then first again.
+        (&first, 100, [(Some(at(100)), None), (None, None)]),
+        (&first, 150, [(Some(at(100)), None), (None, None)]),
+        (&second, 160, [(None, Some(60)), (Some(at(160)), None)]),
+        (&first, 200, [(Some(at(200)), Some(60)), (None, Some(40))]),
+    ] {
+        case.observed = observed(&[(&first, 1), (&second, 1)]);
+        case.target = Target::Known(Box::new(current.clone()));
+        let status = case.compute_at(now);
+        assert_eq!([told(&status, &first.name), told(&status, &second.name)], expected);
+        case.model.status = Some(status);
     }
 }

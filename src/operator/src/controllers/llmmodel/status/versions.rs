@@ -1,6 +1,9 @@
 //! The history.
 
+use api::LlmModel;
 use api::llmmodel::{CanaryStatus, PerplexityChange, VersionState, VersionStatus, WeightsFacts};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Facts;
 use crate::controllers::llmmodel::{plan::Target, version::Version};
@@ -9,7 +12,7 @@ use crate::controllers::llmmodel::{plan::Target, version::Version};
 const MAX: usize = 128;
 
 /// The versions in the history, newest first.
-pub fn list(facts: &Facts<'_>, current: Option<&str>, canary: Option<&CanaryStatus>) -> Vec<VersionStatus> {
+pub fn list(facts: &Facts<'_>, current: Option<&str>, canary: Option<&CanaryStatus>, now: &Time) -> Vec<VersionStatus> {
     let Facts {
         observed, plan, suites, ..
     } = facts;
@@ -43,6 +46,7 @@ pub fn list(facts: &Facts<'_>, current: Option<&str>, canary: Option<&CanaryStat
             let trouble = version.trouble().or(refused);
             let compared = serving.as_ref().filter(|_| Some(version.name.as_str()) != current);
             let evaluation = version.evaluation.as_ref();
+            let (serving_since, served_seconds) = served(facts.model, &version.name, current, now);
             VersionStatus {
                 name: version.name.clone(),
                 digest: Some(version.report.digest.clone()),
@@ -54,10 +58,29 @@ pub fn list(facts: &Facts<'_>, current: Option<&str>, canary: Option<&CanaryStat
                 weights: Some(weights(&version)),
                 perplexity: perplexity(&version),
                 evaluation: evaluation.map_or_else(Vec::new, |it| it.scores(suites, compared)),
-                served_seconds: None,
+                memory: memory(facts, &version.name),
+                serving_since,
+                served_seconds,
             }
         })
         .collect()
+}
+
+/// Since when a version serves, and how long it did before.
+fn served(model: &LlmModel, name: &str, current: Option<&str>, now: &Time) -> (Option<Time>, Option<i64>) {
+    let before = model.status.iter().flat_map(|status| &status.versions);
+    let before = before.into_iter().find(|version| version.name == name);
+    let since = before.and_then(|version| version.serving_since.clone());
+    let seconds = before.and_then(|version| version.served_seconds);
+    if current == Some(name) {
+        return (Some(since.unwrap_or_else(|| now.clone())), seconds);
+    }
+    let last = since.map(|since| now.0.duration_since(since.0).as_secs().max(0));
+    (None, last.map(|last| last + seconds.unwrap_or(0)).or(seconds))
+}
+
+fn memory(facts: &Facts<'_>, name: &str) -> Option<i64> {
+    i64::try_from(facts.observed.growth(name)?.bytes).ok()
 }
 
 fn perplexity(version: &Version) -> Option<PerplexityChange> {

@@ -1,0 +1,86 @@
+//! Whatever the schema lets through, the operator takes or refuses with a word on the field.
+
+mod strategy;
+
+use api::LlmModel;
+use k8s_openapi::jiff::Timestamp;
+use kube::{CustomResourceExt as _, ResourceExt as _};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{
+    build::Builder,
+    dereference::Observed,
+    plan::{self, Plan},
+    testing::{report, settings},
+    validate::{owner, validate},
+    version::Version,
+};
+
+fn schema() -> Value {
+    let definition = serde_json::to_value(LlmModel::crd()).unwrap();
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()
+}
+
+fn model(spec: &Value) -> LlmModel {
+    let metadata = json!({"name": "m", "namespace": "ns", "uid": "model-uid", "generation": 1});
+    let object = json!({"apiVersion": "atelier.dev/v1alpha1", "kind": "LlmModel", "metadata": metadata, "spec": spec});
+    serde_json::from_value(object).unwrap_or_else(|error| panic!("the schema allows what the type does not: {error}"))
+}
+
+/// The plan for a model that has nothing yet, and for one whose weights are known.
+fn plans(model: &LlmModel) -> Result<[Plan; 2], String> {
+    let wanted = validate(model).map_err(|trouble| trouble.message)?;
+    let (owner, settings) = (owner(model).unwrap(), settings());
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+    };
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let first = plan::decide(&builder, &Observed::default(), None, now);
+    let version = Version::new(&wanted, report());
+    let observed = Observed {
+        revisions: vec![builder.children(&version, 1).revision],
+        ..Observed::default()
+    };
+    Ok([first, plan::decide(&builder, &observed, None, now)])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_spec_is_planned_or_refused_by_field(mut spec in strategy::of(&schema()), source in 0..5_usize, is_modest in any::<bool>()) {
+        // Most sources are refused as one of too many, which would leave the rest untried.
+        let all = ["oci", "huggingFace", "http", "objectStore", "persistentVolumeClaim"];
+        if let Some(Value::Object(sources)) = spec.get_mut("source") {
+            let chosen = sources.get(all[source]).cloned();
+            sources.clear();
+            sources.insert(all[source].into(), chosen.unwrap_or_default());
+            if sources[all[source]].is_null() {
+                *sources = json!({"oci": {"image": "models/small:1"}}).as_object().cloned().unwrap();
+            }
+        }
+        // And most specs ask for something that this release refuses.
+        if is_modest {
+            for field in ["base", "adapters", "guardrails", "limits", "fallback", "monitoring", "version", "autoscaling"] {
+                spec.as_object_mut().unwrap().remove(field);
+            }
+        }
+        let model = model(&spec);
+        match plans(&model) {
+            Err(message) => prop_assert!(message.contains("spec."), "{message:?} names no field"),
+            Ok(plans) => {
+                for plan in &plans {
+                    prop_assert!(plan.delete.is_empty(), "{:?}", plan.delete);
+                    for children in &plan.children {
+                        let name = children.deployment.name_any();
+                        prop_assert!(name.len() <= 63 && name.starts_with("m-v-"), "{name}");
+                        prop_assert_eq!(children.deployment.owner_references().len(), 1);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use api::conditions::types;
-use atelier_e2e::{Model, kubectl, model, with_namespace};
+use atelier_e2e::{Model, kubectl, model, wait, with_namespace};
 use k8s_openapi::api::core::v1::{ResourceQuota, ServiceAccount};
 use kube::api::DeleteParams;
 use rstest::rstest;
@@ -63,8 +63,11 @@ async fn a_quota_that_is_used_up_is_told_and_does_not_touch_what_serves() -> Res
         ensure!(model.version().await? == first, "another version serves");
         let quotas = namespace.api::<ResourceQuota>();
         quotas.delete("small", &DeleteParams::default()).await?;
+        wait::until("the version that had no room", async || {
+            Ok((model.version().await? != first).then_some(()))
+        })
+        .await?;
         model.ready().await?;
-        ensure!(model.version().await? != first, "the version before still serves");
         Ok(())
     })
     .await

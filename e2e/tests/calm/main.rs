@@ -13,6 +13,7 @@ mod failures;
 mod fields;
 mod lifecycle;
 mod memory;
+mod nodes;
 mod openai;
 mod quickstart;
 mod rollout;

@@ -3,7 +3,6 @@
 mod apiserver;
 mod chart;
 mod clients;
-mod nodes;
 mod operator;
 mod steady;
 mod workers;

@@ -9,11 +9,8 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use serde_json::json;
 
-use crate::ALONE;
-
 #[tokio::test]
 async fn a_drained_node_fails_no_request() -> Result<()> {
-    let _alone = ALONE.lock().await;
     with_namespace("drain", async |namespace| {
         let model = tolerating(&namespace, nodes::SECOND_TAINT).await?;
         let pod = namespace.api::<Pod>().get(&model.serving_pod().await?).await?;
@@ -46,7 +43,6 @@ async fn a_drained_node_fails_no_request() -> Result<()> {
 
 #[tokio::test]
 async fn a_lost_zone_fails_no_request() -> Result<()> {
-    let _alone = ALONE.lock().await;
     with_namespace("zone", async |namespace| {
         let model = tolerating(&namespace, nodes::HOLLOW_TAINT).await?;
         let hollow = nodes::HollowNode::start(&namespace.client, "hollow").await?;

@@ -13,10 +13,11 @@ async fn a_replica_gets_more_memory_where_it_runs() -> Result<()> {
         let pods = namespace.api::<Pod>();
         let before = pods.get(&model.serving_pod().await?).await?;
         let limit = memory_of(&before)?;
-        // It takes all that there is, until the kernel ends the worker for it.
+        // Several take all that there is, until the kernel ends the largest process for it: the worker.
         let name = before.name_any();
-        let hog = ["exec", &name, "--namespace", &namespace.name, "--", "tail", "/dev/zero"];
-        let _ = kubectl::run(&hog, "").await?;
+        let hogs = "tail /dev/zero & tail /dev/zero & tail /dev/zero & tail /dev/zero";
+        let exec = ["exec", &name, "--namespace", &namespace.name, "--", "sh", "-c", hogs];
+        kubectl::run(&exec, "").await?;
         let raised = wait::until("more memory", async || {
             let status = model.get().await?.status.unwrap_or_default();
             Ok(status.versions.iter().find_map(|version| version.memory))

@@ -52,7 +52,9 @@ impl Events {
 
     /// Publishes `notice` about `model`; a failure is logged.
     pub async fn publish(&self, model: &LlmModel, notice: &Notice) {
-        if let Err(error) = self.tell(model, notice).await {
+        if let Err(error) = self.tell(model, notice).await
+            && !error.is_namespace_leaving()
+        {
             tracing::warn!(reason = notice.reason, %error, "failed to publish an Event");
         }
     }

@@ -5,7 +5,10 @@ use api::{
     reasons,
 };
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use kube::ResourceExt;
 use protocol::{PrepareOutcome, report::EXIT_TEMPORARY};
+
+use serde::Deserialize;
 
 use super::{
     Asked,
@@ -18,10 +21,10 @@ pub fn first(pod: &Pod, asked: &Asked<'_>) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
     let main = status.container_statuses.iter().flatten();
-    init.chain(main).find_map(|container| of(container, asked))
+    init.chain(main).find_map(|container| of(pod, container, asked))
 }
 
-fn of(container: &ContainerStatus, asked: &Asked<'_>) -> Option<Trouble> {
+fn of(pod: &Pod, container: &ContainerStatus, asked: &Asked<'_>) -> Option<Trouble> {
     let state = container.state.as_ref()?;
     if let Some(waiting) = &state.waiting {
         let message = waiting.message.as_deref().unwrap_or_default();
@@ -49,11 +52,16 @@ fn of(container: &ContainerStatus, asked: &Asked<'_>) -> Option<Trouble> {
     if is_init_done {
         return None;
     }
-    terminated(container, ended, asked)
+    terminated(pod, container, ended, asked)
 }
 
 /// The trouble that a container's end tells of; a worker has no reason to end by itself.
-fn terminated(container: &ContainerStatus, ended: &ContainerStateTerminated, asked: &Asked<'_>) -> Option<Trouble> {
+fn terminated(
+    pod: &Pod,
+    container: &ContainerStatus,
+    ended: &ContainerStateTerminated,
+    asked: &Asked<'_>,
+) -> Option<Trouble> {
     let words = ended.message.as_deref().unwrap_or_default().trim();
     if ended.reason.as_deref() == Some("OOMKilled") || text::is_out_of_memory(words) {
         return Some(out_of_memory(container, asked));
@@ -82,17 +90,34 @@ fn terminated(container: &ContainerStatus, ended: &ContainerStateTerminated, ask
         return Some(Trouble::new(reasons::PREPARE_FAILED, message));
     }
     let message = format!(
-        "container {} ended with exit code {}{}; `kubectl logs --previous` tells more",
+        "container {} ended with exit code {}{}; `kubectl logs {} --previous` tells more",
         container.name,
         ended.exit_code,
-        said(words)
+        said(words),
+        pod.name_any()
     );
     Some(Trouble::new(reasons::CRASH_LOOP, message))
 }
 
+/// The last line of a log, of ours without what is not for people: times would make each end another one.
 fn said(words: &str) -> String {
-    let last = words.lines().rev().find(|line| !line.trim().is_empty());
-    last.map(|line| format!(": {}", line.trim())).unwrap_or_default()
+    let Some(line) = words.lines().rev().map(str::trim).find(|line| !line.is_empty()) else {
+        return String::new();
+    };
+    let Ok(entry) = serde_json::from_str::<LogEntry>(line) else {
+        return format!(": {line}");
+    };
+    match entry.error {
+        Some(error) => format!(": {}: {error}", entry.message),
+        None => format!(": {}", entry.message),
+    }
+}
+
+/// A line of our logs.
+#[derive(Deserialize)]
+struct LogEntry {
+    message: String,
+    error: Option<String>,
 }
 
 fn config(container: &ContainerStatus, reason: &str, message: &str, asked: &Asked<'_>) -> Trouble {
@@ -127,4 +152,27 @@ fn out_of_memory(container: &ContainerStatus, asked: &Asked<'_>) -> Trouble {
         )
     };
     Trouble::new(reasons::OUT_OF_MEMORY, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::ours(
+        r#"{"timestamp":"t","level":"ERROR","message":"failed to read the chat template"}"#,
+        ": failed to read the chat template"
+    )]
+    #[case::with_its_cause(
+        r#"{"message":"failed to load","error":"no such file"}"#,
+        ": failed to load: no such file"
+    )]
+    #[case::of_others("Traceback:\n  KeyError: 'x'\n\n", ": KeyError: 'x'")]
+    #[case::other_json(r#"{"level":30}"#, r#": {"level":30}"#)]
+    #[case::nothing("\n", "")]
+    fn the_last_words_are_for_people(#[case] words: &str, #[case] expected: &str) {
+        assert_eq!(said(words), expected);
+    }
 }

@@ -20,6 +20,7 @@ use k8s_openapi::api::{
 };
 use kube::{Resource, ResourceExt};
 use protocol::{PrepareOutcome, Progress, Traffic};
+use serde::{Deserialize, Serialize};
 use tokio::try_join;
 
 use super::{
@@ -54,8 +55,8 @@ pub enum DereferenceError {
     },
 }
 
-/// What belongs to one LlmModel.
-#[derive(Clone, Debug, Default)]
+/// What belongs to one LlmModel. What is not children is looked at anew in each pass, and not kept with them.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Observed {
     /// Snapshots of versions.
     pub revisions: Vec<ControllerRevision>,
@@ -78,12 +79,16 @@ pub struct Observed {
     /// Pods of versions and of prepare steps, whoever their direct owner is.
     pub pods: Vec<Pod>,
     /// Events about those pods and Jobs that hang.
+    #[serde(skip)]
     pub events: Vec<Event>,
     /// How far the prepare step that runs is.
+    #[serde(skip)]
     pub progress: Option<Progress>,
     /// What gateways have seen, or why they do not tell; only while a version is on trial.
+    #[serde(skip)]
     pub traffic: Option<Result<Arc<Traffic>, String>>,
     /// What the gateways say, where the last replica may stop.
+    #[serde(skip)]
     pub demand: Demand,
 }
 

@@ -25,6 +25,7 @@ mod status;
 #[cfg(test)]
 mod testing;
 mod trouble;
+mod turns;
 mod validate;
 mod version;
 
@@ -62,6 +63,7 @@ use backoff::Backoff;
 use recollection::Recollection;
 use reconcile::{ReconcileError, reconcile};
 use sleepers::Sleepers;
+use turns::Turns;
 pub use validate::{Settings, Storage};
 
 /// What a pass over one LlmModel works with.
@@ -74,12 +76,12 @@ struct Context {
     backoff: Backoff<String>,
     sleepers: Sleepers,
     recollection: Recollection,
+    turns: Turns,
 }
 
 /// Reconciles all LlmModels of the cluster.
 pub struct Controller {
     context: Arc<Context>,
-    concurrency: u16,
 }
 
 impl Controller {
@@ -101,10 +103,10 @@ impl Controller {
             backoff: Backoff::default(),
             sleepers: Sleepers::default(),
             recollection: Recollection::default(),
+            turns: Turns::new(concurrency),
         };
         Self {
             context: Arc::new(context),
-            concurrency,
         }
     }
 
@@ -157,7 +159,8 @@ impl Controller {
             self.context.clone(),
             store,
             Box::pin(queue),
-            Config::default().concurrency(self.concurrency),
+            // Who goes on is decided by the turns.
+            Config::default(),
         )
         .for_each(async |outcome| {
             // It was deleted while it waited for its next attempt.
@@ -207,6 +210,10 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
     let reference = ObjectRef::from_obj(model.as_ref());
     let namespace = reference.namespace.clone().unwrap_or_default();
     let metrics = &context.metrics;
+    let is_new = context
+        .recollection
+        .is_new(&namespace, &reference.name, model.metadata.generation);
+    let _turn = context.turns.take(is_new).await;
     let begun = Instant::now();
     metrics.active.inc();
     let pass = AssertUnwindSafe(reconcile(&context, &namespace, &reference.name, &model.metadata)).catch_unwind();

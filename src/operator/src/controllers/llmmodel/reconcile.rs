@@ -14,6 +14,7 @@ use super::{
     dereference::{self, DereferenceError, Observed},
     diagnose::{self, Asked},
     plan::{self, Course, Plan, Target},
+    recollection::After,
     status::{self, Facts},
     trouble::Trouble,
     validate::{self, Owner, Wanted},
@@ -112,12 +113,15 @@ pub async fn reconcile(
     .await?;
     applied?;
     let next = next(&plan, &observed, &end);
-    match end.settled {
-        true => context.recollection.forget(namespace, name),
-        false => context
-            .recollection
-            .keep(namespace, name, observed, apply::unheard(&plan), listed),
-    }
+    let after = After {
+        observed,
+        again: apply::unheard(&plan),
+        listed,
+        settled: end.settled,
+    };
+    context
+        .recollection
+        .keep(namespace, name, model.metadata.generation, after);
     Ok(next)
 }
 

@@ -1,8 +1,10 @@
 //! What the last pass over a model knew of its children, so that the next one reads only what changed since.
 //!
 //! Watches of metadata say which kinds of children changed; those are listed anew, and nothing is decided upon
-//! that a watch has called old. A watch can miss something, so that everything is listed now and then. A model
-//! that is settled is not recollected: that costs memory, and there is nothing to do.
+//! that a watch has called old. A watch can miss something, so that everything is listed now and then. Of a model
+//! that is settled there is nothing to do until somebody changes it: it is recollected packed.
+
+mod packed;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -14,11 +16,14 @@ use api::names::LABEL_MODEL;
 use kube::api::ObjectMeta;
 
 use super::dereference::Observed;
+use packed::Packed;
 
 /// The kinds of children.
 pub const KINDS: usize = 10;
-/// After this time everything is listed, whatever the watches say.
+/// After this time everything is listed, whatever the watches say, of a model that is on its way.
 const LONGEST: Duration = Duration::from_secs(25);
+/// The same of one that is settled: less than the time after which it is looked at in any case.
+const LONGEST_SETTLED: Duration = Duration::from_secs(440);
 
 /// Kinds of children, by their names: `Deployment`.
 pub type Kinds = BTreeSet<&'static str>;
@@ -41,6 +46,19 @@ impl Before {
     }
 }
 
+/// What is known after a pass.
+#[derive(Debug)]
+pub struct After {
+    /// The children.
+    pub observed: Observed,
+    /// Kinds that it changed without hearing the result.
+    pub again: Kinds,
+    /// When everything was listed.
+    pub listed: Instant,
+    /// Whether there is nothing left to do.
+    pub settled: bool,
+}
+
 /// What is recollected of all models.
 #[derive(Default)]
 pub struct Recollection(Mutex<State>);
@@ -56,10 +74,28 @@ struct State {
 #[derive(Default)]
 struct Model {
     /// The children after the last pass, and when all of them were listed.
-    known: Option<(Observed, Instant)>,
+    known: Option<(Known, Instant)>,
     changed: Kinds,
+    /// The generation that the last pass acted upon.
+    generation: Option<i64>,
     /// Resource versions of our own writes, by kind and name: their echoes are no news.
     written: HashMap<(&'static str, String), String>,
+}
+
+enum Known {
+    OnItsWay(Box<Observed>),
+    Settled(Packed),
+}
+
+impl Known {
+    /// The children, unless they were listed too long ago.
+    fn open(self, listed: Instant) -> Option<Observed> {
+        match self {
+            Self::OnItsWay(observed) => (listed.elapsed() < LONGEST).then_some(*observed),
+            Self::Settled(packed) if listed.elapsed() < LONGEST_SETTLED => packed.open(),
+            Self::Settled(_) => None,
+        }
+    }
 }
 
 impl Recollection {
@@ -75,7 +111,9 @@ impl Recollection {
             };
         };
         let changed = std::mem::take(&mut model.changed);
-        let known = model.known.take().filter(|(_, listed)| listed.elapsed() < LONGEST);
+        let known = model.known.take();
+        drop(state);
+        let known = known.and_then(|(known, listed)| Some((known.open(listed)?, listed)));
         let (observed, listed) = known.unzip();
         Before {
             observed,
@@ -84,21 +122,30 @@ impl Recollection {
         }
     }
 
-    /// Keeps what a pass knew at its end; `again` are kinds that it changed without hearing the result, and
-    /// `listed` is when everything was listed.
-    pub fn keep(&self, namespace: &str, name: &str, observed: Observed, again: Kinds, listed: Instant) {
+    /// Keeps what a pass over this `generation` knew at its end.
+    pub fn keep(&self, namespace: &str, name: &str, generation: Option<i64>, after: After) {
+        let After {
+            observed,
+            again,
+            listed,
+            settled,
+        } = after;
+        let known = match settled {
+            true => Packed::new(&observed).map(Known::Settled),
+            false => Some(Known::OnItsWay(Box::new(observed))),
+        };
         let mut state = self.lock();
         let model = state.models.entry(key(namespace, name)).or_default();
         model.changed.extend(again);
-        model.known = Some((observed, listed));
+        model.known = known.map(|known| (known, listed));
+        model.generation = generation;
     }
 
-    /// Nothing of a model is recollected: everything is listed when it is looked at next.
-    pub fn forget(&self, namespace: &str, name: &str) {
-        if let Some(model) = self.lock().models.get_mut(&key(namespace, name)) {
-            model.known = None;
-            model.changed.clear();
-        }
+    /// Whether no pass has acted upon a generation of a model yet.
+    pub fn is_new(&self, namespace: &str, name: &str, generation: Option<i64>) -> bool {
+        let state = self.lock();
+        let model = state.models.get(&key(namespace, name));
+        model.is_none_or(|model| model.generation != generation)
     }
 
     /// The model is gone.
@@ -183,6 +230,15 @@ mod tests {
             .unwrap()
     }
 
+    fn after<const N: usize>(again: [&'static str; N], listed: Instant, settled: bool) -> After {
+        After {
+            observed: Observed::default(),
+            again: Kinds::from(again),
+            listed,
+            settled,
+        }
+    }
+
     fn synced() -> Recollection {
         let recollection = Recollection::default();
         ALL.iter().for_each(|kind| recollection.relisted(kind));
@@ -210,7 +266,7 @@ mod tests {
         let recollection = synced();
         recollection.wrote("ns", "m", "a", &child("x", "5"));
         assert!(!recollection.saw("a", &child("x", "5")));
-        recollection.keep("ns", "m", Observed::default(), Kinds::from(["c"]), Instant::now());
+        recollection.keep("ns", "m", Some(1), after(["c"], Instant::now(), false));
         assert!(recollection.saw("a", &child("x", "6")));
         assert!(recollection.saw("b", &child("x", "5")));
         let before = recollection.before("ns", "m");
@@ -223,25 +279,41 @@ mod tests {
     #[test]
     fn changes_during_a_pass_are_for_the_next_one() {
         let recollection = synced();
-        recollection.keep("ns", "m", Observed::default(), Kinds::new(), Instant::now());
+        recollection.keep("ns", "m", Some(1), after([], Instant::now(), false));
         let _before = recollection.before("ns", "m");
         recollection.lost("a", &child("x", "7"));
-        recollection.keep("ns", "m", Observed::default(), Kinds::new(), Instant::now());
+        recollection.keep("ns", "m", Some(1), after([], Instant::now(), false));
         assert_eq!(recollection.before("ns", "m").changed, Kinds::from(["a"]));
     }
 
     #[test]
-    fn what_is_old_or_forgotten_is_listed() {
+    fn what_is_old_or_gone_is_listed() {
         let recollection = synced();
-        let Some(old) = Instant::now().checked_sub(LONGEST) else {
-            return;
+        let known = |age: Duration, settled: bool| {
+            let listed = Instant::now().checked_sub(age)?;
+            recollection.keep("ns", "m", Some(1), after([], listed, settled));
+            Some(recollection.before("ns", "m").observed.is_some())
         };
-        recollection.keep("ns", "m", Observed::default(), Kinds::new(), old);
-        assert!(recollection.before("ns", "m").observed.is_none());
-        recollection.keep("ns", "m", Observed::default(), Kinds::new(), Instant::now());
-        recollection.forget("ns", "m");
-        assert!(recollection.before("ns", "m").observed.is_none());
+        assert_eq!(known(Duration::ZERO, false), Some(true));
+        assert_eq!(known(Duration::ZERO, true), Some(true));
+        // The clock may have begun a moment ago.
+        assert_ne!(known(LONGEST, false), Some(true));
+        assert_ne!(known(LONGEST, true), Some(false));
+        assert_ne!(known(LONGEST_SETTLED, true), Some(true));
+        recollection.keep("ns", "m", Some(1), after([], Instant::now(), true));
         recollection.remove("ns", "m");
-        assert!(recollection.before("ns", "m").observed.is_some());
+        assert!(
+            recollection.before("ns", "m").observed.is_some(),
+            "no watch tells of a child"
+        );
+    }
+
+    #[test]
+    fn a_generation_is_new_until_a_pass_has_acted_upon_it() {
+        let recollection = synced();
+        assert!(recollection.is_new("ns", "m", Some(1)));
+        recollection.keep("ns", "m", Some(1), after([], Instant::now(), true));
+        assert!(!recollection.is_new("ns", "m", Some(1)));
+        assert!(recollection.is_new("ns", "m", Some(2)));
     }
 }

@@ -16,7 +16,7 @@ use kube::api::ObjectMeta;
 use super::dereference::Observed;
 
 /// The kinds of children.
-pub const KINDS: usize = 10;
+pub const KINDS: usize = 11;
 /// After this time everything is listed, whatever the watches say.
 const LONGEST: Duration = Duration::from_secs(25);
 
@@ -175,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&str; KINDS] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    const ALL: [&str; KINDS] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
 
     fn child(name: &str, version: &str) -> ObjectMeta {
         let labels = json!({LABEL_MODEL: "m"});

@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(steps(&[a.clone(), b.clone()], &known, now), [Step::Bring(b.clone())]);
         assert_eq!(steps(std::slice::from_ref(&a), &known, now), []);
         assert_eq!(
-            steps(&[b.clone()], &known, now),
+            steps(std::slice::from_ref(&b), &known, now),
             [Step::Remove("a".into()), Step::Bring(b)]
         );
         // Another source, and another digest of the same one.

@@ -17,7 +17,7 @@ use crate::controllers::llmmodel::{adapters::is_ready, dereference::version_of};
 /// Longest message of one adapter.
 const MESSAGE_MAX: usize = 1024;
 
-/// Each adapter of the spec, as the ready pods of the version `current` have it.
+/// Each adapter of the spec, in order of names, as the ready pods of the version `current` have it.
 pub fn list(facts: &Facts<'_>, current: Option<&str>) -> Vec<AdapterStatus> {
     let observed = facts.observed;
     let ready = |pod: &&Pod| current.is_some() && version_of(*pod) == current && is_ready(pod);
@@ -50,7 +50,9 @@ pub fn list(facts: &Facts<'_>, current: Option<&str>) -> Vec<AdapterStatus> {
             message: failed.and_then(|it| it.message.as_deref()).map(shortened),
         }
     };
-    facts.model.spec.adapters.iter().map(|it| status(&it.name)).collect()
+    let mut list: Vec<_> = facts.model.spec.adapters.iter().map(|it| status(&it.name)).collect();
+    list.sort_by(|a, b| a.name.cmp(&b.name));
+    list
 }
 
 /// Whether all adapters can be asked for; nothing where the spec has none.

@@ -129,7 +129,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{Reply, Server};
+    use crate::testing::{Reply, Seen, Server};
 
     fn wanted(key: &str, source: Value) -> WantedAdapter {
         serde_json::from_value(json!({"name": "a", "key": key, "source": source})).unwrap()
@@ -164,6 +164,46 @@ mod tests {
             let failure = at(path).await.unwrap_err();
             assert!(failure.message.contains(says), "{failure}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_adapter_of_an_object_store_is_a_folder() {
+        let entry = |name: &str| {
+            format!(
+                "<Contents><Key>a/{name}</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;1&quot;</ETag><Size>1</Size></Contents>"
+            )
+        };
+        let entries: String = ADAPTER.iter().chain(&["README.md"]).map(|name| entry(name)).collect();
+        let listing = format!("<?xml version=\"1.0\"?><ListBucketResult>{entries}</ListBucketResult>");
+        let server = Server::choosing(move |Seen { path, .. }| match path.contains("list-type") {
+            true => Reply::file(listing.as_bytes()),
+            false => Reply::file(b"x")
+                .etag("\"1\"")
+                .header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT"),
+        })
+        .await;
+        let dir = tempfile::tempdir().unwrap();
+        let url = server.url("");
+        let settings = [
+            ("AWS_ENDPOINT_URL", url.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_ACCESS_KEY_ID", "k"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("AWS_REGION", "eu-1"),
+        ];
+        let secret = dir.path().join("secret");
+        std::fs::create_dir(&secret).unwrap();
+        settings
+            .iter()
+            .for_each(|(name, value)| std::fs::write(secret.join(name), value).unwrap());
+        let wanted = wanted(
+            "k1",
+            json!({"objectStore": {"uri": "s3://b/a/", "credentialsDir": secret}}),
+        );
+        let found = find(&wanted, &dir.path().join("store")).await.unwrap();
+        assert_eq!(found.directory, dir.path().join("store/k1"));
+        let is_there = |name: &&str| found.directory.join(name).exists();
+        assert!(ADAPTER.iter().all(is_there) && !is_there(&"README.md"));
     }
 
     #[tokio::test]

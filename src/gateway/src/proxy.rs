@@ -178,6 +178,16 @@ impl Proxy {
                     attempts.tried.push(lease.endpoint().clone());
                     continue;
                 }
+                // That a worker has not loaded an adapter yet tells nothing about its version.
+                Ok(response) if response.status() == StatusCode::NOT_FOUND && request.adapter.is_some() => {
+                    lease.abstain();
+                    self.count("no_adapter");
+                    match is_canary {
+                        true => attempts.shuns_canary = true,
+                        false => attempts.lacking.push(lease.endpoint().clone()),
+                    }
+                    continue;
+                }
                 // Nobody pays for the trial of a version.
                 Ok(response) if is_canary && !response.status().is_success() => {
                     if response.status().is_server_error() {
@@ -186,12 +196,6 @@ impl Proxy {
                     self.count("canary_failed");
                     attempts.shuns_canary = true;
                     attempts.accused = Some(lease);
-                    continue;
-                }
-                Ok(response) if response.status() == StatusCode::NOT_FOUND && request.adapter.is_some() => {
-                    lease.abstain();
-                    self.count("no_adapter");
-                    attempts.lacking.push(lease.endpoint().clone());
                     continue;
                 }
                 Ok(response) => {

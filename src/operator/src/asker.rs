@@ -57,3 +57,57 @@ impl Asker {
         Ok(body.map_err(|error| error.to_string())?.to_bytes().to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A pod that gives one answer.
+    async fn pod(answer: String) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            let _ = connection.read(&mut [0; 1024]).await.unwrap();
+            // Whoever has read enough hangs up.
+            let _ = connection.write_all(answer.as_bytes()).await;
+        });
+        address
+    }
+
+    async fn ask(answer: String) -> Result<Vec<u32>, String> {
+        Asker::default()
+            .json(pod(answer).await, "/x", Duration::from_secs(30))
+            .await
+    }
+
+    #[tokio::test]
+    async fn only_a_good_answer_of_some_length_counts() {
+        let answer =
+            |status: &str, body: &str| format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        assert_eq!(ask(answer("200 OK", "[1, 2]")).await, Ok(vec![1, 2]));
+        for (answer, says) in [
+            (answer("503 Service Unavailable", "[]"), "503"),
+            (answer("200 OK", "<html>"), "expected value"),
+            (answer("200 OK", &" ".repeat(LARGEST + 1)), "length limit"),
+            ("nonsense\r\n\r\n".into(), "error"),
+        ] {
+            let why = ask(answer).await.unwrap_err();
+            assert!(why.contains(says), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_says_nothing_is_not_waited_for() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let asked = Asker::default()
+            .json::<Vec<u32>>(silent.local_addr().unwrap(), "/x", Duration::from_millis(20))
+            .await;
+        assert_eq!(asked, Err("no answer in time".into()));
+    }
+}

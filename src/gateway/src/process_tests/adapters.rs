@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{refused, within};
 use crate::{
-    catalog::Adapter,
+    catalog::{Adapter, Canary},
     testing::{TestGateway, Worker, model},
 };
 
@@ -68,6 +68,30 @@ async fn an_adapter_that_is_on_its_way_or_failed_says_so() {
         let message = refused(within(gateway.chat(CHAT)).await, 503, "model_not_ready").await;
         assert!(message.contains(says), "{message}");
     }
+}
+
+#[tokio::test]
+async fn a_version_on_trial_is_not_blamed_for_an_adapter_that_it_has_not_loaded_yet() {
+    let (current, next) = (answering("current").await, lacking().await);
+    let gateway = TestGateway::with_workers(&[&current]).await;
+    gateway.set_workers("m", "v-9876543210", &[next.address]);
+    let mut on_trial = model("ns", "m");
+    on_trial.canary = Some(Canary {
+        version: "v-9876543210".into(),
+        weight: 100,
+    });
+    gateway.catalog.apply_model(on_trial);
+    let body = json!({"model": "m:a", "messages": [{"role": "user", "content": "hello"}]}).to_string();
+    assert_eq!(within(gateway.chat(&body)).await.text().await.unwrap(), "current");
+    assert_eq!(next.received().len(), 1);
+    assert!(
+        gateway
+            .catalog
+            .traffic()
+            .versions
+            .iter()
+            .all(|version| version.failed == 0)
+    );
 }
 
 #[tokio::test]

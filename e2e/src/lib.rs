@@ -5,6 +5,7 @@
 //! Nothing is simulated: the apiserver, the kubelet, the worker and the model are real.
 
 pub mod adapter;
+pub mod adapter_hub;
 pub mod audit;
 pub mod checkout;
 pub mod files;

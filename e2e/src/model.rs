@@ -148,8 +148,10 @@ impl Model {
             let children = self.namespace.children().await?;
             let old = children.iter().any(|child| {
                 let (kind, name) = child.split_once('/').unwrap_or_default();
-                let has_history =
-                    matches!(kind, "ControllerRevision" | "Job" | "PersistentVolumeClaim") || name.contains("prepare");
+                let has_history = matches!(
+                    kind,
+                    "ConfigMap" | "ControllerRevision" | "Job" | "PersistentVolumeClaim"
+                ) || name.contains("prepare");
                 !has_history && !name.starts_with(&current)
             });
             Ok((!old).then_some(children))

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Namespace as Object, PersistentVolumeClaim, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace as Object, PersistentVolumeClaim, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::RoleBinding;
@@ -115,6 +115,7 @@ impl Namespace {
     /// Names of all objects that Atelier made in this namespace, as `Kind/name`, in order.
     pub async fn children(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
+        names.extend(self.children_of::<ConfigMap>().await?);
         names.extend(self.children_of::<ControllerRevision>().await?);
         names.extend(self.children_of::<Deployment>().await?);
         names.extend(self.children_of::<HorizontalPodAutoscaler>().await?);

@@ -15,6 +15,8 @@ pub mod types {
     pub const COMPRESSED: &str = "Compressed";
     /// The wanted version passed its evaluation.
     pub const EVALUATED: &str = "Evaluated";
+    /// Every pod that answers requests has all adapters of the spec.
+    pub const ADAPTERS_READY: &str = "AdaptersReady";
     /// Some version answers requests.
     pub const SERVING: &str = "Serving";
     /// The operator is bringing a change about.

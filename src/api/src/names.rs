@@ -32,6 +32,8 @@ pub const COMPONENT_SERVE: &str = "serve";
 pub const COMPONENT_PREPARE: &str = "prepare";
 /// Value of [`LABEL_COMPONENT`]: the claim that holds compressed weights.
 pub const COMPONENT_WEIGHTS: &str = "weights";
+/// Value of [`LABEL_COMPONENT`]: the list of adapters that pods are to have.
+pub const COMPONENT_ADAPTERS: &str = "adapters";
 /// The LlmModel an object belongs to. Services pass it on to their EndpointSlices, where the gateway
 /// reads it.
 pub const LABEL_MODEL: &str = "atelier.dev/model";
@@ -65,6 +67,8 @@ pub const ANNOTATION_REPORT: &str = "atelier.dev/report";
 /// On a worker pod: its chat template, which the pod reads as a file.
 pub const ANNOTATION_CHAT_TEMPLATE: &str = "atelier.dev/chat-template";
 
+/// On a worker pod: the list of adapters that its kubelet was told of, so that it looks at once.
+pub const ANNOTATION_ADAPTERS: &str = "atelier.dev/adapters";
 /// On a worker pod with an engine of others: where its metrics are, as `<port>/<path>`.
 pub const ANNOTATION_METRICS: &str = "atelier.dev/metrics";
 
@@ -117,6 +121,11 @@ pub fn evaluate_job(model: &str, key: &str) -> String {
 /// Name of the claim that holds the compressed weights of an artifact's key.
 pub fn weights_claim(model: &str, key: &str) -> String {
     format!("{model}-{key}")
+}
+
+/// Name of the ConfigMap that lists the adapters of a model.
+pub fn adapters(model: &str) -> String {
+    format!("{model}-adapters")
 }
 
 /// Name of the ResourceClaimTemplate for the devices of a model's pods; `key` tells which devices.

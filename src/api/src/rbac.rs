@@ -108,6 +108,12 @@ const OPERATOR: &[Grant] = &[
     ),
     grant(
         "",
+        &["configmaps"],
+        OWN,
+        "The list of adapters of a model, which its pods mount; read by label, and written under names of its own only.",
+    ),
+    grant(
+        "",
         &["services"],
         OWN,
         "How the gateway finds the workers of a version.",
@@ -161,6 +167,12 @@ const OPERATOR: &[Grant] = &[
         &["pods/resize"],
         &["patch"],
         "More memory for workers whose estimate was too small.",
+    ),
+    grant(
+        "",
+        &["pods"],
+        &["patch"],
+        "An annotation, by which the kubelet brings a new list of adapters into a pod at once.",
     ),
     grant(
         "",

@@ -27,6 +27,12 @@ pub const EVALUATING: &str = "Evaluating";
 pub const EVALUATED: &str = "Evaluated";
 /// The version did not pass its evaluation, or could not be evaluated.
 pub const EVALUATION_FAILED: &str = "EvaluationFailed";
+/// Every pod that answers requests has all adapters.
+pub const ADAPTERS_LOADED: &str = "AdaptersLoaded";
+/// Adapters are on their way to pods.
+pub const ADAPTERS_LOADING: &str = "AdaptersLoading";
+/// A pod could not load an adapter; everything else goes on.
+pub const ADAPTER_FAILED: &str = "AdapterFailed";
 /// The claim for compressed weights is not bound to a volume.
 pub const STORAGE_UNAVAILABLE: &str = "StorageUnavailable";
 /// The prepare step ended without a usable report.

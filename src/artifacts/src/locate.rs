@@ -61,8 +61,8 @@ pub(crate) fn locate(path: &Path, mount: &Path) -> Result<Located, PrepareFailur
     })
 }
 
-/// Refuses a file that lies elsewhere than its name says.
-fn stays_inside(file: &Path, root: &Path) -> Result<(), PrepareFailure> {
+/// Refuses a file that lies elsewhere than its name says: symlinks or `..` may lead out of `root`.
+pub(crate) fn stays_inside(file: &Path, root: &Path) -> Result<(), PrepareFailure> {
     let real = file
         .canonicalize()
         .map_err(|error| missing_or_unreadable(file, &error))?;

@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::fetch::{self, Download};
 use crate::hub::Hub;
 use crate::report::ReportFile;
+use crate::select::What;
 use crate::source_url::SourceUrl;
 use crate::store::Store;
 use crate::{digest, facts, headers, locate};
@@ -182,6 +183,7 @@ async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, Prepa
                 repo,
                 revision: args.revision,
                 files: args.files,
+                what: What::Model,
                 token_file: args.token_file,
                 settings: fetch::Settings::default(),
             };
@@ -194,6 +196,7 @@ async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, Prepa
         } => {
             let store = Store {
                 uri: uri.parse()?,
+                what: What::Model,
                 version: args.object_version,
                 credentials: args.credentials_dir,
                 settings: fetch::Settings::default(),

@@ -1,4 +1,4 @@
-//! Which of the files at a source make up the model.
+//! Which of the files at a source make up the model, or the adapter.
 
 use std::path::{Path, PathBuf};
 
@@ -8,19 +8,38 @@ pub(crate) trait Listed {
     fn path(&self) -> &str;
 }
 
+/// What is looked for where nobody names files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    /// The one model that is there.
+    Model,
+    /// The adapter at the root, in the files that PEFT writes.
+    Adapter,
+}
+
+/// The files of an adapter.
+pub(crate) const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
 const SAFETENSORS: &str = ".safetensors";
 const GGUF: &str = ".gguf";
 /// Names that a message lists at most.
 const MAX_LISTED: usize = 10;
 
-/// The files that `patterns` name, or those of the one model that is there. `field` is where one of several
+/// The files that `patterns` name, or those of the one thing that is looked for. `field` is where one of several
 /// is named.
 ///
 /// # Errors
 /// When a pattern names nothing, or there is no model or more than one: what is there instead.
-pub(crate) fn select<'a, T: Listed>(files: &'a [T], patterns: &[String], field: &str) -> Result<Vec<&'a T>, String> {
+pub(crate) fn select<'a, T: Listed>(
+    files: &'a [T],
+    patterns: &[String],
+    field: &str,
+    what: What,
+) -> Result<Vec<&'a T>, String> {
     if patterns.is_empty() {
-        return the_model(files, field);
+        return match what {
+            What::Model => the_model(files, field),
+            What::Adapter => the_adapter(files, field),
+        };
     }
     for pattern in patterns {
         if !files.iter().any(|file| matches(pattern, file.path())) {
@@ -67,6 +86,20 @@ fn the_model<'a, T: Listed>(files: &'a [T], field: &str) -> Result<Vec<&'a T>, S
             listed(several.iter().copied())
         )),
     }
+}
+
+/// The two files of the adapter at the root.
+fn the_adapter<'a, T: Listed>(files: &'a [T], field: &str) -> Result<Vec<&'a T>, String> {
+    let find = |name: &str| files.iter().find(|file| file.path() == name);
+    let found = ADAPTER.map(find).into_iter().collect::<Option<Vec<_>>>();
+    found.ok_or_else(|| {
+        format!(
+            "it has no adapter: {} and {} at its root, or where {field} says; it has {}",
+            ADAPTER[0],
+            ADAPTER[1],
+            listed(files)
+        )
+    })
 }
 
 /// The model among the files: the only GGUF file, or the directory of the safetensors files.
@@ -149,7 +182,7 @@ mod tests {
             files(there),
             patterns.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(),
         );
-        let mut chosen: Vec<&str> = select(&files, &patterns, "spec.files")
+        let mut chosen: Vec<&str> = select(&files, &patterns, "spec.files", What::Model)
             .unwrap()
             .iter()
             .map(|file| file.path())
@@ -165,8 +198,28 @@ mod tests {
     #[case(&["a.gguf"], &["b*"], "no file is called \"b*\"; there are a.gguf")]
     fn what_is_there_instead_is_named(#[case] there: &[&str], #[case] patterns: &[&str], #[case] says: &str) {
         let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
-        let error = select(&files(there), &patterns, "spec.files").unwrap_err();
+        let error = select(&files(there), &patterns, "spec.files", What::Model).unwrap_err();
         assert!(error.contains(says), "{error}");
+    }
+
+    #[test]
+    fn an_adapter_is_two_files_wherever_they_are_named() {
+        let there = files(&[
+            "README.md",
+            "adapter_model.safetensors",
+            "adapter_config.json",
+            "a/adapter_model.safetensors",
+        ]);
+        let chosen = select(&there, &[], "spec.files", What::Adapter).unwrap();
+        assert_eq!(place(Path::new("/to"), &chosen), Path::new("/to"));
+        assert_eq!(chosen.len(), 2);
+        let named = select(&there, &["a/*".into()], "spec.files", What::Adapter).unwrap();
+        assert_eq!(place(Path::new("/to"), &named), Path::new("/to/a"));
+        let error = select(&there[1..2], &[], "spec.files", What::Adapter).unwrap_err();
+        assert!(
+            error.contains("spec.files says; it has adapter_model.safetensors"),
+            "{error}"
+        );
     }
 
     #[rstest]

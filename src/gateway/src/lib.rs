@@ -5,6 +5,7 @@
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
 
+pub mod adapter;
 pub mod auth;
 pub mod authz;
 pub mod balance;

@@ -11,6 +11,7 @@ use prometheus::{Histogram, IntCounterVec};
 use tokio::time::timeout_at;
 
 use crate::{
+    adapter::Asked,
     body::HeldBody,
     canary::{Conversation, Conversations},
     catalog::{Active, Catalog, Endpoint, Lease, Model},
@@ -28,6 +29,8 @@ pub struct Request {
     pub operation: Operation,
     /// The model.
     pub model: Arc<Model>,
+    /// The adapter beside it.
+    pub adapter: Option<Asked>,
     /// The version the caller insists on.
     pub version: Option<String>,
     /// What it belongs to, where the model has a canary.
@@ -64,6 +67,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 struct Attempts {
     /// Workers that did not take it, lately.
     tried: Vec<Arc<Endpoint>>,
+    /// Workers that do not have the adapter.
+    lacking: Vec<Arc<Endpoint>>,
     offers: usize,
     broken: usize,
     last: Option<Error>,
@@ -137,6 +142,7 @@ impl Proxy {
         let patience = request.model.hold.unwrap_or_default().max(self.patience);
         let mut attempts = Attempts {
             tried: Vec::new(),
+            lacking: Vec::new(),
             offers: 0,
             broken: 0,
             last: None,
@@ -170,6 +176,16 @@ impl Proxy {
                         return Ok((response, lease));
                     }
                     attempts.tried.push(lease.endpoint().clone());
+                    continue;
+                }
+                // That a worker has not loaded an adapter yet tells nothing about its version.
+                Ok(response) if response.status() == StatusCode::NOT_FOUND && request.adapter.is_some() => {
+                    lease.abstain();
+                    self.count("no_adapter");
+                    match is_canary {
+                        true => attempts.shuns_canary = true,
+                        false => attempts.lacking.push(lease.endpoint().clone()),
+                    }
                     continue;
                 }
                 // Nobody pays for the trial of a version.
@@ -235,12 +251,17 @@ impl Proxy {
             if let Some(lease) = self.pick_canary(request, &model, attempts) {
                 return Ok((lease, true));
             }
+            let passed_over = [attempts.tried.as_slice(), &attempts.lacking].concat();
             let lease = match &request.version {
-                Some(version) => self.pick_version(&model, version, &attempts.tried)?,
-                None => self.catalog.pick_current(&model, &attempts.tried),
+                Some(version) => self.pick_version(&model, version, &passed_over)?,
+                None => self.catalog.pick_current(&model, &passed_over),
             };
             if let Some(lease) = lease {
                 return Ok((lease, false));
+            }
+            let all_lack_it = !attempts.lacking.is_empty() && attempts.tried.is_empty();
+            if let Some(refusal) = request.adapter.as_ref().and_then(|it| it.refusal(&model, all_lack_it)) {
+                return Err(refusal);
             }
             let refusal = || attempts.last.clone().unwrap_or_else(|| not_ready(&model));
             if hold::wakes(&model) {

@@ -20,6 +20,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
+    adapter::Asked,
     auth::Authenticator,
     authz::Authorizer,
     body::{self, BodyLimits, BodyReader},
@@ -189,6 +190,7 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
         headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &user),
         conversation: model.canary.is_some().then(|| Conversation::of(&user, &body.bytes)),
         body,
+        adapter: Asked::of(&name),
         version: name.version,
         model,
         received,
@@ -199,7 +201,7 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
 async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
     let caller = gateway.authenticator.authenticate(request.headers()).await?;
     let models = gateway.resolver.list(&caller).await?;
-    let data: Vec<_> = models.iter().map(|(id, model)| model_object(id, model)).collect();
+    let data: Vec<_> = models.iter().flat_map(|(id, model)| model_objects(id, model)).collect();
     Ok(answer(&json!({"object": "list", "data": data})))
 }
 
@@ -211,8 +213,29 @@ async fn get_model(
     let caller = gateway.authenticator.authenticate(request.headers()).await?;
     // Percent-encoded bytes that are no text name nothing.
     let Path(id) = id.map_err(|_| Error::RouteNotFound)?;
-    let model = gateway.resolver.resolve(&caller, &ModelName::parse(&id)?).await?;
-    Ok(answer(&model_object(&id, &model)))
+    let name = ModelName::parse(&id)?;
+    let model = gateway.resolver.resolve(&caller, &name).await?;
+    match Asked::of(&name) {
+        None => Ok(answer(&model_object(&id, &model))),
+        Some(asked) if model.adapter(&asked.name).is_some_and(|it| it.is_available) => {
+            Ok(answer(&adapter_object(&id, &name.unversioned(), &model)))
+        }
+        Some(asked) => Err(Error::ModelNotFound { model: asked.called }),
+    }
+}
+
+/// A model and the adapters that can be asked for.
+fn model_objects(id: &str, model: &Model) -> Vec<Value> {
+    let adapters = model.adapters.iter().filter(|adapter| adapter.is_available);
+    let adapters = adapters.map(|adapter| adapter_object(&format!("{id}:{}", adapter.name), id, model));
+    [model_object(id, model)].into_iter().chain(adapters).collect()
+}
+
+/// The OpenAI model object of an adapter, with the model that it belongs to.
+fn adapter_object(id: &str, parent: &str, model: &Model) -> Value {
+    let mut object = model_object(id, model);
+    object["parent"] = json!(parent);
+    object
 }
 
 /// The OpenAI model object.

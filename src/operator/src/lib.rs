@@ -11,6 +11,7 @@
 //!
 //! Only the holder of the Lease reconciles; every write checks that it still holds it.
 
+pub mod asker;
 pub mod cli;
 pub mod cluster;
 pub mod controllers;

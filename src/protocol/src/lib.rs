@@ -4,6 +4,7 @@
 //! few facts that cross between them live here: ports, file places, and the report of `prepare`,
 //! which travels through the pod's termination message.
 
+pub mod adapters;
 pub mod compression;
 pub mod evaluation;
 pub mod headers;
@@ -13,6 +14,9 @@ pub mod ports;
 pub mod report;
 pub mod traffic;
 
+pub use adapters::{
+    AdapterReport, AdapterSource, AdapterState, AdaptersAnswer, AdaptersReport, WantedAdapter, WantedAdapters,
+};
 pub use compression::CompressionEstimate;
 pub use evaluation::{EvaluationOutcome, EvaluationReport, SuiteScore};
 pub use memory::{MemoryEstimate, ServingShape};

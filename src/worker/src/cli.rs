@@ -119,6 +119,18 @@ pub struct Serve {
     /// adapter_model.safetensors, as peft writes them); requests ask for it as NAME:SUBDIRECTORY.
     #[arg(long, value_name = "DIR")]
     pub adapters_dir: Option<PathBuf>,
+    /// File that lists the LoRA adapters which are wanted, as the operator writes it. It is looked at again and
+    /// again: adapters come and go while requests are answered.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "adapter_store",
+        conflicts_with = "adapters_dir"
+    )]
+    pub adapters: Option<PathBuf>,
+    /// Writable directory for adapters of that list which have to be fetched.
+    #[arg(long, value_name = "DIR", requires = "adapters")]
+    pub adapter_store: Option<PathBuf>,
     /// Memory that loaded adapters may take together; those not used for longest make room.
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     pub adapter_memory: u64,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::ModelSource;
 use crate::common::pattern;
 
-/// An adapter (LoRA) that is loaded beside the model.
+/// An adapter (LoRA) that is loaded beside the model, without a restart: a directory with
+/// `adapter_config.json` and `adapter_model.safetensors`, as PEFT writes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.source.provider)")
@@ -16,6 +17,8 @@ pub struct Adapter {
     /// Name by which callers address it, as `<model>:<name>`.
     #[schemars(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL))]
     pub name: String,
-    /// Where its weights come from.
+    /// Where its two files are: huggingFace, objectStore (a folder), or oci and persistentVolumeClaim (`path`
+    /// is the directory). The latter two, and Secrets that are new to the pods, replace the pods one by one.
+    /// `sha256` is compared with the digest in `status.adapters`.
     pub source: ModelSource,
 }

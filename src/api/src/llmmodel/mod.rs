@@ -29,8 +29,8 @@ pub use rollout::{
 };
 pub use source::{FileSource, FineTuneJobOutput, FineTuneJobSource, HuggingFaceSource, ModelSource};
 pub use status::{
-    CanaryStatus, Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate, PerplexityChange, VersionState,
-    VersionStatus, WeightsFacts,
+    AdapterState, AdapterStatus, CanaryStatus, Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate,
+    PerplexityChange, VersionState, VersionStatus, WeightsFacts,
 };
 
 pub use crate::common::{HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, PersistentVolumeClaimSource};

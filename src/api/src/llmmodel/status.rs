@@ -12,7 +12,7 @@ use serde_with::skip_serializing_none;
 pub struct LlmModelStatus {
     /// `metadata.generation` that this status was computed from.
     pub observed_generation: Option<i64>,
-    /// Ready, WeightsReady, Compressed, Evaluated, Serving, Progressing, Degraded, Drifted.
+    /// Ready, WeightsReady, Compressed, Evaluated, AdaptersReady, Serving, Progressing, Degraded, Drifted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -36,6 +36,13 @@ pub struct LlmModelStatus {
     pub estimate: Option<MemoryEstimate>,
     /// What the serving replicas were measured to do.
     pub measured: Option<Measured>,
+    /// The adapters of the spec, as the pods of the current version have them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub adapters: Vec<AdapterStatus>,
     /// How far the download of the wanted version's weights is.
     pub download: Option<Download>,
     /// Pods of the current version.
@@ -201,6 +208,36 @@ pub struct Measured {
     pub decode_tokens_per_second: Option<String>,
     /// Resident memory, in bytes.
     pub rss: Option<i64>,
+}
+
+/// What became of an adapter.
+#[skip_serializing_none]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdapterStatus {
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its two files, as `sha256:` and 64 hex digits: the one that was found first, which every pod
+    /// has to find.
+    pub digest: Option<String>,
+    /// How far it is.
+    pub state: AdapterState,
+    /// Pods that answer requests for it.
+    #[serde(default)]
+    pub ready_pods: i32,
+    /// Why it failed, and what to do about it.
+    pub message: Option<String>,
+}
+
+/// How far an adapter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum AdapterState {
+    /// Not every pod has it yet.
+    Loading,
+    /// Every pod that answers requests has it.
+    Ready,
+    /// A pod could not load it; it is tried again.
+    Failed,
 }
 
 /// How far a download is.

@@ -99,7 +99,10 @@ impl Settings {
 ///
 /// # Errors
 /// When the download cannot succeed, or did not after the attempts of [`Settings`].
-pub(crate) async fn fetch(download: &Download, mut on_progress: impl FnMut(u64, Option<u64>)) -> Result<(), Error> {
+pub(crate) async fn fetch(
+    download: &Download,
+    mut on_progress: impl FnMut(u64, Option<u64>) + Send,
+) -> Result<(), Error> {
     let target = &download.target;
     if publish::is_complete(target, download.sha256).await? {
         tracing::info!("{} is complete already", target.display());
@@ -126,7 +129,7 @@ struct Session<'a> {
     download: &'a Download,
     client: Client,
     part: Part,
-    on_progress: &'a mut dyn FnMut(u64, Option<u64>),
+    on_progress: &'a mut (dyn FnMut(u64, Option<u64>) + Send),
 }
 
 impl Session<'_> {

@@ -17,7 +17,7 @@ use sha1::{Digest as _, Sha1};
 use self::listing::{HubFile, Identity, Listing};
 use crate::fetch::fields::HUB;
 use crate::fetch::{self, Download, Meter, Small, fetch_small};
-use crate::select;
+use crate::select::{self, What};
 use crate::source_url::SourceUrl;
 
 /// The Hub itself.
@@ -38,8 +38,10 @@ pub(crate) struct Hub {
     pub repo: String,
     /// Branch, tag or commit.
     pub revision: String,
-    /// Names of the files that are wanted, with `*` for any characters; none means the model.
+    /// Names of the files that are wanted, with `*` for any characters; none means `what` is there.
     pub files: Vec<String>,
+    /// What is looked for.
+    pub what: What,
     /// File that holds an access token.
     pub token_file: Option<PathBuf>,
     /// How patient it is.
@@ -60,10 +62,15 @@ impl Hub {
     ///
     /// # Errors
     /// When there is no such repository, revision or file, or it cannot be fetched or verified.
-    pub async fn fetch(&self, to: &Path, on_progress: impl FnMut(u64, Option<u64>)) -> Result<Fetched, PrepareFailure> {
+    pub async fn fetch(
+        &self,
+        to: &Path,
+        on_progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<Fetched, PrepareFailure> {
         let headers = self.headers()?;
         let listing = self.listing(&headers).await?;
-        let chosen = select::select(&listing.files, &self.files, "spec.source.huggingFace.files").map_err(|why| {
+        let chosen = select::select(&listing.files, &self.files, "spec.source.huggingFace.files", self.what);
+        let chosen = chosen.map_err(|why| {
             let message = format!(
                 "failed to choose the files of {} at {}: {why}",
                 self.repo, listing.commit
@@ -78,11 +85,13 @@ impl Hub {
         );
         let meter = Meter::new(chosen.iter().map(|file| file.size), on_progress);
         let meter = &meter;
-        stream::iter(chosen.iter().enumerate())
-            .map(|(index, file)| {
-                let tell = move |bytes| meter.set(index, bytes);
-                self.file(&listing.commit, file, to, &headers, tell)
-            })
+        let fetches = chosen.iter().enumerate().map(|(index, file)| {
+            let tell = move |bytes| meter.set(index, bytes);
+            self.file(&listing.commit, file, to, &headers, tell)
+        });
+        // A list, and no mapped stream: only so does the compiler see that it may change threads.
+        let fetches: Vec<_> = fetches.collect();
+        stream::iter(fetches)
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
@@ -129,7 +138,7 @@ impl Hub {
         file: &HubFile,
         to: &Path,
         headers: &HeaderMap,
-        mut on_progress: impl FnMut(u64),
+        mut on_progress: impl FnMut(u64) + Send,
     ) -> Result<(), PrepareFailure> {
         let inside: Vec<&str> = ["resolve", commit].into_iter().chain(file.path.split('/')).collect();
         let url = self.url(&[], &inside, None)?;

@@ -52,6 +52,7 @@ fn client(server: &Server, files: &[&str], token: &Path) -> Hub {
         repo: "team/model".into(),
         revision: "main".into(),
         files: files.iter().map(|name| (*name).to_owned()).collect(),
+        what: What::Model,
         token_file: Some(token.to_owned()),
         settings: crate::fetch::Settings::impatient(),
     }

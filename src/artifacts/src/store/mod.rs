@@ -20,7 +20,7 @@ use self::error::failure;
 use self::object::{Fetcher, Object};
 pub(crate) use self::uri::ObjectUri;
 use crate::fetch::{Meter, Settings};
-use crate::select;
+use crate::select::{self, What};
 
 /// Files that are fetched at the same time.
 const AT_ONCE: usize = 4;
@@ -34,6 +34,8 @@ const NO_VERSION: &str = "null";
 pub(crate) struct Store {
     /// Which.
     pub uri: ObjectUri,
+    /// What is looked for.
+    pub what: What,
     /// Version of the file that was found before.
     pub version: Option<String>,
     /// Directory with the store's settings, a file each.
@@ -56,7 +58,11 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such model, or it cannot be fetched.
-    pub async fn fetch(&self, to: &Path, on_progress: impl FnMut(u64, Option<u64>)) -> Result<Fetched, PrepareFailure> {
+    pub async fn fetch(
+        &self,
+        to: &Path,
+        on_progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<Fetched, PrepareFailure> {
         let store = credentials::open(&self.uri, self.credentials.as_deref(), self.settings)?;
         let store = store.as_ref();
         let found = match self.uri.is_file() {
@@ -64,7 +70,7 @@ impl Store {
             false => self.folder(store).await?,
         };
         let field = "spec.source.objectStore.uri";
-        let chosen = select::select(&found, &[], field).map_err(|why| {
+        let chosen = select::select(&found, &[], field, self.what).map_err(|why| {
             let message = format!("failed to choose the files of {}: {why}", self.uri);
             PrepareFailure::new(reasons::FILE_NOT_FOUND, message, false)
         })?;
@@ -76,11 +82,13 @@ impl Store {
         };
         let meter = Meter::new(chosen.iter().map(|object| Some(object.size)), on_progress);
         let (fetcher, meter) = (&fetcher, &meter);
-        stream::iter(chosen.iter().enumerate())
-            .map(|(index, object)| async move {
-                let target = to.join(&object.name);
-                fetcher.fetch(object, &target, |bytes| meter.set(index, bytes)).await
-            })
+        let fetches = chosen.iter().enumerate().map(|(index, object)| async move {
+            let target = to.join(&object.name);
+            fetcher.fetch(object, &target, |bytes| meter.set(index, bytes)).await
+        });
+        // A list, and no mapped stream: only so does the compiler see that it may change threads.
+        let fetches: Vec<_> = fetches.collect();
+        stream::iter(fetches)
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;

@@ -61,7 +61,7 @@ impl Fetcher<'_> {
         &self,
         object: &Object,
         target: &FilePath,
-        mut on_progress: impl FnMut(u64),
+        mut on_progress: impl FnMut(u64) + Send,
     ) -> Result<(), PrepareFailure> {
         let identity = object.identity(self.uri);
         // Without an ETag nobody knows whether what is there is still the same.
@@ -91,7 +91,7 @@ impl Fetcher<'_> {
         &self,
         object: &Object,
         part: &mut Part,
-        on_progress: &mut impl FnMut(u64),
+        on_progress: &mut (impl FnMut(u64) + Send),
     ) -> Result<(), PrepareFailure> {
         let mut failures = 0;
         on_progress(part.length());
@@ -120,7 +120,7 @@ impl Fetcher<'_> {
         &self,
         object: &Object,
         part: &mut Part,
-        on_progress: &mut impl FnMut(u64),
+        on_progress: &mut (impl FnMut(u64) + Send),
     ) -> Result<Option<object_store::Error>, PrepareFailure> {
         let options = GetOptions {
             // Bytes of two versions make no file.

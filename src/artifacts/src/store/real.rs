@@ -65,6 +65,7 @@ impl Gateway {
     fn store(&self, uri: &str) -> Store {
         Store {
             uri: uri.parse().unwrap(),
+            what: What::Model,
             version: None,
             credentials: Some(self.dir.path().join("secret")),
             settings: Settings::impatient(),

@@ -79,6 +79,7 @@ async fn files_and_folders_come_from_azure_blob_storage() {
     set("AZURE_ALLOW_HTTP", "true");
     let store = |uri: &str| Store {
         uri: uri.parse().unwrap(),
+        what: What::Model,
         version: None,
         credentials: Some(secret.clone()),
         settings: Settings::impatient(),

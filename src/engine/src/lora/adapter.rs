@@ -23,6 +23,13 @@ impl fmt::Display for AdapterId {
     }
 }
 
+impl AdapterId {
+    /// As reports have it: `sha256:` and 64 hex digits.
+    pub fn prefixed(&self) -> String {
+        format!("sha256:{self}")
+    }
+}
+
 impl fmt::Debug for AdapterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

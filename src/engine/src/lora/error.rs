@@ -113,6 +113,17 @@ pub enum AdapterError {
         /// The tensor.
         tensor: String,
     },
+    /// Another adapter than was asked for.
+    #[error(
+        "the adapter has the digest {found}, expected {expected}: what is there was replaced; set sha256 in its source to \
+         the new digest, or give its source another path or revision, if the change is wanted"
+    )]
+    Digest {
+        /// What is there.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
     /// libtorch refused.
     #[error("failed to load the adapter: libtorch: {0}")]
     Torch(#[from] TchError),

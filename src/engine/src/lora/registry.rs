@@ -17,7 +17,7 @@ use self::{
     name::check_name,
     state::{Entry, Facts, State},
 };
-use super::{Adapter, AdapterFiles, RegistryError};
+use super::{Adapter, AdapterError, AdapterFiles, AdapterId, RegistryError};
 use crate::{Dtype, ModelConfig};
 
 /// Adapters that there may be. Each is a line of listings and metrics.
@@ -52,16 +52,24 @@ impl Registry {
     /// When the name cannot be one, the adapter does not fit the model or the memory, or its files are
     /// damaged. An adapter that has the name already stays then.
     pub fn add(&self, name: &str, directory: &Path) -> Result<Summary, RegistryError> {
+        self.add_pinned(name, directory, None)
+    }
+
+    /// As [`Self::add`], where the adapter must have the digest `expected`, now and whenever it is read again.
+    ///
+    /// # Errors
+    /// As [`Self::add`], and when it has another digest.
+    pub fn add_pinned(&self, name: &str, directory: &Path, expected: Option<&str>) -> Result<Summary, RegistryError> {
         check_name(name)?;
         let full = |state: &State| state.entries.len() >= MAX_ADAPTERS && !state.entries.contains_key(name);
         let too_many = RegistryError::TooMany { limit: MAX_ADAPTERS };
         if full(&self.lock()) {
             return Err(too_many);
         }
-        if let Some(unchanged) = self.add_again(name, directory)? {
+        if let Some(unchanged) = self.add_again(name, directory, expected)? {
             return Ok(unchanged);
         }
-        let (adapter, reservation) = self.read(directory)?;
+        let (adapter, reservation) = self.read(directory, expected)?;
         let mut state = self.lock();
         if full(&state) {
             return Err(too_many);
@@ -74,6 +82,7 @@ impl Registry {
         drop(old);
         let entry = Entry {
             directory: directory.into(),
+            expected: expected.map(Into::into),
             adapter: Some(adapter),
             facts,
             last_use,
@@ -122,16 +131,25 @@ impl Registry {
             if let Some(adapter) = self.loaded(name)? {
                 return Ok(adapter);
             }
-            let (directory, loading) = {
+            let (directory, expected, loading) = {
                 let state = self.lock();
                 let entry = state.entries.get(name).ok_or_else(|| unknown(name))?;
-                (entry.directory.clone(), entry.loading.clone())
+                (entry.directory.clone(), entry.expected.clone(), entry.loading.clone())
             };
             let _alone = loading.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(adapter) = self.loaded(name)? {
                 return Ok(adapter);
             }
-            let (adapter, reservation) = self.read(&directory)?;
+            let is_replaced = || {
+                let state = self.lock();
+                let entry = state.entries.get(name);
+                entry.is_none_or(|entry| !Arc::ptr_eq(&entry.loading, &loading))
+            };
+            let (adapter, reservation) = match self.read(&directory, expected.as_deref()) {
+                // Its files may be gone by then.
+                Err(_) if is_replaced() => continue,
+                read => read?,
+            };
             let mut state = self.lock();
             let now = state.tick();
             // Somebody may have replaced it meanwhile: then the new one is meant.
@@ -171,7 +189,12 @@ impl Registry {
 
     /// Adds nothing if the name has an adapter in memory and the directory has the same: that takes no
     /// room.
-    fn add_again(&self, name: &str, directory: &Path) -> Result<Option<Summary>, RegistryError> {
+    fn add_again(
+        &self,
+        name: &str,
+        directory: &Path,
+        expected: Option<&str>,
+    ) -> Result<Option<Summary>, RegistryError> {
         let loaded = |state: &State| {
             let entry = state.entries.get(name).filter(|entry| entry.adapter.is_some());
             entry.map(|entry| entry.facts.id)
@@ -179,7 +202,9 @@ impl Registry {
         let Some(id) = loaded(&self.lock()) else {
             return Ok(None);
         };
-        if AdapterFiles::open(directory, &self.model)?.id()? != id {
+        let found = AdapterFiles::open(directory, &self.model)?.id()?;
+        check_digest(found, expected)?;
+        if found != id {
             return Ok(None);
         }
         let mut state = self.lock();
@@ -188,6 +213,7 @@ impl Registry {
         }
         Ok(state.entries.get_mut(name).map(|entry| {
             entry.directory = directory.into();
+            entry.expected = expected.map(Into::into);
             entry.summary(name)
         }))
     }
@@ -197,12 +223,14 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn read(&self, directory: &Path) -> Result<(Arc<Adapter>, Reservation<'_>), RegistryError> {
+    fn read(&self, directory: &Path, expected: Option<&str>) -> Result<(Arc<Adapter>, Reservation<'_>), RegistryError> {
         let started = Instant::now();
         let read = || {
             let files = AdapterFiles::open(directory, &self.model)?;
             let reservation = self.reserve(files.bytes(self.dtype))?;
-            Ok((Arc::new(files.read(&self.model, self.dtype)?), reservation))
+            let adapter = files.read(&self.model, self.dtype)?;
+            check_digest(adapter.id(), expected)?;
+            Ok((Arc::new(adapter), reservation))
         };
         let outcome = read();
         let stats = &mut self.lock().stats;
@@ -248,6 +276,17 @@ struct Reservation<'a> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         self.registry.reading.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+fn check_digest(found: AdapterId, expected: Option<&str>) -> Result<(), AdapterError> {
+    let found = found.prefixed();
+    match expected {
+        Some(expected) if expected != found => Err(AdapterError::Digest {
+            found,
+            expected: expected.into(),
+        }),
+        _ => Ok(()),
     }
 }
 

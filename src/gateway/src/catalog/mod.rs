@@ -18,7 +18,7 @@ use tokio::sync::watch as signal;
 pub use activity::{Active, Waiting};
 pub use endpoints::{Endpoint, ServedVersion};
 pub use lease::Lease;
-pub use models::{Canary, Model, Readiness};
+pub use models::{Adapter, Canary, Model, Readiness};
 pub use stats::Stats;
 
 use activity::Activities;

@@ -55,9 +55,41 @@ pub struct WatchedStatus {
     /// The share of the traffic that the version on its way gets.
     #[serde(default)]
     pub canary: Option<Canary>,
+    /// The adapters beside it.
+    #[serde(default)]
+    pub adapters: Vec<WatchedAdapter>,
     /// The conditions, of which only `Ready` is read.
     #[serde(default)]
     pub conditions: Vec<Condition>,
+}
+
+/// See [`WatchedModel`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WatchedAdapter {
+    /// Its name.
+    #[serde(default)]
+    pub name: String,
+    /// How far it is.
+    #[serde(default)]
+    pub state: String,
+    /// Pods that have it.
+    #[serde(default)]
+    pub ready_pods: i32,
+    /// Why it failed.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+/// An adapter beside a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// What callers name after the model.
+    pub name: String,
+    /// Whether a worker has it, or the next one that starts will.
+    pub is_available: bool,
+    /// Why it failed.
+    pub message: Option<String>,
 }
 
 /// A version on its way and its share of the traffic.
@@ -84,6 +116,8 @@ pub struct Model {
     pub current_version: Option<String>,
     /// The version that gets a share of the traffic beside it.
     pub canary: Option<Canary>,
+    /// The adapters beside it.
+    pub adapters: Vec<Adapter>,
     /// The `Ready` condition.
     pub readiness: Readiness,
     /// How long requests wait for its first worker, where it has none while nobody asks.
@@ -114,6 +148,11 @@ impl Model {
             model: self.name.clone(),
             version: version.into(),
         }
+    }
+
+    /// The adapter of that name, if the spec has one.
+    pub fn adapter(&self, name: &str) -> Option<&Adapter> {
+        self.adapters.iter().find(|adapter| adapter.name == name)
     }
 
     /// The version that answers requests.
@@ -160,7 +199,18 @@ impl From<WatchedModel> for Model {
             created,
             current_version: status.current_version.filter(|version| !version.is_empty()),
             canary: status.canary,
+            adapters: status.adapters.into_iter().map(Adapter::from).collect(),
             readiness,
+        }
+    }
+}
+
+impl From<WatchedAdapter> for Adapter {
+    fn from(watched: WatchedAdapter) -> Self {
+        Self {
+            is_available: watched.state == "Ready" || watched.ready_pods > 0,
+            name: watched.name,
+            message: watched.message,
         }
     }
 }
@@ -231,6 +281,11 @@ mod tests {
             "status": {
                 "currentVersion": "v-0123456789", "somethingNew": {"a": 1},
                 "canary": {"version": "v-9876543210", "weight": 25, "step": 2},
+                "adapters": [
+                    {"name": "a", "state": "Ready", "readyPods": 2},
+                    {"name": "b", "state": "Failed", "readyPods": 1, "message": "one pod has no room"},
+                    {"name": "c", "state": "Loading"},
+                ],
                 "conditions": [
                     {"type": "Progressing", "status": "Unknown", "reason": "X", "message": "",
                      "lastTransitionTime": "2026-01-01T00:00:00Z"},
@@ -243,6 +298,8 @@ mod tests {
         assert_eq!(model.task, Some(Task::Generate));
         assert_eq!(model.created, 1_767_225_600);
         assert_eq!(model.current_version.as_deref(), Some("v-0123456789"));
+        let available = ["a", "b", "c", "d"].map(|name| model.adapter(name).is_some_and(|it| it.is_available));
+        assert_eq!(available, [true, true, false, false]);
         assert_eq!(model.canary.unwrap().weight, 25);
         assert!(model.readiness.ready);
         assert_eq!(model.readiness.reason, "Serving");

@@ -1,6 +1,7 @@
 //! The gateway as its clients and workers meet it: real HTTP on loopback, only Kubernetes is scripted.
 
 mod access;
+mod adapters;
 mod canary;
 mod drain;
 mod faults;

@@ -24,6 +24,7 @@ pub fn model(namespace: &str, name: &str) -> Model {
         created: 1_767_225_600,
         current_version: Some(VERSION.into()),
         canary: None,
+        adapters: Vec::new(),
         readiness: Readiness {
             ready: true,
             reason: "Serving".into(),

@@ -22,11 +22,14 @@ use checkpoint::Checkpoint;
 use engine::{Cache, Device, Dtype, Engine, EngineOptions, ModelOptions, Ops, available_threads, text::Tokenizer};
 use prometheus::Registry;
 use telemetry::{Readiness, admin, shutdown_signal};
-use tokio::{net::TcpListener, task::spawn_blocking, time::interval};
+use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking, time::interval};
 use tokio_util::sync::CancellationToken;
 
 use self::{
-    adapters::Adapters, api::EncodeApi, chat_template::ChatTemplate, constraint::Constraints,
+    adapters::{Adapters, Keeper},
+    api::EncodeApi,
+    chat_template::ChatTemplate,
+    constraint::Constraints,
     encode_metrics::EncodeMetrics,
 };
 pub use self::{
@@ -94,11 +97,25 @@ async fn serve(args: Serve) -> Result<()> {
             Task::Embed | Task::Rerank => encoding_service(&args, &registry, stop),
         })
     };
-    let Service { api, grpc, stopped } = tokio::select! {
+    let Service {
+        api,
+        grpc,
+        keeper,
+        stopped,
+    } = tokio::select! {
         loaded = loading => loaded.context("failed to load the model")??,
         // Nobody waits for an answer yet, and the loading thread cannot be stopped.
         () = stop.cancelled() => std::process::exit(0),
     };
+    if let Some(keeper) = keeper {
+        let (first, settled) = oneshot::channel();
+        tokio::spawn(keeper.run(first));
+        tokio::select! {
+            // If it is lost, the model serves all the same.
+            _ = settled => {}
+            () = stop.cancelled() => std::process::exit(0),
+        }
+    }
     let listener = bind(listen).await?;
     let grpc = match grpc_listen {
         Some(address) => Some((grpc, bind(address).await?)),
@@ -140,6 +157,8 @@ struct Service {
     api: Router,
     /// The same over gRPC.
     grpc: grpc::Methods,
+    /// Brings the adapters that are wanted.
+    keeper: Option<Keeper>,
     /// Whether the thread that computes has ended.
     stopped: Box<dyn Fn() -> bool + Send>,
 }
@@ -155,17 +174,20 @@ fn generation_service(
     let metrics = Metrics::new(registry, &loaded.served_name, &engine).context("failed to register the metrics")?;
     adapters::Metrics::register(registry, &loaded.adapters).context("failed to register the metrics")?;
     adapters.fill(loaded.adapters.clone());
+    let files = args.adapters.clone().zip(args.adapter_store.clone());
+    let keeper = files.map(|(file, store)| Keeper::new(loaded.adapters.clone(), file, store));
     let api = Arc::new(Api::new(loaded, Arc::new(metrics), stop.clone()));
     Ok(Service {
         api: api::router(api.clone(), stop),
         grpc: grpc::Methods::Generation(api),
+        keeper,
         stopped: Box::new(move || engine.gauges().has_stopped()),
     })
 }
 
 fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) -> Result<Service> {
-    if args.adapters_dir.is_some() {
-        bail!("--adapters-dir is for --task generate: encoders take no adapters");
+    if args.adapters_dir.is_some() || args.adapters.is_some() {
+        bail!("--adapters-dir and --adapters are for --task generate: encoders take no adapters");
     }
     if args.model.device != Device::Cpu {
         bail!(
@@ -184,6 +206,7 @@ fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) 
     Ok(Service {
         api: api::encode_router(api.clone()),
         grpc: grpc::Methods::Encoding(api),
+        keeper: None,
         stopped: Box::new(move || encoder.gauges().has_stopped()),
     })
 }
@@ -234,6 +257,8 @@ pub fn load_to_evaluate(model: cli::Model, served_name: &str) -> Result<Loaded> 
         max_queue,
         prefix_cache: true,
         adapters_dir: None,
+        adapters: None,
+        adapter_store: None,
         adapter_memory: 0,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         grpc_listen: None,

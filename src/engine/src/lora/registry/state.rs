@@ -20,6 +20,8 @@ pub(super) struct State {
 
 pub(super) struct Entry {
     pub(super) directory: PathBuf,
+    /// The digest that it must have, if that is known: files may be replaced while it is out of memory.
+    pub(super) expected: Option<String>,
     /// `None` when it is on disk only.
     pub(super) adapter: Option<Arc<Adapter>>,
     pub(super) facts: Facts,

@@ -151,3 +151,20 @@ fn files_that_went_away_are_told_of() {
     assert!(error.contains("adapter_config.json"), "{error}");
     assert_eq!(loaded(&registry), ["other"]);
 }
+
+#[test]
+fn a_pinned_adapter_is_never_another_one() {
+    let (one, other) = (query(1), tiny(1, 3.0, &[Projection::Query]));
+    let registry = registry(1);
+    let id = registry.add("a", one.path()).unwrap().id.prefixed();
+    registry.add_pinned("a", one.path(), Some(&id)).unwrap();
+    let error = registry.add_pinned("a", other.path(), Some(&id)).unwrap_err();
+    assert!(error.to_string().contains(&id), "{error}");
+    assert!(registry.get("a").is_ok(), "the one that was there stays");
+
+    // It is put out of memory, and its files are replaced meanwhile.
+    registry.add("b", other.path()).unwrap();
+    write_tiny(one.path(), 1, 3.0, &[Projection::Query]);
+    let error = registry.get("a").unwrap_err();
+    assert!(error.to_string().contains("expected"), "{error}");
+}

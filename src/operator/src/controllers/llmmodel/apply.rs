@@ -2,14 +2,15 @@
 //! repaired by the next pass.
 
 use api::names::{
-    self, ANNOTATION_EVALUATION, ANNOTATION_MEMORY, ANNOTATION_RETIRED, ANNOTATION_STOPPED, FIELD_MANAGER_LLMMODEL,
+    self, ANNOTATION_ADAPTERS, ANNOTATION_EVALUATION, ANNOTATION_MEMORY, ANNOTATION_RETIRED, ANNOTATION_STOPPED,
+    FIELD_MANAGER_LLMMODEL,
 };
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
-        core::v1::{PersistentVolumeClaim, Pod, Service},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
         resource::v1::ResourceClaimTemplate,
@@ -22,6 +23,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
+    adapters::Nudge,
     build::Children,
     dereference::Observed,
     drift,
@@ -77,6 +79,9 @@ pub async fn apply(
     if let Some(claims) = &plan.device_claims {
         writer.ensure(&mut observed.device_claims, claims).await?;
     }
+    if let Some(adapters) = &plan.adapters {
+        writer.ensure(&mut observed.config_maps, adapters).await?;
+    }
     for job in &plan.jobs {
         writer.ensure(&mut observed.jobs, job).await?;
     }
@@ -129,6 +134,9 @@ pub async fn apply(
     }
     for deletion in &plan.delete {
         writer.delete(deletion).await?;
+    }
+    for nudge in &plan.nudges {
+        writer.nudge(&mut observed.pods, nudge).await?;
     }
     let is_left = |name: &str| {
         !plan
@@ -206,6 +214,23 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Makes the kubelet look at what the pod mounts.
+    async fn nudge(&self, existing: &mut Vec<Pod>, nudge: &Nudge) -> Result<(), ClusterError> {
+        let Nudge { pod, id } = nudge;
+        let patch = json!({"metadata": {"annotations": {ANNOTATION_ADAPTERS: id}}});
+        let namespace = &self.owner.namespace;
+        match self
+            .cluster
+            .merge::<Pod>(FIELD_MANAGER_LLMMODEL, namespace, pod, &patch)
+            .await
+        {
+            // It was deleted in between.
+            Err(error) if error.status() == Some(404) => existing.retain(|it| it.name_any() != *pod),
+            nudged => self.put(existing, nudged?),
+        }
+        Ok(())
+    }
+
     /// Keeps what was learned of a version beside its snapshot.
     async fn note(
         &self,
@@ -259,6 +284,7 @@ impl Writer<'_> {
             Kind::PersistentVolumeClaim => cluster.delete::<PersistentVolumeClaim>(namespace, name, uid).await,
             Kind::HorizontalPodAutoscaler => cluster.delete::<HorizontalPodAutoscaler>(namespace, name, uid).await,
             Kind::ResourceClaimTemplate => cluster.delete::<ResourceClaimTemplate>(namespace, name, uid).await,
+            Kind::ConfigMap => cluster.delete::<ConfigMap>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
         }
     }

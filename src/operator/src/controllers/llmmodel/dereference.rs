@@ -13,17 +13,19 @@ use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
     autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
-    core::v1::{Event, PersistentVolumeClaim, Pod, Service},
+    core::v1::{ConfigMap, Event, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
     resource::v1::ResourceClaimTemplate,
 };
 use kube::{Resource, ResourceExt};
-use protocol::{PrepareOutcome, Progress, Traffic};
+use protocol::{PrepareOutcome, Progress, Traffic, WantedAdapters};
 use serde::{Deserialize, Serialize};
 use tokio::try_join;
 
 use super::{
+    adapters::Reports,
+    build,
     demand::Demand,
     diagnose::{hangs, needs_events},
     plan::Growth,
@@ -76,6 +78,8 @@ pub struct Observed {
     pub claims: Vec<PersistentVolumeClaim>,
     /// What pods claim their devices by.
     pub device_claims: Vec<ResourceClaimTemplate>,
+    /// Which adapters pods are to have.
+    pub config_maps: Vec<ConfigMap>,
     /// Pods of versions and of prepare steps, whoever their direct owner is.
     pub pods: Vec<Pod>,
     /// Events about those pods and Jobs that hang.
@@ -87,6 +91,9 @@ pub struct Observed {
     /// What gateways have seen, or why they do not tell; only while a version is on trial.
     #[serde(skip)]
     pub traffic: Option<Result<Arc<Traffic>, String>>,
+    /// What pods say of their adapters, by their names.
+    #[serde(skip)]
+    pub adapters: Reports,
     /// What the gateways say, where the last replica may stop.
     #[serde(skip)]
     pub demand: Demand,
@@ -125,7 +132,19 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         changed: &changed,
         is_all,
     };
-    let (revisions, deployments, services, pdbs, network_policies, hpas, jobs, claims, device_claims, pods) = try_join!(
+    let (
+        revisions,
+        deployments,
+        services,
+        pdbs,
+        network_policies,
+        hpas,
+        jobs,
+        claims,
+        device_claims,
+        config_maps,
+        pods,
+    ) = try_join!(
         lister.list(known.revisions),
         lister.list(known.deployments),
         lister.list(known.services),
@@ -135,6 +154,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         lister.list(known.jobs),
         lister.list(known.claims),
         lister.device_claims(known.device_claims),
+        lister.list(known.config_maps),
         lister.list(known.pods),
     )?;
     let events = events_of(cluster, namespace, &pods, &jobs).await;
@@ -149,10 +169,12 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         jobs: owned(jobs, owner),
         claims: owned(claims, owner),
         device_claims: owned(device_claims, owner),
+        config_maps: owned(config_maps, owner),
         pods,
         events,
         progress,
         traffic: None,
+        adapters: Reports::new(),
         demand: Demand::default(),
     })
 }
@@ -282,6 +304,12 @@ impl Observed {
     pub fn claim(&self, model: &str, key: &str) -> Option<&PersistentVolumeClaim> {
         let name = names::weights_claim(model, key);
         self.claims.iter().find(|claim| claim.name_any() == name)
+    }
+
+    /// The adapters that the pods of a model are to have, if any were wanted so far.
+    pub fn wanted_adapters(&self, model: &str) -> Option<WantedAdapters> {
+        let mut lists = self.config_maps.iter().filter(|it| build::is_adapters(it, model));
+        lists.find_map(build::adapters_of)
     }
 
     /// The Deployment of a version.

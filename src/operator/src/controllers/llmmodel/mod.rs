@@ -1,6 +1,7 @@
 //! LlmModels: prepare, serve, roll out.
 
 mod accelerator;
+mod adapters;
 #[cfg(test)]
 mod any_spec;
 mod apply;
@@ -36,7 +37,7 @@ use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
     autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
     resource::v1::ResourceClaimTemplate,
@@ -53,6 +54,7 @@ use kube::{
 };
 
 use crate::{
+    asker::Asker,
     cluster::{self, Cluster},
     events::Events,
     gateways::Gateways,
@@ -71,6 +73,7 @@ struct Context {
     cluster: Cluster,
     events: Events,
     gateways: Arc<Gateways>,
+    asker: Asker,
     metrics: Metrics,
     settings: Settings,
     backoff: Backoff<String>,
@@ -96,6 +99,7 @@ impl Controller {
     ) -> Self {
         let context = Context {
             gateways,
+            asker: Asker::default(),
             cluster,
             events,
             metrics,
@@ -128,6 +132,7 @@ impl Controller {
         let metrics = self.context.metrics.clone();
         let (mut watches, receiver) = Watches::new(self.context.cluster.client(), metrics.clone());
         let store = watches.models();
+        self.watch::<ConfigMap>(&mut watches, &store);
         self.watch::<ControllerRevision>(&mut watches, &store);
         self.watch::<Deployment>(&mut watches, &store);
         self.watch::<Job>(&mut watches, &store);

@@ -7,7 +7,7 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{api::ObjectMeta, runtime::controller::Action};
 
 use super::{
-    Context,
+    Context, adapters,
     apply::{self, ApplyError},
     build::{self, Builder},
     demand,
@@ -88,6 +88,7 @@ pub async fn reconcile(
         .map_err(DereferenceError::from)?;
     observed.traffic = dereference::traffic(&context.gateways, &model).await;
     observed.demand = demand::of(&context.gateways, &model).await;
+    observed.adapters = adapters::ask(&context.asker, &model, &observed).await;
     let wanted = validate::validate(&model);
     let plan = decide(context, &model, &owner, &wanted, &observed);
     let applied = if owner.paused {
@@ -155,6 +156,8 @@ fn decide(
 struct End {
     switched: bool,
     settled: bool,
+    /// When to ask for adapters again.
+    adapters_in: Option<Duration>,
 }
 
 async fn report(
@@ -194,9 +197,14 @@ async fn report(
             context.events.publish(model, &notice).await;
         }
     }
+    let adapters_in = adapters::look_in(&after);
     Ok(End {
+        adapters_in,
         switched: before.current_version != after.current_version,
-        settled: trouble.is_none() && after.candidate_version.is_none() && plan.target.version().is_some(),
+        settled: adapters_in.is_none()
+            && trouble.is_none()
+            && after.candidate_version.is_none()
+            && plan.target.version().is_some(),
     })
 }
 
@@ -265,7 +273,7 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     let look = if plan.scores.is_empty() { look } else { Duration::ZERO };
     // A retired version may go a moment after its time, never before.
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));
-    let waits = [Some(look), drained, plan.look_in];
+    let waits = [Some(look), drained, plan.look_in, end.adapters_in];
     Action::requeue(waits.into_iter().flatten().min().unwrap_or(look))
 }
 

@@ -110,6 +110,7 @@ fn describe_all(adapters: &Adapters) -> Value {
         "adapters": list,
         "bytes": adapters.registry.bytes(),
         "budget": adapters.registry.budget(),
+        "wanted": adapters.report(),
     })
 }
 
@@ -118,7 +119,7 @@ fn describe(adapters: &Adapters, summary: &Summary) -> Value {
     json!({
         "name": summary.name,
         "model": format!("{}:{}", adapters.served_name, summary.name),
-        "digest": format!("sha256:{}", summary.id),
+        "digest": summary.id.prefixed(),
         "state": if summary.loaded { "loaded" } else { "on disk" },
         "in_use": summary.in_use,
         "bytes": summary.bytes,

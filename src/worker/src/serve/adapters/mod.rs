@@ -3,10 +3,11 @@
 mod admin;
 mod error;
 mod metrics;
+mod wanted;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use anyhow::{Context as _, Result};
@@ -14,11 +15,13 @@ use engine::{
     Engine,
     lora::{Adapter, Registry, RegistryError},
 };
+use protocol::AdaptersReport;
 use tokio::task::spawn_blocking;
 
 pub use self::{
     admin::{Slot, routes},
     metrics::Metrics,
+    wanted::Keeper,
 };
 use crate::cli::Serve;
 
@@ -27,6 +30,8 @@ pub struct Adapters {
     served_name: String,
     registry: Arc<Registry>,
     directory: Option<PathBuf>,
+    /// What became of those that a [`Keeper`] is to bring.
+    report: Mutex<Option<AdaptersReport>>,
 }
 
 /// An adapter of the directory that cannot be used.
@@ -49,6 +54,7 @@ impl Adapters {
             served_name: args.served_name.clone(),
             registry: Arc::new(registry),
             directory: args.adapters_dir.clone(),
+            report: Mutex::default(),
         }
     }
 
@@ -87,6 +93,15 @@ impl Adapters {
         loading
             .await
             .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
+    /// Says what became of those that are wanted.
+    fn tell(&self, report: Option<AdaptersReport>) {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+
+    fn report(&self) -> Option<AdaptersReport> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What is known of them.

@@ -17,7 +17,7 @@ use k8s_openapi::{
 use protocol::ports::{WORKER_ADMIN, WORKER_API};
 
 use super::{
-    Builder, engine,
+    Builder, adapters, engine,
     model_pod::{self, HOSTNAME},
     pod::{container, literal, template, variable},
 };
@@ -47,6 +47,10 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> Deployment {
     };
     if foreign.is_some() {
         spec.volumes.get_or_insert_default().extend(engine::volumes());
+    }
+    if adapters::are_possible(builder, version) {
+        spec.volumes.get_or_insert_default().extend(adapters::volumes(builder));
+        adapters::add_pull_secrets(builder, &mut spec.image_pull_secrets);
     }
     let mut pod = template(builder, builder.serving_labels(version), spec);
     model_pod::annotate(&mut pod, version);
@@ -85,10 +89,11 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> Deployment {
 fn worker(builder: &Builder<'_>, version: &Version) -> Container {
     let wanted = builder.wanted;
     let mut worker = container(builder.settings, CONTAINER_WORKER, args(builder, version));
-    worker
-        .volume_mounts
-        .get_or_insert_default()
-        .extend(model_pod::mounts(version));
+    let mounts = worker.volume_mounts.get_or_insert_default();
+    mounts.extend(model_pod::mounts(version));
+    if adapters::are_possible(builder, version) {
+        mounts.extend(adapters::mounts(builder));
+    }
     let env: Vec<_> = wanted.overrides.env.iter().map(variable).collect();
     worker.env = (!env.is_empty()).then_some(env);
     worker.ports = Some(vec![port(PORT_API, WORKER_API), port(PORT_ADMIN, WORKER_ADMIN)]);
@@ -124,6 +129,10 @@ fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     if !served.prefix_cache {
         add("--prefix-cache", "false");
     }
+    if adapters::are_possible(builder, version) {
+        args.extend(adapters::args(&model_pod::memory(builder, version)));
+    }
+    let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
     add("--listen", &format!("0.0.0.0:{WORKER_API}"));
     add("--admin-listen", &format!("0.0.0.0:{WORKER_ADMIN}"));
     args

@@ -5,6 +5,7 @@
 //!           +- Job                    <model>-c-<artifact>-prepare  likewise, where weights are compressed
 //!           +- Job                    <model>-e-<evaluation>-evaluate until its scores are beside a revision
 //!           +- PersistentVolumeClaim  <model>-c-<artifact>          as long as a version of the history needs it
+//!           +- ConfigMap              <model>-adapters              while the spec has adapters
 //!           +- ResourceClaimTemplate  <model>-d-<devices>           while pods claim such devices
 //!           +- for each version <model>-v-<version>:
 //!              ControllerRevision    stays in the history
@@ -12,6 +13,7 @@
 //!              HorizontalPodAutoscaler    likewise, with spec.autoscaling
 //! ```
 
+mod adapters;
 mod claim;
 mod deployment;
 mod devices;
@@ -27,6 +29,7 @@ mod revision;
 mod service;
 mod weights;
 
+pub use adapters::{is_list as is_adapters, read as adapters_of};
 pub use claim::report as report_of;
 pub use hpa::keep_all;
 pub use job::compress_memory;
@@ -40,7 +43,7 @@ use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
     autoscaling::v2::HorizontalPodAutoscaler,
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
     resource::v1::ResourceClaimTemplate,
@@ -50,6 +53,7 @@ use protocol::PrepareReport;
 
 use super::{
     compression::Compression,
+    dereference::Observed,
     validate::{Owner, Settings, Suite, Wanted},
     version::Version,
 };
@@ -117,6 +121,11 @@ impl Builder<'_> {
     /// The claim that takes what that Job makes.
     pub fn claim(&self, compression: &Compression, source: &PrepareReport) -> PersistentVolumeClaim {
         claim::build(self, compression, source)
+    }
+
+    /// The list of the adapters that pods are to have, if there are any; what was found once is pinned.
+    pub fn adapters(&self, observed: &Observed) -> Option<ConfigMap> {
+        adapters::list(self, observed)
     }
 
     /// What pods claim their devices by, where they do.

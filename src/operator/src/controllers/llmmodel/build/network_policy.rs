@@ -13,7 +13,7 @@ use k8s_openapi::{
 };
 use protocol::ports::{WORKER_ADMIN, WORKER_API};
 
-use super::{Builder, engine};
+use super::{Builder, adapters, engine};
 use crate::controllers::llmmodel::{source::Source, version::Version};
 
 const HTTPS: u16 = 443;
@@ -28,8 +28,7 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> NetworkPolicy {
             pod_selector: Some(labels(builder.selector(version))),
             policy_types: Some(vec!["Ingress".into(), "Egress".into()]),
             ingress: Some(ingress(builder, version)),
-            // Compressed weights are on a volume.
-            egress: egress(&version.source).filter(|_| version.artifact().is_none()),
+            egress: egress(builder, version),
         }),
     }
 }
@@ -69,19 +68,40 @@ fn peer(namespace: &str, name: &str) -> NetworkPolicyPeer {
     }
 }
 
-/// Names and the server's port, wherever it is: policies know no host names. HTTPS besides, because
-/// servers of large files like to send their clients on to a store.
-fn egress(source: &Source) -> Option<Vec<NetworkPolicyEgressRule>> {
+/// Names, and what the weights and the adapters are fetched from.
+fn egress(builder: &Builder<'_>, version: &Version) -> Option<Vec<NetworkPolicyEgressRule>> {
+    // Compressed weights are on a volume.
+    let weights = version.artifact().is_none().then_some(&version.source);
+    let adapters = builder.wanted.adapters.iter().map(|it| &it.source);
+    let adapters = adapters.filter(|_| adapters::are_possible(builder, version));
+    let mut servers: Vec<_> = weights.into_iter().chain(adapters).filter_map(server).collect();
+    if servers.is_empty() {
+        return None;
+    }
+    servers.insert(0, names());
+    let mut rules: Vec<NetworkPolicyEgressRule> = Vec::new();
+    for ports in servers {
+        let rule = rule(ports);
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    Some(rules)
+}
+
+/// The server's port, wherever it is: policies know no host names. HTTPS besides, because servers of large files
+/// like to send their clients on to a store.
+fn server(source: &Source) -> Option<Vec<NetworkPolicyPort>> {
     let url = match source {
         Source::Http(http) => http.url.as_str(),
         Source::HuggingFace(hub) => hub.endpoint.as_deref().unwrap_or("https://"),
-        Source::ObjectStore(store) => return Some(vec![rule(names()), rule(object_store(store))]),
+        Source::ObjectStore(store) => return Some(object_store(store)),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => return None,
     };
     let asked = url_port(url);
     let mut server = vec![port("TCP", asked)];
     server.extend((asked != HTTPS).then(|| port("TCP", HTTPS)));
-    Some(vec![rule(names()), rule(server)])
+    Some(server)
 }
 
 /// An endpoint's port is in the Secret, which the operator does not read: with one every TCP port is open.

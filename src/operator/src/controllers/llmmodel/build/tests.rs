@@ -5,6 +5,27 @@ use super::*;
 use crate::controllers::llmmodel::source::Source;
 use crate::controllers::llmmodel::testing::{compressed_report, report, settings, the_owner, wanted};
 
+#[test]
+fn the_list_of_adapters() {
+    let source = |source: Value| json!({"name": "a", "source": source});
+    let lists = [
+        source(json!({"huggingFace": {"repo": "team/a", "tokenSecretRef": {"name": "hub", "key": "read"}}})),
+        source(json!({"objectStore": {"uri": "s3://b/a/", "credentialsSecretRef": {"name": "store"}}})),
+        source(json!({"oci": {"image": "adapters/a:1", "path": "a", "sha256": "c1".repeat(32)}})),
+        source(json!({"persistentVolumeClaim": {"claimName": "adapters"}})),
+    ]
+    .map(|adapter| {
+        let (owner, wanted, settings) = (the_owner(), wanted(json!({"adapters": [adapter]})), settings());
+        let builder = Builder {
+            owner: &owner,
+            wanted: &wanted,
+            settings: &settings,
+        };
+        json!(builder.adapters(&Observed::default()))
+    });
+    insta::assert_yaml_snapshot!("adapters", lists);
+}
+
 fn children(spec: Value) -> Children {
     let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
     let builder = Builder {
@@ -55,6 +76,14 @@ fn children(spec: Value) -> Children {
     "placement": {"zones": ["a"]},
 }))]
 #[case("embed", json!({"task": "Embed"}))]
+#[case("adapters", json!({"adapters": [
+    {"name": "hub", "source": {"huggingFace": {
+        "repo": "team/a", "files": ["a/*"], "endpoint": "http://mirror:8080", "tokenSecretRef": {"name": "hub", "key": "read"},
+    }}},
+    {"name": "store", "source": {"objectStore": {"uri": "s3://b/a/", "credentialsSecretRef": {"name": "store"}}}},
+    {"name": "image", "source": {"oci": {"image": "adapters/a:1", "path": "a", "pullSecrets": [{"name": "registry"}]}}},
+    {"name": "claim", "source": {"persistentVolumeClaim": {"claimName": "adapters", "sha256": "c1".repeat(32)}}},
+]}))]
 #[case("other_engine", json!({
     "source": {"persistentVolumeClaim": {"claimName": "weights"}},
     "engine": {"openAICompatible": {

@@ -8,7 +8,7 @@ use k8s_openapi::{
         apps::v1::{ControllerRevision, Deployment},
         autoscaling::v2::HorizontalPodAutoscaler,
         batch::v1::Job,
-        core::v1::{PersistentVolumeClaim, Service},
+        core::v1::{ConfigMap, PersistentVolumeClaim, Service},
         networking::v1::NetworkPolicy,
         policy::v1::PodDisruptionBudget,
         resource::v1::ResourceClaimTemplate,
@@ -63,6 +63,8 @@ pub enum Kind {
     HorizontalPodAutoscaler,
     /// What pods claimed their devices by.
     ResourceClaimTemplate,
+    /// Which adapters pods had.
+    ConfigMap,
 }
 
 impl Kind {
@@ -78,6 +80,7 @@ impl Kind {
             Self::PersistentVolumeClaim => cluster::kind::<PersistentVolumeClaim>(),
             Self::HorizontalPodAutoscaler => cluster::kind::<HorizontalPodAutoscaler>(),
             Self::ResourceClaimTemplate => cluster::kind::<ResourceClaimTemplate>(),
+            Self::ConfigMap => cluster::kind::<ConfigMap>(),
         }
     }
 }
@@ -127,6 +130,8 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
     history(plan, builder, observed, &|version| is_over(Some(version)));
     claims(plan, builder, observed);
     device_claims(plan, observed);
+    let has_adapters = plan.adapters.is_some();
+    delete_all(plan, Kind::ConfigMap, &observed.config_maps, |_| !has_adapters);
 }
 
 enum Rest {

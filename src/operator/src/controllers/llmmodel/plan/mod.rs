@@ -21,14 +21,15 @@ use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
         batch::v1::Job,
-        core::v1::PersistentVolumeClaim,
+        core::v1::{ConfigMap, PersistentVolumeClaim},
         resource::v1::ResourceClaimTemplate,
     },
     jiff::Timestamp,
 };
 
 use super::{
-    build::{Builder, Children},
+    adapters::{self, Nudge},
+    build::{self, Builder, Children},
     dereference::{Observed, version_of},
     drift, status,
     trouble::Trouble,
@@ -95,6 +96,10 @@ pub struct Plan {
     pub claims: Vec<PersistentVolumeClaim>,
     /// What pods claim their devices by.
     pub device_claims: Option<ResourceClaimTemplate>,
+    /// The adapters that pods are to have.
+    pub adapters: Option<ConfigMap>,
+    /// Pods that are to look at them now.
+    pub nudges: Vec<Nudge>,
     /// How the trial of the version that the spec asks for goes on, where it has one.
     pub trial: Option<Course>,
     /// Snapshot of a version that was just rejected, or is evaluated before it serves.
@@ -129,6 +134,8 @@ impl Plan {
             jobs: Vec::new(),
             claims: Vec::new(),
             device_claims: None,
+            adapters: None,
+            nudges: Vec::new(),
             trial: None,
             snapshot: None,
             scores: Vec::new(),
@@ -162,6 +169,7 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmMod
         .candidate()
         .and_then(|_| builder.device_claims())
         .map(drift::stamped);
+    with_adapters(&mut plan, builder, observed);
     plan.trial = trial(builder, observed, status, &plan.target, now);
     let live = live_versions(builder, observed, current, &plan.target);
     let wanted = plan.target.version();
@@ -188,6 +196,13 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmMod
     kept.extend(current);
     cleanup::plan(&mut plan, builder, observed, &kept, now);
     plan
+}
+
+/// Which adapters pods are to have, and who has not heard of it yet.
+fn with_adapters(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed) {
+    plan.adapters = builder.adapters(observed).map(drift::stamped);
+    let id = plan.adapters.as_ref().and_then(build::adapters_of).map(|list| list.id);
+    plan.nudges = adapters::nudges(observed, id.as_deref(), !observed.config_maps.is_empty());
 }
 
 /// How the trial of the wanted version goes on. The first version has nobody to be compared with, and one

@@ -19,7 +19,7 @@ use super::dereference::Observed;
 use packed::Packed;
 
 /// The kinds of children.
-pub const KINDS: usize = 10;
+pub const KINDS: usize = 11;
 /// After this time everything is listed, whatever the watches say, of a model that is on its way.
 const LONGEST: Duration = Duration::from_secs(25);
 /// The same of one that is settled: less than the time after which it is looked at in any case.
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [&str; KINDS] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    const ALL: [&str; KINDS] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
 
     fn child(name: &str, version: &str) -> ObjectMeta {
         let labels = json!({LABEL_MODEL: "m"});

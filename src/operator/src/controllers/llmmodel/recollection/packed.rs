@@ -66,6 +66,6 @@ mod tests {
         assert_eq!(opened.services, observed.services);
         assert_eq!(opened.network_policies, observed.network_policies);
         let plain = serde_json::to_vec(&observed).unwrap().len();
-        assert!(packed.0.len() * 3 < plain, "{} of {plain} bytes", packed.0.len());
+        assert!(packed.0.len() * 2 < plain, "{} of {plain} bytes", packed.0.len());
     }
 }

@@ -1,6 +1,7 @@
 //! What is reported: computed from what the API server returned, written only when it says something
 //! new. Pure but for the one write.
 
+mod adapters;
 mod autoscaling;
 mod evaluation;
 mod findings;
@@ -130,7 +131,9 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
     };
     let pods = replicas(current.as_deref().and_then(|name| observed.deployment(name)));
     let generation = model.metadata.generation;
-    let found = findings::findings(facts, current.as_deref(), pods);
+    let adapters = adapters::list(facts, current.as_deref());
+    let mut found = findings::findings(facts, current.as_deref(), pods);
+    found.list.extend(adapters::finding(&adapters));
     let mut conditions = conditions::merge(&before.conditions, found.list, generation, now);
     if found.is_ready_of_before {
         // It says nothing about the spec as it is now, which is still on its way.
@@ -172,6 +175,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
             settings.gateway_namespace
         )),
         current_version: current,
+        adapters,
         measured: None,
         download: download(facts),
     }

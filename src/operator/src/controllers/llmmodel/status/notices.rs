@@ -11,7 +11,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::events::Notice;
 
 /// Reasons to be not ready that come by themselves and go by themselves.
-const ON_THE_WAY: [&str; 5] = [
+const ON_THE_WAY: [&str; 6] = [
+    reasons::ADAPTERS_LOADING,
     reasons::EVALUATING,
     reasons::PREPARING,
     reasons::ROLLING_OUT,
@@ -25,6 +26,7 @@ pub fn notices(before: &LlmModelStatus, after: &LlmModelStatus) -> Vec<Notice> {
     for (type_, action) in [
         (types::READY, "Serve"),
         (types::PROGRESSING, "RollOut"),
+        (types::ADAPTERS_READY, "LoadAdapters"),
         (types::PAUSED, "Pause"),
     ] {
         let (Some(now), then) = (

@@ -1,6 +1,7 @@
 //! What a spec asks for, with defaults filled in, or every fault of it. Pure.
 
 mod accelerator;
+mod adapters;
 mod autoscaling;
 mod canary;
 mod suite;
@@ -19,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::{accelerator::Accelerator, compression::Compression, source::Source, trouble::Trouble};
+pub use adapters::Adapter;
 pub use canary::{Canary, Step};
 pub use suite::Suite;
 
@@ -84,6 +86,8 @@ pub struct Wanted {
     pub task: Task,
     /// Where the weights are.
     pub source: Source,
+    /// What is loaded beside them.
+    pub adapters: Vec<Adapter>,
     /// How they are made smaller before they are served.
     pub compress: Option<Compression>,
     /// How they are computed.
@@ -183,6 +187,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
     Ok(Wanted {
         task: spec.task,
         source,
+        adapters: Adapter::of(spec),
         compress: spec.compress.as_ref().and_then(Compression::new),
         engine: EngineSettings::from(&engine),
         foreign: spec
@@ -259,7 +264,26 @@ mod tests {
         "spec.compress with spec.task Embed"
     )]
     #[case::prompt(json!({"task": "Rerank", "prompt": {"system": "x"}}), "spec.prompt with spec.task Rerank")]
-    #[case::adapters(json!({"adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}), "spec.adapters")]
+    #[case::adapter_of_encoder(
+        json!({"task": "Embed", "adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}),
+        "spec.adapters with spec.task Embed"
+    )]
+    #[case::foreign_adapter(
+        json!({"engine": {"openAICompatible": {"image": "vllm"}}, "adapters": [{"name": "a", "source": {"oci": {"image": "x"}}}]}),
+        "spec.adapters with spec.engine.openAICompatible"
+    )]
+    #[case::adapter_of_one_file(
+        json!({"adapters": [{"name": "a", "source": {"http": {"url": "http://h/a", "sha256": "0"}}}]}),
+        "spec.adapters[a].source.http (an adapter is two files"
+    )]
+    #[case::adapter_file(
+        json!({"adapters": [{"name": "a", "source": {"objectStore": {"uri": "file:///a"}}}]}),
+        "use spec.adapters[a].source.persistentVolumeClaim"
+    )]
+    #[case::trained_adapter(
+        json!({"adapters": [{"name": "a", "source": {"fineTuneJob": {"name": "j"}}}]}),
+        "spec.adapters[a].source.fineTuneJob"
+    )]
     #[case::source(json!({"source": {"objectStore": {"uri": "file:///m.gguf"}}}), "use spec.source.persistentVolumeClaim")]
     #[case::shadow(json!({"rollout": {"strategy": "Canary", "canary": {"steps": [{"weight": 5, "gate": "Shadow"}]}}}), "gate Shadow")]
     #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring.slo without spec.rollout.strategy Canary")]

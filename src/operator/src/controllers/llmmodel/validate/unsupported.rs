@@ -45,9 +45,22 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
             gates.is_some_and(|gates| gates.evaluation.is_some()),
         );
     }
-    found.source(source);
+    found.source("spec.source", source);
     found.check("spec.base", base.is_some());
-    found.check("spec.adapters", !adapters.is_empty());
+    found.check(
+        &format!("spec.adapters with spec.task {task:?}"),
+        !adapters.is_empty() && *task != Task::Generate,
+    );
+    for adapter in adapters {
+        let field = format!("spec.adapters[{}].source", adapter.name);
+        found.check(
+            &format!(
+                "{field}.http (an adapter is two files: use huggingFace, objectStore, oci or persistentVolumeClaim)"
+            ),
+            adapter.source.http.is_some(),
+        );
+        found.source(&field, &adapter.source);
+    }
     if let Some(text) = compress
         .as_ref()
         .filter(|_| compresses)
@@ -96,6 +109,7 @@ impl Found {
             self.check(&format!("{field} with spec.engine.openAICompatible"), present);
         };
         let prompt = spec.prompt.as_ref();
+        check("spec.adapters", !spec.adapters.is_empty());
         check("spec.prompt.system", prompt.is_some_and(|it| it.system.is_some()));
         check(
             "spec.prompt.templateOverride",
@@ -135,7 +149,7 @@ impl Found {
         );
     }
 
-    fn source(&mut self, source: &ModelSource) {
+    fn source(&mut self, field: &str, source: &ModelSource) {
         let ModelSource {
             oci: _,
             hugging_face: _,
@@ -147,12 +161,14 @@ impl Found {
         } = source;
         let is_file = |store: &ObjectStoreSource| store.uri.starts_with("file:");
         self.check(
-            "spec.source.objectStore.uri with file:// (pods have no files of their own: put them on a volume and use \
-             spec.source.persistentVolumeClaim)",
+            &format!(
+                "{field}.objectStore.uri with file:// (pods have no files of their own: put them on a volume and use \
+                 {field}.persistentVolumeClaim)"
+            ),
             object_store.as_ref().is_some_and(is_file),
         );
-        self.check("spec.source.fineTuneJob", fine_tune_job.is_some());
-        self.check("spec.source.provider", provider.is_some());
+        self.check(&format!("{field}.fineTuneJob"), fine_tune_job.is_some());
+        self.check(&format!("{field}.provider"), provider.is_some());
     }
 
     fn calibration(&mut self, calibration: &Calibration) {

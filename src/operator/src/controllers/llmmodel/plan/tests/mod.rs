@@ -1,3 +1,4 @@
+mod adapters;
 mod autoscaling;
 mod canary;
 mod compression;

@@ -72,6 +72,9 @@ impl World {
         if let Some(claims) = &plan.device_claims {
             put(&mut self.observed.device_claims, claims);
         }
+        if let Some(adapters) = &plan.adapters {
+            self.observed.config_maps = vec![adapters.clone()];
+        }
         if let Some(snapshot) = &plan.snapshot {
             put(&mut self.observed.revisions, snapshot);
         }
@@ -112,6 +115,9 @@ impl World {
         self.observed
             .hpas
             .retain(|it| is_left(Kind::HorizontalPodAutoscaler, &it.name_any()));
+        self.observed
+            .config_maps
+            .retain(|it| is_left(Kind::ConfigMap, &it.name_any()));
         self.observed.jobs.retain(|it| is_left(Kind::Job, &it.name_any()));
         self.observed
             .device_claims

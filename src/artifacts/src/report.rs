@@ -51,7 +51,7 @@ impl ReportFile {
 
 impl ReportFile {
     /// What a download calls with its bytes on disk and in all: now and then it is a report.
-    pub(crate) fn progress(&self) -> impl FnMut(u64, Option<u64>) {
+    pub(crate) fn progress(&self) -> impl FnMut(u64, Option<u64>) + Send {
         let mut meter = Meter::new();
         move |bytes, total| {
             if let Some(progress) = meter.tick(Instant::now(), bytes, total) {

@@ -103,6 +103,9 @@ pub(crate) enum Error {
         path: String,
         source: io::Error,
     },
+    /// What another client than ours says.
+    #[error("{failure}")]
+    Failed { failure: PrepareFailure, transient: bool },
     /// Too many failures in a row.
     #[error(
         "{last}; gave up after {attempts} failed {} in a row with {bytes} bytes{} on disk, from where the next try resumes; \
@@ -138,6 +141,11 @@ impl Error {
                 Self::Disk { action, path, source }
             }
         }
+    }
+
+    /// A failure that another client than ours reports; `transient` when another request may help.
+    pub(crate) fn failed(failure: PrepareFailure, transient: bool) -> Self {
+        Self::Failed { failure, transient }
     }
 
     /// The error that an unsuccessful status is.
@@ -181,6 +189,7 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Connection { .. } | Self::Stalled { .. } | Self::Broken { .. } | Self::RangeRefused { .. } => true,
+            Self::Failed { transient, .. } => *transient,
             Self::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429),
             _ => false,
         }
@@ -197,6 +206,9 @@ impl Error {
 
 impl From<Error> for PrepareFailure {
     fn from(error: Error) -> Self {
+        if let Error::Failed { failure, .. } = error {
+            return failure;
+        }
         let (reason, retryable) = match &error {
             Error::NotFound { .. } => (reasons::NOT_FOUND, false),
             Error::Forbidden { .. } => (reasons::FORBIDDEN, false),
@@ -215,6 +227,7 @@ impl From<Error> for PrepareFailure {
             | Error::Stalled { .. }
             | Error::Broken { .. }
             | Error::RangeRefused { .. }
+            | Error::Failed { .. }
             | Error::GaveUp { .. } => (reasons::DOWNLOAD_FAILED, true),
         };
         Self::new(reason, error.to_string(), retryable)

@@ -24,12 +24,21 @@ pub(crate) struct Request<'a> {
     pub stall: Duration,
 }
 
-/// The rest of a file.
+/// A part of a file.
 pub(crate) struct Range {
     /// First byte.
     pub first: u64,
+    /// Last byte; none for the rest of the file.
+    pub last: Option<u64>,
     /// The version of the file that it is the rest of, when known.
     pub validator: Option<String>,
+}
+
+impl Range {
+    fn header(&self) -> String {
+        let last = self.last.map(|last| last.to_string()).unwrap_or_default();
+        format!("bytes={}-{last}", self.first)
+    }
 }
 
 /// An answer.
@@ -99,7 +108,7 @@ fn build(client: &Client, request: &Request<'_>, url: Url, is_own: bool) -> reqw
         builder = builder.headers(request.headers.clone());
     }
     if let Some(range) = &request.range {
-        builder = builder.header(header::RANGE, format!("bytes={}-", range.first));
+        builder = builder.header(header::RANGE, range.header());
         if let Some(validator) = &range.validator {
             builder = builder.header(header::IF_RANGE, validator);
         }

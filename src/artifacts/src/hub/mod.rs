@@ -60,7 +60,11 @@ impl Hub {
     ///
     /// # Errors
     /// When there is no such repository, revision or file, or it cannot be fetched or verified.
-    pub async fn fetch(&self, to: &Path, on_progress: impl FnMut(u64, Option<u64>)) -> Result<Fetched, PrepareFailure> {
+    pub async fn fetch(
+        &self,
+        to: &Path,
+        on_progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<Fetched, PrepareFailure> {
         let headers = self.headers()?;
         let listing = self.listing(&headers).await?;
         let chosen = select::select(&listing.files, &self.files, "spec.source.huggingFace.files").map_err(|why| {
@@ -78,11 +82,11 @@ impl Hub {
         );
         let meter = Meter::new(chosen.iter().map(|file| file.size), on_progress);
         let meter = &meter;
-        stream::iter(chosen.iter().enumerate())
-            .map(|(index, file)| {
-                let tell = move |bytes| meter.set(index, bytes);
-                self.file(&listing.commit, file, to, &headers, tell)
-            })
+        let files = chosen.iter().enumerate().map(|(index, file)| {
+            let tell = move |bytes| meter.set(index, bytes);
+            self.file(&listing.commit, file, to, &headers, tell)
+        });
+        stream::iter(files.collect::<Vec<_>>())
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
@@ -129,7 +133,7 @@ impl Hub {
         file: &HubFile,
         to: &Path,
         headers: &HeaderMap,
-        mut on_progress: impl FnMut(u64),
+        mut on_progress: impl FnMut(u64) + Send,
     ) -> Result<(), PrepareFailure> {
         let inside: Vec<&str> = ["resolve", commit].into_iter().chain(file.path.split('/')).collect();
         let url = self.url(&[], &inside, None)?;

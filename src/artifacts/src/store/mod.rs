@@ -7,6 +7,7 @@ mod credentials;
 mod error;
 mod http;
 mod object;
+mod ranges;
 mod uri;
 
 use std::path::{Path, PathBuf};
@@ -56,7 +57,11 @@ impl Store {
     ///
     /// # Errors
     /// When there is no such model, or it cannot be fetched.
-    pub async fn fetch(&self, to: &Path, on_progress: impl FnMut(u64, Option<u64>)) -> Result<Fetched, PrepareFailure> {
+    pub async fn fetch(
+        &self,
+        to: &Path,
+        on_progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<Fetched, PrepareFailure> {
         let store = credentials::open(&self.uri, self.credentials.as_deref(), self.settings)?;
         let store = store.as_ref();
         let found = match self.uri.is_file() {
@@ -76,11 +81,11 @@ impl Store {
         };
         let meter = Meter::new(chosen.iter().map(|object| Some(object.size)), on_progress);
         let (fetcher, meter) = (&fetcher, &meter);
-        stream::iter(chosen.iter().enumerate())
-            .map(|(index, object)| async move {
-                let target = to.join(&object.name);
-                fetcher.fetch(object, &target, |bytes| meter.set(index, bytes)).await
-            })
+        let objects = chosen.iter().enumerate().map(|(index, object)| async move {
+            let target = to.join(&object.name);
+            fetcher.fetch(object, &target, |bytes| meter.set(index, bytes)).await
+        });
+        stream::iter(objects.collect::<Vec<_>>())
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;

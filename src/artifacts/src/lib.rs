@@ -19,6 +19,7 @@ mod fetch;
 mod headers;
 mod hub;
 mod locate;
+mod oci;
 mod select;
 mod store;
 #[cfg(test)]

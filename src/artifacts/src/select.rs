@@ -8,6 +8,15 @@ pub(crate) trait Listed {
     fn path(&self) -> &str;
 }
 
+/// Longest path of a file, in bytes.
+const MAX_PATH: usize = 1024;
+
+/// Whether a path that somebody else made up stays inside of the directory that it is used in.
+pub(crate) fn is_inside(path: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);
+    path.len() <= MAX_PATH && path.split('/').all(plain)
+}
+
 const SAFETENSORS: &str = ".safetensors";
 const GGUF: &str = ".gguf";
 /// Names that a message lists at most.

@@ -28,8 +28,8 @@ pub struct PrepareReport {
     pub bytes: u64,
     /// Path of the model inside the mounted source: `model.gguf`, a directory, or `.` for the whole.
     pub file: String,
-    /// The commit that a revision of a repository stood for, or the version of a file of an object store that
-    /// keeps several.
+    /// The commit that a revision of a repository stood for, the digest that a tag of an artifact stood for, or
+    /// the version of a file of an object store that keeps several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// What the header says.

@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use protocol::PrepareFailure;
 use protocol::report::reasons;
-use reqwest::{Response, StatusCode, header};
+use reqwest::{StatusCode, header};
 
 use super::fields::Fields;
 use super::part::Part;
+use super::request::Answer;
 use super::retry::retry_after;
 use crate::digest::Digest;
 use crate::space::is_full;
@@ -54,6 +55,8 @@ pub(crate) enum Error {
         place: String,
         status: StatusCode,
         fields: &'static Fields,
+        /// What the server wants to see, if it is the one that was asked.
+        challenge: Option<String>,
     },
     /// Another status than success.
     #[error("failed to download {place}: the server answered {status}{}", asks_to_wait(*retry_after))]
@@ -149,18 +152,26 @@ impl Error {
     }
 
     /// The error that an unsuccessful status is.
-    pub(crate) fn status(place: String, response: &Response, fields: &'static Fields) -> Self {
+    pub(crate) fn status(answer: Answer, fields: &'static Fields) -> Self {
+        let Answer {
+            response,
+            place,
+            is_own,
+        } = answer;
         let status = response.status();
-        let value = response.headers().get(header::RETRY_AFTER);
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         match status.as_u16() {
-            401 | 403 | 407 => Self::Forbidden { place, status, fields },
+            401 | 403 | 407 => Self::Forbidden {
+                place,
+                status,
+                fields,
+                challenge: header(header::WWW_AUTHENTICATE).filter(|_| is_own).map(str::to_owned),
+            },
             404 | 410 => Self::NotFound { place, status, fields },
             _ => Self::Status {
                 place,
                 status,
-                retry_after: value
-                    .and_then(|value| value.to_str().ok())
-                    .and_then(|value| retry_after(value, Timestamp::now())),
+                retry_after: header(header::RETRY_AFTER).and_then(|value| retry_after(value, Timestamp::now())),
             },
         }
     }
@@ -192,6 +203,14 @@ impl Error {
             Self::Failed { transient, .. } => *transient,
             Self::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429),
             _ => false,
+        }
+    }
+
+    /// What the server that was asked wants to see first.
+    pub(crate) fn challenge(&self) -> Option<&str> {
+        match self {
+            Self::Forbidden { challenge, .. } => challenge.as_deref(),
+            _ => None,
         }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Answer {
     pub response: Response,
     /// Where it came from, for messages.
     pub place: String,
+    /// Whether it is from the URL's own host, and not from where that led to.
+    pub is_own: bool,
 }
 
 /// A client for downloads. Redirects are left to [`send`], which knows which headers are secret.
@@ -86,7 +88,11 @@ pub(crate) async fn send(client: &Client, request: &Request<'_>) -> Result<Answe
             }
         };
         if !is_redirect(response.status()) {
-            return Ok(Answer { response, place });
+            return Ok(Answer {
+                response,
+                place,
+                is_own,
+            });
         }
         let next = next(&at, response.headers()).ok_or(Error::BadRedirect { place })?;
         is_own = is_own && next.origin() == request.url.origin();

@@ -132,20 +132,21 @@ impl Session<'_> {
             range: self.part.range(),
             stall: settings.stall,
         };
-        let Answer { response, place } = request::send(&self.client, &request).await?;
+        let answer = request::send(&self.client, &request).await?;
+        let response = &answer.response;
         let plan = resume::plan(
             response.status(),
             response.headers(),
             self.part.length(),
             self.part.total(),
         );
-        let plan = match plan {
-            Some(plan) => plan,
-            None => return Err(Error::status(place, &response, fields)),
+        let Some(plan) = plan else {
+            return Err(Error::status(answer, fields));
         };
         if may_split && let Some(version) = worth_splitting(&plan, response.headers(), &settings.ranges) {
             return Ok(Attempt::Large(version));
         }
+        let Answer { response, place, .. } = answer;
         match plan.start {
             Start::Here => self.part.continue_with(plan.total).await?,
             Start::Zero => {

@@ -50,10 +50,10 @@ async fn attempt(asked: &Small<'_>, settings: &Settings, client: &reqwest::Clien
         stall: settings.stall,
     };
     let answer = request::send(client, &request).await?;
-    let (mut response, place) = (answer.response, answer.place);
-    if !response.status().is_success() {
-        return Err(Error::status(place, &response, fields));
+    if !answer.response.status().is_success() {
+        return Err(Error::status(answer, fields));
     }
+    let (mut response, place) = (answer.response, answer.place);
     let mut bytes = Vec::new();
     loop {
         match tokio::time::timeout(settings.stall, response.chunk()).await {

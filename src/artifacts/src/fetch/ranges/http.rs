@@ -40,9 +40,11 @@ impl Ranged for HttpRanges<'_> {
             }),
             stall: settings.stall,
         };
-        let Answer { response, place } = request::send(self.client, &request).await?;
+        let answer = request::send(self.client, &request).await?;
+        let response = &answer.response;
         let status = response.status();
         if resume::is_range(status, response.headers(), &range, self.version) {
+            let Answer { response, place, .. } = answer;
             let chunks = Box::pin(stream::try_unfold((response, place.clone()), next));
             return Ok(Some(Body { place, chunks }));
         }
@@ -50,7 +52,7 @@ impl Ranged for HttpRanges<'_> {
         if status.is_success() || matches!(status.as_u16(), 412 | 416) {
             return Ok(None);
         }
-        Err(Error::status(place, &response, fields))
+        Err(Error::status(answer, fields))
     }
 }
 

@@ -21,6 +21,10 @@ fn children(spec: Value) -> Children {
             revision: Some("1".repeat(40)),
             ..report
         },
+        Source::Oci(ref oci) if oci.is_artifact() => PrepareReport {
+            revision: Some(format!("sha256:{}", "2".repeat(64))),
+            ..report
+        },
         _ => report,
     };
     builder.children(&Version::new(&wanted, report), 1)
@@ -38,6 +42,12 @@ fn children(spec: Value) -> Children {
     "source": {"huggingFace": {
         "repo": "team/model", "revision": "v1", "files": ["*.gguf"], "endpoint": "http://mirror:8080/hub",
         "tokenSecretRef": {"name": "hub", "key": "read"},
+    }},
+}))]
+#[case("artifact", json!({
+    "source": {"oci": {
+        "image": "registry.example.com:5000/team/model:1", "type": "Artifact", "path": "q4", "plainHttp": true,
+        "pullSecrets": [{"name": "mine"}, {"name": "ours"}],
     }},
 }))]
 #[case("store", json!({
@@ -105,6 +115,7 @@ fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
 
 #[rstest]
 #[case("oci", json!({"source": {"oci": {"image": "models/small:1", "path": "m.gguf", "pullPolicy": "Never"}}}))]
+#[case("artifact", json!({"source": {"oci": {"image": "team/model@sha256:ab", "type": "Artifact"}}}))]
 #[case("http", json!({"source": {"http": {"url": "http://example.com:8080/m", "sha256": "b1".repeat(32)}}}))]
 #[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}}))]
 #[case("hub", json!({"source": {"huggingFace": {"repo": "team/model"}}}))]

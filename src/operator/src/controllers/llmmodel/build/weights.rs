@@ -1,9 +1,11 @@
 //! How a pod gets at the weights: volumes, mounts, and what `prepare` is told.
 
+use api::llmmodel::OciSource;
 use api::names::{self, CONTAINER_PREPARE};
 use k8s_openapi::api::core::v1::{
     Container, EmptyDirVolumeSource, ImageVolumeSource, KeyToPath, LocalObjectReference,
-    PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretProjection, SecretVolumeSource, Volume,
+    VolumeMount, VolumeProjection,
 };
 use protocol::{PrepareReport, paths::MODEL_DIR};
 
@@ -59,14 +61,14 @@ pub fn volume(name: &str, source: &Source) -> Volume {
         ..Volume::default()
     };
     match source {
-        Source::Oci(oci) => Volume {
+        Source::Oci(oci) if !oci.is_artifact() => Volume {
             image: Some(ImageVolumeSource {
                 reference: Some(oci.image.clone()),
                 pull_policy: oci.pull_policy.map(|policy| policy.as_str().into()),
             }),
             ..base
         },
-        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => Volume {
+        Source::Oci(_) | Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => Volume {
             empty_dir: Some(EmptyDirVolumeSource::default()),
             ..base
         },
@@ -102,12 +104,41 @@ pub fn volumes(source: &Source) -> Vec<Volume> {
             let credentials = store.credentials_secret_ref.as_ref();
             credentials.map(|credentials| secret(CREDENTIALS_VOLUME, &credentials.name, None))
         }
+        Source::Oci(oci) if oci.is_artifact() => registry_credentials(oci),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
     };
     [Some(volume(MODEL_VOLUME, source)), credentials]
         .into_iter()
         .flatten()
         .collect()
+}
+
+/// Logins for the registry of an artifact: one file of each Secret.
+fn registry_credentials(oci: &OciSource) -> Option<Volume> {
+    let sources = oci
+        .pull_secrets
+        .iter()
+        .enumerate()
+        .map(|(number, secret)| VolumeProjection {
+            secret: Some(SecretProjection {
+                name: secret.name.clone(),
+                items: Some(vec![KeyToPath {
+                    key: ".dockerconfigjson".into(),
+                    path: format!("{number}.json"),
+                    mode: None,
+                }]),
+                optional: None,
+            }),
+            ..VolumeProjection::default()
+        });
+    (!oci.pull_secrets.is_empty()).then(|| Volume {
+        name: CREDENTIALS_VOLUME.into(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(sources.collect()),
+            default_mode: None,
+        }),
+        ..Volume::default()
+    })
 }
 
 /// The mount of a container that only reads the weights.
@@ -123,6 +154,9 @@ pub fn mount() -> VolumeMount {
 /// Registry credentials for the source.
 pub fn pull_secrets(source: &Source) -> Option<Vec<LocalObjectReference>> {
     let Source::Oci(oci) = source else { return None };
+    if oci.is_artifact() {
+        return None;
+    }
     let secrets: Vec<_> = oci
         .pull_secrets
         .iter()
@@ -135,10 +169,11 @@ pub fn pull_secrets(source: &Source) -> Option<Vec<LocalObjectReference>> {
 
 /// Weights that every pod has to fetch first.
 pub fn must_be_fetched(source: &Source) -> bool {
-    matches!(
-        source,
-        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_)
-    )
+    match source {
+        Source::Oci(oci) => oci.is_artifact(),
+        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => true,
+        Source::PersistentVolumeClaim(_) => false,
+    }
 }
 
 /// The container that verifies the weights, and fetches them first where the source asks for it.
@@ -213,17 +248,35 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
             // An object may be replaced; what is served may not.
             known.map(|report| report.digest.as_str())
         }
+        Source::Oci(oci) if oci.is_artifact() => {
+            add("--oci", &oci.image);
+            add("--to", MODEL_DIR);
+            // A tag moves on; what is served does not.
+            if let Some(digest) = known.and_then(|report| report.revision.as_deref()) {
+                add("--oci-digest", digest);
+            }
+            oci.path.iter().for_each(|path| add("--file", path));
+            model.read_only = None;
+            if !oci.pull_secrets.is_empty() {
+                add("--registry-credentials", CREDENTIALS_DIR);
+                credentials = Some(read_only(CREDENTIALS_VOLUME, CREDENTIALS_DIR));
+            }
+            known.map(|report| report.digest.as_str()).or(oci.sha256.as_deref())
+        }
         Source::Oci(oci) => oci.sha256.as_deref(),
         Source::PersistentVolumeClaim(claim) => claim.sha256.as_deref(),
     };
+    if matches!(source, Source::Oci(oci) if oci.plain_http == Some(true)) {
+        args.push("--plain-http".into());
+    }
     if !must_be_fetched(source) {
         let path = source
             .path()
             .map_or(MODEL_DIR.to_owned(), |path| format!("{MODEL_DIR}/{path}"));
-        add("--path", &path);
+        args.extend(["--path".to_owned(), literal(&path)]);
     }
     if let Some(sha256) = sha256 {
-        add("--sha256", sha256);
+        args.extend(["--sha256".to_owned(), literal(sha256)]);
     }
     let mounts = [Some(model), credentials].into_iter().flatten().collect();
     Reading { args, mounts }

@@ -173,6 +173,7 @@ impl Found {
         check("http", http.is_some());
         check("objectStore", object_store.is_some());
         if let Some(oci) = oci {
+            check("oci.type Artifact", oci.is_artifact());
             check("oci without path", oci.path.is_none());
             check("oci.sha256", oci.sha256.is_some());
             check("oci.pullSecrets", !oci.pull_secrets.is_empty());

@@ -15,6 +15,7 @@ pub mod kubectl;
 pub mod model;
 pub mod namespace;
 pub mod operator;
+pub mod registry;
 pub mod s3;
 pub mod settings;
 pub mod traffic;

@@ -163,4 +163,6 @@ fn pattern(name: &str, files: &[File]) -> String {
 }
 
 #[cfg(test)]
+mod real;
+#[cfg(test)]
 mod tests;

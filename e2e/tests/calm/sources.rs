@@ -355,7 +355,8 @@ async fn an_artifact_is_served_at_the_digest_that_was_found_first() -> Result<()
             Ok((serving != pod).then_some(()))
         })
         .await?;
-        model.ready().await
+        model.ready().await?;
+        Ok(())
     })
     .await
 }

@@ -7,6 +7,7 @@
 //! Whatever a server sends is verified against a pinned digest before it gets its final name, so a
 //! file under that name is always complete.
 
+pub mod cache;
 pub mod digest;
 pub mod facts;
 pub mod inspect;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use protocol::report::reasons;
 use protocol::{PrepareFailure, PrepareOutcome, PrepareReport, paths};
 
+use crate::cache::Cache;
 use crate::digest::Digest;
 use crate::fetch::{self, Download};
 use crate::hub::Hub;
@@ -94,6 +95,21 @@ fn finish(report_file: &ReportFile, result: Result<PrepareReport, PrepareFailure
 }
 
 async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, PrepareFailure> {
+    let (Some(size), Some(dir)) = (args.cache_size, &args.to) else {
+        return fetch_or_find(args, report_file).await;
+    };
+    let cache = Cache { dir: dir.clone(), size };
+    let work = |to| {
+        let args = Args {
+            to: Some(to),
+            ..args.clone()
+        };
+        fetch_or_find(args, report_file)
+    };
+    cache.obtain(args.sha256, &args.key(), report_file, work).await
+}
+
+async fn fetch_or_find(args: Args, report_file: &ReportFile) -> Result<Prepared, PrepareFailure> {
     match args {
         Args {
             hugging_face: Some(repo),

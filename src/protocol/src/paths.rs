@@ -8,6 +8,18 @@ pub const STORE_DIR: &str = "/store";
 pub const CALIBRATION_DIR: &str = "/calibration";
 /// Below it suites of questions are mounted, each under its name.
 pub const SUITES_DIR: &str = "/suites";
+/// Mount point of the node's cache, where pods share what they fetch.
+pub const NODE_CACHE_DIR: &str = "/node-cache";
+/// In the directory of a model of that cache: who uses the model holds a lock on it.
+pub const CACHE_LOCK: &str = ".lock";
+/// Below the cache, by the hex digits of their digests: models.
+pub const CACHE_ENTRIES: &str = "entries";
+/// Below the cache, by the same names: what engines make of models for their next start.
+pub const CACHE_PACKED: &str = "packed";
+/// In one of the latter: a note that the model has lost its digest.
+pub const CACHE_DAMAGED: &str = ".damaged";
+/// Mount point of the latter in a pod that serves.
+pub const PACKED_DIR: &str = "/packed";
 /// A small writable directory: the root file system is read-only.
 pub const SCRATCH_DIR: &str = "/tmp";
 /// Kubernetes reads a container's last words from here (4096 bytes at most).

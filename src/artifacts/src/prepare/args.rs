@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
 use crate::digest::Digest;
 use crate::source_url::SourceUrl;
 
@@ -98,10 +101,37 @@ pub struct Args {
     /// Directory to download to.
     #[arg(long, env = "ATELIER_TO", value_name = "DIR", conflicts_with = "path")]
     pub to: Option<PathBuf>,
+    /// Makes the directory of --to a cache that the pods of a node share, and lets it grow to so many bytes: models
+    /// lie there by their digests, and those that were not used for longest leave.
+    #[arg(long, env = "ATELIER_CACHE_SIZE", value_name = "BYTES", requires = "to")]
+    pub cache_size: Option<u64>,
     /// Weights file, or directory with exactly one *.gguf file.
     #[arg(long, env = "ATELIER_PATH", value_name = "DIR_OR_FILE")]
     pub path: Option<PathBuf>,
     /// Where to write the report. Default: the container's termination message, where there is one.
     #[arg(long, env = "ATELIER_REPORT", value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+impl Args {
+    /// What is fetched, as a name of a directory: by its digest where that is known.
+    pub(super) fn key(&self) -> String {
+        if let Some(digest) = self.sha256 {
+            return digest.to_string();
+        }
+        let place = json!([
+            self.url.as_ref().map(ToString::to_string),
+            self.hugging_face,
+            self.revision,
+            self.files,
+            self.endpoint.as_ref().map(ToString::to_string),
+            self.object_store,
+            self.object_version,
+            self.oci,
+            self.oci_digest,
+        ]);
+        let mut hasher = Sha256::new();
+        hasher.update(place.to_string());
+        format!("source-{}", Digest::from(hasher))
+    }
 }

@@ -10,6 +10,7 @@ mod engines;
 mod evaluation;
 mod examples;
 mod lifecycle;
+mod node_cache;
 mod openai;
 mod quickstart;
 mod rollout;

@@ -106,7 +106,15 @@ async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, Prepa
         };
         fetch_or_find(args, report_file)
     };
-    cache.obtain(args.sha256, &args.key(), report_file, work).await
+    // What a tag stands for has to be told, whoever has the files already.
+    let expected = args.sha256.filter(|_| args.oci.is_none() || args.oci_digest.is_some());
+    let mut prepared = cache.obtain(expected, &args.key(), report_file, work).await?;
+    if args.url.is_some() {
+        // What was found may have come from another source.
+        prepared.report.file = WEIGHTS_FILE.into();
+        prepared.report.revision = None;
+    }
+    Ok(prepared)
 }
 
 async fn fetch_or_find(args: Args, report_file: &ReportFile) -> Result<Prepared, PrepareFailure> {

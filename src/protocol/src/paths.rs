@@ -14,6 +14,8 @@ pub const NODE_CACHE_DIR: &str = "/node-cache";
 pub const CACHE_LOCK: &str = ".lock";
 /// Below the cache, by the hex digits of their digests: models.
 pub const CACHE_ENTRIES: &str = "entries";
+/// In the directory of a model of that cache: the model, a file or a directory. Each source has another name for it.
+pub const CACHE_WEIGHTS: &str = "weights";
 /// Below the cache, by the same names: what engines make of models for their next start.
 pub const CACHE_PACKED: &str = "packed";
 /// In one of the latter: a note that the model has lost its digest.

@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use protocol::PrepareReport;
-use protocol::paths::CACHE_DAMAGED;
+use protocol::paths::{CACHE_DAMAGED, CACHE_WEIGHTS};
 use serde::{Deserialize, Serialize};
 
 use super::room::Room;
-use super::{entry_lock, lock, name, place};
+use super::{entry_lock, lock, name};
 use crate::prepare::Prepared;
 
 const NOTE: &str = ".atelier.json";
@@ -43,35 +43,44 @@ pub(super) fn find(room: &Room, digest: &str) -> io::Result<Option<Prepared>> {
     lock::create(&entry_lock(&dir))?.set_modified(SystemTime::now())?;
     tracing::info!("{digest} is in the node's cache");
     Ok(Some(Prepared {
-        path: place(&dir, &note.report.file),
+        path: dir.join(CACHE_WEIGHTS),
         report: note.report,
     }))
 }
 
 /// Makes the work of somebody who has verified it an entry.
 pub(super) fn publish(room: &Room, work: &Path, prepared: Prepared) -> io::Result<Prepared> {
-    let Prepared { report, .. } = prepared;
+    let Prepared { report, path } = prepared;
     if let Some(found) = find(room, &report.digest)? {
         room.discard(work)?;
-        return Ok(found);
+        // Another source may have another name for it.
+        return Ok(Prepared {
+            path: found.path,
+            report,
+        });
     }
+    let name = name(&report.digest).to_owned();
+    let new = room.stage(&name)?;
+    std::fs::rename(path, new.join(CACHE_WEIGHTS))?;
     let mut files = BTreeMap::new();
-    list(work, "", &mut files)?;
+    list(&new, "", &mut files)?;
     let note = Note { report, files };
-    std::fs::write(work.join(NOTE), serde_json::to_vec(&note)?)?;
-    lock::create(&entry_lock(work))?;
-    for path in [&work.join(NOTE), work] {
+    std::fs::write(new.join(NOTE), serde_json::to_vec(&note)?)?;
+    lock::create(&entry_lock(&new))?;
+    for path in [&new.join(NOTE), &new] {
         File::open(path)?.sync_all()?;
     }
-    let dir = room.entry(name(&note.report.digest));
     // What is damaged goes, whoever uses it: it keeps what it has open.
-    room.discard(&dir)?;
-    room.discard(&room.packed(name(&note.report.digest)))?;
-    std::fs::create_dir_all(room.packed(name(&note.report.digest)))?;
-    std::fs::rename(work, &dir)?;
+    let dir = room.entry(&name);
+    for old in [&dir, &room.packed(&name)] {
+        room.discard(old)?;
+    }
+    std::fs::create_dir_all(room.packed(&name))?;
+    std::fs::rename(&new, &dir)?;
     File::open(room.entries())?.sync_all()?;
+    room.discard(work)?;
     Ok(Prepared {
-        path: place(&dir, &note.report.file),
+        path: dir.join(CACHE_WEIGHTS),
         report: note.report,
     })
 }
@@ -88,7 +97,7 @@ fn list(dir: &Path, prefix: &str, files: &mut BTreeMap<String, u64>) -> io::Resu
         let metadata = entry.metadata()?;
         if metadata.is_dir() {
             list(&entry.path(), &format!("{path}/"), files)?;
-        } else if path != NOTE {
+        } else {
             files.insert(path, metadata.len());
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/lock              held while entries are looked up, published or removed
-//! DIR/entries/HEX/      a model by its digest; .atelier.json says what it is, .lock is held by who uses it
+//! DIR/entries/HEX/      a model by its digest: weights; .atelier.json says what it is, .lock is held by who uses it
 //! DIR/packed/HEX/       what engines make of it for their next start
 //! DIR/works/KEY/        a model on its way, and KEY.lock, held by who fetches it
 //! DIR/trash/            what is being removed
@@ -127,14 +127,6 @@ impl Cache {
 /// A digest as a name of a directory.
 fn name(digest: &str) -> &str {
     digest.strip_prefix("sha256:").unwrap_or(digest)
-}
-
-/// Where the model of a report lies in the directory of its entry.
-fn place(dir: &Path, file: &str) -> PathBuf {
-    match file {
-        "." => dir.to_owned(),
-        file => dir.join(file),
-    }
 }
 
 /// The lock of an entry.

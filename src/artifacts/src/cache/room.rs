@@ -71,6 +71,13 @@ impl Room {
         self.dir.join(CACHE_PACKED).join(name)
     }
 
+    /// A new directory for what will be an entry. It goes to waste when this process does not get to the end.
+    pub(super) fn stage(&self, name: &str) -> io::Result<PathBuf> {
+        let new = self.dir.join("trash").join(format!("{name}.new"));
+        std::fs::create_dir(&new)?;
+        Ok(new)
+    }
+
     /// Removes what was not used for longest until the rest fits; the entry of the digest `keep` stays.
     pub(super) fn make(&self, keep: Option<&str>) -> io::Result<()> {
         let keep = keep.map(|digest| self.entry(name(digest)));

@@ -113,10 +113,40 @@ async fn a_second_pod_finds_what_the_first_fetched() {
     assert_eq!((&first.path, &first.report), (&second.path, &second.report));
     assert_eq!(
         first.path,
-        cache.dir.join("entries").join(digest(1).to_string()).join("m.gguf")
+        cache.dir.join("entries").join(digest(1).to_string()).join("weights")
     );
     assert_eq!(std::fs::read(first.path).unwrap(), model(1));
     assert!(cache.dir.join("packed").join(digest(1).to_string()).exists());
+}
+
+#[tokio::test]
+async fn a_directory_has_the_same_place_as_a_file() {
+    let node = Node::new();
+    let cache = node.cache(9);
+    let encoder = |to: PathBuf| {
+        let dir = to.join("deep/inside");
+        std::fs::create_dir_all(&dir).unwrap();
+        crate::testing::write_encoder(&dir);
+        let (model, bytes) = facts::of_path(&dir).unwrap();
+        let report = PrepareReport {
+            digest: Digest::of_model(&dir).unwrap().prefixed(),
+            bytes,
+            file: "deep/inside".into(),
+            revision: None,
+            model,
+            compression: None,
+        };
+        ready(Ok(Prepared { path: dir, report }))
+    };
+    let found = cache.obtain(None, "source-1", &node.report, encoder).await.unwrap();
+    assert!(found.path.ends_with("weights") && found.path.join("config.json").exists());
+    assert_eq!(Digest::of_model(&found.path).unwrap().prefixed(), found.report.digest);
+    let digest = found.report.digest.parse().unwrap();
+    let again = cache.obtain(Some(digest), "other", &node.report, |_| {
+        ready(fetched(Path::new("/none"), 1))
+    });
+    assert_eq!(again.await.unwrap().path, found.path);
+    assert_eq!(std::fs::read_dir(cache.dir.join("trash")).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -289,8 +319,8 @@ async fn a_model_that_is_larger_than_the_cache_is_refused() {
 }
 
 #[rstest::rstest]
-#[case::shorter(|dir: &Path| std::fs::write(dir.join("m.gguf"), b"GGUF").unwrap())]
-#[case::missing(|dir: &Path| std::fs::remove_file(dir.join("m.gguf")).unwrap())]
+#[case::shorter(|dir: &Path| std::fs::write(dir.join("weights"), b"GGUF").unwrap())]
+#[case::missing(|dir: &Path| std::fs::remove_file(dir.join("weights")).unwrap())]
 #[case::no_note(|dir: &Path| std::fs::remove_file(dir.join(".atelier.json")).unwrap())]
 #[case::told(|dir: &Path| {
     let packed = dir.parent().unwrap().parent().unwrap().join("packed").join(dir.file_name().unwrap());

@@ -88,7 +88,7 @@ fn worker(builder: &Builder<'_>, version: &Version) -> Container {
     worker
         .volume_mounts
         .get_or_insert_default()
-        .extend(model_pod::mounts(version));
+        .extend(model_pod::mounts(builder, version));
     let env: Vec<_> = wanted.overrides.env.iter().map(variable).collect();
     worker.env = (!env.is_empty()).then_some(env);
     worker.ports = Some(vec![port(PORT_API, WORKER_API), port(PORT_ADMIN, WORKER_ADMIN)]);

@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::controllers::llmmodel::source::Source;
-use crate::controllers::llmmodel::testing::{compressed_report, report, settings, the_owner, wanted};
+use crate::controllers::llmmodel::testing::{self, compressed_report, report, the_owner, wanted};
+use crate::controllers::llmmodel::validate::{NodeCache, Settings};
 
 fn children(spec: Value) -> Children {
     let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
@@ -28,6 +29,17 @@ fn children(spec: Value) -> Children {
         _ => report,
     };
     builder.children(&Version::new(&wanted, report), 1)
+}
+
+/// An installation with a node cache, which is off unless a spec asks for it.
+fn settings() -> Settings {
+    Settings {
+        node_cache: Some(NodeCache {
+            host_path: "/var/cache/atelier/".into(),
+            size: 50 << 30,
+        }),
+        ..testing::settings()
+    }
 }
 
 #[rstest]
@@ -58,6 +70,13 @@ fn children(spec: Value) -> Children {
     "replicas": 2,
     "placement": {"zones": ["a", "b"], "nodeSelector": {"disk": "fast"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"},
     "podOverrides": {"labels": {"team": "x"}, "annotations": {"note": "y"}, "env": [{"name": "A", "value": "b"}], "serviceAccountName": "sa", "terminationGracePeriodSeconds": 90},
+}))]
+#[case("node_cache", json!({
+    "source": {"huggingFace": {"repo": "team/model", "tokenSecretRef": {"name": "hub", "key": "token"}}},
+    "placement": {"nodeCache": true},
+}))]
+#[case("node_cache_of_an_encoder", json!({
+    "task": "Embed", "source": {"objectStore": {"uri": "s3://models/encoder/"}}, "placement": {"nodeCache": true},
 }))]
 #[case("compressed", json!({
     "source": {"http": {"url": "https://example.com/m.gguf", "sha256": "b1".repeat(32)}},
@@ -117,7 +136,8 @@ fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
 #[case("oci", json!({"source": {"oci": {"image": "models/small:1", "path": "m.gguf", "pullPolicy": "Never"}}}))]
 #[case("artifact", json!({"source": {"oci": {"image": "team/model@sha256:ab", "type": "Artifact"}}}))]
 #[case("http", json!({"source": {"http": {"url": "http://example.com:8080/m", "sha256": "b1".repeat(32)}}}))]
-#[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}}))]
+#[case("node_cache", json!({"source": {"huggingFace": {"repo": "team/model"}}, "placement": {"nodeCache": true}}))]
+#[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}, "placement": {"nodeCache": true}}))]
 #[case("hub", json!({"source": {"huggingFace": {"repo": "team/model"}}}))]
 #[case("store", json!({"source": {"objectStore": {"uri": "gs://models/encoder/"}}}))]
 fn the_prepare_job(#[case] name: &str, #[case] spec: Value) {

@@ -7,13 +7,16 @@ use k8s_openapi::api::core::v1::{
     PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretProjection, SecretVolumeSource, Volume,
     VolumeMount, VolumeProjection,
 };
-use protocol::{PrepareReport, paths::MODEL_DIR};
+use protocol::{
+    PrepareReport,
+    paths::{MODEL_DIR, NODE_CACHE_DIR},
+};
 
 use super::{
-    Builder,
+    Builder, node_cache,
     pod::{container, literal, memory_and_cpu},
 };
-use crate::controllers::llmmodel::{source::Source, version::Version};
+use crate::controllers::llmmodel::{source::Source, validate::NodeCache, version::Version};
 
 const MODEL_VOLUME: &str = "model";
 const HEADERS_VOLUME: &str = "headers";
@@ -38,7 +41,7 @@ pub fn served(builder: &Builder<'_>, version: &Version) -> Vec<Volume> {
             &names::weights_claim(&builder.owner.name, &key),
             true,
         )],
-        None => volumes(&version.source),
+        None => volumes(builder, &version.source),
     }
 }
 
@@ -77,7 +80,7 @@ pub fn volume(name: &str, source: &Source) -> Volume {
 }
 
 /// Volumes of a pod that reads the source.
-pub fn volumes(source: &Source) -> Vec<Volume> {
+pub fn volumes(builder: &Builder<'_>, source: &Source) -> Vec<Volume> {
     let secret = |volume: &str, name: &str, items| Volume {
         name: volume.into(),
         secret: Some(SecretVolumeSource {
@@ -107,10 +110,11 @@ pub fn volumes(source: &Source) -> Vec<Volume> {
         Source::Oci(oci) if oci.is_artifact() => registry_credentials(oci),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
     };
-    [Some(volume(MODEL_VOLUME, source)), credentials]
-        .into_iter()
-        .flatten()
-        .collect()
+    let model = match node_cache::of(builder, source) {
+        Some(cache) => node_cache::volume(builder, cache),
+        None => volume(MODEL_VOLUME, source),
+    };
+    [Some(model), credentials].into_iter().flatten().collect()
 }
 
 /// Logins for the registry of an artifact: one file of each Secret.
@@ -176,10 +180,15 @@ pub fn must_be_fetched(source: &Source) -> bool {
     }
 }
 
+/// What has to run before `prepare`.
+pub fn before_prepare(builder: &Builder<'_>, source: &Source) -> Option<Container> {
+    node_cache::of(builder, source).map(|_| node_cache::owner(builder))
+}
+
 /// The container that verifies the weights, and fetches them first where the source asks for it.
 /// `known` is what was found there before: nothing else may be there now.
 pub fn prepare_container(builder: &Builder<'_>, source: &Source, known: Option<&PrepareReport>) -> Container {
-    let Reading { args, mounts } = reading(source, known);
+    let Reading { args, mounts } = reading(source, known, node_cache::of(builder, source));
     let mut container = container(builder.settings, CONTAINER_PREPARE, args);
     container.volume_mounts.get_or_insert_default().extend(mounts);
     container.resources = Some(memory_and_cpu(PREPARE_MEMORY, PREPARE_CPU));
@@ -194,10 +203,11 @@ pub struct Reading {
     pub mounts: Vec<VolumeMount>,
 }
 
-/// What `prepare` is told to read, given what was found there before.
-pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
+/// What `prepare` is told to read, given what was found there before, and the node's cache if it is to use that.
+pub fn reading(source: &Source, known: Option<&PrepareReport>, cache: Option<&NodeCache>) -> Reading {
     let mut args = vec!["prepare".to_owned()];
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
+    let to = cache.map_or(MODEL_DIR, |_| NODE_CACHE_DIR);
     let mut model = mount();
     let mut credentials = None;
     let read_only = |name: &str, path: &str| VolumeMount {
@@ -209,7 +219,7 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
     let sha256 = match source {
         Source::Http(http) => {
             add("--url", &http.url);
-            add("--to", MODEL_DIR);
+            add("--to", to);
             model.read_only = None;
             if http.headers_secret_ref.is_some() {
                 add("--headers-file", HEADERS_DIR);
@@ -219,7 +229,7 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
         }
         Source::HuggingFace(hub) => {
             add("--hugging-face", &hub.repo);
-            add("--to", MODEL_DIR);
+            add("--to", to);
             // A branch moves on; what is served does not.
             let commit = known.and_then(|report| report.revision.as_deref());
             add("--revision", commit.unwrap_or(&hub.revision));
@@ -236,7 +246,7 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
         }
         Source::ObjectStore(store) => {
             add("--object-store", &store.uri);
-            add("--to", MODEL_DIR);
+            add("--to", to);
             if let Some(version) = known.and_then(|report| report.revision.as_deref()) {
                 add("--object-version", version);
             }
@@ -250,7 +260,7 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
         }
         Source::Oci(oci) if oci.is_artifact() => {
             add("--oci", &oci.image);
-            add("--to", MODEL_DIR);
+            add("--to", to);
             // A tag moves on; what is served does not.
             if let Some(digest) = known.and_then(|report| report.revision.as_deref()) {
                 add("--oci-digest", digest);
@@ -277,6 +287,10 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
     }
     if let Some(sha256) = sha256 {
         args.extend(["--sha256".to_owned(), literal(sha256)]);
+    }
+    if let Some(cache) = cache {
+        args.extend(["--cache-size".to_owned(), cache.size.to_string()]);
+        model = node_cache::mount();
     }
     let mounts = [Some(model), credentials].into_iter().flatten().collect();
     Reading { args, mounts }

@@ -3,6 +3,7 @@
 mod accelerator;
 mod autoscaling;
 mod canary;
+mod node_cache;
 mod suite;
 mod unsupported;
 
@@ -20,6 +21,7 @@ use kube::{Resource, ResourceExt};
 
 use super::{accelerator::Accelerator, compression::Compression, source::Source, trouble::Trouble};
 pub use canary::{Canary, Step};
+pub use node_cache::{NodeCache, offered};
 pub use suite::Suite;
 
 /// What the children of LlmModels need to know of this installation.
@@ -33,6 +35,8 @@ pub struct Settings {
     pub gateway_namespace: String,
     /// What claims for compressed weights ask for.
     pub storage: Storage,
+    /// Where pods of a node share weights, if that is allowed.
+    pub node_cache: Option<NodeCache>,
 }
 
 /// What claims for compressed weights ask for.

@@ -106,6 +106,12 @@ impl Found {
             "spec.rollout.gates.evaluation",
             gates.is_some_and(|gates| gates.evaluation.is_some()),
         );
+        let placement = spec.placement.as_ref();
+        // Nobody would hold the lock on what they use.
+        check(
+            "spec.placement.nodeCache",
+            placement.is_some_and(|it| it.node_cache == Some(true)),
+        );
     }
 
     /// What our own engine cannot compute on: it takes one device of NVIDIA's, for text.

@@ -1,5 +1,6 @@
 //! A file server on this machine that pods can reach, with faults on demand.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -97,10 +98,11 @@ impl Drop for FileServer {
 }
 
 async fn serve(State(state): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
-    let start = range_start(&headers).filter(|start| *start < state.content.len());
+    let total = state.content.len();
+    let range = range(&headers, total).filter(|range| !range.is_empty());
     state.headers.lock().expect("no request panics").push(headers);
     let turn = state.served.fetch_add(1, Ordering::Relaxed);
-    let rest = state.content.slice(start.unwrap_or(0)..);
+    let rest = state.content.slice(range.clone().unwrap_or(0..total));
     let (send, then) = match state.behaviour {
         Behaviour::Status(status) => return empty(status),
         Behaviour::Whole => (rest.len(), End::Complete),
@@ -112,11 +114,10 @@ async fn serve(State(state): State<Arc<Shared>>, headers: HeaderMap) -> Response
         .header(header::CONTENT_LENGTH, rest.len())
         .header(header::ACCEPT_RANGES, "bytes")
         .header(header::ETAG, "\"one\"");
-    if let Some(start) = start {
-        let total = state.content.len();
+    if let Some(Range { start, end }) = range {
         response = response
             .status(StatusCode::PARTIAL_CONTENT)
-            .header(header::CONTENT_RANGE, format!("bytes {start}-{}/{total}", total - 1));
+            .header(header::CONTENT_RANGE, format!("bytes {start}-{}/{total}", end - 1));
     }
     response
         .body(body(rest.slice(..send), then))
@@ -149,8 +150,13 @@ fn empty(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// The N of `Range: bytes=N-`.
-fn range_start(headers: &HeaderMap) -> Option<usize> {
+/// The bytes of `Range: bytes=N-` and `Range: bytes=N-M`.
+pub fn range(headers: &HeaderMap, total: usize) -> Option<Range<usize>> {
     let range = headers.get(header::RANGE)?.to_str().ok()?;
-    range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
+    let (start, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let end = match last {
+        "" => total,
+        last => total.min(last.parse::<usize>().ok()? + 1),
+    };
+    Some(start.parse().ok()?..end)
 }

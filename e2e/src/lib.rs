@@ -17,6 +17,7 @@ pub mod model;
 pub mod namespace;
 pub mod nodes;
 pub mod operator;
+pub mod registry;
 pub mod s3;
 pub mod settings;
 pub mod traffic;

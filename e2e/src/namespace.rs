@@ -16,7 +16,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use k8s_openapi::api::resource::v1::ResourceClaimTemplate;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -83,6 +83,16 @@ impl Namespace {
             }))
             .await?;
         Ok(namespace)
+    }
+
+    /// Allows pods that the standards `restricted` and `baseline` refuse.
+    pub async fn allow_privileged(&self) -> Result<()> {
+        let labels = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}});
+        Api::<Object>::all(self.client.clone())
+            .patch(&self.name, &PatchParams::default(), &Patch::Merge(labels))
+            .await
+            .context("failed to label the namespace")?;
+        Ok(())
     }
 
     /// Requests for one kind in this namespace.

@@ -46,6 +46,11 @@ pub fn s3_program() -> Result<PathBuf> {
     variable("ATELIER_S3_BIN").map(Into::into)
 }
 
+/// An OCI registry.
+pub fn registry_program() -> Result<PathBuf> {
+    variable("ATELIER_REGISTRY_BIN").map(Into::into)
+}
+
 /// The bundled model's weights as a file on this machine.
 pub fn model_file() -> Result<PathBuf> {
     Ok(PathBuf::from(variable("ATELIER_MODEL_DIR")?).join("SmolLM2-135M-Instruct.Q4_1.gguf"))

@@ -13,6 +13,7 @@ mod failures;
 mod fields;
 mod lifecycle;
 mod memory;
+mod node_cache;
 mod nodes;
 mod openai;
 mod quickstart;

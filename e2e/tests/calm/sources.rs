@@ -1,12 +1,13 @@
 //! Where weights come from, and each way in which that goes wrong.
 
 use anyhow::{Context, Result, ensure};
-use atelier_e2e::files::{Behaviour, FileServer};
+use atelier_e2e::files::{Behaviour, FileServer, range};
 use atelier_e2e::hub::{self, HubServer};
+use atelier_e2e::registry::{self, RegistryServer};
 use atelier_e2e::s3::{self, S3Server};
 use atelier_e2e::volume::Volume;
 use atelier_e2e::{Model, Namespace, model, settings, with_namespace};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::Api;
 use kube::api::DeleteParams;
@@ -14,6 +15,8 @@ use protocol::report::reasons;
 use serde_json::{Value, json};
 
 const FILE_BYTES: usize = 98_362_432;
+/// Ranges in which a file of this size comes.
+const PIECE_BYTES: usize = 16 << 20;
 
 fn weights() -> Result<Vec<u8>> {
     std::fs::read(settings::model_file()?).context("failed to read the model's file")
@@ -33,9 +36,10 @@ async fn refused(namespace: &Namespace, server: &FileServer, reason: &str) -> Re
 #[tokio::test]
 async fn a_broken_download_is_resumed() -> Result<()> {
     with_namespace("resume", async |namespace| {
+        // The answer that only tells the size, and two of the ranges that follow it.
         let cut = Behaviour::Cut {
-            after: FILE_BYTES / 3,
-            times: 2,
+            after: PIECE_BYTES / 4,
+            times: 3,
         };
         let server = FileServer::start(weights()?, cut).await?;
         let secret = json!({"metadata": {"name": "headers"}, "stringData": {"X-Team": "blue"}});
@@ -45,10 +49,8 @@ async fn a_broken_download_is_resumed() -> Result<()> {
         let model = Model::create(&namespace, "m", model::with_source(source)).await?;
         model.ready().await?;
         let requests = server.requests();
-        ensure!(
-            requests.iter().any(|headers| headers.contains_key("range")),
-            "{requests:#?}"
-        );
+        let goes_on = |headers: &&HeaderMap| range(headers, FILE_BYTES).is_some_and(|it| it.start % PIECE_BYTES != 0);
+        ensure!(requests.iter().any(|headers| goes_on(&headers)), "{requests:#?}");
         let named = requests
             .iter()
             .all(|headers| headers.get("x-team").is_some_and(|team| team == "blue"));
@@ -298,6 +300,62 @@ async fn an_object_is_served_and_another_in_its_place_is_refused() -> Result<()>
         let pods: Api<Pod> = namespace.api();
         pods.delete(&pod, &DeleteParams::default()).await?;
         model.not_ready(reasons::DIGEST_MISMATCH).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_artifact_is_served_at_the_digest_that_was_found_first() -> Result<()> {
+    with_namespace("artifact", async |namespace| {
+        let server = RegistryServer::start().await?;
+        server.push("small:1", &[("small.gguf", weights()?.into())]).await?;
+        let secret = |password: &str| {
+            json!({
+                "metadata": {"name": "registry"}, "type": "kubernetes.io/dockerconfigjson",
+                "stringData": {".dockerconfigjson": server.login(password).to_string()},
+            })
+        };
+        namespace.create_object::<Secret>(secret("wrong-password")).await?;
+        let source = |path: &str| {
+            json!({"oci": {
+                "image": server.image("small:1"), "type": "Artifact", "path": path, "plainHttp": true,
+                "pullSecrets": [{"name": "registry"}],
+            }})
+        };
+        let model = Model::create(&namespace, "m", model::with_source(source("*.gguf"))).await?;
+        let message = model.not_ready(reasons::FORBIDDEN).await?;
+        ensure!(
+            message.contains("pullSecrets") && !message.contains("wrong-password"),
+            "{message}"
+        );
+
+        // A change of what is wanted makes the operator look again, with the right password.
+        let secrets: Api<Secret> = namespace.api();
+        let right = kube::api::Patch::Merge(json!({"stringData": secret(registry::PASSWORD)["stringData"]}));
+        secrets
+            .patch("registry", &kube::api::PatchParams::default(), &right)
+            .await?;
+        model.patch(json!({"spec": {"source": source("small.gguf")}})).await?;
+        model.ready().await?;
+        let answer = namespace
+            .gateway()
+            .await?
+            .ask(&model.address(), "Name the capital city of France.")
+            .await?;
+        ensure!(answer.contains("Paris"), "{answer}");
+
+        // The tag moves on to what is no model, and a new pod fetches what the old one had.
+        server.push("small:1", &[("small.gguf", "no model".into())]).await?;
+        let pod = model.serving_pod().await?;
+        let pods: Api<Pod> = namespace.api();
+        pods.delete(&pod, &DeleteParams::default()).await?;
+        atelier_e2e::wait::until("another pod serves", async || {
+            let serving = model.serving_pod().await?;
+            Ok((serving != pod).then_some(()))
+        })
+        .await?;
+        model.ready().await?;
         Ok(())
     })
     .await

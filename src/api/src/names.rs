@@ -91,6 +91,8 @@ pub const VERB_INFER: &str = "infer";
 pub const CONTAINER_WORKER: &str = "worker";
 /// Name of the container of the prepare Job, and of the init container that fetches weights.
 pub const CONTAINER_PREPARE: &str = "prepare";
+/// Name of the init container that hands over the directory of the node's cache.
+pub const CONTAINER_NODE_CACHE: &str = "node-cache";
 /// Name of the container of the Job that evaluates a version.
 pub const CONTAINER_EVALUATE: &str = "evaluate";
 /// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.

@@ -9,6 +9,7 @@ use protocol::{AdapterSource, PrepareFailure, WantedAdapter};
 use crate::fetch;
 use crate::hub::Hub;
 use crate::locate::stays_inside;
+use crate::oci::Oci;
 use crate::select::{ADAPTER, What};
 use crate::store::Store;
 
@@ -24,7 +25,7 @@ const ATTEMPTS: u32 = 2;
 pub struct Found {
     /// The directory with its files.
     pub directory: PathBuf,
-    /// The commit that they are of, where the source has such.
+    /// The commit that they are of, or the digest of their manifest, where the source has such.
     pub revision: Option<String>,
 }
 
@@ -105,6 +106,27 @@ async fn fetched(wanted: &WantedAdapter, source: &AdapterSource, to: &Path) -> R
             Ok(Found {
                 directory: store.fetch(to, |_, _| {}).await?.path,
                 revision: None,
+            })
+        }
+        AdapterSource::Oci {
+            image,
+            credentials_dirs,
+            plain_http,
+        } => {
+            let oci = Oci {
+                image,
+                digest: wanted.revision.clone(),
+                files: Vec::new(),
+                what: What::Adapter,
+                // A Secret that is not there is missed by the registry, if by anybody.
+                credentials: credentials_dirs.into_iter().filter(|dir| dir.is_dir()).collect(),
+                plain_http,
+                settings,
+            };
+            let fetched = oci.fetch(to, |_, _| {}).await?;
+            Ok(Found {
+                directory: fetched.path,
+                revision: Some(fetched.digest),
             })
         }
         AdapterSource::Mounted { mount, path } => mounted(&mount, path.as_deref()),

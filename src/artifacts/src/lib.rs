@@ -8,6 +8,7 @@
 //! file under that name is always complete.
 
 pub mod adapter;
+pub mod cache;
 pub mod digest;
 pub mod facts;
 pub mod inspect;
@@ -20,6 +21,7 @@ mod fetch;
 mod headers;
 mod hub;
 mod locate;
+mod oci;
 mod select;
 mod store;
 #[cfg(test)]

@@ -1,103 +1,27 @@
 //! `atelier-worker prepare`: brings the weights to their place, verifies and understands them.
 
+mod args;
+
 use std::path::{Path, PathBuf};
 
 use protocol::report::reasons;
 use protocol::{PrepareFailure, PrepareOutcome, PrepareReport, paths};
 
+use crate::cache::Cache;
 use crate::digest::Digest;
 use crate::fetch::{self, Download};
 use crate::hub::Hub;
+use crate::oci::Oci;
 use crate::report::ReportFile;
 use crate::select::What;
 use crate::source_url::SourceUrl;
 use crate::store::Store;
 use crate::{digest, facts, headers, locate};
 
+pub use args::Args;
+
 /// Name of a downloaded file in the directory of `--to`.
 pub const WEIGHTS_FILE: &str = "model.gguf";
-
-/// Arguments of `prepare`: a download (`--url`, `--sha256`, `--to`), a repository (`--hugging-face`,
-/// `--to`), a file or folder of an object store (`--object-store`, `--to`) or a file that is there (`--path`).
-#[derive(Clone, Debug, clap::Args)]
-pub struct Args {
-    /// Where to download the weights file from.
-    #[arg(
-        long,
-        env = "ATELIER_SOURCE_URL",
-        hide_env_values = true,
-        required_unless_present_any = ["path", "hugging_face", "object_store"],
-        conflicts_with_all = ["path", "hugging_face", "object_store"],
-        requires = "sha256",
-        requires = "to"
-    )]
-    pub url: Option<SourceUrl>,
-    /// Repository of the Hugging Face Hub: `owner/name`.
-    #[arg(
-        long,
-        env = "ATELIER_HUGGING_FACE",
-        value_name = "REPO",
-        conflicts_with_all = ["path", "object_store"],
-        requires = "to"
-    )]
-    pub hugging_face: Option<String>,
-    /// Branch, tag or commit of the repository.
-    #[arg(long, env = "ATELIER_REVISION", default_value = "main")]
-    pub revision: String,
-    /// File of the repository to take; `*` stands for any characters. May be given more than once.
-    /// Default: the model's.
-    #[arg(long = "file", env = "ATELIER_FILES", value_name = "NAME", value_delimiter = '\n')]
-    pub files: Vec<String>,
-    /// Base URL of the server with the repository. Default: the Hub.
-    #[arg(long, env = "ATELIER_ENDPOINT", value_name = "URL", hide_env_values = true)]
-    pub endpoint: Option<SourceUrl>,
-    /// File with an access token for the repository.
-    #[arg(long, env = "ATELIER_TOKEN_FILE", value_name = "FILE", requires = "hugging_face")]
-    pub token_file: Option<PathBuf>,
-    /// File or folder of an object store: `s3://bucket/key`, `az://container/blob`, `gs://bucket/object`. A name
-    /// that ends with `.gguf` is a file.
-    #[arg(
-        long,
-        env = "ATELIER_OBJECT_STORE",
-        value_name = "URI",
-        conflicts_with = "path",
-        requires = "to"
-    )]
-    pub object_store: Option<String>,
-    /// Version of the file, where the store keeps several. Default: the latest.
-    #[arg(
-        long,
-        env = "ATELIER_OBJECT_VERSION",
-        value_name = "VERSION",
-        requires = "object_store"
-    )]
-    pub object_version: Option<String>,
-    /// Directory of files named like the environment variables that the store's own tools read, with their
-    /// values. Default: those variables.
-    #[arg(
-        long,
-        env = "ATELIER_CREDENTIALS_DIR",
-        value_name = "DIR",
-        requires = "object_store",
-        conflicts_with = "path"
-    )]
-    pub credentials_dir: Option<PathBuf>,
-    /// SHA-256 that the model must have, as 64 hex digits.
-    #[arg(long, env = "ATELIER_SHA256")]
-    pub sha256: Option<Digest>,
-    /// Directory of files named like request headers, with the values to send.
-    #[arg(long, env = "ATELIER_HEADERS_FILE", value_name = "DIR", requires = "url")]
-    pub headers_file: Option<PathBuf>,
-    /// Directory to download to.
-    #[arg(long, env = "ATELIER_TO", value_name = "DIR", conflicts_with = "path")]
-    pub to: Option<PathBuf>,
-    /// Weights file, or directory with exactly one *.gguf file.
-    #[arg(long, env = "ATELIER_PATH", value_name = "DIR_OR_FILE")]
-    pub path: Option<PathBuf>,
-    /// Where to write the report. Default: the container's termination message, where there is one.
-    #[arg(long, env = "ATELIER_REPORT", value_name = "FILE")]
-    pub report: Option<PathBuf>,
-}
 
 /// Weights that are where they should be, and are what they should be.
 #[derive(Clone, Debug)]
@@ -172,6 +96,29 @@ fn finish(report_file: &ReportFile, result: Result<PrepareReport, PrepareFailure
 }
 
 async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, PrepareFailure> {
+    let (Some(size), Some(dir)) = (args.cache_size, &args.to) else {
+        return fetch_or_find(args, report_file).await;
+    };
+    let cache = Cache { dir: dir.clone(), size };
+    let work = |to| {
+        let args = Args {
+            to: Some(to),
+            ..args.clone()
+        };
+        fetch_or_find(args, report_file)
+    };
+    // What a tag stands for has to be told, whoever has the files already.
+    let expected = args.sha256.filter(|_| args.oci.is_none() || args.oci_digest.is_some());
+    let mut prepared = cache.obtain(expected, &args.key(), report_file, work).await?;
+    if args.url.is_some() {
+        // What was found may have come from another source.
+        prepared.report.file = WEIGHTS_FILE.into();
+        prepared.report.revision = None;
+    }
+    Ok(prepared)
+}
+
+async fn fetch_or_find(args: Args, report_file: &ReportFile) -> Result<Prepared, PrepareFailure> {
     match args {
         Args {
             hugging_face: Some(repo),
@@ -204,6 +151,22 @@ async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, Prepa
             objects(&store, args.sha256, to, report_file).await
         }
         Args {
+            oci: Some(image),
+            to: Some(to),
+            ..
+        } => {
+            let oci = Oci {
+                image,
+                digest: args.oci_digest,
+                files: args.files,
+                what: What::Model,
+                credentials: args.registry_credentials.into_iter().collect(),
+                plain_http: args.plain_http,
+                settings: fetch::Settings::default(),
+            };
+            artifact(&oci, args.sha256, to, report_file).await
+        }
+        Args {
             url: Some(url),
             sha256: Some(sha256),
             to: Some(to),
@@ -216,7 +179,7 @@ async fn prepare(args: Args, report_file: &ReportFile) -> Result<Prepared, Prepa
         } => blocking(move || mounted(&path, Path::new(paths::MODEL_DIR), sha256)).await,
         _ => Err(PrepareFailure::new(
             reasons::INTERNAL,
-            "failed to read the arguments: give --url, --sha256 and --to, --hugging-face and --to, --object-store and --to, or --path",
+            "failed to read the arguments: give --url, --sha256 and --to, --hugging-face and --to, --object-store and --to, --oci and --to, or --path",
             false,
         )),
     }
@@ -243,6 +206,18 @@ async fn objects(
     let fetched = store.fetch(&to, report_file.progress()).await?;
     let mut prepared = blocking(move || mounted(&fetched.path, &to, sha256)).await?;
     prepared.report.revision = fetched.version;
+    Ok(prepared)
+}
+
+async fn artifact(
+    oci: &Oci,
+    sha256: Option<Digest>,
+    to: PathBuf,
+    report_file: &ReportFile,
+) -> Result<Prepared, PrepareFailure> {
+    let fetched = oci.fetch(&to, report_file.progress()).await?;
+    let mut prepared = blocking(move || mounted(&fetched.path, &to, sha256)).await?;
+    prepared.report.revision = Some(fetched.digest);
     Ok(prepared)
 }
 

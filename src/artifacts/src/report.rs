@@ -10,6 +10,8 @@ use protocol::{PrepareFailure, PrepareOutcome, Progress, paths};
 pub const MAX_BYTES: usize = 4096;
 /// Least time between two reports of progress.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How far back the speed looks: what is left would jump about with that of the last second.
+const MEMORY: Duration = Duration::from_secs(10);
 
 /// Writes outcomes to a file, if there is one.
 #[derive(Clone, Debug)]
@@ -51,7 +53,7 @@ impl ReportFile {
 
 impl ReportFile {
     /// What a download calls with its bytes on disk and in all: now and then it is a report.
-    pub(crate) fn progress(&self) -> impl FnMut(u64, Option<u64>) {
+    pub(crate) fn progress(&self) -> impl FnMut(u64, Option<u64>) + Send {
         let mut meter = Meter::new();
         move |bytes, total| {
             if let Some(progress) = meter.tick(Instant::now(), bytes, total) {
@@ -80,10 +82,12 @@ fn encode(outcome: &PrepareOutcome) -> String {
     text
 }
 
-/// Decides when progress is worth a report, and computes the speed since the last one.
+/// Decides when progress is worth a report, and computes the recent speed.
 #[derive(Debug, Default)]
 pub struct Meter {
     last: Option<(Instant, u64)>,
+    /// Bytes each second, of late.
+    speed: Option<f64>,
 }
 
 impl Meter {
@@ -101,8 +105,10 @@ impl Meter {
                 if elapsed < INTERVAL {
                     return None;
                 }
-                // A restarted download has fewer bytes than before.
-                (bytes.saturating_sub(before) as f64 / elapsed.as_secs_f64()) as u64
+                // A restarted download has fewer bytes than before, and nothing is known of its speed.
+                let gained = bytes.checked_sub(before);
+                self.speed = gained.map(|gained| self.average(gained as f64 / elapsed.as_secs_f64(), elapsed));
+                self.speed.unwrap_or_default() as u64
             }
         };
         self.last = Some((now, bytes));
@@ -112,6 +118,13 @@ impl Meter {
             bytes_per_second,
             ..Progress::default()
         })
+    }
+
+    /// The speed of late with that of the last moment, which counts for more the longer it was.
+    fn average(&self, speed: f64, elapsed: Duration) -> f64 {
+        let Some(before) = self.speed else { return speed };
+        let old = (-elapsed.as_secs_f64() / MEMORY.as_secs_f64()).exp();
+        before * old + speed * (1.0 - old)
     }
 }
 
@@ -132,6 +145,21 @@ mod tests {
         let second = meter.tick(at(2000), 2100, Some(9000)).unwrap();
         assert_eq!((second.total, second.bytes_per_second), (Some(9000), 1000));
         assert_eq!(meter.tick(at(4000), 0, None).unwrap().bytes_per_second, 0);
+    }
+
+    #[test]
+    fn the_speed_follows_slowly() {
+        let start = Instant::now();
+        let mut meter = Meter::new();
+        let mut speed = |seconds, bytes| {
+            let progress = meter.tick(start + Duration::from_secs(seconds), bytes, None);
+            progress.unwrap().bytes_per_second
+        };
+        speed(0, 0);
+        assert_eq!(speed(10, 10_000), 1000);
+        // A second of nothing is no end; a minute of it is.
+        assert_eq!(speed(11, 10_000), 904);
+        assert!(speed(71, 10_000) < 10);
     }
 
     #[test]

@@ -19,6 +19,16 @@ pub(crate) enum What {
 
 /// The files of an adapter.
 pub(crate) const ADAPTER: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
+
+/// Longest path of a file, in bytes.
+const MAX_PATH: usize = 1024;
+
+/// Whether a path that somebody else made up stays inside of the directory that it is used in.
+pub(crate) fn is_inside(path: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);
+    path.len() <= MAX_PATH && path.split('/').all(plain)
+}
+
 const SAFETENSORS: &str = ".safetensors";
 const GGUF: &str = ".gguf";
 /// Names that a message lists at most.

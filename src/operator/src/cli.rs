@@ -6,7 +6,7 @@ use api::llmmodel::ImagePullPolicy;
 use clap::{Parser, ValueEnum};
 use protocol::ports;
 
-use crate::controllers::llmmodel::{Settings, Storage};
+use crate::controllers::llmmodel::{NodeCache, Settings, Storage, nanos};
 
 /// Brings the cluster to what LlmModels ask for.
 #[derive(Clone, Debug, Parser)]
@@ -33,6 +33,12 @@ pub struct Args {
         default_value = "ReadWriteOnce"
     )]
     pub storage_access_modes: Vec<AccessMode>,
+    /// Directory of the nodes where pods of a namespace share weights. Left out, there is none.
+    #[arg(long, env = "ATELIER_NODE_CACHE_PATH", value_name = "DIR")]
+    pub node_cache_path: Option<String>,
+    /// How large that of a namespace may become on a node, as a quantity.
+    #[arg(long, env = "ATELIER_NODE_CACHE_SIZE", default_value = "50Gi", value_parser = bytes)]
+    pub node_cache_size: u64,
     /// Namespace of the Lease by which operators elect their leader.
     #[arg(long, env = "ATELIER_LEASE_NAMESPACE", default_value = "atelier-system")]
     pub lease_namespace: String,
@@ -98,8 +104,19 @@ impl Args {
                     .map(|mode| format!("{mode:?}"))
                     .collect(),
             },
+            node_cache: self.node_cache_path.clone().map(|host_path| NodeCache {
+                host_path,
+                size: self.node_cache_size,
+            }),
         }
     }
+}
+
+/// Bytes of a quantity: `50Gi`.
+fn bytes(text: &str) -> Result<u64, String> {
+    let nanos = nanos(text).filter(|nanos| *nanos > 0);
+    let bytes = nanos.and_then(|nanos| u64::try_from(nanos / 1_000_000_000).ok());
+    bytes.ok_or_else(|| "give a quantity such as 50Gi".into())
 }
 
 #[cfg(test)]
@@ -145,5 +162,18 @@ mod tests {
     fn an_unknown_pull_policy_is_refused() {
         let parsed = Args::try_parse_from(["atelier-operator", "--worker-image=x", "--worker-pull-policy=never"]);
         assert!(parsed.unwrap_err().to_string().contains("IfNotPresent"));
+    }
+
+    #[test]
+    fn a_node_cache_is_there_when_the_chart_names_its_place() {
+        let parse = |extra: &[&str]| {
+            let base = ["atelier-operator", "--worker-image=w"];
+            Args::try_parse_from(base.iter().chain(extra))
+        };
+        assert_eq!(parse(&[]).unwrap().settings().node_cache, None);
+        let args = parse(&["--node-cache-path=/cache", "--node-cache-size=2Gi"]).unwrap();
+        let cache = args.settings().node_cache.unwrap();
+        assert_eq!((cache.host_path.as_str(), cache.size), ("/cache", 2 << 30));
+        assert!(parse(&["--node-cache-size=big"]).is_err());
     }
 }

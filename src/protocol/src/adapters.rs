@@ -30,7 +30,7 @@ pub struct WantedAdapter {
     pub key: String,
     /// Where it is.
     pub source: AdapterSource,
-    /// The commit at which it was found first: a branch moves on, what is served does not.
+    /// The commit or manifest at which it was found first: a branch or tag moves on, what is served does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// The digest that it must have, as `sha256:` and 64 hex digits: that of the spec, or the one found first.
@@ -65,6 +65,17 @@ pub enum AdapterSource {
         /// Directory of files named like the variables that the store's own tools read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credentials_dir: Option<PathBuf>,
+    },
+    /// An artifact of an OCI registry.
+    Oci {
+        /// `registry/repository:tag` or `registry/repository@digest`.
+        image: String,
+        /// Directories of files with registry credentials.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        credentials_dirs: Vec<PathBuf>,
+        /// Asks without TLS.
+        #[serde(default)]
+        plain_http: bool,
     },
     /// A volume that is mounted in the pod.
     Mounted {

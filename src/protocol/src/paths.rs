@@ -16,6 +16,20 @@ pub const ADAPTER_STORE_DIR: &str = "/adapters/store";
 pub const ADAPTER_MOUNTS_DIR: &str = "/adapters/mounts";
 /// Below it the Secrets that adapters' sources need are mounted, each under its name.
 pub const ADAPTER_SECRETS_DIR: &str = "/adapters/secrets";
+/// Mount point of the node's cache, where pods share what they fetch.
+pub const NODE_CACHE_DIR: &str = "/node-cache";
+/// In the directory of a model of that cache: who uses the model holds a lock on it.
+pub const CACHE_LOCK: &str = ".lock";
+/// Below the cache, by the hex digits of their digests: models.
+pub const CACHE_ENTRIES: &str = "entries";
+/// In the directory of a model of that cache: the model, a file or a directory. Each source has another name for it.
+pub const CACHE_WEIGHTS: &str = "weights";
+/// Below the cache, by the same names: what engines make of models for their next start.
+pub const CACHE_PACKED: &str = "packed";
+/// In one of the latter: a note that the model has lost its digest.
+pub const CACHE_DAMAGED: &str = ".damaged";
+/// Mount point of the latter in a pod that serves.
+pub const PACKED_DIR: &str = "/packed";
 /// A small writable directory: the root file system is read-only.
 pub const SCRATCH_DIR: &str = "/tmp";
 /// Kubernetes reads a container's last words from here (4096 bytes at most).

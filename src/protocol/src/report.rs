@@ -28,8 +28,8 @@ pub struct PrepareReport {
     pub bytes: u64,
     /// Path of the model inside the mounted source: `model.gguf`, a directory, or `.` for the whole.
     pub file: String,
-    /// The commit that a revision of a repository stood for, or the version of a file of an object store that
-    /// keeps several.
+    /// The commit that a revision of a repository stood for, the digest that a tag of an artifact stood for, or
+    /// the version of a file of an object store that keeps several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// What the header says.
@@ -150,6 +150,14 @@ pub struct Progress {
     pub total_layers: Option<u64>,
 }
 
+impl Progress {
+    /// Seconds that the rest takes at the recent speed; at least one, as something is left.
+    pub fn remaining_seconds(&self) -> Option<u64> {
+        let left = self.total?.checked_sub(self.bytes).filter(|left| *left > 0)?;
+        (self.bytes_per_second > 0).then(|| left.div_ceil(self.bytes_per_second))
+    }
+}
+
 /// What `prepare` does at a time. Compressing goes through the last four for each block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stage {
@@ -251,6 +259,22 @@ mod tests {
         let text = serde_json::to_string(&outcome).unwrap();
         assert!(text.len() < 4096, "{}", text.len());
         assert_eq!(PrepareOutcome::parse(&text), Some(outcome));
+    }
+
+    #[test]
+    fn what_is_left_takes_time_at_the_recent_speed() {
+        let progress = |bytes, total, bytes_per_second| Progress {
+            bytes,
+            total,
+            bytes_per_second,
+            ..Progress::default()
+        };
+        assert_eq!(progress(100, Some(1000), 90).remaining_seconds(), Some(10));
+        assert_eq!(progress(999, Some(1000), 90).remaining_seconds(), Some(1));
+        assert_eq!(progress(1000, Some(1000), 90).remaining_seconds(), None);
+        assert_eq!(progress(100, Some(1000), 0).remaining_seconds(), None);
+        assert_eq!(progress(100, None, 90).remaining_seconds(), None);
+        assert_eq!(progress(1001, Some(1000), 90).remaining_seconds(), None);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use engine::{Device, Dtype};
 
+use crate::shared_weights::Own;
+
 /// Prepares, serves and explains large language models.
 #[derive(Debug, Parser)]
 #[command(name = "atelier-worker", version)]
@@ -23,6 +25,8 @@ pub enum Command {
     Prepare(Prepare),
     /// Asks a model questions with known answers and reports its scores.
     Evaluate(Evaluate),
+    /// Gives a directory to a user, as root: the node's cache, which the kubelet makes.
+    Own(Own),
     /// Explains a weights file.
     Inspect(artifacts::inspect::Args),
 }
@@ -72,6 +76,12 @@ pub struct Model {
     /// multiplying is fastest on this machine.
     #[arg(long, value_name = "DIR")]
     pub cache_dir: Option<PathBuf>,
+    /// Lock file that is held, shared, for as long as the process runs: the weights lie in the node's cache.
+    #[arg(long, value_name = "FILE")]
+    pub weights_lock: Option<PathBuf>,
+    /// File to create when the model has another SHA-256 than --digest says.
+    #[arg(long, value_name = "FILE")]
+    pub damage_note: Option<PathBuf>,
     /// Threads to compute with. Default: the cores that this process may use.
     #[arg(long, value_name = "N", value_parser = positive())]
     pub threads: Option<u64>,

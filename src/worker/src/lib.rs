@@ -7,6 +7,7 @@ mod cli;
 mod evaluate;
 mod prepare;
 mod serve;
+mod shared_weights;
 mod wait_policy;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Prepare(args) => run_async(prepare::run(args)),
         Command::Evaluate(args) => run_async(evaluate::run(args)),
+        Command::Own(args) => shared_weights::own(&args),
         Command::Inspect(args) => artifacts::inspect::run(args),
     };
     ExitCode::from(u8::try_from(code).unwrap_or(1))

@@ -89,9 +89,11 @@ pub fn ensure(home: &Home, stage: &Stage, target: &Target, images: &Images) -> R
     let mut helm = target.helm(home);
     helm.args(["upgrade", RELEASE]).arg(home.repo.join("charts/atelier"));
     helm.args(["--install", "--create-namespace", "--namespace", NAMESPACE]);
-    if matches!(target, Target::Local(_)) {
+    if let Target::Local(cluster) = target {
         process::feed(target.kubectl().args(["apply", "--filename", "-"]), LOCAL_NAMESPACE)?;
         helm.args(["--set", "gateway.replicas=1"]);
+        let cache = cluster.dir.join("node-cache");
+        helm.args(["--set-string", &format!("nodeCache.hostPath={}", cache.display())]);
     }
     helm.args(
         images

@@ -8,7 +8,7 @@ mod source;
 pub use pod::{EnvVar, Placement, PodOverrides, Toleration, TolerationEffect, TolerationOperator};
 pub use reference::{ModelRef, ModelVersionRef, SecretKeyRef, SecretRef};
 pub use resources::{Accelerator, Resources};
-pub use source::{HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, PersistentVolumeClaimSource};
+pub use source::{HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, OciType, PersistentVolumeClaimSource};
 
 /// Patterns of strings, for the schemas.
 pub mod pattern {

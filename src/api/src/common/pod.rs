@@ -36,6 +36,12 @@ pub struct Placement {
     /// Spread replicas evenly over zones, as far as there is room. Default: true.
     #[serde(default = "yes")]
     pub spread_over_zones: bool,
+    /// Share fetched weights with the other pods of this namespace on a node: what one of them has fetched, the next
+    /// one finds, and so does a rollback. It takes an installation with the chart's value `nodeCache.hostPath` and a
+    /// namespace whose Pod Security allows `privileged`: `restricted` and `baseline` refuse volumes of type hostPath,
+    /// and the directory is handed over by a container that runs as root for a moment. It says nothing of weights
+    /// that are mounted or compressed. Default: false.
+    pub node_cache: Option<bool>,
 }
 
 fn yes() -> bool {

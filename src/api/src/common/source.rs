@@ -7,15 +7,22 @@ use serde_with::skip_serializing_none;
 
 use super::{SecretRef, pattern};
 
-/// Files in a container image.
+/// Files in an OCI registry.
 #[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.pullPolicy) || !has(self.type) || self.type != 'Artifact'")
+    .message("oci.pullPolicy is for images: an artifact is fetched by its digest"))]
+#[x_kube(validation = Rule::new("!has(self.plainHttp) || (has(self.type) && self.type == 'Artifact')")
+    .message("oci.plainHttp needs oci.type Artifact: images are pulled as the nodes are set up"))]
 pub struct OciSource {
-    /// Image reference; pin it with `@sha256:` where it must never change.
+    /// Reference: `registry/repository:tag`; pin it with `@sha256:` where it must never change.
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[^\s]+$"))]
     pub image: String,
-    /// File inside the image. Default: the only file of a known format.
+    /// What it is. Default: Image.
+    #[serde(rename = "type")]
+    pub type_: Option<OciType>,
+    /// File inside it; of an artifact also a directory. Default: the only file of a known format.
     #[schemars(length(min = 1, max = 1024))]
     #[x_kube(validation = Rule::new("!self.startsWith('/') && !self.contains('..')")
         .message("oci.path must be relative to the root of the image and must not contain '..'"))]
@@ -28,13 +35,34 @@ pub struct OciSource {
     pub sha256: Option<String>,
     /// When the image is pulled. Default: Always for the tag `latest`, else IfNotPresent.
     pub pull_policy: Option<ImagePullPolicy>,
-    /// Secrets with registry credentials.
+    /// Asks the registry without TLS, for artifacts in a registry of the own network. Credentials are sent
+    /// unencrypted then. Default: no.
+    pub plain_http: Option<bool>,
+    /// Secrets of type `kubernetes.io/dockerconfigjson` with registry credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 8),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub pull_secrets: Vec<SecretRef>,
+}
+
+impl OciSource {
+    /// Whether pods fetch it themselves.
+    pub fn is_artifact(&self) -> bool {
+        self.type_ == Some(OciType::Artifact)
+    }
+}
+
+/// What a reference of a registry leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OciType {
+    /// A container image with the files, which the node pulls and mounts read-only as an image volume.
+    #[default]
+    Image,
+    /// An artifact whose layers are the files, as `oras push` and the CNCF ModelPack format make them. Pods fetch
+    /// it from the registry themselves, at the digest that was found first.
+    Artifact,
 }
 
 /// When an image is pulled.

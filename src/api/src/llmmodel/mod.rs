@@ -33,7 +33,9 @@ pub use status::{
     PerplexityChange, VersionState, VersionStatus, WeightsFacts,
 };
 
-pub use crate::common::{HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, PersistentVolumeClaimSource};
+pub use crate::common::{
+    HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, OciType, PersistentVolumeClaimSource,
+};
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

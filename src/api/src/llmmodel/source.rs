@@ -16,7 +16,7 @@ use crate::common::{HttpSource, ObjectStoreSource, OciSource, PersistentVolumeCl
         has(self.persistentVolumeClaim), has(self.fineTuneJob), has(self.provider)].filter(x, x).size() == 1")
     .message("source needs exactly one of oci, huggingFace, http, objectStore, persistentVolumeClaim, fineTuneJob and provider"))]
 pub struct ModelSource {
-    /// A container image that holds the weights, mounted read-only as an image volume.
+    /// A container image that holds the weights, mounted read-only as an image volume; or an artifact of a registry.
     pub oci: Option<OciSource>,
     /// A repository of the Hugging Face Hub, or of a mirror of it.
     pub hugging_face: Option<HuggingFaceSource>,

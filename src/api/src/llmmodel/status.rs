@@ -251,4 +251,6 @@ pub struct Download {
     pub total: Option<i64>,
     /// Recent speed, in bytes each second.
     pub per_second: Option<i64>,
+    /// Seconds that the rest takes at this speed.
+    pub remaining_seconds: Option<i64>,
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use protocol::PrepareFailure;
 use protocol::report::reasons;
-use reqwest::{Response, StatusCode, header};
+use reqwest::{StatusCode, header};
 
 use super::fields::Fields;
 use super::part::Part;
+use super::request::Answer;
 use super::retry::retry_after;
 use crate::digest::Digest;
 use crate::space::is_full;
@@ -54,6 +55,8 @@ pub(crate) enum Error {
         place: String,
         status: StatusCode,
         fields: &'static Fields,
+        /// What the server wants to see, if it is the one that was asked.
+        challenge: Option<String>,
     },
     /// Another status than success.
     #[error("failed to download {place}: the server answered {status}{}", asks_to_wait(*retry_after))]
@@ -103,6 +106,9 @@ pub(crate) enum Error {
         path: String,
         source: io::Error,
     },
+    /// What another client than ours says.
+    #[error("{failure}")]
+    Failed { failure: PrepareFailure, transient: bool },
     /// Too many failures in a row.
     #[error(
         "{last}; gave up after {attempts} failed {} in a row with {bytes} bytes{} on disk, from where the next try resumes; \
@@ -140,19 +146,32 @@ impl Error {
         }
     }
 
+    /// A failure that another client than ours reports; `transient` when another request may help.
+    pub(crate) fn failed(failure: PrepareFailure, transient: bool) -> Self {
+        Self::Failed { failure, transient }
+    }
+
     /// The error that an unsuccessful status is.
-    pub(crate) fn status(place: String, response: &Response, fields: &'static Fields) -> Self {
+    pub(crate) fn status(answer: Answer, fields: &'static Fields) -> Self {
+        let Answer {
+            response,
+            place,
+            is_own,
+        } = answer;
         let status = response.status();
-        let value = response.headers().get(header::RETRY_AFTER);
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         match status.as_u16() {
-            401 | 403 | 407 => Self::Forbidden { place, status, fields },
+            401 | 403 | 407 => Self::Forbidden {
+                place,
+                status,
+                fields,
+                challenge: header(header::WWW_AUTHENTICATE).filter(|_| is_own).map(str::to_owned),
+            },
             404 | 410 => Self::NotFound { place, status, fields },
             _ => Self::Status {
                 place,
                 status,
-                retry_after: value
-                    .and_then(|value| value.to_str().ok())
-                    .and_then(|value| retry_after(value, Timestamp::now())),
+                retry_after: header(header::RETRY_AFTER).and_then(|value| retry_after(value, Timestamp::now())),
             },
         }
     }
@@ -181,8 +200,17 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Connection { .. } | Self::Stalled { .. } | Self::Broken { .. } | Self::RangeRefused { .. } => true,
+            Self::Failed { transient, .. } => *transient,
             Self::Status { status, .. } => status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429),
             _ => false,
+        }
+    }
+
+    /// What the server that was asked wants to see first.
+    pub(crate) fn challenge(&self) -> Option<&str> {
+        match self {
+            Self::Forbidden { challenge, .. } => challenge.as_deref(),
+            _ => None,
         }
     }
 
@@ -197,6 +225,9 @@ impl Error {
 
 impl From<Error> for PrepareFailure {
     fn from(error: Error) -> Self {
+        if let Error::Failed { failure, .. } = error {
+            return failure;
+        }
         let (reason, retryable) = match &error {
             Error::NotFound { .. } => (reasons::NOT_FOUND, false),
             Error::Forbidden { .. } => (reasons::FORBIDDEN, false),
@@ -215,6 +246,7 @@ impl From<Error> for PrepareFailure {
             | Error::Stalled { .. }
             | Error::Broken { .. }
             | Error::RangeRefused { .. }
+            | Error::Failed { .. }
             | Error::GaveUp { .. } => (reasons::DOWNLOAD_FAILED, true),
         };
         Self::new(reason, error.to_string(), retryable)

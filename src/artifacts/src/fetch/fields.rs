@@ -24,3 +24,10 @@ pub(crate) static HUB: Fields = Fields {
     credentials: "spec.source.huggingFace.tokenSecretRef, and that its owner may read the repository",
     mismatch: "the server sends other bytes than it lists; set spec.source.huggingFace.endpoint to another mirror",
 };
+
+/// Those of an artifact of a registry.
+pub(crate) static OCI: Fields = Fields {
+    place: "spec.source.oci.image",
+    credentials: "spec.source.oci.pullSecrets, and that their owner may pull it",
+    mismatch: "the registry sends other bytes than the digest names; push it anew",
+};

@@ -2,22 +2,24 @@
 //!
 //! The bytes go to `TARGET.part`, hashed as they arrive; `TARGET.part.json` holds what a later
 //! request needs to continue ([`part::State`]). Only a file with the pinned digest is renamed to
-//! `TARGET`. `TARGET.lock` keeps two processes from writing the same part.
+//! `TARGET`. `TARGET.lock` keeps two processes from writing the same part. Large files come in several
+//! ranges at once instead, where the server can ([`ranges`]).
 
 mod error;
 pub(crate) mod fields;
 mod meter;
 mod part;
 mod publish;
+mod ranges;
 mod request;
 mod resume;
 mod retry;
+mod session;
 mod small;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::header::HeaderMap;
 
 use crate::digest::Digest;
@@ -27,9 +29,9 @@ use fields::Fields;
 pub(crate) use meter::Meter;
 pub(crate) use part::Part;
 pub(crate) use publish::{beside, lock, publish_small};
-use request::{Answer, Request};
-use resume::Start;
+pub(crate) use ranges::{Body, Fetching, Outcome, RangeFile, RangeSettings, Ranged, Version};
 use retry::Backoff;
+use session::Session;
 pub(crate) use small::{Small, fetch_small};
 
 /// Bytes of one attempt that show that the server works: attempts before it are forgotten. Less is
@@ -62,6 +64,8 @@ pub(crate) struct Settings {
     pub attempts: u32,
     /// Waits between attempts.
     pub backoff: Backoff,
+    /// Which files are fetched in several ranges at once.
+    pub ranges: RangeSettings,
 }
 
 impl Default for Settings {
@@ -74,6 +78,7 @@ impl Default for Settings {
                 first: Duration::from_secs(1),
                 longest: Duration::from_secs(30),
             },
+            ranges: RangeSettings::default(),
         }
     }
 }
@@ -90,6 +95,7 @@ impl Settings {
                 first: Duration::from_millis(1),
                 longest: Duration::from_millis(2),
             },
+            ranges: RangeSettings::default(),
         }
     }
 }
@@ -120,137 +126,15 @@ pub(crate) async fn fetch(
         part,
         on_progress: &mut on_progress,
     };
-    session.complete().await?;
-    session.part.publish(target).await
-}
-
-/// One download under way.
-struct Session<'a> {
-    download: &'a Download,
-    client: Client,
-    part: Part,
-    on_progress: &'a mut (dyn FnMut(u64, Option<u64>) + Send),
-}
-
-impl Session<'_> {
-    /// Asks until the part has the right digest.
-    async fn complete(&mut self) -> Result<(), Error> {
-        let settings = &self.download.settings;
-        let mut failures = 0;
-        let mut restarted = false;
-        // Nothing has a digest too: a server is asked at least once, whatever was promised.
-        while self.part.length() == 0 || !self.part.has_digest(self.download.sha256) {
-            let before = self.part.length();
-            let error = match self.attempt().await {
-                Ok(()) if self.part.has_digest(self.download.sha256) => break,
-                Ok(()) => {
-                    let error = self.mismatch();
-                    // The bytes of an earlier attempt may be those of another file.
-                    let may_be_ours = self.part.is_resumed() && !restarted;
-                    self.part.restart().await?;
-                    if !may_be_ours {
-                        return Err(error);
-                    }
-                    tracing::warn!("{error}; starting again from zero");
-                    restarted = true;
-                    continue;
-                }
-                Err(error) => error,
-            };
-            if !error.is_transient() {
-                return Err(error);
-            }
-            self.part.flush().await?;
-            if self.part.length().saturating_sub(before) >= SUBSTANTIAL_BYTES {
-                failures = 0;
-            }
-            failures += 1;
-            let wait = settings.backoff.wait(failures, error.retry_after(), rand::random());
-            match wait {
-                Some(wait) if failures < settings.attempts => {
-                    tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
-                    tokio::time::sleep(wait).await;
-                }
-                _ => return Err(error.gave_up(failures, self.part.length(), self.part.total())),
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks once for what is missing and appends what comes.
-    async fn attempt(&mut self) -> Result<(), Error> {
-        let Download {
-            url,
-            headers,
-            settings,
-            fields,
-            ..
-        } = self.download;
-        let request = Request {
-            url: url.parse().map_err(|why| Error::InvalidUrl { why, fields })?,
-            headers,
-            range: self.part.range(),
-            stall: settings.stall,
-        };
-        let Answer { response, place } = request::send(&self.client, &request).await?;
-        let plan = resume::plan(
-            response.status(),
-            response.headers(),
-            self.part.length(),
-            self.part.total(),
-        );
-        let plan = match plan {
-            Some(plan) => plan,
-            None => return Err(Error::status(place, &response, fields)),
-        };
-        match plan.start {
-            Start::Here => self.part.continue_with(plan.total).await?,
-            Start::Zero => {
-                self.part.restart().await?;
-                self.part.begin(plan.validator, plan.total).await?;
-            }
-            Start::Nowhere => {
-                self.part.restart().await?;
-                return Err(Error::RangeRefused { place });
-            }
-        }
-        self.part.check_space().await?;
-        self.receive(response, place).await
-    }
-
-    async fn receive(&mut self, mut response: reqwest::Response, place: String) -> Result<(), Error> {
-        let stall = self.download.settings.stall;
-        loop {
-            (self.on_progress)(self.part.length(), self.part.total());
-            let chunk = match tokio::time::timeout(stall, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => return Err(Error::broken(place, &self.part, request::causes(error))),
-                Err(_) => return Err(Error::Stalled { place, stall }),
-            };
-            self.part.append(&chunk).await?;
-            if self.part.total().is_some_and(|total| self.part.length() > total) {
-                let error = Error::broken(place, &self.part, "the server sent more than it promised".into());
-                self.part.restart().await?;
-                return Err(error);
-            }
-        }
-        self.part.flush().await?;
-        if self.part.total().is_some_and(|total| self.part.length() < total) {
-            return Err(Error::broken(place, &self.part, "the server ended it early".into()));
-        }
-        Ok(())
-    }
-
-    fn mismatch(&self) -> Error {
-        Error::Mismatch {
-            url: self.download.url.to_string(),
-            expected: self.download.sha256,
-            found: self.part.digest(),
-            bytes: self.part.length(),
-            fields: self.download.fields,
+    if session.part.length() == 0 {
+        let known = RangeFile::known(target, &download.sha256.to_string());
+        if let Some(version) = known
+            && session.in_ranges(version).await?
+        {
+            return Ok(());
         }
     }
+    session.complete().await
 }
 
 #[cfg(test)]

@@ -9,10 +9,9 @@ use tokio::fs::File;
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _, BufWriter};
 
 use super::error::Error;
-use super::publish::{beside, run_blocking, sync_dir};
+use super::publish::{beside, directory, remove_beside, require_space, run_blocking, sync_dir};
 use super::request::Range;
 use crate::digest::{Digest, absorb};
-use crate::space::free_bytes;
 
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -111,6 +110,7 @@ impl Part {
     pub(crate) fn range(&self) -> Option<Range> {
         (self.length > 0).then(|| Range {
             first: self.length,
+            last: None,
             validator: self.state.validator.clone(),
         })
     }
@@ -145,18 +145,10 @@ impl Part {
 
     /// Refuses a file that the disk has no room for, before it is full.
     pub(crate) async fn check_space(&self) -> Result<(), Error> {
-        let Some(total) = self.total() else { return Ok(()) };
-        let dir = self.dir();
-        let needed = total.saturating_sub(self.length);
-        let free = free_bytes(dir).map_err(Error::disk("measure the free space of", dir))?;
-        if needed > free {
-            return Err(Error::NoSpace {
-                dir: dir.display().to_string(),
-                needed,
-                free,
-            });
+        match self.total() {
+            Some(total) => require_space(self.dir(), total.saturating_sub(self.length)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Appends and hashes.
@@ -186,15 +178,17 @@ impl Part {
         Ok(())
     }
 
+    /// Removes what is there of `target` in one stream.
+    pub(crate) fn discard(target: &Path) -> Result<(), Error> {
+        remove_beside(target, ["part.json", "part"])
+    }
+
     fn save_state(&self) -> Result<(), Error> {
         let text = serde_json::to_vec(&self.state).expect("a state has text keys only");
         std::fs::write(&self.state_path, text).map_err(Error::disk("write", &self.state_path))
     }
 
     fn dir(&self) -> &Path {
-        match self.path.parent() {
-            Some(dir) if !dir.as_os_str().is_empty() => dir,
-            _ => Path::new("."),
-        }
+        directory(&self.path)
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::error::Error;
 use crate::digest::Digest;
+use crate::space::free_bytes;
 
 const LOCK_POLL: Duration = Duration::from_millis(200);
 
@@ -60,12 +61,44 @@ pub(crate) async fn publish_small(target: &Path, content: Vec<u8>) -> Result<(),
     run_blocking("write", &path, write).await
 }
 
+/// Removes what lies beside the target under these suffixes, in their order.
+pub(crate) fn remove_beside(target: &Path, suffixes: [&str; 2]) -> Result<(), Error> {
+    for suffix in suffixes {
+        let path = beside(target, suffix);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::disk("remove", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// `TARGET.suffix`.
 pub(crate) fn beside(target: &Path, suffix: &str) -> PathBuf {
     let mut name = target.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);
     name.into()
+}
+
+/// The directory that a file lies in.
+pub(crate) fn directory(file: &Path) -> &Path {
+    match file.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    }
+}
+
+/// Refuses what a directory has no room for.
+pub(crate) fn require_space(dir: &Path, needed: u64) -> Result<(), Error> {
+    let free = free_bytes(dir).map_err(Error::disk("measure the free space of", dir))?;
+    if needed > free {
+        let dir = dir.display().to_string();
+        return Err(Error::NoSpace { dir, needed, free });
+    }
+    Ok(())
 }
 
 /// Makes the directory's entries durable.

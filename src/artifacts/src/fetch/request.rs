@@ -24,12 +24,21 @@ pub(crate) struct Request<'a> {
     pub stall: Duration,
 }
 
-/// The rest of a file.
+/// A part of a file.
 pub(crate) struct Range {
     /// First byte.
     pub first: u64,
+    /// Last byte; none for the rest of the file.
+    pub last: Option<u64>,
     /// The version of the file that it is the rest of, when known.
     pub validator: Option<String>,
+}
+
+impl Range {
+    fn header(&self) -> String {
+        let last = self.last.map(|last| last.to_string()).unwrap_or_default();
+        format!("bytes={}-{last}", self.first)
+    }
 }
 
 /// An answer.
@@ -38,6 +47,8 @@ pub(crate) struct Answer {
     pub response: Response,
     /// Where it came from, for messages.
     pub place: String,
+    /// Whether it is from the URL's own host, and not from where that led to.
+    pub is_own: bool,
 }
 
 /// A client for downloads. Redirects are left to [`send`], which knows which headers are secret.
@@ -77,7 +88,11 @@ pub(crate) async fn send(client: &Client, request: &Request<'_>) -> Result<Answe
             }
         };
         if !is_redirect(response.status()) {
-            return Ok(Answer { response, place });
+            return Ok(Answer {
+                response,
+                place,
+                is_own,
+            });
         }
         let next = next(&at, response.headers()).ok_or(Error::BadRedirect { place })?;
         is_own = is_own && next.origin() == request.url.origin();
@@ -99,7 +114,7 @@ fn build(client: &Client, request: &Request<'_>, url: Url, is_own: bool) -> reqw
         builder = builder.headers(request.headers.clone());
     }
     if let Some(range) = &request.range {
-        builder = builder.header(header::RANGE, format!("bytes={}-", range.first));
+        builder = builder.header(header::RANGE, range.header());
         if let Some(validator) = &range.validator {
             builder = builder.header(header::IF_RANGE, validator);
         }

@@ -1,7 +1,11 @@
 //! What an answer means for the bytes that are there already (RFC 9110, section 14).
 
+use std::ops::Range;
+
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap, HeaderName};
+
+use super::ranges::Version;
 
 /// What to do with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +62,29 @@ fn content_range(value: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = value.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, _) = range.split_once('-')?;
     Some((first.trim().parse().ok()?, total.trim().parse().ok()))
+}
+
+/// Whether an answer is this range, and of this version of the file.
+pub(crate) fn is_range(status: StatusCode, headers: &HeaderMap, range: &Range<u64>, version: &Version) -> bool {
+    let expected = format!(
+        "bytes {}-{}/{}",
+        range.start,
+        range.end.saturating_sub(1),
+        version.total
+    );
+    let has_range = text(headers, &header::CONTENT_RANGE).is_some_and(|found| found.trim() == expected);
+    // An answer may leave out the date, never the tag.
+    let is_tag = version.validator.starts_with('"');
+    let has_version = match validator(headers) {
+        Some(found) => found == version.validator,
+        None => !is_tag,
+    };
+    status == StatusCode::PARTIAL_CONTENT && has_range && has_version
+}
+
+/// Whether a server says that it gives no ranges of a file.
+pub(crate) fn refuses_ranges(headers: &HeaderMap) -> bool {
+    text(headers, &header::ACCEPT_RANGES).is_some_and(|units| units.trim() == "none")
 }
 
 /// A strong `ETag`, or else the date of the last change.
@@ -128,5 +155,28 @@ mod tests {
     #[case(&[], None)]
     fn only_strong_validators_are_kept(#[case] pairs: &[(&'static str, &str)], #[case] expected: Option<&str>) {
         assert_eq!(validator(&headers(pairs)).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::the_range(206, &[("content-range", "bytes 5-8/10"), ("etag", "\"a\"")], "\"a\"", true)]
+    #[case::other_tag(206, &[("content-range", "bytes 5-8/10"), ("etag", "\"b\"")], "\"a\"", false)]
+    #[case::no_tag(206, &[("content-range", "bytes 5-8/10")], "\"a\"", false)]
+    #[case::no_date(206, &[("content-range", "bytes 5-8/10")], "Sun, 06 Nov 1994 08:49:47 GMT", true)]
+    #[case::shorter(206, &[("content-range", "bytes 5-7/10"), ("etag", "\"a\"")], "\"a\"", false)]
+    #[case::other_length(206, &[("content-range", "bytes 5-8/11"), ("etag", "\"a\"")], "\"a\"", false)]
+    #[case::unknown_length(206, &[("content-range", "bytes 5-8/*"), ("etag", "\"a\"")], "\"a\"", false)]
+    #[case::everything(200, &[("etag", "\"a\"")], "\"a\"", false)]
+    fn ranges_are_of_one_version(
+        #[case] status: u16,
+        #[case] pairs: &[(&'static str, &str)],
+        #[case] validator: &str,
+        #[case] expected: bool,
+    ) {
+        let version = Version {
+            validator: validator.into(),
+            total: 10,
+        };
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(is_range(status, &headers(pairs), &(5..9), &version), expected);
     }
 }

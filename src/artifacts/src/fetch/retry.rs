@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::{Error, SUBSTANTIAL_BYTES, Settings};
+
 /// Longest wait that a server may ask for; beyond it the Job's own backoff takes over.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
@@ -29,6 +31,46 @@ impl Backoff {
             Some(asked) if asked > LONGEST_ASKED => None,
             Some(asked) => Some(own.max(asked)),
             None => Some(own),
+        }
+    }
+}
+
+/// Failed attempts at one thing, in a row.
+pub(crate) struct Attempts<'a> {
+    settings: &'a Settings,
+    failures: u32,
+}
+
+impl<'a> Attempts<'a> {
+    /// None has failed yet.
+    pub(crate) fn new(settings: &'a Settings) -> Self {
+        Self { settings, failures: 0 }
+    }
+
+    /// Waits for the next attempt after one that failed and brought so many bytes; `there` are the bytes
+    /// that it can begin with, of how many.
+    ///
+    /// # Errors
+    /// When another attempt cannot help, or there were too many.
+    pub(crate) async fn again(&mut self, error: Error, gained: u64, there: (u64, Option<u64>)) -> Result<(), Error> {
+        if !error.is_transient() {
+            return Err(error);
+        }
+        if gained >= SUBSTANTIAL_BYTES {
+            self.failures = 0;
+        }
+        self.failures += 1;
+        let wait = self
+            .settings
+            .backoff
+            .wait(self.failures, error.retry_after(), rand::random());
+        match wait {
+            Some(wait) if self.failures < self.settings.attempts => {
+                tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            _ => Err(error.gave_up(self.failures, there.0, there.1)),
         }
     }
 }

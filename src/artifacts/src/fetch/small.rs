@@ -6,6 +6,7 @@ use super::Settings;
 use super::error::Error;
 use super::fields::Fields;
 use super::request::{self, Request};
+use super::retry::Attempts;
 use crate::source_url::SourceUrl;
 
 /// What is asked for.
@@ -26,22 +27,11 @@ pub(crate) struct Small<'a> {
 /// When it cannot be read, or is longer than allowed.
 pub(crate) async fn fetch_small(asked: &Small<'_>, settings: &Settings) -> Result<Vec<u8>, Error> {
     let client = request::client(settings)?;
-    let mut failures = 0;
+    let mut attempts = Attempts::new(settings);
     loop {
-        let error = match attempt(asked, settings, &client).await {
+        match attempt(asked, settings, &client).await {
             Ok(bytes) => return Ok(bytes),
-            Err(error) => error,
-        };
-        if !error.is_transient() {
-            return Err(error);
-        }
-        failures += 1;
-        match settings.backoff.wait(failures, error.retry_after(), rand::random()) {
-            Some(wait) if failures < settings.attempts => {
-                tracing::warn!("{error}; trying again in {:.1} s", wait.as_secs_f64());
-                tokio::time::sleep(wait).await;
-            }
-            _ => return Err(error.gave_up(failures, 0, None)),
+            Err(error) => attempts.again(error, 0, (0, None)).await?,
         }
     }
 }
@@ -60,10 +50,10 @@ async fn attempt(asked: &Small<'_>, settings: &Settings, client: &reqwest::Clien
         stall: settings.stall,
     };
     let answer = request::send(client, &request).await?;
-    let (mut response, place) = (answer.response, answer.place);
-    if !response.status().is_success() {
-        return Err(Error::status(place, &response, fields));
+    if !answer.response.status().is_success() {
+        return Err(Error::status(answer, fields));
     }
+    let (mut response, place) = (answer.response, answer.place);
     let mut bytes = Vec::new();
     loop {
         match tokio::time::timeout(settings.stall, response.chunk()).await {

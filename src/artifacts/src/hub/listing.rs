@@ -5,9 +5,10 @@
 
 use serde::Deserialize;
 
+use crate::select::{Listed, is_inside};
+
 /// Files that a repository may have. Each costs memory before anything is known of it.
 const MAX_FILES: usize = 10_000;
-const MAX_NAME_BYTES: usize = 1024;
 
 /// The answer, of which we read this.
 #[derive(Debug, Deserialize)]
@@ -86,7 +87,7 @@ impl Listing {
     }
 }
 
-impl crate::select::Listed for HubFile {
+impl Listed for HubFile {
     fn path(&self) -> &str {
         &self.path
     }
@@ -103,8 +104,7 @@ impl TryFrom<Sibling> for HubFile {
             lfs,
         } = sibling;
         // What is written below our directory is named by the server.
-        let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0']);
-        if path.len() > MAX_NAME_BYTES || !path.split('/').all(plain) {
+        if !is_inside(&path) {
             return Err(format!(
                 "it lists a file {:?}, which is no path inside it",
                 shortened(&path)

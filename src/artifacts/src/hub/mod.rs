@@ -85,13 +85,12 @@ impl Hub {
         );
         let meter = Meter::new(chosen.iter().map(|file| file.size), on_progress);
         let meter = &meter;
-        let fetches = chosen.iter().enumerate().map(|(index, file)| {
+        let files = chosen.iter().enumerate().map(|(index, file)| {
             let tell = move |bytes| meter.set(index, bytes);
             self.file(&listing.commit, file, to, &headers, tell)
         });
         // A list, and no mapped stream: only so does the compiler see that it may change threads.
-        let fetches: Vec<_> = fetches.collect();
-        stream::iter(fetches)
+        stream::iter(files.collect::<Vec<_>>())
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;

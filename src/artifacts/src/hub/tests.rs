@@ -93,6 +93,21 @@ fn safetensors() -> Content {
     .into()
 }
 
+#[test]
+fn a_fetch_may_run_beside_others_on_any_thread() {
+    fn is_send(_: &impl Send) {}
+    let hub = Hub {
+        endpoint: None,
+        repo: "team/model".into(),
+        revision: "main".into(),
+        what: What::Model,
+        files: Vec::new(),
+        token_file: None,
+        settings: fetch::Settings::impatient(),
+    };
+    is_send(&hub.fetch(Path::new("/to"), |_, _| {}));
+}
+
 #[tokio::test]
 async fn the_only_gguf_file_is_fetched_at_its_commit() {
     let (server, place) = (hub(gguf(), |_, reply| reply).await, Place::new());

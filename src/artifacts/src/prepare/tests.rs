@@ -248,3 +248,29 @@ fn arguments_do_not_show_secrets() {
     .unwrap();
     assert!(!format!("{args:?}").contains("secret"), "{args:?}");
 }
+
+#[tokio::test]
+async fn a_second_pod_of_a_node_downloads_nothing() {
+    let content = tiny_model();
+    let server = Server::start([Reply::file(&content)]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let digest = sha256(&content);
+    let url = server.url("/m.gguf");
+    let cached = |url: &str| {
+        let to = dir.path().to_str().unwrap();
+        let all = ["--url", url, "--sha256", &digest, "--to", to, "--cache-size", "1000000"];
+        all.map(str::to_owned)
+    };
+    for url in [&url, "http://127.0.0.1:1/elsewhere"] {
+        let arguments = cached(url);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (code, outcome) = outcome(&arguments).await;
+        let PrepareOutcome::Ready(report) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!((code, report.file.as_str(), report.revision), (0, WEIGHTS_FILE, None));
+    }
+    assert_eq!(server.requests().len(), 1);
+    let entry = dir.path().join(paths::CACHE_ENTRIES).join(&digest);
+    assert_eq!(std::fs::read(entry.join(paths::CACHE_WEIGHTS)).unwrap(), content);
+}

@@ -7,6 +7,7 @@ mod credentials;
 mod error;
 mod http;
 mod object;
+mod ranges;
 mod uri;
 
 use std::path::{Path, PathBuf};
@@ -82,13 +83,12 @@ impl Store {
         };
         let meter = Meter::new(chosen.iter().map(|object| Some(object.size)), on_progress);
         let (fetcher, meter) = (&fetcher, &meter);
-        let fetches = chosen.iter().enumerate().map(|(index, object)| async move {
+        let objects = chosen.iter().enumerate().map(|(index, object)| async move {
             let target = to.join(&object.name);
             fetcher.fetch(object, &target, |bytes| meter.set(index, bytes)).await
         });
         // A list, and no mapped stream: only so does the compiler see that it may change threads.
-        let fetches: Vec<_> = fetches.collect();
-        stream::iter(fetches)
+        stream::iter(objects.collect::<Vec<_>>())
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;

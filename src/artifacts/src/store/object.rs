@@ -10,8 +10,9 @@ use protocol::report::reasons;
 use serde_json::json;
 
 use super::error::failure;
+use super::ranges::ObjectRanges;
 use super::uri::ObjectUri;
-use crate::fetch::{Error, Part, SUBSTANTIAL_BYTES, Settings, beside, lock};
+use crate::fetch::{Error, Fetching, Outcome, Part, RangeFile, SUBSTANTIAL_BYTES, Settings, Version, beside, lock};
 use crate::select::Listed;
 
 /// One version of an object.
@@ -74,6 +75,10 @@ impl Fetcher<'_> {
             on_progress(object.size);
             return Ok(());
         }
+        let is_large = object.size >= self.settings.ranges.from;
+        if known && is_large && self.in_ranges(object, &identity, target, &mut on_progress).await? {
+            return note(&mark, &identity);
+        }
         let mut part = Part::open(target, identity.clone()).await?;
         if !known {
             part.restart().await?;
@@ -82,8 +87,39 @@ impl Fetcher<'_> {
         part.check_space().await?;
         self.complete(object, &mut part, &mut on_progress).await?;
         part.publish(target).await?;
-        std::fs::write(&mark, identity).map_err(Error::disk("write", &mark))?;
-        Ok(())
+        note(&mark, &identity)
+    }
+
+    /// Fetches it in several ranges at once and gives it its place. False when the store cannot do that.
+    async fn in_ranges(
+        &self,
+        object: &Object,
+        identity: &str,
+        target: &FilePath,
+        on_progress: &mut (impl FnMut(u64) + Send),
+    ) -> Result<bool, PrepareFailure> {
+        let version = Version {
+            validator: object.etag.clone().unwrap_or_default(),
+            total: object.size,
+        };
+        let file = RangeFile::open(target, identity, &version, &self.settings.ranges)?;
+        let fetching = Fetching {
+            source: &ObjectRanges { fetcher: self, object },
+            file: &file,
+            settings: &self.settings,
+        };
+        match fetching.run(false, on_progress).await? {
+            Outcome::Whole(_) => {
+                Part::discard(target)?;
+                file.publish(target).await?;
+            }
+            Outcome::Refused => {
+                tracing::info!("{} does not come in ranges; fetching it in one stream", object.name);
+                RangeFile::discard(target)?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Asks until all bytes are there.
@@ -169,4 +205,9 @@ impl Fetcher<'_> {
         let (name, bytes, size) = (object.location.as_ref(), part.length(), object.size);
         format!("download {name} from {} ({bytes} of {size} bytes are there)", self.uri)
     }
+}
+
+/// Notes which version of an object is whole.
+fn note(mark: &FilePath, identity: &str) -> Result<(), PrepareFailure> {
+    Ok(std::fs::write(mark, identity).map_err(Error::disk("write", mark))?)
 }

@@ -8,6 +8,8 @@ use rstest::rstest;
 use super::*;
 use crate::testing::{Reply, Seen, Server, tiny_model};
 
+mod ranges;
+
 /// What a bucket holds, by key.
 type Content = BTreeMap<&'static str, Vec<u8>>;
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// How one request is answered.
@@ -19,6 +20,8 @@ pub(crate) struct Reply {
     declared: Option<usize>,
     sent: usize,
     then_silence: bool,
+    /// The answer waits until so many requests are under way.
+    together: Option<Arc<Barrier>>,
 }
 
 impl Reply {
@@ -32,6 +35,7 @@ impl Reply {
             declared: Some(content.len()),
             sent: content.len(),
             then_silence: false,
+            together: None,
         }
     }
 
@@ -72,6 +76,12 @@ impl Reply {
     /// Answers requests for the rest with everything.
     pub(crate) fn ignoring_ranges(mut self) -> Self {
         self.honours_ranges = false;
+        self
+    }
+
+    /// Waits with its answer until as many requests are under way as the barrier is for.
+    pub(crate) fn together(mut self, barrier: &Arc<Barrier>) -> Self {
+        self.together = Some(barrier.clone());
         self
     }
 
@@ -159,12 +169,15 @@ async fn answer(stream: TcpStream, choose: impl FnOnce(&Seen) -> Reply, log: &Mu
         Some(wanted) => Some(wanted) == etag,
         None => true,
     };
-    let asked = seen.headers.get("range").and_then(|range| range_start(range));
+    let asked = seen.headers.get("range").and_then(|range| range_bounds(range));
     log.lock().unwrap().push(seen);
     let first = asked.filter(|_| reply.honours_ranges && same_version && reply.status == 200);
     let total = reply.content.len();
+    if let Some(barrier) = &reply.together {
+        barrier.wait().await;
+    }
     let (status, body) = match first {
-        Some(first) if first < total => (206, &reply.content[first..]),
+        Some((first, end)) if first < total => (206, &reply.content[first..end.min(total)]),
         Some(_) => (416, &reply.content[total..]),
         None => (reply.status, &reply.content[..]),
     };
@@ -173,7 +186,9 @@ async fn answer(stream: TcpStream, choose: impl FnOnce(&Seen) -> Reply, log: &Mu
         head += &format!("Content-Length: {}\r\n", body.len());
     }
     match (status, first) {
-        (206, Some(first)) => head += &format!("Content-Range: bytes {first}-{}/{total}\r\n", total - 1),
+        (206, Some((first, end))) => {
+            head += &format!("Content-Range: bytes {first}-{}/{total}\r\n", end.min(total) - 1);
+        }
         (416, _) => head += &format!("Content-Range: bytes */{total}\r\n"),
         _ => {}
     }
@@ -203,8 +218,13 @@ async fn read_head(stream: &mut BufReader<TcpStream>) -> std::io::Result<Seen> {
     Ok(Seen { path, headers })
 }
 
-fn range_start(range: &str) -> Option<usize> {
-    // Nobody here asks for less than the rest.
-    let (first, _) = range.strip_prefix("bytes=")?.split_once('-')?;
-    first.parse().ok()
+/// First byte of a range, and the one behind its last.
+fn range_bounds(range: &str) -> Option<(usize, usize)> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let end = if last.is_empty() {
+        usize::MAX
+    } else {
+        last.parse::<usize>().ok()? + 1
+    };
+    Some((first.parse().ok()?, end))
 }

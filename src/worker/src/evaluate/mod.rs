@@ -51,6 +51,8 @@ async fn evaluate(args: Evaluate) -> Result<EvaluationReport, PrepareFailure> {
         .iter()
         .map(|asked| Asked::read(asked))
         .collect::<Result<_, _>>()?;
+    let held = args.model.hold();
+    let _weights = held.map_err(|error| PrepareFailure::new(reasons::INTERNAL, format!("{error:#}"), true))?;
     let model = spawn_blocking(move || Model::load(args.model)).await;
     let model = model
         .map_err(|error| error.to_string())

@@ -33,9 +33,7 @@ pub struct LoadedEncoder {
 /// When the model is no encoder, or one for the other task.
 pub fn load(args: &Serve) -> Result<LoadedEncoder> {
     let started = Instant::now();
-    if let Some(digest) = &args.model.digest {
-        artifacts::digest::verify(&args.model.path, digest)?;
-    }
+    args.model.verify()?;
     for (flag, given) in [
         ("--system-prompt", args.model.system_prompt.is_some()),
         ("--chat-template", args.model.chat_template.is_some()),

@@ -62,6 +62,7 @@ pub fn run(args: Serve) -> i32 {
 }
 
 async fn serve(args: Serve) -> Result<()> {
+    let _weights = args.model.hold()?;
     let stop = CancellationToken::new();
     tokio::spawn({
         let stop = stop.clone();
@@ -268,9 +269,7 @@ pub fn load_to_evaluate(model: cli::Model, served_name: &str) -> Result<Loaded> 
 
 fn load(args: &Serve) -> Result<Loaded> {
     let started = Instant::now();
-    let verified = args.model.digest.as_ref();
-    let verified = verified.map(|digest| artifacts::digest::verify(&args.model.path, digest));
-    let verified = verified.transpose()?;
+    let verified = args.model.verify()?;
     let cache = match &args.model.cache_dir {
         Some(directory) => Some(Cache {
             directory: directory.clone(),

@@ -42,7 +42,8 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
         .env("ATELIER_CLUSTER_DIR", &cluster.dir);
     test.env("ATELIER_HELM_BIN", table::HELM.program(home))
         .env("ATELIER_OPENAI_PYTHONPATH", table::OPENAI.dir(home)?)
-        .env("ATELIER_S3_BIN", table::VERSITYGW.program(home));
+        .env("ATELIER_S3_BIN", table::VERSITYGW.program(home))
+        .env("ATELIER_REGISTRY_BIN", table::REGISTRY.program(home));
     process::pass(&mut test)
 }
 

@@ -75,6 +75,7 @@ pub fn for_e2e(home: &Home, stage: &Stage) -> Result<()> {
     debian::ensure(stage, table::BUILD_PACKAGES)?;
     table::OPENAI.ensure(home, stage)?;
     table::VERSITYGW.ensure(home, stage)?;
+    table::REGISTRY.ensure(home, stage)?;
     model(home, stage)
 }
 

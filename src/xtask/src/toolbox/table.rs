@@ -113,6 +113,14 @@ pub const VERSITYGW: GoTool = GoTool {
     why: "the S3 server that a test serves a model from",
 };
 
+/// A real OCI registry over a directory.
+pub const REGISTRY: GoTool = GoTool {
+    name: "registry",
+    version: "v3.1.0",
+    packages: &["github.com/distribution/distribution/v3/cmd/registry"],
+    why: "the OCI registry that a test serves a model from",
+};
+
 /// The client that most applications call models with.
 pub const OPENAI: PythonPackage = PythonPackage {
     name: "openai",

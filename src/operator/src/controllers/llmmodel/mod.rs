@@ -62,11 +62,12 @@ use crate::{
     watches::{ModelMeta, Watches, is_no_status},
 };
 use backoff::Backoff;
+pub use quantity::nanos;
 use recollection::Recollection;
 use reconcile::{ReconcileError, reconcile};
 use sleepers::Sleepers;
 use turns::Turns;
-pub use validate::{Settings, Storage};
+pub use validate::{NodeCache, Settings, Storage};
 
 /// What a pass over one LlmModel works with.
 struct Context {

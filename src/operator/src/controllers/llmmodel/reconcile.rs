@@ -89,7 +89,7 @@ pub async fn reconcile(
     observed.traffic = dereference::traffic(&context.gateways, &model).await;
     observed.demand = demand::of(&context.gateways, &model).await;
     observed.adapters = adapters::ask(&context.asker, &model, &observed).await;
-    let wanted = validate::validate(&model);
+    let wanted = validate::validate(&model).and_then(|wanted| validate::offered(wanted, &context.settings));
     let plan = decide(context, &model, &owner, &wanted, &observed);
     let applied = if owner.paused {
         Ok(())

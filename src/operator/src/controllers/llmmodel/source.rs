@@ -12,7 +12,7 @@ use super::canonical;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
-    /// A container image, mounted read-only.
+    /// A container image, mounted read-only; or an artifact, fetched by every pod at the digest that was found first.
     Oci(OciSource),
     /// One file, fetched by every pod.
     Http(HttpSource),
@@ -36,6 +36,7 @@ impl Source {
     /// credentials) may change without a new look at the weights.
     pub fn key(&self) -> String {
         let place = match self {
+            Self::Oci(oci) if oci.is_artifact() => json!(["artifact", oci.image, oci.path, oci.sha256]),
             Self::Oci(oci) => json!(["oci", oci.image, oci.path, oci.sha256]),
             Self::Http(http) => json!(["http", http.url, http.sha256]),
             Self::HuggingFace(hub) => json!(["huggingFace", hub.endpoint, hub.repo, hub.revision, hub.files]),
@@ -57,6 +58,7 @@ impl Source {
     /// For messages: what it is and where.
     pub fn describe(&self) -> String {
         match self {
+            Self::Oci(oci) if oci.is_artifact() => format!("artifact {}", oci.image),
             Self::Oci(oci) => format!("image {}", oci.image),
             Self::Http(http) => http.url.clone(),
             Self::HuggingFace(hub) => format!("repository {} at {}", hub.repo, hub.revision),
@@ -89,6 +91,10 @@ mod tests {
             source(json!({"oci": {"image": "x:1", "path": "a.gguf"}})).key()
         );
         assert_eq!(base.key().len(), 12);
+        assert_ne!(
+            base.key(),
+            source(json!({"oci": {"image": "x:1", "type": "Artifact"}})).key()
+        );
         let store = |value| source(json!({"objectStore": value})).key();
         let base = store(json!({"uri": "s3://b/k"}));
         assert_eq!(

@@ -37,6 +37,7 @@ pub fn settings() -> Settings {
         worker_pull_policy: ImagePullPolicy::IfNotPresent,
         gateway_namespace: "atelier-system".into(),
         storage: Storage::default(),
+        node_cache: None,
     }
 }
 

@@ -110,6 +110,11 @@ fn place(name: &str, source: &Source) -> AdapterSource {
                 .as_ref()
                 .map(|credentials| secret(&credentials.name).into()),
         },
+        Source::Oci(oci) if oci.is_artifact() => AdapterSource::Oci {
+            image: oci.image.clone(),
+            credentials_dirs: oci.pull_secrets.iter().map(|it| secret(&it.name).into()).collect(),
+            plain_http: oci.plain_http == Some(true),
+        },
         // One file from HTTP is no adapter, and is refused before.
         Source::Oci(_) | Source::PersistentVolumeClaim(_) | Source::Http(_) => AdapterSource::Mounted {
             mount: format!("{ADAPTER_MOUNTS_DIR}/{name}").into(),
@@ -206,12 +211,13 @@ fn mounted<'a>(builder: &Builder<'a>) -> impl Iterator<Item = (&'a str, &'a Sour
 /// Secrets that sources need, each with the name of its volume.
 fn secrets(builder: &Builder<'_>) -> BTreeMap<String, String> {
     let sources = builder.wanted.adapters.iter().map(|it| &it.source);
-    let secret = |source: &Source| match source {
-        Source::HuggingFace(hub) => hub.token_secret_ref.as_ref().map(|token| token.name.clone()),
-        Source::ObjectStore(store) => store.credentials_secret_ref.as_ref().map(|it| it.name.clone()),
-        Source::Http(_) | Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
+    let secrets = |source: &Source| match source {
+        Source::HuggingFace(hub) => hub.token_secret_ref.iter().map(|token| token.name.clone()).collect(),
+        Source::ObjectStore(store) => store.credentials_secret_ref.iter().map(|it| it.name.clone()).collect(),
+        Source::Oci(oci) if oci.is_artifact() => oci.pull_secrets.iter().map(|it| it.name.clone()).collect(),
+        Source::Http(_) | Source::Oci(_) | Source::PersistentVolumeClaim(_) => Vec::new(),
     };
-    let names = sources.filter_map(secret);
+    let names = sources.flat_map(secrets);
     // Names of Secrets are longer than those of volumes may be.
     names
         .map(|name| {

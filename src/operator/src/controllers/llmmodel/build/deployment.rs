@@ -90,7 +90,7 @@ fn worker(builder: &Builder<'_>, version: &Version) -> Container {
     let wanted = builder.wanted;
     let mut worker = container(builder.settings, CONTAINER_WORKER, args(builder, version));
     let mounts = worker.volume_mounts.get_or_insert_default();
-    mounts.extend(model_pod::mounts(version));
+    mounts.extend(model_pod::mounts(builder, version));
     if adapters::are_possible(builder, version) {
         mounts.extend(adapters::mounts(builder));
     }

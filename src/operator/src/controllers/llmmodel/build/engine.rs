@@ -27,7 +27,7 @@ const METRICS_PATH: &str = "/metrics";
 /// Turns the worker's container into that of `engine`.
 pub fn container(builder: &Builder<'_>, version: &Version, engine: &ForeignEngine, worker: Container) -> Container {
     let check = |period, failures| Some(probe(&engine.health_path, PORT_API, period, failures));
-    let mut mounts = model_pod::mounts(version);
+    let mut mounts = model_pod::mounts(builder, version);
     mounts.extend([(HOME_VOLUME, SCRATCH_DIR), (SHARED_MEMORY_VOLUME, SHARED_MEMORY_DIR)].map(mount));
     Container {
         image: Some(engine.image.clone()),
@@ -104,7 +104,7 @@ fn ports(engine: &ForeignEngine) -> Vec<ContainerPort> {
 /// What arguments can name, and what people set, which wins.
 fn variables(builder: &Builder<'_>, version: &Version) -> Vec<EnvVar> {
     let ours = [
-        ("MODEL_PATH", model_pod::weights_path(version)),
+        ("MODEL_PATH", model_pod::weights_path(builder, version)),
         ("SERVED_NAME", builder.owner.name.clone()),
         ("CONTEXT_LENGTH", version.served.context_length.to_string()),
         ("TENSOR_PARALLEL", builder.wanted.tensor_parallel.to_string()),

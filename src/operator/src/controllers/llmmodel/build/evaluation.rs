@@ -17,7 +17,7 @@ pub fn build(builder: &Builder<'_>, version: &Version, suites: &[Suite]) -> Job 
     args.extend(model_pod::args(builder, version));
     let mut main = container(builder.settings, CONTAINER_EVALUATE, Vec::new());
     let mounts = main.volume_mounts.get_or_insert_default();
-    mounts.extend(model_pod::mounts(version));
+    mounts.extend(model_pod::mounts(builder, version));
     let mut volumes = Vec::new();
     for suite in suites {
         let asked = match &suite.source {

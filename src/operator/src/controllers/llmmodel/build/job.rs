@@ -32,8 +32,9 @@ pub fn look(builder: &Builder<'_>) -> Job {
     let source = &builder.wanted.source;
     let spec = PodSpec {
         containers: vec![weights::prepare_container(builder, source, None)],
+        init_containers: weights::before_prepare(builder, source).map(|first| vec![first]),
         image_pull_secrets: weights::pull_secrets(source),
-        volumes: Some(weights::volumes(source)),
+        volumes: Some(weights::volumes(builder, source)),
         ..PodSpec::default()
     };
     job(builder, name(builder, &source.key()), spec)
@@ -43,7 +44,7 @@ pub fn look(builder: &Builder<'_>) -> Job {
 pub fn compress(builder: &Builder<'_>, compression: &Compression, report: &PrepareReport) -> Job {
     let source = &builder.wanted.source;
     let key = compression.key(source);
-    let mut volumes = weights::volumes(source);
+    let mut volumes = weights::volumes(builder, source);
     volumes.push(weights::claim(
         STORE_VOLUME,
         &names::weights_claim(&builder.owner.name, &key),
@@ -74,7 +75,7 @@ pub fn compress_memory(builder: &Builder<'_>, compression: &Compression, report:
 }
 
 fn compressor(builder: &Builder<'_>, compression: &Compression, report: &PrepareReport) -> Container {
-    let Reading { mut args, mut mounts } = weights::reading(&builder.wanted.source, Some(report));
+    let Reading { mut args, mut mounts } = weights::reading(&builder.wanted.source, Some(report), None);
     for (flag, value) in compression.flags() {
         args.extend([flag.to_owned(), literal(&value)]);
     }

@@ -23,6 +23,7 @@ mod hpa;
 mod job;
 mod model_pod;
 mod network_policy;
+mod node_cache;
 mod pdb;
 mod pod;
 mod revision;

@@ -8,10 +8,10 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use protocol::paths::MODEL_DIR;
+use protocol::paths::{CACHE_WEIGHTS, MODEL_DIR};
 
 use super::{
-    Builder, devices,
+    Builder, devices, node_cache,
     pod::{literal, memory_and_cpu},
     weights,
 };
@@ -33,11 +33,10 @@ pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpe
         affinity: (is_compressed && !builder.settings.storage.is_shared()).then(|| together(builder, version)),
         containers: vec![main],
         init_containers: must_be_fetched.then(|| {
-            vec![weights::prepare_container(
-                builder,
-                &version.source,
-                Some(&version.report),
-            )]
+            let source = &version.source;
+            let prepare = weights::prepare_container(builder, source, Some(&version.report));
+            let all = weights::before_prepare(builder, source).into_iter().chain([prepare]);
+            all.collect()
         }),
         image_pull_secrets: weights::pull_secrets(&version.source).filter(|_| !is_compressed),
         resource_claims: devices::claims(builder),
@@ -48,14 +47,19 @@ pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpe
 }
 
 /// What the main container mounts.
-pub fn mounts(version: &Version) -> Vec<VolumeMount> {
+pub fn mounts(builder: &Builder<'_>, version: &Version) -> Vec<VolumeMount> {
     let template = version.served.chat_template.is_some().then(|| VolumeMount {
         name: TEMPLATE_VOLUME.into(),
         mount_path: TEMPLATE_DIR.into(),
         read_only: Some(true),
         ..VolumeMount::default()
     });
-    [Some(weights::mount()), template].into_iter().flatten().collect()
+    let mut mounts = match node_cache::of_version(builder, version) {
+        Some(_) => node_cache::mounts(version).into(),
+        None => vec![weights::mount()],
+    };
+    mounts.extend(template);
+    mounts
 }
 
 /// What the main container is told of the model: everything that changes answers.
@@ -64,7 +68,7 @@ pub fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     let threads = quantity::ceiling(&builder.wanted.cpu).unwrap_or(1).max(1);
     let mut args = Vec::new();
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
-    add("--model", &weights_path(version));
+    add("--model", &weights_path(builder, version));
     add("--digest", &version.report.digest);
     add("--context-length", &served.context_length.to_string());
     add(
@@ -83,6 +87,9 @@ pub fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     }
     if served.chat_template.is_some() {
         add("--chat-template", &format!("{TEMPLATE_DIR}/{TEMPLATE_FILE}"));
+    }
+    if node_cache::of_version(builder, version).is_some() {
+        args.extend(node_cache::args(builder));
     }
     args
 }
@@ -109,7 +116,10 @@ pub fn memory(builder: &Builder<'_>, version: &Version) -> String {
 }
 
 /// Where the main container finds the weights; a source can be one directory of them as a whole.
-pub fn weights_path(version: &Version) -> String {
+pub fn weights_path(builder: &Builder<'_>, version: &Version) -> String {
+    if node_cache::of_version(builder, version).is_some() {
+        return format!("{MODEL_DIR}/{CACHE_WEIGHTS}");
+    }
     match version.file() {
         "." => MODEL_DIR.into(),
         file => format!("{MODEL_DIR}/{file}"),

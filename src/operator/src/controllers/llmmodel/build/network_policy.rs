@@ -1,7 +1,7 @@
 //! Workers are asked by the gateway only, and talk to nobody but the server of their weights.
 
 use api::{
-    llmmodel::ObjectStoreSource,
+    llmmodel::{ObjectStoreSource, OciSource},
     names::{GATEWAY, LABEL_COMPONENT, OPERATOR},
 };
 use k8s_openapi::{
@@ -96,12 +96,22 @@ fn server(source: &Source) -> Option<Vec<NetworkPolicyPort>> {
         Source::Http(http) => http.url.as_str(),
         Source::HuggingFace(hub) => hub.endpoint.as_deref().unwrap_or("https://"),
         Source::ObjectStore(store) => return Some(object_store(store)),
+        Source::Oci(oci) if oci.is_artifact() => &registry(oci),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => return None,
     };
     let asked = url_port(url);
     let mut server = vec![port("TCP", asked)];
     server.extend((asked != HTTPS).then(|| port("TCP", HTTPS)));
     Some(server)
+}
+
+/// Where the registry of an artifact answers. Tokens and files may come from elsewhere, over HTTPS.
+fn registry(oci: &OciSource) -> String {
+    let scheme = if oci.plain_http == Some(true) { "http" } else { "https" };
+    match oci.image.split_once('/') {
+        Some((host, _)) if host.contains(['.', ':']) => format!("{scheme}://{host}"),
+        _ => format!("{scheme}://"),
+    }
 }
 
 /// An endpoint's port is in the Secret, which the operator does not read: with one every TCP port is open.
@@ -161,7 +171,7 @@ fn labels(match_labels: std::collections::BTreeMap<String, String>) -> LabelSele
 mod tests {
     use rstest::rstest;
 
-    use super::url_port;
+    use super::{registry, url_port};
 
     #[rstest]
     #[case("https://example.com/m.gguf", 443)]
@@ -172,5 +182,16 @@ mod tests {
     #[case("http://[fd00::1]/x", 80)]
     fn the_port_of_a_url(#[case] url: &str, #[case] port: u16) {
         assert_eq!(url_port(url), port);
+    }
+
+    #[rstest]
+    #[case("r.example/m:1", false, 443)]
+    #[case("r.example:5000/m:1", true, 5000)]
+    #[case("r.example/m:1", true, 80)]
+    #[case("team/m:1", false, 443)]
+    #[case("[fd00::1]:5000/m@sha256:00", false, 5000)]
+    fn the_port_of_a_registry(#[case] image: &str, #[case] plain: bool, #[case] port: u16) {
+        let source = serde_json::json!({"image": image, "type": "Artifact", "plainHttp": plain});
+        assert_eq!(url_port(&registry(&serde_json::from_value(source).unwrap())), port);
     }
 }

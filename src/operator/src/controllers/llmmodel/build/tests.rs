@@ -3,7 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::controllers::llmmodel::source::Source;
-use crate::controllers::llmmodel::testing::{compressed_report, report, settings, the_owner, wanted};
+use crate::controllers::llmmodel::testing::{self, compressed_report, report, the_owner, wanted};
+use crate::controllers::llmmodel::validate::{NodeCache, Settings};
 
 #[test]
 fn the_list_of_adapters() {
@@ -42,9 +43,24 @@ fn children(spec: Value) -> Children {
             revision: Some("1".repeat(40)),
             ..report
         },
+        Source::Oci(ref oci) if oci.is_artifact() => PrepareReport {
+            revision: Some(format!("sha256:{}", "2".repeat(64))),
+            ..report
+        },
         _ => report,
     };
     builder.children(&Version::new(&wanted, report), 1)
+}
+
+/// An installation with a node cache, which is off unless a spec asks for it.
+fn settings() -> Settings {
+    Settings {
+        node_cache: Some(NodeCache {
+            host_path: "/var/cache/atelier/".into(),
+            size: 50 << 30,
+        }),
+        ..testing::settings()
+    }
 }
 
 #[rstest]
@@ -61,6 +77,12 @@ fn children(spec: Value) -> Children {
         "tokenSecretRef": {"name": "hub", "key": "read"},
     }},
 }))]
+#[case("artifact", json!({
+    "source": {"oci": {
+        "image": "registry.example.com:5000/team/model:1", "type": "Artifact", "path": "q4", "plainHttp": true,
+        "pullSecrets": [{"name": "mine"}, {"name": "ours"}],
+    }},
+}))]
 #[case("store", json!({
     "source": {"objectStore": {"uri": "s3://models/small/$(KEY)/m.gguf", "credentialsSecretRef": {"name": "store"}}},
 }))]
@@ -69,6 +91,13 @@ fn children(spec: Value) -> Children {
     "replicas": 2,
     "placement": {"zones": ["a", "b"], "nodeSelector": {"disk": "fast"}, "tolerations": [{"operator": "Exists"}], "priorityClassName": "high"},
     "podOverrides": {"labels": {"team": "x"}, "annotations": {"note": "y"}, "env": [{"name": "A", "value": "b"}], "serviceAccountName": "sa", "terminationGracePeriodSeconds": 90},
+}))]
+#[case("node_cache", json!({
+    "source": {"huggingFace": {"repo": "team/model", "tokenSecretRef": {"name": "hub", "key": "token"}}},
+    "placement": {"nodeCache": true},
+}))]
+#[case("node_cache_of_an_encoder", json!({
+    "task": "Embed", "source": {"objectStore": {"uri": "s3://models/encoder/"}}, "placement": {"nodeCache": true},
 }))]
 #[case("compressed", json!({
     "source": {"http": {"url": "https://example.com/m.gguf", "sha256": "b1".repeat(32)}},
@@ -134,8 +163,10 @@ fn children_of_a_version(#[case] name: &str, #[case] spec: Value) {
 
 #[rstest]
 #[case("oci", json!({"source": {"oci": {"image": "models/small:1", "path": "m.gguf", "pullPolicy": "Never"}}}))]
+#[case("artifact", json!({"source": {"oci": {"image": "team/model@sha256:ab", "type": "Artifact"}}}))]
 #[case("http", json!({"source": {"http": {"url": "http://example.com:8080/m", "sha256": "b1".repeat(32)}}}))]
-#[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}}))]
+#[case("node_cache", json!({"source": {"huggingFace": {"repo": "team/model"}}, "placement": {"nodeCache": true}}))]
+#[case("claim", json!({"source": {"persistentVolumeClaim": {"claimName": "weights"}}, "placement": {"nodeCache": true}}))]
 #[case("hub", json!({"source": {"huggingFace": {"repo": "team/model"}}}))]
 #[case("store", json!({"source": {"objectStore": {"uri": "gs://models/encoder/"}}}))]
 fn the_prepare_job(#[case] name: &str, #[case] spec: Value) {

@@ -1,17 +1,22 @@
 //! How a pod gets at the weights: volumes, mounts, and what `prepare` is told.
 
+use api::llmmodel::OciSource;
 use api::names::{self, CONTAINER_PREPARE};
 use k8s_openapi::api::core::v1::{
     Container, EmptyDirVolumeSource, ImageVolumeSource, KeyToPath, LocalObjectReference,
-    PersistentVolumeClaimVolumeSource, SecretVolumeSource, Volume, VolumeMount,
+    PersistentVolumeClaimVolumeSource, ProjectedVolumeSource, SecretProjection, SecretVolumeSource, Volume,
+    VolumeMount, VolumeProjection,
 };
-use protocol::{PrepareReport, paths::MODEL_DIR};
+use protocol::{
+    PrepareReport,
+    paths::{MODEL_DIR, NODE_CACHE_DIR},
+};
 
 use super::{
-    Builder,
+    Builder, node_cache,
     pod::{container, literal, memory_and_cpu},
 };
-use crate::controllers::llmmodel::{source::Source, version::Version};
+use crate::controllers::llmmodel::{source::Source, validate::NodeCache, version::Version};
 
 const MODEL_VOLUME: &str = "model";
 const HEADERS_VOLUME: &str = "headers";
@@ -36,7 +41,7 @@ pub fn served(builder: &Builder<'_>, version: &Version) -> Vec<Volume> {
             &names::weights_claim(&builder.owner.name, &key),
             true,
         )],
-        None => volumes(&version.source),
+        None => volumes(builder, &version.source),
     }
 }
 
@@ -59,14 +64,14 @@ pub fn volume(name: &str, source: &Source) -> Volume {
         ..Volume::default()
     };
     match source {
-        Source::Oci(oci) => Volume {
+        Source::Oci(oci) if !oci.is_artifact() => Volume {
             image: Some(ImageVolumeSource {
                 reference: Some(oci.image.clone()),
                 pull_policy: oci.pull_policy.map(|policy| policy.as_str().into()),
             }),
             ..base
         },
-        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => Volume {
+        Source::Oci(_) | Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => Volume {
             empty_dir: Some(EmptyDirVolumeSource::default()),
             ..base
         },
@@ -75,7 +80,7 @@ pub fn volume(name: &str, source: &Source) -> Volume {
 }
 
 /// Volumes of a pod that reads the source.
-pub fn volumes(source: &Source) -> Vec<Volume> {
+pub fn volumes(builder: &Builder<'_>, source: &Source) -> Vec<Volume> {
     let secret = |volume: &str, name: &str, items| Volume {
         name: volume.into(),
         secret: Some(SecretVolumeSource {
@@ -102,12 +107,42 @@ pub fn volumes(source: &Source) -> Vec<Volume> {
             let credentials = store.credentials_secret_ref.as_ref();
             credentials.map(|credentials| secret(CREDENTIALS_VOLUME, &credentials.name, None))
         }
+        Source::Oci(oci) if oci.is_artifact() => registry_credentials(oci),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
     };
-    [Some(volume(MODEL_VOLUME, source)), credentials]
-        .into_iter()
-        .flatten()
-        .collect()
+    let model = match node_cache::of(builder, source) {
+        Some(cache) => node_cache::volume(builder, cache),
+        None => volume(MODEL_VOLUME, source),
+    };
+    [Some(model), credentials].into_iter().flatten().collect()
+}
+
+/// Logins for the registry of an artifact: one file of each Secret.
+fn registry_credentials(oci: &OciSource) -> Option<Volume> {
+    let sources = oci
+        .pull_secrets
+        .iter()
+        .enumerate()
+        .map(|(number, secret)| VolumeProjection {
+            secret: Some(SecretProjection {
+                name: secret.name.clone(),
+                items: Some(vec![KeyToPath {
+                    key: ".dockerconfigjson".into(),
+                    path: format!("{number}.json"),
+                    mode: None,
+                }]),
+                optional: None,
+            }),
+            ..VolumeProjection::default()
+        });
+    (!oci.pull_secrets.is_empty()).then(|| Volume {
+        name: CREDENTIALS_VOLUME.into(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(sources.collect()),
+            default_mode: None,
+        }),
+        ..Volume::default()
+    })
 }
 
 /// The mount of a container that only reads the weights.
@@ -123,6 +158,9 @@ pub fn mount() -> VolumeMount {
 /// Registry credentials for the source.
 pub fn pull_secrets(source: &Source) -> Option<Vec<LocalObjectReference>> {
     let Source::Oci(oci) = source else { return None };
+    if oci.is_artifact() {
+        return None;
+    }
     let secrets: Vec<_> = oci
         .pull_secrets
         .iter()
@@ -135,16 +173,22 @@ pub fn pull_secrets(source: &Source) -> Option<Vec<LocalObjectReference>> {
 
 /// Weights that every pod has to fetch first.
 pub fn must_be_fetched(source: &Source) -> bool {
-    matches!(
-        source,
-        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_)
-    )
+    match source {
+        Source::Oci(oci) => oci.is_artifact(),
+        Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => true,
+        Source::PersistentVolumeClaim(_) => false,
+    }
+}
+
+/// What has to run before `prepare`.
+pub fn before_prepare(builder: &Builder<'_>, source: &Source) -> Option<Container> {
+    node_cache::of(builder, source).map(|_| node_cache::owner(builder))
 }
 
 /// The container that verifies the weights, and fetches them first where the source asks for it.
 /// `known` is what was found there before: nothing else may be there now.
 pub fn prepare_container(builder: &Builder<'_>, source: &Source, known: Option<&PrepareReport>) -> Container {
-    let Reading { args, mounts } = reading(source, known);
+    let Reading { args, mounts } = reading(source, known, node_cache::of(builder, source));
     let mut container = container(builder.settings, CONTAINER_PREPARE, args);
     container.volume_mounts.get_or_insert_default().extend(mounts);
     container.resources = Some(memory_and_cpu(PREPARE_MEMORY, PREPARE_CPU));
@@ -159,10 +203,11 @@ pub struct Reading {
     pub mounts: Vec<VolumeMount>,
 }
 
-/// What `prepare` is told to read, given what was found there before.
-pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
+/// What `prepare` is told to read, given what was found there before, and the node's cache if it is to use that.
+pub fn reading(source: &Source, known: Option<&PrepareReport>, cache: Option<&NodeCache>) -> Reading {
     let mut args = vec!["prepare".to_owned()];
     let mut add = |flag: &str, value: &str| args.extend([flag.to_owned(), literal(value)]);
+    let to = cache.map_or(MODEL_DIR, |_| NODE_CACHE_DIR);
     let mut model = mount();
     let mut credentials = None;
     let read_only = |name: &str, path: &str| VolumeMount {
@@ -174,7 +219,7 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
     let sha256 = match source {
         Source::Http(http) => {
             add("--url", &http.url);
-            add("--to", MODEL_DIR);
+            add("--to", to);
             model.read_only = None;
             if http.headers_secret_ref.is_some() {
                 add("--headers-file", HEADERS_DIR);
@@ -184,7 +229,7 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
         }
         Source::HuggingFace(hub) => {
             add("--hugging-face", &hub.repo);
-            add("--to", MODEL_DIR);
+            add("--to", to);
             // A branch moves on; what is served does not.
             let commit = known.and_then(|report| report.revision.as_deref());
             add("--revision", commit.unwrap_or(&hub.revision));
@@ -201,7 +246,7 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
         }
         Source::ObjectStore(store) => {
             add("--object-store", &store.uri);
-            add("--to", MODEL_DIR);
+            add("--to", to);
             if let Some(version) = known.and_then(|report| report.revision.as_deref()) {
                 add("--object-version", version);
             }
@@ -213,17 +258,39 @@ pub fn reading(source: &Source, known: Option<&PrepareReport>) -> Reading {
             // An object may be replaced; what is served may not.
             known.map(|report| report.digest.as_str())
         }
+        Source::Oci(oci) if oci.is_artifact() => {
+            add("--oci", &oci.image);
+            add("--to", to);
+            // A tag moves on; what is served does not.
+            if let Some(digest) = known.and_then(|report| report.revision.as_deref()) {
+                add("--oci-digest", digest);
+            }
+            oci.path.iter().for_each(|path| add("--file", path));
+            model.read_only = None;
+            if !oci.pull_secrets.is_empty() {
+                add("--registry-credentials", CREDENTIALS_DIR);
+                credentials = Some(read_only(CREDENTIALS_VOLUME, CREDENTIALS_DIR));
+            }
+            known.map(|report| report.digest.as_str()).or(oci.sha256.as_deref())
+        }
         Source::Oci(oci) => oci.sha256.as_deref(),
         Source::PersistentVolumeClaim(claim) => claim.sha256.as_deref(),
     };
+    if matches!(source, Source::Oci(oci) if oci.plain_http == Some(true)) {
+        args.push("--plain-http".into());
+    }
     if !must_be_fetched(source) {
         let path = source
             .path()
             .map_or(MODEL_DIR.to_owned(), |path| format!("{MODEL_DIR}/{path}"));
-        add("--path", &path);
+        args.extend(["--path".to_owned(), literal(&path)]);
     }
     if let Some(sha256) = sha256 {
-        add("--sha256", sha256);
+        args.extend(["--sha256".to_owned(), literal(sha256)]);
+    }
+    if let Some(cache) = cache {
+        args.extend(["--cache-size".to_owned(), cache.size.to_string()]);
+        model = node_cache::mount();
     }
     let mounts = [Some(model), credentials].into_iter().flatten().collect();
     Reading { args, mounts }

@@ -73,7 +73,9 @@ pub fn image_pull(text: &str, asked: &Asked<'_>) -> Trouble {
     // The kubelet alternates between the failure and the pause before the next try: the same story.
     let text = text.split_once("ErrImagePull: ").map_or(text, |(_, detail)| detail);
     let mut images: Vec<&str> = asked.engine_image.into_iter().chain([asked.worker_image]).collect();
-    if let Source::Oci(oci) = asked.source {
+    if let Source::Oci(oci) = asked.source
+        && !oci.is_artifact()
+    {
         images.insert(0, &oci.image);
     }
     let named = images.iter().find(|image| text.contains(**image));

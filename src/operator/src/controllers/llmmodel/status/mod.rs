@@ -3,6 +3,7 @@
 
 mod adapters;
 mod autoscaling;
+mod download;
 mod evaluation;
 mod findings;
 mod notices;
@@ -12,7 +13,7 @@ mod weights;
 use api::{
     LlmModel, LlmModelStatus,
     conditions::{self, types},
-    llmmodel::{Download, MemoryEstimate},
+    llmmodel::MemoryEstimate,
     names,
 };
 use k8s_openapi::{
@@ -20,13 +21,12 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
 };
 use kube::ResourceExt;
-use protocol::Stage;
 use serde_json::json;
 
 use super::{
     compression::Compression,
     dereference::Observed,
-    plan::{Course, Plan, Target},
+    plan::{Course, Plan},
     trouble::Trouble,
     validate::{Owner, Settings, Suite},
 };
@@ -177,19 +177,8 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
         current_version: current,
         adapters,
         measured: None,
-        download: download(facts),
+        download: download::status(facts),
     }
-}
-
-/// How far the download of the wanted version's weights is, while there is one.
-fn download(facts: &Facts<'_>) -> Option<Download> {
-    let progress = facts.observed.progress.filter(|it| it.stage == Stage::Downloading)?;
-    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    matches!(facts.plan.target, Target::Preparing(_)).then(|| Download {
-        bytes: number(progress.bytes),
-        total: progress.total.map(number),
-        per_second: Some(number(progress.bytes_per_second)),
-    })
 }
 
 /// The generation that a model is ready of, while the present one is on its way.

@@ -79,10 +79,28 @@ fn describe(progress: Progress) -> String {
         Stage::Evaluating => "measuring perplexity",
     };
     match (progress.stage, progress.layers, progress.total_layers, progress.total) {
-        (Stage::Downloading, _, _, Some(total)) => format!("{doing}, {} of {total} bytes", progress.bytes),
+        (Stage::Downloading, _, _, Some(total)) => {
+            let left = progress
+                .remaining_seconds()
+                .map(|left| format!(", {} left", duration(left)));
+            format!(
+                "{doing}, {} of {total} bytes{}",
+                progress.bytes,
+                left.unwrap_or_default()
+            )
+        }
         (Stage::Downloading, _, _, None) => format!("{doing}, {} bytes", progress.bytes),
         (_, Some(layers), Some(all), _) => format!("{doing} layer {layers} of {all}"),
         _ => doing.into(),
+    }
+}
+
+/// Seconds as people say them: `40 s`, `12 min`, `3 h 20 min`. What is an estimate needs no more.
+fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds.div_ceil(60)),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 
@@ -93,7 +111,14 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case(Stage::Downloading, None, Some(200), "downloading, 100 of 200 bytes")]
+    #[case(Stage::Downloading, None, Some(200), "downloading, 100 of 200 bytes, 20 s left")]
+    #[case(
+        Stage::Downloading,
+        None,
+        Some(40_000),
+        "downloading, 100 of 40000 bytes, 2 h 13 min left"
+    )]
+    #[case(Stage::Downloading, None, Some(100), "downloading, 100 of 100 bytes")]
     #[case(Stage::Downloading, None, None, "downloading, 100 bytes")]
     #[case(Stage::Quantizing, Some(12), None, "quantizing layer 12 of 30")]
     #[case(Stage::Evaluating, None, None, "measuring perplexity")]

@@ -4,6 +4,7 @@ mod accelerator;
 mod adapters;
 mod autoscaling;
 mod canary;
+mod node_cache;
 mod suite;
 mod unsupported;
 
@@ -22,6 +23,7 @@ use kube::{Resource, ResourceExt};
 use super::{accelerator::Accelerator, compression::Compression, source::Source, trouble::Trouble};
 pub use adapters::Adapter;
 pub use canary::{Canary, Step};
+pub use node_cache::{NodeCache, offered};
 pub use suite::Suite;
 
 /// What the children of LlmModels need to know of this installation.
@@ -35,6 +37,8 @@ pub struct Settings {
     pub gateway_namespace: String,
     /// What claims for compressed weights ask for.
     pub storage: Storage,
+    /// Where pods of a node share weights, if that is allowed.
+    pub node_cache: Option<NodeCache>,
 }
 
 /// What claims for compressed weights ask for.

@@ -59,6 +59,14 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
             ),
             adapter.source.http.is_some(),
         );
+        found.check(
+            &format!("{field}.oci.path with type Artifact (an adapter's files are at the root of its artifact)"),
+            adapter
+                .source
+                .oci
+                .as_ref()
+                .is_some_and(|oci| oci.is_artifact() && oci.path.is_some()),
+        );
         found.source(&field, &adapter.source);
     }
     if let Some(text) = compress
@@ -119,6 +127,12 @@ impl Found {
         check(
             "spec.rollout.gates.evaluation",
             gates.is_some_and(|gates| gates.evaluation.is_some()),
+        );
+        let placement = spec.placement.as_ref();
+        // Nobody would hold the lock on what they use.
+        check(
+            "spec.placement.nodeCache",
+            placement.is_some_and(|it| it.node_cache == Some(true)),
         );
     }
 
@@ -189,6 +203,7 @@ impl Found {
         check("http", http.is_some());
         check("objectStore", object_store.is_some());
         if let Some(oci) = oci {
+            check("oci.type Artifact", oci.is_artifact());
             check("oci without path", oci.path.is_none());
             check("oci.sha256", oci.sha256.is_some());
             check("oci.pullSecrets", !oci.pull_secrets.is_empty());

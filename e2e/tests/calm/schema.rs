@@ -119,12 +119,17 @@ async fn try_one(namespace: &Namespace, number: usize, case: &Case) -> Result<()
             with_namespace(&format!("schema-{number}"), async |own| {
                 let objects = Api::<DynamicObject>::namespaced_with(own.client.clone(), &own.name, &resource);
                 let existing: DynamicObject = serde_json::from_value(existing.clone())?;
-                let stored = objects.create(&PostParams::default(), &existing).await?;
+                let name = objects.create(&PostParams::default(), &existing).await?.name_any();
                 let update = async |object: &Value| {
                     let mut object: DynamicObject = serde_json::from_value(object.clone())?;
-                    object.metadata.resource_version = stored.metadata.resource_version.clone();
-                    let replaced = objects.replace(&stored.name_any(), &dry_run(), &object).await;
-                    Ok::<_, anyhow::Error>(replaced)
+                    loop {
+                        object.metadata.resource_version = objects.get(&name).await?.metadata.resource_version;
+                        match objects.replace(&name, &dry_run(), &object).await {
+                            // The operator has written its status meanwhile.
+                            Err(kube::Error::Api(status)) if status.code == 409 => {}
+                            replaced => return Ok::<_, anyhow::Error>(replaced),
+                        }
+                    }
                 };
                 judge(case, update(&case.accepted).await?, update(&case.rejected).await?)
             })

@@ -47,11 +47,11 @@ async fn what_this_release_cannot_do_is_refused_by_field() -> Result<()> {
     with_namespace("refused", async |namespace| {
         let mut spec = model::bundled();
         spec["limits"] = json!({"maxTokens": 100});
-        spec["adapters"] = json!([{"name": "a", "source": {"oci": {"image": "localhost/x:1"}}}]);
+        spec["fallback"] = json!([{"model": "other"}]);
         let model = Model::create(&namespace, "m", spec).await?;
         let message = model.not_ready("NotSupported").await?;
         ensure!(
-            message.contains("spec.limits") && message.contains("spec.adapters"),
+            message.contains("spec.limits") && message.contains("spec.fallback"),
             "{message}"
         );
         Ok(())

@@ -47,19 +47,26 @@ func copyImages(from, to Member, images []string) error {
 	}
 	export := ctr(from, append([]string{"images", "export", "-"}, images...)...)
 	load := ctr(to, "images", "import", "-")
-	pipe, err := export.StdoutPipe()
+	reader, writer, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("failed to create a pipe: %w", err)
 	}
-	load.Stdin = pipe
-	if err := load.Start(); err != nil {
-		return fmt.Errorf("failed to start an import: %w", err)
-	}
-	exported := export.Run()
-	if err := errors.Join(exported, load.Wait()); err != nil {
+	export.Stdout, load.Stdin = writer, reader
+	started := errors.Join(export.Start(), load.Start())
+	// Only the two processes hold its ends from here on, so that each sees when the other is gone.
+	closed := errors.Join(reader.Close(), writer.Close())
+	if err := errors.Join(started, closed, wait(export), wait(load)); err != nil {
 		return fmt.Errorf("failed to copy %v to %s: %w", images, to.NodeName(), err)
 	}
 	return nil
+}
+
+// wait ends with a command that was started.
+func wait(command *exec.Cmd) error {
+	if command.Process == nil {
+		return nil
+	}
+	return command.Wait()
 }
 
 // ctr is a call of containerd's client.

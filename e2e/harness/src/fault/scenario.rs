@@ -14,7 +14,7 @@ use super::world::World;
 pub enum Scenario {
     /// A model comes to be.
     Create,
-    /// A serving model gets another prompt and a second replica.
+    /// A serving model gets another prompt, a second replica and an adapter.
     Update,
     /// A serving model gets other weights.
     Source,
@@ -172,6 +172,7 @@ fn second() -> Value {
     let mut spec = first();
     spec["prompt"] = json!({"system": "You are a patient teacher."});
     spec["replicas"] = json!(2);
+    spec["adapters"] = json!([{"name": "tone", "source": {"huggingFace": {"repo": "team/tone"}}}]);
     spec
 }
 

@@ -7,7 +7,7 @@ use api::{LlmModel, names::LABEL_VERSION};
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment, ReplicaSet},
     batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Pod, Service},
+    core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
     resource::v1::ResourceClaimTemplate,
@@ -17,13 +17,15 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 /// Fields that the API server fills in.
-const VOLATILE: [&str; 12] = [
+const VOLATILE: [&str; 14] = [
     // A digest of the object, its namespace and owner included. That it fits, the steady state shows.
     "atelier.dev/applied",
     "uid",
     "resourceVersion",
     "creationTimestamp",
     "created",
+    "servingSince",
+    "servedSeconds",
     "managedFields",
     "generation",
     "observedGeneration",
@@ -37,6 +39,9 @@ const VOLATILE: [&str; 12] = [
 pub async fn objects(client: &Client, namespace: &str) -> Result<Vec<Value>> {
     let mut all = Vec::new();
     list::<LlmModel>(client, namespace, &mut all).await?;
+    list::<ConfigMap>(client, namespace, &mut all).await?;
+    // The cluster's own, in every namespace.
+    all.retain(|object| object["metadata"]["name"] != "kube-root-ca.crt");
     list::<ControllerRevision>(client, namespace, &mut all).await?;
     list::<Deployment>(client, namespace, &mut all).await?;
     list::<ReplicaSet>(client, namespace, &mut all).await?;

@@ -13,8 +13,6 @@ use super::{
 use crate::controllers::llmmodel::{source::Source, validate::NodeCache, version::Version};
 
 const VOLUME: &str = "node-cache";
-const MEMORY: &str = "32Mi";
-const CPU: &str = "10m";
 
 /// The cache that pods use which fetch a source; `None` when they do not.
 pub fn of<'a>(builder: &'a Builder<'_>, source: &Source) -> Option<&'a NodeCache> {
@@ -58,7 +56,7 @@ pub fn owner(builder: &Builder<'_>) -> Container {
             ..base.security_context.unwrap_or_default()
         }),
         volume_mounts: Some(vec![mount()]),
-        resources: Some(memory_and_cpu(MEMORY, CPU)),
+        resources: Some(memory_and_cpu(weights::PREPARE_MEMORY, weights::PREPARE_CPU)),
         ..base
     }
 }

@@ -31,7 +31,8 @@ const TOKEN_DIR: &str = "/token";
 const TOKEN_FILE: &str = "token";
 /// Memory of the prepare step: fetching and hashing need little, however large the weights are.
 pub const PREPARE_MEMORY: &str = "256Mi";
-const PREPARE_CPU: &str = "100m";
+/// CPU of the prepare step.
+pub const PREPARE_CPU: &str = "100m";
 
 /// Volumes of a pod that serves a version.
 pub fn served(builder: &Builder<'_>, version: &Version) -> Vec<Volume> {

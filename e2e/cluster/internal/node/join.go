@@ -1,7 +1,6 @@
 package node
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,33 +39,21 @@ func Join(l Layout, images []string, out io.Writer) error {
 	return nil
 }
 
-// copyImages brings images from one node to another.
+// copyImages brings images from one node to another. They go by a file: ctr loses the end of what it reads from a
+// pipe.
 func copyImages(from, to Member, images []string) error {
 	if len(images) == 0 {
 		return nil
 	}
-	export := ctr(from, append([]string{"images", "export", "-"}, images...)...)
-	load := ctr(to, "images", "import", "-")
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		return fmt.Errorf("failed to create a pipe: %w", err)
-	}
-	export.Stdout, load.Stdin = writer, reader
-	started := errors.Join(export.Start(), load.Start())
-	// Only the two processes hold its ends from here on, so that each sees when the other is gone.
-	closed := errors.Join(reader.Close(), writer.Close())
-	if err := errors.Join(started, closed, wait(export), wait(load)); err != nil {
-		return fmt.Errorf("failed to copy %v to %s: %w", images, to.NodeName(), err)
+	archive := filepath.Join(to.Dir, "images"+to.Suffix()+".tar")
+	defer os.Remove(archive)
+	export := ctr(from, append([]string{"images", "export", archive}, images...)...)
+	for _, step := range []*exec.Cmd{export, ctr(to, "images", "import", archive)} {
+		if err := step.Run(); err != nil {
+			return fmt.Errorf("failed to copy %v to %s: %w", images, to.NodeName(), err)
+		}
 	}
 	return nil
-}
-
-// wait ends with a command that was started.
-func wait(command *exec.Cmd) error {
-	if command.Process == nil {
-		return nil
-	}
-	return command.Wait()
 }
 
 // ctr is a call of containerd's client.

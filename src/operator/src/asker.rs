@@ -13,7 +13,7 @@ use tokio::time::timeout;
 /// Longest attempt to connect.
 const CONNECT: Duration = Duration::from_secs(1);
 /// Largest answer, in bytes.
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 4 << 20;
 
 /// Asks pods.
 pub struct Asker(Client<HttpConnector, Empty<&'static [u8]>>);
@@ -41,12 +41,20 @@ impl Asker {
         path: &str,
         patience: Duration,
     ) -> Result<T, String> {
-        let answer = timeout(patience, self.bytes(address, path)).await;
-        let bytes = answer.unwrap_or_else(|_| Err("no answer in time".into()))?;
+        let bytes = self.bytes(address, path, patience).await?;
         serde_json::from_slice(&bytes).map_err(|error| error.to_string())
     }
 
-    async fn bytes(&self, address: SocketAddr, path: &str) -> Result<Vec<u8>, String> {
+    /// What is at `path` of `address`.
+    ///
+    /// # Errors
+    /// When there is nothing in time, in words.
+    pub async fn bytes(&self, address: SocketAddr, path: &str, patience: Duration) -> Result<Vec<u8>, String> {
+        let answer = timeout(patience, self.ask(address, path)).await;
+        answer.unwrap_or_else(|_| Err("no answer in time".into()))
+    }
+
+    async fn ask(&self, address: SocketAddr, path: &str) -> Result<Vec<u8>, String> {
         let uri = format!("http://{address}{path}");
         let uri = uri.parse().map_err(|error| format!("{uri}: {error}"))?;
         let response = self.0.get(uri).await.map_err(|error| error.to_string())?;

@@ -15,9 +15,9 @@ use tokio::time::sleep;
 use super::{
     Metric,
     samples::{Sample, Samples, rate},
-    scrape::{Scraper, place},
+    scrape::{self, place},
 };
-use crate::{cluster::Cluster, gateways::Gateways};
+use crate::{asker::Asker, cluster::Cluster, gateways::Gateways};
 
 /// Between two readings where there is none to compare the first one with.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ pub trait Measure: Send + Sync + 'static {
 pub struct Measures {
     cluster: Cluster,
     gateways: Arc<Gateways>,
-    scraper: Scraper,
+    asker: Asker,
     samples: Mutex<Samples>,
 }
 
@@ -74,7 +74,7 @@ impl Measures {
         Self {
             cluster,
             gateways,
-            scraper: Scraper::default(),
+            asker: Asker::default(),
             samples: Mutex::default(),
         }
     }
@@ -127,7 +127,7 @@ impl Measures {
                 pod.name_any()
             ))
         })?;
-        let reading = self.scraper.read(SocketAddr::new(address, port), path).await;
+        let reading = scrape::read(&self.asker, SocketAddr::new(address, port), path).await;
         let reading = reading.map_err(|why| Missing(format!("worker pod {} does not tell: {why}", pod.name_any())))?;
         Ok(Sample {
             at: Instant::now(),

@@ -8,17 +8,10 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use protocol::ports::WORKER_ADMIN;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
-use tokio::time::timeout;
+use crate::asker::Asker;
 
 /// Longest answer of one worker.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// Largest answer of one worker, in bytes.
-const LARGEST: usize = 4 << 20;
 
 /// What one worker tells at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -111,43 +104,13 @@ fn sum(text: &str, name: &str) -> Option<f64> {
     values.into_iter().sum::<Option<f64>>().filter(|_| first)
 }
 
-/// Asks workers.
-pub struct Scraper(Client<HttpConnector, Empty<&'static [u8]>>);
-
-impl Default for Scraper {
-    fn default() -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(PATIENCE));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build(connector);
-        Self(client)
-    }
-}
-
-impl Scraper {
-    /// What the worker tells at `path` of `address`.
-    ///
-    /// # Errors
-    /// When it does not, in words.
-    pub async fn read(&self, address: SocketAddr, path: &str) -> Result<Reading, String> {
-        let answer = timeout(PATIENCE, self.text(address, path)).await;
-        let text = answer.unwrap_or_else(|_| Err("no answer in time".into()))?;
-        Reading::parse(&text).ok_or_else(|| "it does not tell how many requests wait".into())
-    }
-
-    async fn text(&self, address: SocketAddr, path: &str) -> Result<String, String> {
-        let uri = format!("http://{address}{path}");
-        let uri = uri.parse().map_err(|error| format!("{uri}: {error}"))?;
-        let response = self.0.get(uri).await.map_err(|error| error.to_string())?;
-        if !response.status().is_success() {
-            return Err(format!("it answered {}", response.status()));
-        }
-        let body = Limited::new(response.into_body(), LARGEST).collect().await;
-        let body = body.map_err(|error| error.to_string())?;
-        String::from_utf8(body.to_bytes().to_vec()).map_err(|error| error.to_string())
-    }
+/// What the worker tells at `path` of `address`.
+///
+/// # Errors
+/// When it does not, in words.
+pub async fn read(asker: &Asker, address: SocketAddr, path: &str) -> Result<Reading, String> {
+    let text = asker.bytes(address, path, PATIENCE).await?;
+    Reading::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| "it does not tell how many requests wait".into())
 }
 
 #[cfg(test)]

@@ -222,8 +222,12 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
     let _turn = context.turns.take(is_new).await;
     let begun = Instant::now();
     metrics.active.inc();
-    let pass = AssertUnwindSafe(reconcile(&context, &namespace, &reference.name, &model.metadata)).catch_unwind();
-    let result = pass.await.unwrap_or(Err(ReconcileError::Panicked));
+    // In a box of its own, so that those that wait for their turn are small.
+    let pass = Box::pin(reconcile(&context, &namespace, &reference.name, &model.metadata));
+    let result = AssertUnwindSafe(pass)
+        .catch_unwind()
+        .await
+        .unwrap_or(Err(ReconcileError::Panicked));
     metrics.active.dec();
     metrics.duration.observe(begun.elapsed().as_secs_f64());
     match &result {

@@ -83,6 +83,13 @@ async fn never_restarted(namespace: &Namespace, pod: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether an answer is the model's own: the loud adapter begins with other words. Under load this is asked in place
+/// of equality: the numbers of a row in bf16 depend on the rows beside it, so a later word may turn where two are
+/// about as likely.
+fn is_its_own(answer: &str) -> bool {
+    answer.starts_with("The capital city of France is Paris")
+}
+
 async fn want(model: &Model, adapters: Value) -> Result<()> {
     model.patch(json!({"spec": {"adapters": adapters}})).await
 }
@@ -114,6 +121,7 @@ async fn adapters_of_the_spec_come_and_go_and_no_request_fails() -> Result<()> {
         let address = model.address();
         let [quiet, loud, broken] = ["quiet", "loud", "broken"].map(|name| format!("{address}:{name}"));
         let base = gateway.ask(&address, QUESTION).await?;
+        ensure!(is_its_own(&base), "{base}");
         let traffic = Traffic::start(&gateway, &address, 2).await?;
 
         // Two, one after the other.
@@ -122,13 +130,14 @@ async fn adapters_of_the_spec_come_and_go_and_no_request_fails() -> Result<()> {
         model
             .condition(types::ADAPTERS_READY, "True", reasons::ADAPTERS_LOADED)
             .await?;
-        ensure!(gateway.ask(&quiet, QUESTION).await? == base);
+        let as_quiet = gateway.ask(&quiet, QUESTION).await?;
+        ensure!(is_its_own(&as_quiet), "the adapter changes the answer: {as_quiet:?}");
         want(&model, json!([with_quiet, with_loud])).await?;
         model
             .condition(types::ADAPTERS_READY, "True", reasons::ADAPTERS_LOADED)
             .await?;
         let as_loud = gateway.ask(&loud, QUESTION).await?;
-        ensure!(as_loud != base, "the adapter changes nothing: {as_loud:?}");
+        ensure!(!is_its_own(&as_loud), "the adapter changes nothing: {as_loud:?}");
         let told = adapters(&model).await?;
         ensure!(
             told.iter()
@@ -162,15 +171,15 @@ async fn adapters_of_the_spec_come_and_go_and_no_request_fails() -> Result<()> {
         until_gone(&gateway, &quiet).await?;
         let (status, body) = gateway.chat(&broken, QUESTION).await?;
         ensure!(status == StatusCode::SERVICE_UNAVAILABLE, "{status}: {body}");
-        // What else is computed at the time may change its words, but not whose they are.
-        ensure!(gateway.ask(&loud, QUESTION).await? != base, "the adapter is gone");
+        ensure!(!is_its_own(&gateway.ask(&loud, QUESTION).await?), "the adapter is gone");
 
         // Another repository under the same name.
         want(&model, json!([hub.adapter("loud", "quiet")])).await?;
         model
             .condition(types::ADAPTERS_READY, "True", reasons::ADAPTERS_LOADED)
             .await?;
-        ensure!(gateway.ask(&loud, QUESTION).await? == base);
+        let as_quiet = gateway.ask(&loud, QUESTION).await?;
+        ensure!(is_its_own(&as_quiet), "the old adapter answers: {as_quiet:?}");
 
         // None.
         want(&model, json!([])).await?;
@@ -216,15 +225,18 @@ async fn what_has_to_be_mounted_replaces_the_pods_and_no_request_fails() -> Resu
         model
             .condition(types::ADAPTERS_READY, "True", reasons::ADAPTERS_LOADED)
             .await?;
-        let [as_stored, as_mounted] = ["stored", "mounted"].map(|name| format!("{}:{name}", model.address()));
-        let answer = gateway.ask(&as_stored, QUESTION).await?;
-        ensure!(gateway.ask(&as_mounted, QUESTION).await? == answer);
-        ensure!(gateway.ask(&model.address(), QUESTION).await? != answer);
         let digests: Vec<_> = adapters(&model).await?.into_iter().map(|it| it.digest).collect();
         ensure!(digests[0].is_some() && digests[0] == digests[1], "{digests:?}");
 
         traffic.stop_without_failure().await?;
         ensure!(model.version().await? == version, "the version was replaced");
+        // Compared word by word once nothing else is computed at the time.
+        let [as_stored, as_mounted] = ["stored", "mounted"].map(|name| format!("{}:{name}", model.address()));
+        let answer = gateway.ask(&as_stored, QUESTION).await?;
+        let same = gateway.ask(&as_mounted, QUESTION).await?;
+        ensure!(same == answer && !is_its_own(&answer), "{answer:?} and {same:?}");
+        let base = gateway.ask(&model.address(), QUESTION).await?;
+        ensure!(is_its_own(&base), "{base:?}");
         namespace.delete_model("m").await?;
         volume.delete(&namespace).await
     })

@@ -76,8 +76,9 @@ impl Cluster {
     /// # Errors
     /// See [`ClusterError`].
     pub async fn get<K: Kind>(&self, namespace: &str, name: &str) -> Result<Option<K>, ClusterError> {
-        self.call("get", describe::<K>(name), self.api::<K>(namespace).get_opt(name))
-            .await
+        let api = self.api::<K>(namespace);
+        let object = self.call("get", describe::<K>(name), api.get_opt(name)).await?;
+        Ok(object.map(without_managers))
     }
 
     /// The object `name` as plain JSON, for kinds whose stored form may not fit the type.
@@ -111,7 +112,7 @@ impl Cluster {
         let list = self
             .call("list", describe::<K>(""), self.api::<K>(namespace).list(&params))
             .await?;
-        Ok(list.items)
+        Ok(list.items.into_iter().map(without_managers).collect())
     }
 
     /// The last `lines` lines that a container of a pod wrote.
@@ -160,6 +161,7 @@ impl Cluster {
             api.patch(&name, &params, &Patch::Apply(object)),
         )
         .await
+        .map(without_managers)
     }
 
     /// Makes the fields of `status` hold; `status` is a whole object with nothing but a status.
@@ -203,6 +205,7 @@ impl Cluster {
             api.patch(name, &params, &Patch::Merge(patch)),
         )
         .await
+        .map(without_managers)
     }
 
     /// Changes what the containers of a pod get, where it runs; gives what it is then.
@@ -221,6 +224,7 @@ impl Cluster {
             api.patch_subresource("resize", pod, &params, &Patch::Strategic(patch)),
         )
         .await
+        .map(without_managers)
     }
 
     /// Deletes the very object with this `uid`. That it is gone already, or was replaced, is fine.
@@ -293,6 +297,12 @@ impl Cluster {
     fn count(&self, verb: &str, outcome: &str) {
         self.metrics.requests.with_label_values(&[verb, outcome]).inc();
     }
+}
+
+/// The object without who set which field: nobody here asks, and as a tree it is larger than all the rest.
+fn without_managers<K: Kind>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
 }
 
 fn describe<K: Resource<DynamicType = ()>>(name: &str) -> String {

@@ -1,7 +1,12 @@
 //! Watches of metadata only: they say which LlmModel to look at, never how it is. What is decided
 //! upon is read when it is needed, so no decision rests on an old cache.
 
-use std::{collections::HashMap, fmt::Debug, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use api::{
     LlmModel,
@@ -20,6 +25,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
+use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 use crate::metrics::Metrics;
@@ -63,7 +69,8 @@ impl Watches {
         let store = writer.as_reader();
         let known = store.clone();
         let mut listed = Vec::new();
-        let notify = move |event: Event<ModelMeta>| {
+        let notify = move |mut event: Event<ModelMeta>| {
+            forget_managers(&mut event);
             let touched = match &event {
                 Event::Init => {
                     listed = Vec::new();
@@ -171,6 +178,13 @@ impl Watches {
     }
 }
 
+/// Drops who set which field: nobody asks the store for it, and as a tree it is ten times as large as all else.
+fn forget_managers(event: &mut Event<ModelMeta>) {
+    if let Event::InitApply(model) | Event::Apply(model) | Event::Delete(model) = event {
+        model.metadata.managed_fields = None;
+    }
+}
+
 /// Whether a change of an LlmModel asks for anything: its status, which is ours, does not.
 fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
     before.is_none_or(|before| {
@@ -190,7 +204,7 @@ where
     move |event| match event {
         Event::Apply(child) => {
             let now = asked(&child.metadata);
-            known.insert(child.metadata.uid.clone(), now.clone()) != Some(now)
+            known.insert(child.metadata.uid.clone(), now) != Some(now)
         }
         Event::Delete(child) => {
             known.remove(&child.metadata.uid);
@@ -200,8 +214,9 @@ where
     }
 }
 
-/// What people and controllers ask of an object, as far as metadata tell: everything but its status.
-fn asked(child: &ObjectMeta) -> ObjectMeta {
+/// What people and controllers ask of an object, as far as metadata tell: everything but its status. Its hash, as
+/// there is one for each child.
+fn asked(child: &ObjectMeta) -> u64 {
     let mut asked = ObjectMeta {
         resource_version: None,
         ..child.clone()
@@ -209,7 +224,10 @@ fn asked(child: &ObjectMeta) -> ObjectMeta {
     if let Some(managers) = &mut asked.managed_fields {
         managers.retain(|manager| manager.subresource.is_none());
     }
-    asked
+    let mut hasher = DefaultHasher::new();
+    // Maps are sorted by key, so that equal metadata have equal text.
+    json!(asked).to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The LlmModel that a child's labels name.

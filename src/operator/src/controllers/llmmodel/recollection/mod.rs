@@ -1,8 +1,7 @@
 //! What the last pass over a model knew of its children, so that the next one reads only what changed since.
 //!
 //! Watches of metadata say which kinds of children changed; those are listed anew, and nothing is decided upon
-//! that a watch has called old. A watch can miss something, so that everything is listed now and then. Of a model
-//! that is settled there is nothing to do until somebody changes it: it is recollected packed.
+//! that a watch has called old. A watch can miss something, so that everything is listed now and then.
 
 mod packed;
 
@@ -73,8 +72,7 @@ struct State {
 
 #[derive(Default)]
 struct Model {
-    /// The children after the last pass, and when all of them were listed.
-    known: Option<(Known, Instant)>,
+    known: Option<Known>,
     changed: Kinds,
     /// The generation that the last pass acted upon.
     generation: Option<i64>,
@@ -82,19 +80,18 @@ struct Model {
     written: HashMap<(&'static str, String), String>,
 }
 
-enum Known {
-    OnItsWay(Box<Observed>),
-    Settled(Packed),
+/// The children after a pass, packed: a thousand models may be on their way at once.
+struct Known {
+    children: Packed,
+    listed: Instant,
+    settled: bool,
 }
 
 impl Known {
     /// The children, unless they were listed too long ago.
-    fn open(self, listed: Instant) -> Option<Observed> {
-        match self {
-            Self::OnItsWay(observed) => (listed.elapsed() < LONGEST).then_some(*observed),
-            Self::Settled(packed) if listed.elapsed() < LONGEST_SETTLED => packed.open(),
-            Self::Settled(_) => None,
-        }
+    fn open(&self) -> Option<Observed> {
+        let longest = if self.settled { LONGEST_SETTLED } else { LONGEST };
+        (self.listed.elapsed() < longest).then(|| self.children.open())?
     }
 }
 
@@ -113,7 +110,7 @@ impl Recollection {
         let changed = std::mem::take(&mut model.changed);
         let known = model.known.take();
         drop(state);
-        let known = known.and_then(|(known, listed)| Some((known.open(listed)?, listed)));
+        let known = known.and_then(|known| Some((known.open()?, known.listed)));
         let (observed, listed) = known.unzip();
         Before {
             observed,
@@ -130,14 +127,15 @@ impl Recollection {
             listed,
             settled,
         } = after;
-        let known = match settled {
-            true => Packed::new(&observed).map(Known::Settled),
-            false => Some(Known::OnItsWay(Box::new(observed))),
-        };
+        let known = Packed::new(&observed).map(|children| Known {
+            children,
+            listed,
+            settled,
+        });
         let mut state = self.lock();
         let model = state.models.entry(key(namespace, name)).or_default();
         model.changed.extend(again);
-        model.known = known.map(|known| (known, listed));
+        model.known = known;
         model.generation = generation;
     }
 

@@ -1,5 +1,4 @@
-//! Children of a model that has settled, as small as they get: there are many such models, and they are looked at
-//! when somebody changes one.
+//! Children of a model as small as they get: there are many models, and most are looked at when somebody changes one.
 
 use std::io::{Read, Write};
 

@@ -1,7 +1,7 @@
 //! One scenario under one plan.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,7 @@ use fault_proxy::{Plan, Rule};
 use serde_json::Value;
 
 use super::{
-    ready::Promise,
+    ready::Said,
     scenario::{End, Scenario},
     state,
     world::World,
@@ -43,8 +43,8 @@ pub struct Outcome {
     pub writes: Vec<String>,
     /// What a pass over everything wrote in the end.
     pub steady_writes: Vec<String>,
-    /// What Ready=True was said of.
-    pub promises: BTreeSet<Promise>,
+    /// What the status said along the way.
+    pub said: Said,
     /// The faults that happened.
     pub fired: Vec<Rule>,
     /// How often the operator was killed.
@@ -99,7 +99,7 @@ impl Run {
             updates: log.updates(),
             writes: log.entries.iter().map(ToString::to_string).collect(),
             steady_writes,
-            promises: world.ready().promises(),
+            said: world.ready().said(),
             fired: world.proxy.fired(),
             restarts: world.restarts(),
             log: world.log.clone(),
@@ -120,7 +120,7 @@ pub async fn fresh(plane: &ControlPlane, operator: &Path, namespace: &str, spec:
         updates: 0,
         writes: Vec::new(),
         steady_writes: Vec::new(),
-        promises: world.ready().promises(),
+        said: world.ready().said(),
         fired: Vec::new(),
         restarts: 0,
         log: world.log.clone(),

@@ -142,14 +142,18 @@ async fn regret(world: &World<'_>) -> Result<()> {
     world.replace(first()).await
 }
 
-/// Changes the model and waits until the new version's pods are asked for.
+/// Changes the model and waits until the new version's pods are asked for, and the status says which it is.
 async fn start_rollout(world: &World<'_>) -> Result<()> {
+    let before = world.model().await?.status.unwrap_or_default().current_version;
     world.replace(other_weights()).await?;
     let deployments = Api::<Deployment>::namespaced(world.plane.admin.clone(), &world.namespace);
     world
         .until_some("the rollout to begin", async || {
             let count = deployments.list(&Default::default()).await?.items.len();
-            Ok((count > 1).then_some(()))
+            let model = world.model().await?;
+            let status = model.status.unwrap_or_default();
+            let is_told = status.candidate_version.is_some() || status.current_version != before;
+            Ok((count > 1 && is_told).then_some(()))
         })
         .await
 }

@@ -1,13 +1,17 @@
 //! Calls to the API server: each under a deadline, counted, and writes only while this process leads.
 
 mod error;
+mod freshness;
 
 use std::{fmt::Debug, future::Future, time::Duration};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy},
+    api::{
+        DeleteParams, ListParams, LogParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions,
+        PropagationPolicy,
+    },
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::{lease::Leadership, metrics::Metrics};
 pub use error::ClusterError;
+use freshness::Freshness;
 
 /// What is read of a log at most.
 const TAIL_BYTES: i64 = 16 << 10;
@@ -54,6 +59,7 @@ pub struct Cluster {
     client: Client,
     leadership: Leadership,
     metrics: Metrics,
+    freshness: Freshness,
 }
 
 impl Cluster {
@@ -63,12 +69,23 @@ impl Cluster {
             client,
             leadership,
             metrics,
+            freshness: Freshness::default(),
         }
     }
 
     /// The client below, for watches.
     pub fn client(&self) -> Client {
         self.client.clone()
+    }
+
+    /// Notes that a watch, or the answer to a write, has shown an object: lists from before it are refused.
+    pub fn saw<K: Resource<DynamicType = ()>>(&self, object: &ObjectMeta) {
+        self.freshness.saw(kind::<K>(), object.resource_version.as_deref());
+    }
+
+    /// Notes that a watch begins anew, and with it what counts as old.
+    pub fn watches_anew<K: Resource<DynamicType = ()>>(&self) {
+        self.freshness.forget(kind::<K>());
     }
 
     /// The object `name`, if there is one.
@@ -109,9 +126,17 @@ impl Cluster {
     }
 
     async fn list_by<K: Kind>(&self, namespace: &str, params: ListParams) -> Result<Vec<K>, ClusterError> {
+        let newest = self.freshness.newest(kind::<K>());
         let list = self
             .call("list", describe::<K>(""), self.api::<K>(namespace).list(&params))
             .await?;
+        let version = list.metadata.resource_version.as_deref();
+        if newest.is_after(version) {
+            return Err(ClusterError::Behind {
+                what: describe::<K>(""),
+            });
+        }
+        self.freshness.saw(kind::<K>(), version);
         Ok(list.items.into_iter().map(without_managers).collect())
     }
 
@@ -161,7 +186,7 @@ impl Cluster {
             api.patch(&name, &params, &Patch::Apply(object)),
         )
         .await
-        .map(without_managers)
+        .map(|written| self.written(written))
     }
 
     /// Makes the fields of `status` hold; `status` is a whole object with nothing but a status.
@@ -205,7 +230,7 @@ impl Cluster {
             api.patch(name, &params, &Patch::Merge(patch)),
         )
         .await
-        .map(without_managers)
+        .map(|written| self.written(written))
     }
 
     /// Changes what the containers of a pod get, where it runs; gives what it is then.
@@ -224,7 +249,7 @@ impl Cluster {
             api.patch_subresource("resize", pod, &params, &Patch::Strategic(patch)),
         )
         .await
-        .map(without_managers)
+        .map(|written| self.written(written))
     }
 
     /// Deletes the very object with this `uid`. That it is gone already, or was replaced, is fine.
@@ -249,6 +274,11 @@ impl Cluster {
             Err(error) if matches!(error.status(), Some(404 | 409)) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    fn written<K: Kind>(&self, object: K) -> K {
+        self.saw::<K>(object.meta());
+        without_managers(object)
     }
 
     fn api<K: Kind>(&self, namespace: &str) -> Api<K> {

@@ -31,6 +31,12 @@ pub enum ClusterError {
         /// On which object.
         what: String,
     },
+    /// The API server answered from a cache that lags.
+    #[error("read {what} as they were before what is known of them; trying again")]
+    Behind {
+        /// Which objects.
+        what: String,
+    },
 }
 
 impl ClusterError {
@@ -41,7 +47,7 @@ impl ClusterError {
                 kube::Error::Api(status) => Some(status.code),
                 _ => None,
             },
-            Self::Timeout { .. } | Self::NotLeading { .. } => None,
+            Self::Timeout { .. } | Self::NotLeading { .. } | Self::Behind { .. } => None,
         }
     }
 
@@ -67,6 +73,7 @@ impl ClusterError {
         match (self, self.status()) {
             (Self::Timeout { .. }, _) => "timeout",
             (Self::NotLeading { .. }, _) => "not_leading",
+            (Self::Behind { .. }, _) => "behind",
             (_, Some(409)) => "conflict",
             (_, Some(403)) => "forbidden",
             (_, Some(400..=499)) => "refused",

@@ -117,15 +117,13 @@ impl Controller {
 
     fn watch<K: cluster::Kind + 'static>(&self, watches: &mut Watches, models: &Store<ModelMeta>) {
         let context = self.context.clone();
-        watches.children::<K>(models, move |event| heard(&context.recollection, event));
+        watches.children::<K>(models, move |event| heard(&context, event));
     }
 
     /// Follows a kind whose status changes often and is looked at now and then, if at all.
     fn watch_but_status<K: cluster::Kind + 'static>(&self, watches: &mut Watches, models: &Store<ModelMeta>) {
         let (context, mut matters) = (self.context.clone(), is_no_status());
-        watches.children::<K>(models, move |event| {
-            matters(event) && heard(&context.recollection, event)
-        });
+        watches.children::<K>(models, move |event| matters(event) && heard(&context, event));
     }
 
     /// Watches and reconciles until `stop`, then finishes the passes under way.
@@ -182,11 +180,19 @@ impl Controller {
 }
 
 /// Notes what a watch told; whether the model is to be looked at.
-fn heard<K>(recollection: &Recollection, event: &Event<PartialObjectMeta<K>>) -> bool
+fn heard<K>(context: &Context, event: &Event<PartialObjectMeta<K>>) -> bool
 where
     K: Resource<DynamicType = ()>,
 {
     let kind = cluster::kind::<K>();
+    let Context {
+        cluster, recollection, ..
+    } = context;
+    match event {
+        Event::Init => cluster.watches_anew::<K>(),
+        Event::InitApply(child) | Event::Apply(child) | Event::Delete(child) => cluster.saw::<K>(&child.metadata),
+        Event::InitDone => {}
+    }
     match event {
         Event::Init => false,
         Event::InitApply(child) => recollection.saw(kind, &child.metadata),
@@ -240,8 +246,8 @@ async fn pass(model: Arc<ModelMeta>, context: Arc<Context>) -> Result<Action, Re
             metrics.errors.with_label_values(&[error.category()]).inc();
             let name = &reference.name;
             match error.category() {
-                // An autoscaler was faster: the next pass sees what it did.
-                "conflict" => tracing::debug!(namespace, name, %error, "an LlmModel is looked at again"),
+                // An autoscaler was faster, or an API server lags: the next pass sees what is new.
+                "conflict" | "behind" => tracing::debug!(namespace, name, %error, "an LlmModel is looked at again"),
                 _ => tracing::warn!(namespace, name, %error, "failed to reconcile an LlmModel"),
             }
         }

@@ -19,8 +19,12 @@ use packed::Packed;
 
 /// The kinds of children.
 pub const KINDS: usize = 11;
-/// After this time everything is listed, whatever the watches say, of a model that is on its way.
-const LONGEST: Duration = Duration::from_secs(25);
+/// After this time everything is listed of a model that is on its way, and of which no watch has told anything: less
+/// than the time after which it is looked at in any case.
+const LONGEST_SILENT: Duration = Duration::from_secs(25);
+/// The same when watches have told something: they work, though one may have missed something else. Many models at
+/// once wait for longer than the time above, and would all be listed anew for nothing.
+const LONGEST: Duration = Duration::from_secs(120);
 /// The same of one that is settled: less than the time after which it is looked at in any case.
 const LONGEST_SETTLED: Duration = Duration::from_secs(440);
 
@@ -89,8 +93,12 @@ struct Known {
 
 impl Known {
     /// The children, unless they were listed too long ago.
-    fn open(&self) -> Option<Observed> {
-        let longest = if self.settled { LONGEST_SETTLED } else { LONGEST };
+    fn open(&self, is_news: bool) -> Option<Observed> {
+        let longest = match (self.settled, is_news) {
+            (true, _) => LONGEST_SETTLED,
+            (false, true) => LONGEST,
+            (false, false) => LONGEST_SILENT,
+        };
         (self.listed.elapsed() < longest).then(|| self.children.open())?
     }
 }
@@ -110,7 +118,7 @@ impl Recollection {
         let changed = std::mem::take(&mut model.changed);
         let known = model.known.take();
         drop(state);
-        let known = known.and_then(|known| Some((known.open()?, known.listed)));
+        let known = known.and_then(|known| Some((known.open(!changed.is_empty())?, known.listed)));
         let (observed, listed) = known.unzip();
         Before {
             observed,
@@ -287,17 +295,22 @@ mod tests {
     #[test]
     fn what_is_old_or_gone_is_listed() {
         let recollection = synced();
-        let known = |age: Duration, settled: bool| {
+        let known = |age: Duration, settled: bool, changed: &[&'static str]| {
             let listed = Instant::now().checked_sub(age)?;
             recollection.keep("ns", "m", Some(1), after([], listed, settled));
+            for kind in changed {
+                recollection.saw(kind, &child("x", "1"));
+            }
             Some(recollection.before("ns", "m").observed.is_some())
         };
-        assert_eq!(known(Duration::ZERO, false), Some(true));
-        assert_eq!(known(Duration::ZERO, true), Some(true));
+        assert_eq!(known(Duration::ZERO, false, &[]), Some(true));
+        assert_eq!(known(Duration::ZERO, true, &[]), Some(true));
         // The clock may have begun a moment ago.
-        assert_ne!(known(LONGEST, false), Some(true));
-        assert_ne!(known(LONGEST, true), Some(false));
-        assert_ne!(known(LONGEST_SETTLED, true), Some(true));
+        assert_ne!(known(LONGEST_SILENT, false, &[]), Some(true));
+        assert_ne!(known(LONGEST_SILENT, false, &["a"]), Some(false));
+        assert_ne!(known(LONGEST, false, &["a"]), Some(true));
+        assert_ne!(known(LONGEST, true, &[]), Some(false));
+        assert_ne!(known(LONGEST_SETTLED, true, &[]), Some(true));
         recollection.keep("ns", "m", Some(1), after([], Instant::now(), true));
         recollection.remove("ns", "m");
         assert!(

@@ -30,6 +30,7 @@ use super::{
     diagnose::{hangs, needs_events},
     plan::Growth,
     recollection::{Before, Kinds},
+    route::Routes,
     validate::Owner,
     version::Version,
 };
@@ -91,6 +92,9 @@ pub struct Observed {
     /// What gateways have seen, or why they do not tell; only while a version is on trial.
     #[serde(skip)]
     pub traffic: Option<Result<Arc<Traffic>, String>>,
+    /// The ways in beside Atelier's gateway, of a model that asks for one.
+    #[serde(skip)]
+    pub routes: Routes,
     /// What pods say of their adapters, by their names.
     #[serde(skip)]
     pub adapters: Reports,
@@ -174,6 +178,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         events,
         progress,
         traffic: None,
+        routes: Routes::default(),
         adapters: Reports::new(),
         demand: Demand::default(),
     })

@@ -5,12 +5,13 @@ mod adapters;
 mod autoscaling;
 mod canary;
 mod node_cache;
+mod route;
 mod suite;
 mod unsupported;
 
 use api::{
     LlmModel,
-    common::{Placement, PodOverrides},
+    common::{GatewayApiRoute, Placement, PodOverrides},
     llmmodel::{
         AtelierEngine, Autoscaling, ForeignEngine, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task,
     },
@@ -24,6 +25,7 @@ use super::{accelerator::Accelerator, compression::Compression, source::Source, 
 pub use adapters::Adapter;
 pub use canary::{Canary, Step};
 pub use node_cache::{NodeCache, offered};
+pub use route::{allowed_namespaces, namespace_of};
 pub use suite::Suite;
 
 /// What the children of LlmModels need to know of this installation.
@@ -124,6 +126,8 @@ pub struct Wanted {
     pub canary: Option<Canary>,
     /// What a version must pass before.
     pub evaluation: Vec<Suite>,
+    /// The way in beside Atelier's gateway.
+    pub route: Option<GatewayApiRoute>,
     /// Versions to keep beside those that serve.
     pub history_limit: usize,
 }
@@ -178,6 +182,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
     };
     let mut faults = autoscaling::faults(spec);
     faults.extend(accelerator::fault(spec));
+    faults.extend(route::fault(spec, &model.namespace().unwrap_or_default()));
     if !faults.is_empty() {
         return Err(Trouble::new(reasons::INVALID_SPEC, faults.join("; ")));
     }
@@ -215,6 +220,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         strategy: rollout.strategy,
         canary: Canary::of(spec),
         evaluation: Suite::of(spec),
+        route: spec.route.as_ref().map(|route| route.gateway_api.clone()),
         history_limit: usize::try_from(rollout.history_limit).unwrap_or_default(),
     })
 }

@@ -51,6 +51,12 @@ pub fn registry_program() -> Result<PathBuf> {
     variable("ATELIER_REGISTRY_BIN").map(Into::into)
 }
 
+/// The definition of HTTPRoutes, as Gateway API releases it.
+pub fn http_route_definition() -> Result<PathBuf> {
+    let dir = PathBuf::from(variable("ATELIER_GATEWAY_API_DIR")?);
+    Ok(dir.join("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"))
+}
+
 /// The bundled model's weights as a file on this machine.
 pub fn model_file() -> Result<PathBuf> {
     Ok(PathBuf::from(variable("ATELIER_MODEL_DIR")?).join("SmolLM2-135M-Instruct.Q4_1.gguf"))

@@ -18,6 +18,7 @@ mod nodes;
 mod openai;
 mod quickstart;
 mod rollout;
+mod route;
 mod schema;
 mod sources;
 mod unschedulable;

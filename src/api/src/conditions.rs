@@ -17,6 +17,8 @@ pub mod types {
     pub const EVALUATED: &str = "Evaluated";
     /// Every pod that answers requests has all adapters of the spec.
     pub const ADAPTERS_READY: &str = "AdaptersReady";
+    /// Every Gateway that `spec.route` names leads requests to the model.
+    pub const ROUTE_ACCEPTED: &str = "RouteAccepted";
     /// Some version answers requests.
     pub const SERVING: &str = "Serving";
     /// The operator is bringing a change about.

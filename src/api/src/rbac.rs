@@ -157,6 +157,12 @@ const OPERATOR: &[Grant] = &[
         "Workers are reached from the gateway only.",
     ),
     grant(
+        "gateway.networking.k8s.io",
+        &["httproutes"],
+        &["get", "list", "create", "patch", "delete"],
+        "The way in that a model asks for by spec.route, where the cluster has a Gateway API.",
+    ),
+    grant(
         "",
         &["pods"],
         READ,

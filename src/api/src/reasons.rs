@@ -33,6 +33,14 @@ pub const ADAPTERS_LOADED: &str = "AdaptersLoaded";
 pub const ADAPTERS_LOADING: &str = "AdaptersLoading";
 /// A pod could not load an adapter; everything else goes on.
 pub const ADAPTER_FAILED: &str = "AdapterFailed";
+/// All Gateways lead requests to the model.
+pub const ROUTE_ACCEPTED: &str = "RouteAccepted";
+/// The HTTPRoute is on its way: to be written, to be looked at by its Gateways, or to be deleted.
+pub const ROUTE_PENDING: &str = "RoutePending";
+/// A Gateway leads no requests to the model.
+pub const ROUTE_REFUSED: &str = "RouteRefused";
+/// The cluster has no Gateway API.
+pub const GATEWAY_API_MISSING: &str = "GatewayApiMissing";
 /// The claim for compressed weights is not bound to a volume.
 pub const STORAGE_UNAVAILABLE: &str = "StorageUnavailable";
 /// The prepare step ended without a usable report.

@@ -357,6 +357,7 @@ mod tests {
     fn kinds_have_names() {
         assert_eq!(kind::<Deployment>(), "Deployment");
         assert_eq!(kind::<ControllerRevision>(), "ControllerRevision");
+        assert_eq!(kind::<crate::http_route::HttpRoute>(), "HTTPRoute");
         assert_eq!(kind::<ResourceClaimTemplate>(), "ResourceClaimTemplate");
     }
 }

@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod controllers;
 pub mod events;
 pub mod gateways;
+pub mod http_route;
 pub mod lease;
 pub mod metrics;
 pub mod metrics_api;

@@ -3,11 +3,13 @@
 mod pod;
 mod reference;
 mod resources;
+mod route;
 mod source;
 
 pub use pod::{EnvVar, Placement, PodOverrides, Toleration, TolerationEffect, TolerationOperator};
 pub use reference::{ModelRef, ModelVersionRef, SecretKeyRef, SecretRef};
 pub use resources::{Accelerator, Resources};
+pub use route::{GatewayApiRoute, ParentRef, Route};
 pub use source::{HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, OciType, PersistentVolumeClaimSource};
 
 /// Patterns of strings, for the schemas.
@@ -16,6 +18,8 @@ pub mod pattern {
     pub const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
     /// A DNS subdomain: the names of most Kubernetes objects.
     pub const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+    /// The name of a host, whose first label may be `*`.
+    pub const HOSTNAME: &str = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
     /// A version: `v-` and ten hex digits.
     pub const VERSION: &str = "^v-[0-9a-f]{10}$";
     /// A Kubernetes quantity: `500m`, `1.5`, `2Gi`.

@@ -42,7 +42,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, pattern};
+use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, Route, pattern};
 
 /// What is wanted of a model.
 #[skip_serializing_none]
@@ -99,6 +99,12 @@ use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, pattern
 #[x_kube(validation = Rule::new("!has(self.source.provider) || !has(self.engine)")
     .message("spec.engine must be left out with source.provider: a hosted model brings its own engine")
     .field_path(".engine"))]
+#[x_kube(validation = Rule::new("!has(self.source.provider) || !has(self.route)")
+    .message("spec.route must be left out with source.provider: a hosted model has no pods here")
+    .field_path(".route"))]
+#[x_kube(validation = Rule::new("!has(self.route) || !has(self.autoscaling) || !has(self.autoscaling.scaleToZero)")
+    .message("spec.route must be left out with autoscaling.scaleToZero: requests that pass Atelier's gateway by start no replica")
+    .field_path(".route"))]
 #[x_kube(validation = Rule::new("!has(self.source.provider) || (!has(self.base) && !has(self.adapters))")
     .message("spec.base and spec.adapters must be left out with source.provider: adapters cannot be added to a hosted model"))]
 #[x_kube(validation = Rule::new("!has(self.source.provider) || !has(self.limits) || self.limits.dataPolicy != 'LocalOnly'")
@@ -148,6 +154,13 @@ pub struct LlmModelSpec {
     pub autoscaling: Option<Autoscaling>,
     /// How a new version replaces the old one. Default: RollingUpdate.
     pub rollout: Option<Rollout>,
+    /// Another way in beside Atelier's gateway: a Gateway API HTTPRoute of the model's name, with the share of each
+    /// version as its weight. It leads straight to the workers: Atelier's authentication, authorization, limits,
+    /// guardrails, fallback and audit do NOT apply to its requests, they are not counted when a canary is judged, and
+    /// each of them may get another version. Whoever reaches the Gateway may ask the model; protect it there. Only
+    /// paths below `/v1` are routed. Without ready replicas Gateways answer 503. Default: none, only Atelier's gateway
+    /// reaches the workers.
+    pub route: Option<Route>,
     /// Version to serve, out of `status.versions`: a rollback by name. Default: the one that the spec
     /// describes.
     #[schemars(length(max = 12), regex(pattern = pattern::VERSION))]

@@ -12,7 +12,7 @@ use serde_with::skip_serializing_none;
 pub struct LlmModelStatus {
     /// `metadata.generation` that this status was computed from.
     pub observed_generation: Option<i64>,
-    /// Ready, WeightsReady, Compressed, Evaluated, AdaptersReady, Serving, Progressing, Degraded, Drifted.
+    /// Ready, WeightsReady, Compressed, Evaluated, AdaptersReady, RouteAccepted, Serving, Progressing, Degraded, Drifted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),

@@ -2,13 +2,11 @@
 
 mod compare;
 mod outcome;
-mod route;
 mod sample;
 mod status;
 
 pub use compare::{Compare, ComparedMetric, Metric};
 pub use outcome::{Budget, OnFail, OnPass, ShadowLimits, Stop};
-pub use route::{GatewayApiRoute, ParentRef, Route};
 pub use sample::{Sample, SampleKey};
 pub use status::{Interval, MetricStatus, MetricVerdict, ShadowDeploymentStatus, Verdict};
 
@@ -16,7 +14,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
-use crate::common::{ModelRef, pattern};
+use crate::common::{ModelRef, Route, pattern};
 
 /// What is compared with what, and what follows from it.
 #[skip_serializing_none]
@@ -77,7 +75,7 @@ pub struct ShadowDeploymentSpec {
     pub on_fail: OnFail,
     /// What the comparison may cost.
     pub limits: Option<ShadowLimits>,
-    /// Also copy requests outside of the gateway. Default: the gateway alone copies.
+    /// Also copy requests outside of the gateway, by weights and RequestMirror. Default: the gateway alone copies.
     pub route: Option<Route>,
 }
 

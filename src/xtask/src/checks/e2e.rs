@@ -27,6 +27,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     up::chart(home, &target, &deploy::Images::local(&images)?)?;
     up::tools(home, |stage| toolbox::for_e2e(home, stage))?;
     drop(lock);
+    let gateway_api = toolbox::go::module("sigs.k8s.io/gateway-api", table::GATEWAY_API_VERSION)?;
 
     let cluster = Cluster::new(home)?;
     let cores = available_parallelism().context("failed to count cores")?.get();
@@ -43,7 +44,8 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     test.env("ATELIER_HELM_BIN", table::HELM.program(home))
         .env("ATELIER_OPENAI_PYTHONPATH", table::OPENAI.dir(home)?)
         .env("ATELIER_S3_BIN", table::VERSITYGW.program(home))
-        .env("ATELIER_REGISTRY_BIN", table::REGISTRY.program(home));
+        .env("ATELIER_REGISTRY_BIN", table::REGISTRY.program(home))
+        .env("ATELIER_GATEWAY_API_DIR", gateway_api);
     process::pass(&mut test)
 }
 

@@ -2,14 +2,12 @@
 //!
 //! The module is what the local cluster is built from, so both always have the same version.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::home::{self, Home};
-use crate::process;
 use crate::toolbox::go;
 use crate::toolbox::table::KUBERNETES_VERSION;
 
@@ -17,28 +15,14 @@ use crate::toolbox::table::KUBERNETES_VERSION;
 const LAYOUT: &str = "{{.ResourceKind}}{{.KindSuffix}}.json";
 const DEFINITIONS: &str = "_definitions.json";
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Module {
-    dir: PathBuf,
-}
-
 /// Makes the schemas unless they are in the cache; returns the value of `-schema-location`.
 pub fn ensure(home: &Home) -> Result<String> {
     let dir = home.cache.join(format!("schemas-{KUBERNETES_VERSION}"));
     if !dir.join(DEFINITIONS).is_file() {
         go::ensure_go()?;
-        let mut download = go::command();
-        download.args([
-            "mod",
-            "download",
-            "-json",
-            &format!("k8s.io/kubernetes@{KUBERNETES_VERSION}"),
-        ]);
-        let module: Module = serde_json::from_str(&process::read(&mut download)?)
-            .context("failed to read what `go mod download` says of Kubernetes")?;
+        let module = go::module("k8s.io/kubernetes", KUBERNETES_VERSION)?;
         let work = home.fresh_work_dir("schemas")?;
-        write(&module.dir.join("api/openapi-spec/swagger.json"), &work)?;
+        write(&module.join("api/openapi-spec/swagger.json"), &work)?;
         home::publish_dir(&work, &dir)?;
     }
     Ok(dir.join(LAYOUT).display().to_string())

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use super::table::{GO_VERSION, KUBERNETES_VERSION};
 use crate::home::{self, Home};
@@ -33,6 +34,21 @@ pub fn command() -> Command {
     let mut command = process::command("go");
     command.env("CGO_ENABLED", "0").env("GOFLAGS", "-trimpath");
     command
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Module {
+    dir: PathBuf,
+}
+
+/// The directory of a module's sources, which Go fetches and verifies unless it has them.
+pub fn module(path: &str, version: &str) -> Result<PathBuf> {
+    let mut download = command();
+    download.args(["mod", "download", "-json", &format!("{path}@{version}")]);
+    let module: Module = serde_json::from_str(&process::read(&mut download)?)
+        .with_context(|| format!("failed to read what `go mod download` says of {path}"))?;
+    Ok(module.dir)
 }
 
 /// Checks that Go is there and new enough.

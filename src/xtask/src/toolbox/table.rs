@@ -131,6 +131,9 @@ pub const OPENAI: PythonPackage = PythonPackage {
 /// Kubernetes as the local cluster runs it and the chart is checked against; e2e/cluster/go.mod names the same.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";
 
+/// Gateway API, whose definitions a test installs: its Go module has them as they are released.
+pub const GATEWAY_API_VERSION: &str = "v1.6.1";
+
 /// The oldest Go that builds Kubernetes 1.36.
 pub const GO_VERSION: (u32, u32) = (1, 26);
 

@@ -1,9 +1,12 @@
 //! Brings the children to what the plan says. Each write stands alone: a crash between any two is
 //! repaired by the next pass.
 
-use api::names::{
-    self, ANNOTATION_ADAPTERS, ANNOTATION_EVALUATION, ANNOTATION_MEMORY, ANNOTATION_RETIRED, ANNOTATION_STOPPED,
-    FIELD_MANAGER_LLMMODEL,
+use api::{
+    names::{
+        self, ANNOTATION_ADAPTERS, ANNOTATION_EVALUATION, ANNOTATION_MEMORY, ANNOTATION_RETIRED, ANNOTATION_STOPPED,
+        FIELD_MANAGER_LLMMODEL,
+    },
+    reasons,
 };
 use k8s_openapi::{
     api::{
@@ -29,9 +32,14 @@ use super::{
     drift,
     plan::{Course, Deletion, Kind, Plan, Resize, Scores},
     recollection::{Kinds, Recollection},
+    route::Routes,
+    trouble::Trouble,
     validate::Owner,
 };
-use crate::cluster::{self, Cluster, ClusterError};
+use crate::{
+    cluster::{self, Cluster, ClusterError},
+    http_route::HttpRoute,
+};
 
 /// Why a child is not as it should be.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +133,10 @@ pub async fn apply(
             .note(&mut observed.revisions, &version.name, ANNOTATION_STOPPED, trouble)
             .await?;
     }
+    // Before a version retires: Gateways need a while to hear of it.
+    if let Some(route) = &plan.route {
+        writer.route(&mut observed.routes, route).await?;
+    }
     for name in &plan.retire {
         let now = json!(Timestamp::now().to_string());
         writer.mark(&mut observed.deployments, name, &now).await?;
@@ -184,6 +196,22 @@ impl Writer<'_> {
             Some(place) => *place = written,
             None => existing.push(written),
         }
+    }
+
+    /// Writes the way in beside Atelier's gateway. That it is refused keeps nothing else from being done.
+    async fn route(&self, routes: &mut Routes, route: &HttpRoute) -> Result<(), ApplyError> {
+        let (reason, why) = match self.ensure(&mut routes.found, route).await {
+            Err(error @ ApplyError::NameConflict { .. }) => (reasons::NAME_CONFLICT, error.to_string()),
+            // 500 is the answer to fields that an old CRD does not have.
+            Err(ApplyError::Cluster(error))
+                if (error.is_refusal() || error.status() == Some(500)) && !error.is_namespace_leaving() =>
+            {
+                (reasons::API_ERROR, error.to_string())
+            }
+            other => return other,
+        };
+        routes.trouble = Some(Trouble::new(reason, format!("spec.route: {why}")));
+        Ok(())
     }
 
     /// A forced apply would take over whatever has this name.
@@ -286,6 +314,7 @@ impl Writer<'_> {
             Kind::ResourceClaimTemplate => cluster.delete::<ResourceClaimTemplate>(namespace, name, uid).await,
             Kind::ConfigMap => cluster.delete::<ConfigMap>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
+            Kind::HttpRoute => cluster.delete::<HttpRoute>(namespace, name, uid).await,
         }
     }
 }

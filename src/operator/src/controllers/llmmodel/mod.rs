@@ -20,6 +20,7 @@ mod prepare;
 mod quantity;
 mod recollection;
 mod reconcile;
+mod route;
 mod sleepers;
 mod source;
 mod status;

@@ -15,6 +15,7 @@ use super::{
     diagnose::{self, Asked},
     plan::{self, Course, Plan, Target},
     recollection::After,
+    route,
     status::{self, Facts},
     trouble::Trouble,
     validate::{self, Owner, Wanted},
@@ -87,6 +88,9 @@ pub async fn reconcile(
         .await
         .map_err(DereferenceError::from)?;
     observed.traffic = dereference::traffic(&context.gateways, &model).await;
+    observed.routes = route::look(&context.cluster, &model, &owner)
+        .await
+        .map_err(DereferenceError::from)?;
     observed.demand = demand::of(&context.gateways, &model).await;
     observed.adapters = adapters::ask(&context.asker, &model, &observed).await;
     let wanted = validate::validate(&model).and_then(|wanted| validate::offered(wanted, &context.settings));
@@ -158,6 +162,8 @@ struct End {
     settled: bool,
     /// When to ask for adapters again.
     adapters_in: Option<Duration>,
+    /// When to look at the route again.
+    route_in: Option<Duration>,
 }
 
 async fn report(
@@ -200,6 +206,7 @@ async fn report(
     let adapters_in = adapters::look_in(&after);
     Ok(End {
         adapters_in,
+        route_in: route::look_in(&before, &after),
         switched: before.current_version != after.current_version,
         settled: adapters_in.is_none()
             && trouble.is_none()
@@ -273,7 +280,7 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     let look = if plan.scores.is_empty() { look } else { Duration::ZERO };
     // A retired version may go a moment after its time, never before.
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));
-    let waits = [Some(look), drained, plan.look_in, end.adapters_in];
+    let waits = [Some(look), drained, plan.look_in, end.adapters_in, end.route_in];
     Action::requeue(waits.into_iter().flatten().min().unwrap_or(look))
 }
 

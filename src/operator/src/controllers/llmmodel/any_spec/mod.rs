@@ -28,7 +28,7 @@ fn model(spec: &Value) -> LlmModel {
     serde_json::from_value(object).unwrap_or_else(|error| panic!("the schema allows what the type does not: {error}"))
 }
 
-/// The plan for a model that has nothing yet, and for one whose weights are known.
+/// The plan for a model that has nothing yet, and for one whose weights are known and whose status tells of a route.
 fn plans(model: &LlmModel) -> Result<[Plan; 2], String> {
     let wanted = validate(model).map_err(|trouble| trouble.message)?;
     let (owner, settings) = (owner(model).unwrap(), settings());
@@ -44,7 +44,12 @@ fn plans(model: &LlmModel) -> Result<[Plan; 2], String> {
         revisions: vec![builder.children(&version, 1).revision],
         ..Observed::default()
     };
-    Ok([first, plan::decide(&builder, &observed, None, now)])
+    let told = json!({
+        "type": "RouteAccepted", "status": "Unknown", "reason": "RoutePending", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    let status = serde_json::from_value(json!({"conditions": [told]})).unwrap();
+    Ok([first, plan::decide(&builder, &observed, Some(&status), now)])
 }
 
 proptest! {
@@ -72,7 +77,14 @@ proptest! {
         match plans(&model) {
             Err(message) => prop_assert!(message.contains("spec."), "{message:?} names no field"),
             Ok(plans) => {
+                let asks = model.spec.route.is_some();
+                let has_version = plans[1].target.version().is_some();
+                prop_assert_eq!(plans[1].route.is_some(), asks && has_version);
                 for plan in &plans {
+                    if let Some(route) = &plan.route {
+                        prop_assert_eq!(route.spec.rules[0].backend_refs.len(), 1);
+                        prop_assert!(!route.spec.parent_refs.is_empty());
+                    }
                     prop_assert!(plan.delete.is_empty(), "{:?}", plan.delete);
                     for children in &plan.children {
                         let name = children.deployment.name_any();

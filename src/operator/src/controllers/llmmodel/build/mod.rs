@@ -7,6 +7,7 @@
 //!           +- PersistentVolumeClaim  <model>-c-<artifact>          as long as a version of the history needs it
 //!           +- ConfigMap              <model>-adapters              while the spec has adapters
 //!           +- ResourceClaimTemplate  <model>-d-<devices>           while pods claim such devices
+//!           +- HTTPRoute              <model>                       with spec.route, once a version is rolled out
 //!           +- for each version <model>-v-<version>:
 //!              ControllerRevision    stays in the history
 //!              NetworkPolicy, Service, PodDisruptionBudget, Deployment    while it is live
@@ -27,6 +28,7 @@ mod node_cache;
 mod pdb;
 mod pod;
 mod revision;
+mod route;
 mod service;
 mod weights;
 
@@ -39,7 +41,7 @@ pub use weights::PREPARE_MEMORY;
 
 use std::collections::BTreeMap;
 
-use api::names;
+use api::{common::GatewayApiRoute, names};
 use k8s_openapi::api::{
     apps::v1::{ControllerRevision, Deployment},
     autoscaling::v2::HorizontalPodAutoscaler,
@@ -58,6 +60,7 @@ use super::{
     validate::{Owner, Settings, Suite, Wanted},
     version::Version,
 };
+use crate::http_route::HttpRoute;
 
 /// What every builder may look at.
 #[derive(Clone, Copy)]
@@ -132,6 +135,11 @@ impl Builder<'_> {
     /// What pods claim their devices by, where they do.
     pub fn device_claims(&self) -> Option<ResourceClaimTemplate> {
         devices::template(self)
+    }
+
+    /// The way in beside Atelier's gateway; versions get these shares, in percent.
+    pub fn route(&self, asked: &GatewayApiRoute, shares: &[(&str, i32)]) -> HttpRoute {
+        route::build(self, asked, shares)
     }
 
     /// The snapshot of a version that is not served, or not yet.

@@ -131,6 +131,9 @@ fn settings() -> Settings {
     "placement": {"tolerations": [{"operator": "Exists"}]},
     "podOverrides": {"annotations": {"prometheus.io/scrape": "false"}, "terminationGracePeriodSeconds": 120},
 }))]
+#[case("routed", json!({"route": {"gatewayApi": {
+    "parentRefs": [{"name": "public", "namespace": "edge"}, {"name": "inner"}],
+}}}))]
 #[case("device_class", json!({"resources": {"accelerator": {"deviceClassName": "gpu.nvidia.com"}}}))]
 #[case("autoscaled", json!({"autoscaling": {
     "minReplicas": 0, "maxReplicas": 5, "scaleToZero": {},
@@ -205,6 +208,24 @@ fn the_compress_job_and_its_claim(#[case] name: &str, #[case] spec: Value) {
     let claim = builder.claim(compression, &report());
     assert_eq!(report_of(&claim), Some(report()));
     insta::assert_yaml_snapshot!(format!("compress_{name}"), json!([claim, job]));
+}
+
+#[test]
+fn the_route_of_two_versions() {
+    let parents = json!([{"name": "public", "namespace": "edge", "sectionName": "https"}, {"name": "inner"}]);
+    let asked = json!({"parentRefs": parents, "hostnames": ["m.example.com", "*.m.example.com"]});
+    let (owner, settings) = (the_owner(), settings());
+    let wanted = wanted(json!({"route": {"gatewayApi": asked}}));
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+    };
+    let route = builder.route(
+        wanted.route.as_ref().unwrap(),
+        &[("v-0000000000", 90), ("v-1111111111", 10)],
+    );
+    insta::assert_yaml_snapshot!("route", route);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use crate::{
         dereference::{Observed, version_of},
         version::Version,
     },
+    http_route::HttpRoute,
 };
 
 /// Seconds between the switch to another version and the end of the one before: every gateway has to
@@ -65,6 +66,8 @@ pub enum Kind {
     ResourceClaimTemplate,
     /// Which adapters pods had.
     ConfigMap,
+    /// A way in that is wanted no more.
+    HttpRoute,
 }
 
 impl Kind {
@@ -81,6 +84,7 @@ impl Kind {
             Self::HorizontalPodAutoscaler => cluster::kind::<HorizontalPodAutoscaler>(),
             Self::ResourceClaimTemplate => cluster::kind::<ResourceClaimTemplate>(),
             Self::ConfigMap => cluster::kind::<ConfigMap>(),
+            Self::HttpRoute => cluster::kind::<HttpRoute>(),
         }
     }
 }
@@ -132,6 +136,8 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
     device_claims(plan, observed);
     let has_adapters = plan.adapters.is_some();
     delete_all(plan, Kind::ConfigMap, &observed.config_maps, |_| !has_adapters);
+    let has_route = builder.wanted.route.is_some();
+    delete_all(plan, Kind::HttpRoute, &observed.routes.found, |_| !has_route);
 }
 
 enum Rest {

@@ -12,11 +12,16 @@ mod cleanup;
 mod evaluation;
 mod memory;
 mod recreate;
+mod route;
 mod target;
 
 use std::time::Duration;
 
-use api::{LlmModelStatus, llmmodel::RolloutStrategy, names};
+use api::{
+    LlmModelStatus,
+    llmmodel::{CanaryStatus, RolloutStrategy},
+    names,
+};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
@@ -35,6 +40,7 @@ use super::{
     trouble::Trouble,
     version::Version,
 };
+use crate::http_route::HttpRoute;
 pub use canary::Course;
 pub use cleanup::{Deletion, Kind};
 pub use evaluation::Scores;
@@ -100,6 +106,8 @@ pub struct Plan {
     pub adapters: Option<ConfigMap>,
     /// Pods that are to look at them now.
     pub nudges: Vec<Nudge>,
+    /// The way in beside Atelier's gateway.
+    pub route: Option<HttpRoute>,
     /// How the trial of the version that the spec asks for goes on, where it has one.
     pub trial: Option<Course>,
     /// Snapshot of a version that was just rejected, or is evaluated before it serves.
@@ -136,6 +144,7 @@ impl Plan {
             device_claims: None,
             adapters: None,
             nudges: Vec::new(),
+            route: None,
             trial: None,
             snapshot: None,
             scores: Vec::new(),
@@ -156,6 +165,16 @@ impl Plan {
     pub fn may_take_over(&self) -> bool {
         matches!(self.trial, None | Some(Course::Over))
     }
+
+    /// The share of the version on trial, given what it was `before` and which version serves.
+    pub fn canary(&self, before: Option<&CanaryStatus>, current: Option<&str>) -> Option<CanaryStatus> {
+        match &self.trial {
+            Some(Course::On(canary, ..)) => Some(canary.clone()),
+            // Until it has taken over it keeps its share: replicas may be lost at the last moment.
+            Some(Course::Over) => before.filter(|it| Some(it.version.as_str()) != current).cloned(),
+            Some(Course::Starting | Course::Stopped(_)) | None => None,
+        }
+    }
 }
 
 /// Decides what is to be done, given what exists and what the status says serves.
@@ -171,6 +190,7 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmMod
         .map(drift::stamped);
     with_adapters(&mut plan, builder, observed);
     plan.trial = trial(builder, observed, status, &plan.target, now);
+    route::plan(&mut plan, builder, observed, status);
     let live = live_versions(builder, observed, current, &plan.target);
     let wanted = plan.target.version();
     plan.children = live

@@ -7,6 +7,7 @@ mod download;
 mod evaluation;
 mod findings;
 mod notices;
+mod route;
 mod versions;
 mod weights;
 
@@ -26,7 +27,7 @@ use serde_json::json;
 use super::{
     compression::Compression,
     dereference::Observed,
-    plan::{Course, Plan},
+    plan::Plan,
     trouble::Trouble,
     validate::{Owner, Settings, Suite},
 };
@@ -121,19 +122,17 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> LlmModelStatus {
     let target = &plan.target;
     let before = model.status.clone().unwrap_or_default();
     let current = current(model, observed, plan, owner.paused);
-    let canary = match &plan.trial {
+    let canary = match owner.paused {
         // It goes on when the pause is over.
-        _ if owner.paused => before.canary.clone(),
-        Some(Course::On(canary, ..)) => Some(canary.clone()),
-        // Until it has taken over it keeps its share: replicas may be lost at the last moment.
-        Some(Course::Over) => before.canary.clone().filter(|it| Some(&it.version) != current.as_ref()),
-        Some(Course::Starting | Course::Stopped(_)) | None => None,
+        true => before.canary.clone(),
+        false => plan.canary(before.canary.as_ref(), current.as_deref()),
     };
     let pods = replicas(current.as_deref().and_then(|name| observed.deployment(name)));
     let generation = model.metadata.generation;
     let adapters = adapters::list(facts, current.as_deref());
     let mut found = findings::findings(facts, current.as_deref(), pods);
     found.list.extend(adapters::finding(&adapters));
+    found.list.extend(route::finding(facts));
     let mut conditions = conditions::merge(&before.conditions, found.list, generation, now);
     if found.is_ready_of_before {
         // It says nothing about the spec as it is now, which is still on its way.

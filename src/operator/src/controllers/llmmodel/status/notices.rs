@@ -11,12 +11,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::events::Notice;
 
 /// Reasons to be not ready that come by themselves and go by themselves.
-const ON_THE_WAY: [&str; 6] = [
+const ON_THE_WAY: [&str; 7] = [
     reasons::ADAPTERS_LOADING,
     reasons::EVALUATING,
     reasons::PREPARING,
     reasons::ROLLING_OUT,
     reasons::REPLICAS_NOT_READY,
+    reasons::ROUTE_PENDING,
     reasons::PAUSED,
 ];
 
@@ -27,6 +28,7 @@ pub fn notices(before: &LlmModelStatus, after: &LlmModelStatus) -> Vec<Notice> {
         (types::READY, "Serve"),
         (types::PROGRESSING, "RollOut"),
         (types::ADAPTERS_READY, "LoadAdapters"),
+        (types::ROUTE_ACCEPTED, "Route"),
         (types::PAUSED, "Pause"),
     ] {
         let (Some(now), then) = (

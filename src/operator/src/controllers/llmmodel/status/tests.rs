@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::controllers::llmmodel::{
     build::Builder,
-    plan::Target,
+    plan::{Course, Target},
     testing::{self, report, settings, the_owner, wanted},
     version::Version,
 };

@@ -32,6 +32,7 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         limits,
         fallback,
         monitoring,
+        route: _,
         pod_overrides: _,
     } = spec;
     let mut found = Found::default();

@@ -4,6 +4,7 @@ mod canary;
 mod compression;
 mod devices;
 mod evaluation;
+mod route;
 mod world;
 
 use api::{names, reasons};

@@ -5,7 +5,7 @@ use api::{
     llmmodel::CanaryStatus,
     names::{ANNOTATION_EVALUATION, ANNOTATION_RETIRED},
 };
-use k8s_openapi::{api::core::v1::Pod, jiff::Timestamp};
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use kube::ResourceExt;
 use protocol::PrepareOutcome;
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ pub struct World {
     pub current: Option<String>,
     pub canary: Option<CanaryStatus>,
     pub promoted: Option<String>,
+    /// What the status says already.
+    pub conditions: Vec<Condition>,
 }
 
 impl World {
@@ -43,6 +45,7 @@ impl World {
         let status = LlmModelStatus {
             current_version: self.current.clone(),
             canary: self.canary.clone(),
+            conditions: self.conditions.clone(),
             ..LlmModelStatus::default()
         };
         decide(&builder, &self.observed, Some(&status), now)
@@ -74,6 +77,9 @@ impl World {
         }
         if let Some(adapters) = &plan.adapters {
             self.observed.config_maps = vec![adapters.clone()];
+        }
+        if let Some(route) = &plan.route {
+            self.observed.routes.found = vec![route.clone()];
         }
         if let Some(snapshot) = &plan.snapshot {
             put(&mut self.observed.revisions, snapshot);
@@ -118,6 +124,10 @@ impl World {
         self.observed
             .config_maps
             .retain(|it| is_left(Kind::ConfigMap, &it.name_any()));
+        self.observed
+            .routes
+            .found
+            .retain(|it| is_left(Kind::HttpRoute, &it.name_any()));
         self.observed.jobs.retain(|it| is_left(Kind::Job, &it.name_any()));
         self.observed
             .device_claims

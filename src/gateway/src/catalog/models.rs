@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use api::{llmmodel::Task, names::CONDITION_READY};
+use api::{
+    llmmodel::{Provider, Task},
+    names::CONDITION_READY,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, core::Object};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::endpoints::ServedVersion;
 
@@ -19,12 +23,23 @@ pub struct WatchedSpec {
     /// What the model is for.
     #[serde(default)]
     pub task: Option<String>,
+    /// Where it comes from.
+    #[serde(default)]
+    pub source: WatchedSource,
     /// Pods, unless their number follows the load; 0 in any case is off.
     #[serde(default)]
     pub replicas: Option<i64>,
     /// How the number of pods follows the load.
     #[serde(default)]
     pub autoscaling: Option<WatchedAutoscaling>,
+}
+
+/// See [`WatchedModel`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WatchedSource {
+    /// Who hosts it, in whatever words a newer operator has.
+    #[serde(default)]
+    pub provider: Option<Value>,
 }
 
 /// See [`WatchedModel`].
@@ -122,6 +137,8 @@ pub struct Model {
     pub readiness: Readiness,
     /// How long requests wait for its first worker, where it has none while nobody asks.
     pub hold: Option<Duration>,
+    /// Who hosts it, if it has no workers at all.
+    pub hosted: Option<Provider>,
 }
 
 /// A condition without its history.
@@ -179,6 +196,16 @@ impl From<WatchedModel> for Model {
                 message: "the operator has not looked at it yet".into(),
             },
         };
+        let provider = object.spec.source.provider.clone();
+        let hosted = provider.map(serde_json::from_value::<Provider>).transpose();
+        let readiness = match &hosted {
+            Ok(_) => readiness,
+            Err(_) => Readiness {
+                ready: false,
+                reason: "UnknownProvider".into(),
+                message: "this release of the gateway does not know its provider".into(),
+            },
+        };
         let task = match object.spec.task.as_deref() {
             None | Some("Generate") => Some(Task::Generate),
             Some("Embed") => Some(Task::Embed),
@@ -193,6 +220,7 @@ impl From<WatchedModel> for Model {
         let hold = hold.map(|zero| Duration::from_secs(zero.hold_seconds.into()));
         Self {
             hold,
+            hosted: hosted.unwrap_or_default(),
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             task,

@@ -1,0 +1,112 @@
+//! What the status says of a hosted model. Pure.
+
+use api::{
+    LlmModel, LlmModelStatus,
+    common::SecretKeyRef,
+    conditions::{self, Finding, types},
+    llmmodel::Provider,
+    names, reasons,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::controllers::llmmodel::{trouble::Trouble, validate::Owner};
+
+/// The status that follows from the spec: nothing else is known of a model that is elsewhere.
+pub fn compute(
+    model: &LlmModel,
+    owner: &Owner,
+    provider: &Provider,
+    trouble: Option<&Trouble>,
+    gateway_namespace: &str,
+    now: &Time,
+) -> LlmModelStatus {
+    let before = model.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let generation = model.metadata.generation;
+    LlmModelStatus {
+        observed_generation: generation,
+        conditions: conditions::merge(before, findings(owner, provider, trouble), generation, now),
+        replicas: Some(0),
+        ready_replicas: Some(0),
+        url: Some(format!("http://{}.{gateway_namespace}.svc/v1", names::GATEWAY)),
+        ..LlmModelStatus::default()
+    }
+}
+
+fn findings(owner: &Owner, provider: &Provider, trouble: Option<&Trouble>) -> Vec<Finding> {
+    let all = |ready: bool, reason: &str, message: &str, progress: &str, progress_message: &str| {
+        vec![
+            Finding::new(types::READY, ready, reason, message),
+            Finding::new(types::SERVING, ready, reason, message),
+            Finding::new(types::PROGRESSING, false, progress, progress_message),
+        ]
+    };
+    let mut list = match trouble {
+        Some(Trouble { reason, message }) => all(false, reason, message, reason, message),
+        None => {
+            let nothing = "a hosted model has nothing to roll out";
+            all(true, reasons::SERVING, &serves(provider), reasons::UP_TO_DATE, nothing)
+        }
+    };
+    list.push(match trouble {
+        Some(Trouble { reason, message }) => Finding::new(types::DEGRADED, true, reason, message),
+        None => Finding::new(types::DEGRADED, false, reasons::AS_EXPECTED, ""),
+    });
+    if owner.paused {
+        let message = "the annotation atelier.dev/paused is set: what is left of workers stays; remove it to go on";
+        list.push(Finding::new(types::PAUSED, true, reasons::PAUSED, message));
+    }
+    list
+}
+
+/// Who answers, and what is not known of that.
+fn serves(provider: &Provider) -> String {
+    let (service, key) = service(provider);
+    let key = match key {
+        Some(SecretKeyRef { name, key }) => {
+            format!("it reads key {key} of Secret {name} of this namespace when it is asked, and says if it may not")
+        }
+        None => "it shows no key".into(),
+    };
+    format!("{service} answers; the gateway asks it: {key}")
+}
+
+fn service(provider: &Provider) -> (String, Option<&SecretKeyRef>) {
+    let Provider {
+        open_ai,
+        azure_open_ai,
+        anthropic,
+        gemini,
+        open_ai_compatible,
+        pricing: _,
+    } = provider;
+    if let Some(model) = open_ai {
+        return (
+            format!("{} of OpenAI", model.model),
+            Some(&model.credentials_secret_ref),
+        );
+    }
+    if let Some(model) = azure_open_ai {
+        let service = format!("deployment {} at {}", model.deployment, model.endpoint);
+        return (service, model.credentials_secret_ref.as_ref());
+    }
+    if let Some(model) = anthropic {
+        return (
+            format!("{} of Anthropic", model.model),
+            Some(&model.credentials_secret_ref),
+        );
+    }
+    if let Some(model) = gemini {
+        return (
+            format!("{} of Gemini", model.model),
+            Some(&model.credentials_secret_ref),
+        );
+    }
+    match open_ai_compatible {
+        Some(model) => {
+            let service = format!("{} at {}", model.model, model.url);
+            (service, model.credentials_secret_ref.as_ref())
+        }
+        // The schema does not let it through.
+        None => ("nobody".into(), None),
+    }
+}

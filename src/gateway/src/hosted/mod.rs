@@ -13,10 +13,11 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{self, HeaderValue, StatusCode, header},
     response::IntoResponse,
 };
 use prometheus::{Histogram, IntCounterVec};
+use reqwest::Response;
 use serde_json::{Map, Value};
 
 pub use credentials::{Credentials, KeyName, KubeSecrets, NoKey, SecretReader};
@@ -28,7 +29,10 @@ use crate::{
     catalog::Model,
     error::Error,
     metrics::{Metrics, Observation, Operation},
-    provider::{Asking, Origins, Refusal, Service, failure},
+    provider::{
+        self, Asking, Origins, Outgoing, Refusal, Service,
+        failure::{self, Failure},
+    },
     upstream::UpstreamTimeouts,
 };
 use call::Calls;
@@ -85,7 +89,7 @@ impl Hosts {
     ///
     /// # Errors
     /// When there is none, whoever's fault it is.
-    pub async fn forward(&self, request: Request, mut observation: Observation) -> Result<Response<Body>, Error> {
+    pub async fn forward(&self, request: Request, mut observation: Observation) -> Result<http::Response<Body>, Error> {
         match self.answer(&request, &mut observation).await {
             Ok(Answer::Whole(body)) => {
                 observation.done();
@@ -106,8 +110,8 @@ impl Hosts {
     async fn answer(&self, request: &Request, observation: &mut Observation) -> Result<Answer, Error> {
         let model = &request.model;
         exists(request)?;
-        let provider = model.hosted.as_ref().filter(|_| model.readiness.ready);
-        let service = provider.and_then(Service::of).ok_or_else(|| Error::ModelNotReady {
+        let hosted = model.hosted.as_ref().filter(|_| model.readiness.ready);
+        let service = hosted.and_then(Service::of).ok_or_else(|| Error::ModelNotReady {
             model: model.qualified(),
             reason: model.readiness.reason.clone(),
             message: model.readiness.message.clone(),
@@ -120,21 +124,7 @@ impl Hosts {
         let outgoing = service.request(&self.origins, request.operation, body);
         let outgoing = outgoing.map_err(|refusal| refused(refusal, service, request.operation))?;
         self.overhead.observe(request.received.elapsed().as_secs_f64());
-        let (response, secret) = self.call(service, model, &outgoing).await?;
-        let status = response.status();
-        let secret = secret.as_ref().map_or("", Secret::expose);
-        if !status.is_success() {
-            let after = response.headers().get(header::RETRY_AFTER).cloned();
-            let body = self.calls.body(response, model).await.unwrap_or_default();
-            let after_text = after.as_ref().and_then(|after| after.to_str().ok());
-            let failure = failure::read(service, status.as_u16(), after_text, &body, secret);
-            tracing::debug!(
-                model = model.qualified(),
-                code = status.as_u16(),
-                "a provider refused a request"
-            );
-            return Err(failed(failure, model));
-        }
+        let response = self.call(service, model, &outgoing).await?;
         let created = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -147,7 +137,7 @@ impl Hosts {
             if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
                 return Err(broken());
             }
-            let translated = crate::provider::Stream::new(service.translate(created), asking);
+            let translated = provider::Stream::new(service.translate(created), asking);
             return Ok(Answer::Stream(Box::new(stream::Incoming { response, translated })));
         }
         let body = self.calls.body(response, model).await?;
@@ -160,34 +150,52 @@ impl Hosts {
         Ok(Answer::Whole(answer.to_string()))
     }
 
-    /// Sends a request, and once more if there is another key than the one that the provider refused.
-    async fn call(
-        &self,
-        service: Service<'_>,
-        model: &Model,
-        outgoing: &crate::provider::Outgoing,
-    ) -> Result<(reqwest::Response, Option<Secret>), Error> {
+    /// The head of an answer that is one. There is a second try if there is another key than the one that the provider
+    /// does not know.
+    async fn call(&self, service: Service<'_>, model: &Model, outgoing: &Outgoing) -> Result<Response, Error> {
         let name = service.credentials().map(|it| KeyName::new(&model.namespace, it));
         let Some(name) = name else {
-            let response = self.calls.send(service, outgoing, None, model).await;
-            return self.count(response).map(|response| (response, None));
+            let response = self.attempt(service, outgoing, None, model).await?;
+            return response.map_err(|failure| failed(failure, model));
         };
         let no_key = |why| Error::ProviderCredentials {
             model: model.qualified(),
             reason: explain(&name, why),
         };
         let secret = self.credentials.get(&name).await.map_err(no_key)?;
-        let response = self.calls.send(service, outgoing, Some(&secret), model).await;
-        let response = self.count(response)?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok((response, Some(secret)));
+        let mut outcome = self.attempt(service, outgoing, Some(&secret), model).await?;
+        if let Err(Failure::Credentials { is_unknown: true }) = outcome {
+            let other = self.credentials.get_other_than(&name, &secret).await.map_err(no_key)?;
+            if other != secret {
+                outcome = self.attempt(service, outgoing, Some(&other), model).await?;
+            }
         }
-        let other = self.credentials.get_other_than(&name, &secret).await.map_err(no_key)?;
-        if other == secret {
-            return Ok((response, Some(secret)));
+        outcome.map_err(|failure| failed(failure, model))
+    }
+
+    async fn attempt(
+        &self,
+        service: Service<'_>,
+        outgoing: &Outgoing,
+        secret: Option<&Secret>,
+        model: &Model,
+    ) -> Result<Result<Response, Failure>, Error> {
+        let response = self.count(self.calls.send(service, outgoing, secret, model).await)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Ok(response));
         }
-        let response = self.calls.send(service, outgoing, Some(&other), model).await;
-        Ok((self.count(response)?, Some(other)))
+        tracing::debug!(
+            model = model.qualified(),
+            code = status.as_u16(),
+            "a provider refused a request"
+        );
+        let after = response.headers().get(header::RETRY_AFTER).cloned();
+        let after = after.as_ref().and_then(|after| after.to_str().ok());
+        // The status alone tells enough.
+        let body = self.calls.body(response, model).await.unwrap_or_default();
+        let secret = secret.map_or("", Secret::expose);
+        Ok(Err(failure::read(service, status.as_u16(), after, &body, secret)))
     }
 
     fn count<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
@@ -237,8 +245,7 @@ fn refused(refusal: Refusal, service: Service<'_>, operation: Operation) -> Erro
     }
 }
 
-fn failed(failure: failure::Failure, model: &Model) -> Error {
-    use failure::Failure;
+fn failed(failure: Failure, model: &Model) -> Error {
     let model = model.qualified();
     match failure {
         Failure::Credentials { .. } => Error::ProviderRefusedKey { model },

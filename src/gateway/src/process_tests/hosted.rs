@@ -255,6 +255,28 @@ async fn a_key_is_read_again_when_it_is_refused() {
     assert_eq!(gateway.secrets.reads(), 3);
 }
 
+#[tokio::test]
+async fn gemini_s_own_way_to_refuse_a_key_is_understood() {
+    let answers = Mutex::new([400, 200].into_iter());
+    let provider = Worker::start(move || {
+        let status = answers.lock().unwrap().next().unwrap_or(200);
+        let body = match status {
+            400 => r#"{"error":{"code":400,"details":[{"reason":"API_KEY_INVALID"}]}}"#,
+            _ => r#"{"candidates":[{"content":{"parts":[{"text":"hi"}]},"finishReason":"STOP"}],"responseId":"r"}"#,
+        };
+        Response::builder().status(status).body(Body::from(body)).unwrap()
+    });
+    let provider = provider.await;
+    let spec = json!({"gemini": {"model": "pro", "credentialsSecretRef": {"name": "keys", "key": "api"}}});
+    let gateway = gateway(spec, |timing| timing.provider = Some(provider.address)).await;
+    refused(within(gateway.chat(CHAT)).await, 502, "provider_refused_key").await;
+    let answer: Value = within(gateway.chat(CHAT)).await.json().await.unwrap();
+    assert_eq!(answer["choices"][0]["message"]["content"], "hi");
+    let received = provider.received();
+    assert_eq!(received[1].path, "/v1beta/models/pro:generateContent");
+    assert_eq!(received[1].headers["x-goog-api-key"], KEY);
+}
+
 #[rstest]
 #[case(NoKey::Forbidden, "gateway.providerSecrets.namespaces")]
 #[case(NoKey::NoSecret, "does not exist")]

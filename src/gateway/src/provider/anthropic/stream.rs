@@ -13,6 +13,8 @@ pub struct Events {
     usage: Value,
     /// Content blocks that are calls, in the order that they came.
     calls: Vec<u64>,
+    /// The arguments of the last one have begun.
+    has_arguments: bool,
     is_complete: bool,
 }
 
@@ -24,6 +26,7 @@ impl Events {
             id: Value::Null,
             usage: json!({}),
             calls: Vec::new(),
+            has_arguments: false,
             is_complete: false,
         }
     }
@@ -51,6 +54,7 @@ impl Events {
             return Ok(Vec::new());
         }
         self.calls.push(event["index"].as_u64().ok_or(Broken)?);
+        self.has_arguments = false;
         let function = json!({"name": block["name"], "arguments": ""});
         let index = self.calls.len() - 1;
         Ok(self.delta(json!({"tool_calls": [
@@ -58,18 +62,34 @@ impl Events {
         ]})))
     }
 
-    fn goes_on(&self, event: &Value) -> Result<Vec<Value>, Broken> {
+    /// A block ends: a call without arguments has an empty object of them.
+    fn end(&self, event: &Value) -> Vec<Value> {
+        match self.has_arguments {
+            true => Vec::new(),
+            false => self.arguments(event, "{}"),
+        }
+    }
+
+    /// A piece of the arguments of a call. Calls of Anthropic's own tools are none of the caller's.
+    fn arguments(&self, event: &Value, piece: &str) -> Vec<Value> {
+        let block = event["index"].as_u64();
+        let Some(index) = self.calls.iter().position(|call| Some(*call) == block) else {
+            return Vec::new();
+        };
+        let function = json!({"arguments": piece});
+        self.delta(json!({"tool_calls": [{"index": index, "function": function}]}))
+    }
+
+    fn goes_on(&mut self, event: &Value) -> Result<Vec<Value>, Broken> {
         let delta = &event["delta"];
         match delta["type"].as_str() {
             Some("text_delta") => Ok(self.delta(json!({"content": delta["text"]}))),
             Some("input_json_delta") => {
-                let block = event["index"].as_u64();
-                // Calls of Anthropic's own tools are none of the caller's.
-                let Some(index) = self.calls.iter().position(|call| Some(*call) == block) else {
+                let Some(piece) = delta["partial_json"].as_str().filter(|piece| !piece.is_empty()) else {
                     return Ok(Vec::new());
                 };
-                let function = json!({"arguments": delta["partial_json"]});
-                Ok(self.delta(json!({"tool_calls": [{"index": index, "function": function}]})))
+                self.has_arguments = true;
+                Ok(self.arguments(event, piece))
             }
             // Thoughts and signatures have no place in OpenAI's form.
             Some(_) => Ok(Vec::new()),
@@ -89,6 +109,7 @@ impl Translate for Events {
             }
             Some("content_block_start") => self.begin(&event),
             Some("content_block_delta") => self.goes_on(&event),
+            Some("content_block_stop") => Ok(self.end(&event)),
             Some("message_delta") => {
                 self.count(&event["usage"]);
                 let reason = finish_reason(&event["delta"]["stop_reason"]);
@@ -103,7 +124,7 @@ impl Translate for Events {
                 Ok(vec![last])
             }
             Some("error") | None => Err(Broken),
-            // "ping", the ends of blocks, and what is added one day.
+            // "ping", and what is added one day.
             Some(_) => Ok(Vec::new()),
         }
     }

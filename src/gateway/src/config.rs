@@ -75,6 +75,7 @@ impl Args {
             patience: PATIENCE,
             max_held: self.max_held,
             origins: Origins::default(),
+            providers_on_loopback: false,
         }
     }
 

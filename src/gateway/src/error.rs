@@ -89,6 +89,11 @@ pub enum Error {
     ProviderUnknownModel { model: String, message: String },
     #[error("the provider of the model \"{model}\" failed or broke off; try again")]
     ProviderFailed { model: String },
+    #[error(
+        "the provider of the model \"{model}\" is at an address where none may be: a worker of this cluster, \
+         loopback or link-local"
+    )]
+    ProviderAddress { model: String },
     #[error("the provider of the model \"{model}\" cannot be reached; try again")]
     ProviderUnreachable { model: String },
     #[error("the provider of the model \"{model}\" did not answer in time")]
@@ -198,6 +203,7 @@ impl Error {
             Self::ProviderInvalid { .. } => row(S::BAD_REQUEST, INVALID, "provider_invalid_request"),
             Self::ProviderUnknownModel { .. } => row(S::BAD_GATEWAY, SERVER, "provider_unknown_model"),
             Self::ProviderFailed { .. } => row(S::BAD_GATEWAY, SERVER, "provider_failed"),
+            Self::ProviderAddress { .. } => row(S::BAD_GATEWAY, SERVER, "provider_address"),
             Self::ProviderUnreachable { .. } => row(S::BAD_GATEWAY, SERVER, "provider_unreachable"),
             Self::ProviderTimeout { .. } => row(S::GATEWAY_TIMEOUT, SERVER, "provider_timeout"),
             Self::ProviderLacks { fields, .. } => {

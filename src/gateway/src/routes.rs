@@ -30,7 +30,7 @@ use crate::{
     head::Head,
     headers,
     hold::Holds,
-    hosted::{self, Hosts, SecretReader},
+    hosted::{self, Guard, Hosts, SecretReader},
     metrics::{Metrics, Operation},
     name::ModelName,
     provider::Origins,
@@ -55,6 +55,8 @@ pub struct Settings {
     pub max_held: usize,
     /// Where providers are.
     pub origins: Origins,
+    /// Whether they may be on this machine, as in tests.
+    pub providers_on_loopback: bool,
 }
 
 /// The gateway, less its sockets.
@@ -82,8 +84,9 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let lookups = || metrics.cache_lookups.clone();
         let authorizer = Authorizer::new(reviewer.clone(), lookups());
+        let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         Ok(Self {
-            hosts: Hosts::new(settings.origins, secrets, settings.upstream, &metrics)?,
+            hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
             authenticator: Authenticator::new(reviewer, settings.audience, lookups()),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),

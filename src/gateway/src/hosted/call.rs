@@ -1,13 +1,16 @@
 //! Calls over HTTP.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::http::{HeaderName, header};
-use reqwest::{Client, Response, redirect};
+use reqwest::{Client, Response, Url, redirect};
 use tokio::time::timeout;
 
-use super::Secret;
+use super::{
+    Secret,
+    guard::{self, Guard},
+};
 use crate::{
     catalog::Model,
     error::Error,
@@ -23,23 +26,29 @@ const MAX_ANSWER: usize = 64 << 20;
 /// A client for all providers.
 pub struct Calls {
     client: Client,
+    guard: Guard,
     timeouts: UpstreamTimeouts,
 }
 
 impl Calls {
-    /// Without connections yet.
+    /// Without connections yet, which go where `guard` lets them.
     ///
     /// # Errors
     /// When TLS is not available.
-    pub fn new(timeouts: UpstreamTimeouts) -> anyhow::Result<Self> {
+    pub fn new(guard: Guard, timeouts: UpstreamTimeouts) -> anyhow::Result<Self> {
         let client = Client::builder()
             // A key is for one host.
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT)
+            .dns_resolver(Arc::new(guard.clone()))
             .user_agent(concat!("atelier-gateway/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("failed to build an HTTP client for providers")?;
-        Ok(Self { client, timeouts })
+        Ok(Self {
+            client,
+            guard,
+            timeouts,
+        })
     }
 
     /// Sends a request, and returns when the head of the answer is there.
@@ -54,7 +63,11 @@ impl Calls {
         model: &Model,
     ) -> Result<Response, Error> {
         let model = || model.qualified();
-        let mut request = self.client.post(&outgoing.url).json(&outgoing.body);
+        let url = Url::parse(&outgoing.url).map_err(|_| Error::ProviderUnreachable { model: model() })?;
+        if !url.host_str().is_some_and(|host| self.guard.admits_host(host)) {
+            return Err(Error::ProviderAddress { model: model() });
+        }
+        let mut request = self.client.post(url).json(&outgoing.body);
         for (name, value) in &outgoing.headers {
             request = request.header(*name, value);
         }
@@ -73,7 +86,8 @@ impl Calls {
                 // Its address may hold more than callers and logs should see.
                 let error = error.without_url();
                 tracing::warn!(model = model(), %error, "a provider did not answer");
-                Err(match error.is_connect() || error.is_builder() {
+                Err(match error.is_connect() {
+                    true if guard::is_forbidden(&error) => Error::ProviderAddress { model: model() },
                     true => Error::ProviderUnreachable { model: model() },
                     false => Error::ProviderFailed { model: model() },
                 })

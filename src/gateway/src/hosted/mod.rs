@@ -3,6 +3,7 @@
 
 mod call;
 mod credentials;
+mod guard;
 mod secret;
 mod stream;
 
@@ -21,6 +22,7 @@ use reqwest::Response;
 use serde_json::{Map, Value};
 
 pub use credentials::{Credentials, KeyName, KubeSecrets, NoKey, SecretReader};
+pub use guard::Guard;
 pub use secret::Secret;
 
 use crate::{
@@ -68,15 +70,19 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Asks at `origins` with keys that `secrets` reads.
+    /// Asks at `origins`, and wherever `guard` lets them be, with keys that `secrets` reads.
+    ///
+    /// # Errors
+    /// When TLS is not available.
     pub fn new(
         origins: Origins,
+        guard: Guard,
         secrets: Arc<dyn SecretReader>,
         timeouts: UpstreamTimeouts,
         metrics: &Metrics,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            calls: Calls::new(timeouts)?,
+            calls: Calls::new(guard, timeouts)?,
             credentials: Credentials::new(secrets, metrics.cache_lookups.clone()),
             origins,
             idle_timeout: timeouts.idle,

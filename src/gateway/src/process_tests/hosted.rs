@@ -20,7 +20,7 @@ use super::{CHAT, EVENTS, STREAM, refused, within};
 use crate::{
     catalog::Model,
     hosted::NoKey,
-    testing::{TestGateway, Timing, Worker, model},
+    testing::{TestGateway, Timing, VERSION, Worker, model},
 };
 
 const KEY: &str = "sk-the-key-of-the-company";
@@ -329,6 +329,18 @@ async fn a_silent_provider_is_given_up() {
     drop(silent);
     let gone = gateway(compatible(address), |_| {}).await;
     refused(within(gone.chat(CHAT)).await, 502, "provider_unreachable").await;
+}
+
+#[rstest]
+#[case::by_address("127.0.0.1")]
+#[case::by_name("localhost")]
+#[tokio::test]
+async fn a_worker_is_no_provider_for_those_who_may_not_ask_it(#[case] host: &str) {
+    let worker = Worker::answering(StatusCode::OK, "application/json", ANSWER).await;
+    let gateway = gateway(compatible(format!("{host}:{}", worker.address.port())), |_| {}).await;
+    gateway.set_workers("secret", VERSION, &[worker.address, "[::1]:8080".parse().unwrap()]);
+    refused(within(gateway.chat(CHAT)).await, 502, "provider_address").await;
+    assert!(worker.received().is_empty());
 }
 
 #[rstest]

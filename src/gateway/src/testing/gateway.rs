@@ -81,6 +81,7 @@ impl TestGateway {
             upstream: timing.upstream,
             patience: timing.patience,
             max_held: timing.max_held,
+            providers_on_loopback: true,
             origins: timing.provider.map_or_else(Origins::default, origins),
         };
         let secrets = Arc::new(ScriptedSecrets::default());

@@ -326,6 +326,12 @@ async fn a_silent_provider_is_given_up() {
     assert!(text.contains("provider_timeout"), "{text}");
     within(pieces.closed()).await;
 
+    // There is TLS, and nobody here who speaks it.
+    let mut spec = compatible(provider.address);
+    spec["openAICompatible"]["url"] = format!("https://{}/v1", provider.address).into();
+    let secured = gateway(spec, |_| {}).await;
+    refused(within(secured.chat(CHAT)).await, 502, "provider_unreachable").await;
+
     drop(silent);
     let gone = gateway(compatible(address), |_| {}).await;
     refused(within(gone.chat(CHAT)).await, 502, "provider_unreachable").await;

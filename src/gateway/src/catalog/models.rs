@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::endpoints::ServedVersion;
+use crate::provider::Service;
 
 /// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
 /// newer operator with more fields and values does not disturb routing.
@@ -196,11 +197,12 @@ impl From<WatchedModel> for Model {
                 message: "the operator has not looked at it yet".into(),
             },
         };
-        let provider = object.spec.source.provider.clone();
-        let hosted = provider.map(serde_json::from_value::<Provider>).transpose();
-        let readiness = match &hosted {
-            Ok(_) => readiness,
-            Err(_) => Readiness {
+        let provider = object.spec.source.provider.as_ref();
+        let known = provider.and_then(|provider| Provider::deserialize(provider).ok());
+        let hosted = known.filter(|provider| Service::of(provider).is_some());
+        let readiness = match provider.is_some() && hosted.is_none() {
+            false => readiness,
+            true => Readiness {
                 ready: false,
                 reason: "UnknownProvider".into(),
                 message: "this release of the gateway does not know its provider".into(),
@@ -220,7 +222,7 @@ impl From<WatchedModel> for Model {
         let hold = hold.map(|zero| Duration::from_secs(zero.hold_seconds.into()));
         Self {
             hold,
-            hosted: hosted.unwrap_or_default(),
+            hosted,
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             task,
@@ -341,6 +343,22 @@ mod tests {
         assert_eq!(hold(json!({"autoscaling": zero})), Some(Duration::from_secs(30)));
         assert_eq!(hold(json!({"replicas": 0, "autoscaling": zero})), None);
         assert_eq!(hold(json!({"replicas": 1, "autoscaling": {"maxReplicas": 3}})), None);
+    }
+
+    #[test]
+    fn a_provider_of_a_newer_release_is_not_ready() {
+        let ready = json!({"type": "Ready", "status": "True", "reason": "Serving", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let hosted = |provider: serde_json::Value| {
+            let spec = json!({"source": {"provider": provider}});
+            parse(json!({"metadata": {"name": "m"}, "spec": spec, "status": {"conditions": [ready]}}))
+        };
+        let known = hosted(json!({"openAICompatible": {"url": "http://h/v1", "model": "x", "new": 1}}));
+        assert!(known.hosted.is_some() && known.readiness.ready);
+        for provider in [json!({"newer": {}}), json!({"openAI": "gpt"}), json!(5)] {
+            let model = hosted(provider);
+            assert!(model.hosted.is_none() && !model.readiness.ready);
+            assert_eq!(model.readiness.reason, "UnknownProvider");
+        }
     }
 
     #[test]

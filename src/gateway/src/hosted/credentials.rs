@@ -127,3 +127,77 @@ impl Credentials {
         self.get(name).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::{
+        body::Body,
+        http::{Request, Response},
+    };
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{metrics::Metrics, testing::ScriptedSecrets};
+
+    fn name(key: &str) -> KeyName {
+        KeyName {
+            namespace: "ns".into(),
+            secret: "keys".into(),
+            key: key.into(),
+        }
+    }
+
+    fn refusal(code: u16, reason: &str) -> Value {
+        json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "m", "metadata": {}})
+    }
+
+    // "sk-1\n", and "a b".
+    #[rstest]
+    #[case(200, json!({"metadata": {}, "data": {"api": "c2stMQo="}}), Ok("sk-1"))]
+    #[case(200, json!({"metadata": {}, "data": {"api": "YSBi"}}), Err(NoKey::Malformed))]
+    #[case(200, json!({"metadata": {}, "data": {"other": "c2stMQo="}}), Err(NoKey::NoEntry))]
+    #[case(200, json!({"metadata": {}}), Err(NoKey::NoEntry))]
+    #[case(403, refusal(403, "Forbidden"), Err(NoKey::Forbidden))]
+    #[case(404, refusal(404, "NotFound"), Err(NoKey::NoSecret))]
+    #[case(500, refusal(500, "InternalError"), Err(NoKey::Unavailable))]
+    #[tokio::test]
+    async fn the_api_server_s_answer_is_understood(
+        #[case] status: u16,
+        #[case] body: Value,
+        #[case] expected: Result<&str, NoKey>,
+    ) {
+        let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+            assert_eq!(request.uri().path(), "/api/v1/namespaces/ns/secrets/keys");
+            let mut response = Response::new(Body::from(body.to_string()));
+            *response.status_mut() = status.try_into().unwrap();
+            std::future::ready(Ok::<_, Infallible>(response))
+        });
+        let read = KubeSecrets(Client::new(service, "default")).read(&name("api")).await;
+        assert_eq!(read.as_ref().map(Secret::expose), expected.as_ref().map(|key| *key));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_read_once_a_minute_and_kept_while_the_api_server_is_away() {
+        let reader = Arc::new(ScriptedSecrets::default());
+        reader.set("keys", Ok("sk-1"));
+        let credentials = Credentials::new(reader.clone(), Metrics::default().cache_lookups.clone());
+        let get = async || credentials.get(&name("api")).await.map(|key| key.expose().to_owned());
+        for _ in 0..3 {
+            assert_eq!(get().await, Ok("sk-1".into()));
+        }
+        assert_eq!(reader.reads(), 1);
+        reader.set("keys", Err(NoKey::Unavailable));
+        tokio::time::advance(TTL).await;
+        assert_eq!(get().await, Ok("sk-1".into()));
+        // The right to read it was taken away.
+        reader.set("keys", Err(NoKey::Forbidden));
+        tokio::time::advance(TTL).await;
+        assert_eq!(get().await, Err(NoKey::Forbidden));
+        reader.set("keys", Ok("sk-2"));
+        tokio::time::advance(MISSING_TTL).await;
+        assert_eq!(get().await, Ok("sk-2".into()));
+    }
+}

@@ -11,6 +11,7 @@ pub mod checkout;
 pub mod files;
 pub mod forward;
 pub mod gateway;
+pub mod hosted;
 pub mod hub;
 pub mod kubectl;
 pub mod model;

@@ -11,6 +11,7 @@ mod evaluation;
 mod examples;
 mod failures;
 mod fields;
+mod hosted;
 mod lifecycle;
 mod memory;
 mod node_cache;

@@ -124,6 +124,16 @@ where
         }
     }
 
+    /// Forgets the answer for `key` if it turned out to be wrong.
+    pub fn forget_if(&self, key: &K, is_wrong: impl FnOnce(&V) -> bool) {
+        let mut slots = self.inner.lock();
+        if let Some(Slot::Known(known)) = slots.get(key)
+            && is_wrong(&known.value)
+        {
+            slots.remove(key);
+        }
+    }
+
     fn count(&self, result: &str) {
         self.lookups.with_label_values(&[self.name, result]).inc();
     }

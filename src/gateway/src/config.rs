@@ -6,7 +6,9 @@ use api::names::AUDIENCE;
 use clap::Parser;
 use protocol::ports;
 
-use crate::{body::BodyLimits, routes::Settings, server::ServerSettings, upstream::UpstreamTimeouts};
+use crate::{
+    body::BodyLimits, provider::Origins, routes::Settings, server::ServerSettings, upstream::UpstreamTimeouts,
+};
 
 /// OpenAI-compatible front door to the models of a cluster.
 #[derive(Clone, Debug, Parser)]
@@ -72,6 +74,8 @@ impl Args {
             },
             patience: PATIENCE,
             max_held: self.max_held,
+            origins: Origins::default(),
+            providers_on_loopback: false,
         }
     }
 

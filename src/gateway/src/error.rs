@@ -74,6 +74,36 @@ pub enum Error {
     UpstreamFailed { model: String },
     #[error("no worker of the model \"{model}\" answered in time")]
     UpstreamTimeout { model: String },
+    #[error("the key of the model \"{model}\" cannot be used: {reason}")]
+    ProviderCredentials { model: String, reason: String },
+    #[error("the provider of the model \"{model}\" does not accept the key that the LlmModel names")]
+    ProviderRefusedKey { model: String },
+    #[error("the provider of the model \"{model}\" takes no more requests for now; try again later")]
+    ProviderLimited {
+        model: String,
+        retry_after: Option<HeaderValue>,
+    },
+    #[error("the provider does not accept the request: {message}")]
+    ProviderInvalid { message: String },
+    #[error("the provider does not know what the LlmModel \"{model}\" points at: {message}")]
+    ProviderUnknownModel { model: String, message: String },
+    #[error("the provider of the model \"{model}\" failed or broke off; try again")]
+    ProviderFailed { model: String },
+    #[error(
+        "the provider of the model \"{model}\" is at an address where none may be: a worker of this cluster, \
+         loopback or link-local"
+    )]
+    ProviderAddress { model: String },
+    #[error("the provider of the model \"{model}\" cannot be reached; try again")]
+    ProviderUnreachable { model: String },
+    #[error("the provider of the model \"{model}\" did not answer in time")]
+    ProviderTimeout { model: String },
+    #[error("{service} has no equivalent of {}: leave it out", .fields.join(", "))]
+    ProviderLacks { service: &'static str, fields: Vec<String> },
+    #[error("{service} does not serve {path}")]
+    ProviderLacksPath { service: &'static str, path: &'static str },
+    #[error("the field \"{field}\" must be {expected}")]
+    InvalidValue { field: String, expected: &'static str },
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("the method is not allowed at this path")]
@@ -104,6 +134,7 @@ fn path_for(task: Task) -> &'static str {
 
 const INVALID: &str = "invalid_request_error";
 const PERMISSION: &str = "permission_error";
+const LIMIT: &str = "rate_limit_error";
 const SERVER: &str = "server_error";
 
 /// One row of the error table.
@@ -111,7 +142,7 @@ struct Row {
     status: StatusCode,
     kind: &'static str,
     code: &'static str,
-    param: Option<&'static str>,
+    param: Option<String>,
     retry_after: Option<Duration>,
 }
 
@@ -126,8 +157,8 @@ fn row(status: StatusCode, kind: &'static str, code: &'static str) -> Row {
 }
 
 impl Row {
-    fn about(mut self, param: &'static str) -> Self {
-        self.param = Some(param);
+    fn about(mut self, param: &str) -> Self {
+        self.param = Some(param.into());
         self
     }
 
@@ -166,6 +197,24 @@ impl Error {
             Self::UpstreamUnavailable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "upstream_unavailable").retry(1),
             Self::UpstreamFailed { .. } => row(S::BAD_GATEWAY, SERVER, "upstream_failed"),
             Self::UpstreamTimeout { .. } => row(S::GATEWAY_TIMEOUT, SERVER, "upstream_timeout"),
+            Self::ProviderCredentials { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "provider_credentials"),
+            Self::ProviderRefusedKey { .. } => row(S::BAD_GATEWAY, SERVER, "provider_refused_key"),
+            Self::ProviderLimited { .. } => row(S::TOO_MANY_REQUESTS, LIMIT, "provider_rate_limited"),
+            Self::ProviderInvalid { .. } => row(S::BAD_REQUEST, INVALID, "provider_invalid_request"),
+            Self::ProviderUnknownModel { .. } => row(S::BAD_GATEWAY, SERVER, "provider_unknown_model"),
+            Self::ProviderFailed { .. } => row(S::BAD_GATEWAY, SERVER, "provider_failed"),
+            Self::ProviderAddress { .. } => row(S::BAD_GATEWAY, SERVER, "provider_address"),
+            Self::ProviderUnreachable { .. } => row(S::BAD_GATEWAY, SERVER, "provider_unreachable"),
+            Self::ProviderTimeout { .. } => row(S::GATEWAY_TIMEOUT, SERVER, "provider_timeout"),
+            Self::ProviderLacks { fields, .. } => {
+                let row = row(S::BAD_REQUEST, INVALID, "unsupported_by_provider");
+                match fields.first() {
+                    Some(field) => row.about(field),
+                    None => row,
+                }
+            }
+            Self::ProviderLacksPath { .. } => row(S::BAD_REQUEST, INVALID, "unsupported_by_provider").about("model"),
+            Self::InvalidValue { field, .. } => row(S::BAD_REQUEST, INVALID, "invalid_field").about(field),
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         }
@@ -196,6 +245,13 @@ impl IntoResponse for Error {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
         }
         match self {
+            // In the provider's words, seconds or a date.
+            Self::ProviderLimited {
+                retry_after: Some(after),
+                ..
+            } => {
+                headers.insert(header::RETRY_AFTER, after);
+            }
             Self::MissingCredentials => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

@@ -2,7 +2,8 @@
 //!
 //! A request passes, in this order: [`routes`] (surface), [`auth`] (who is it), [`body`] and [`head`]
 //! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`],
-//! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). What the cluster
+//! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
+//! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
 
 pub mod adapter;
@@ -19,9 +20,12 @@ pub mod events;
 pub mod head;
 pub mod headers;
 pub mod hold;
+pub mod hosted;
 pub mod identity;
 pub mod metrics;
 pub mod name;
+pub mod price;
+pub mod provider;
 pub mod proxy;
 pub mod relay;
 pub mod resolve;

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Instant};
 use api::llmmodel::Task;
 use axum::http::StatusCode;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
     core::{Collector, GenericCounterVec},
     exponential_buckets,
 };
 
-use crate::{catalog::Model, usage::Usage};
+use crate::{catalog::Model, price::Price, usage::Usage};
 
 /// What a request asks of a model (`gen_ai.operation.name`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub struct Metrics {
     pub attempts: IntCounterVec,
     /// Time from a request's arrival to its sending to a worker, in seconds.
     pub overhead: Histogram,
+    cost: CounterVec,
     in_flight: IntGauge,
     duration: HistogramVec,
     time_to_first_token: HistogramVec,
@@ -85,6 +86,7 @@ const FIRST_TOKEN_BUCKETS: [f64; 16] = [
 const DURATION: &str = "gen_ai_server_request_duration_seconds";
 const FIRST_TOKEN: &str = "gen_ai_server_time_to_first_token_seconds";
 const TOKEN_USAGE: &str = "gen_ai_client_token_usage";
+const COST_LABELS: [&str; 3] = ["namespace", "model", "currency"];
 const TOKEN_TYPE: &str = "gen_ai_token_type";
 const INPUT: &str = "input";
 const OUTPUT: &str = "output";
@@ -129,6 +131,16 @@ impl Default for Metrics {
                 "Tries to send a request to a worker.",
                 &["outcome"],
             ),
+            cost: register(
+                &registry,
+                CounterVec::new(
+                    Opts::new(
+                        "atelier_cost_total",
+                        "What answers of hosted models cost, by the tokens that providers state and the prices of the spec.",
+                    ),
+                    &COST_LABELS,
+                ),
+            ),
             overhead: register(&registry, Histogram::with_opts(overhead_opts.buckets(overhead))),
             in_flight: register(
                 &registry,
@@ -170,6 +182,7 @@ impl Metrics {
             metrics: self.clone(),
             operation,
             model: model.qualified().into(),
+            charge: self.charge(model),
             received,
             first_token_seen: false,
             verdict: NO_ERROR.into(),
@@ -177,8 +190,26 @@ impl Metrics {
         }
     }
 
+    /// What answers of a model cost, and where that is added up.
+    fn charge(&self, model: &Model) -> Option<(Price, Counter)> {
+        let pricing = model.hosted.as_ref()?.pricing.as_ref()?;
+        let labels = [&*model.namespace, &*model.name, &*pricing.currency];
+        Some((Price::of(pricing)?, self.cost.with_label_values(&labels)))
+    }
+
     /// Drops the series of a model that is gone.
     pub fn forget(&self, model: &Model) {
+        for family in prometheus::core::Collector::collect(&self.cost) {
+            for metric in family.get_metric() {
+                // Sorted by name.
+                let values: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
+                if let [currency, name, namespace] = values[..]
+                    && (name, namespace) == (&*model.name, &*model.namespace)
+                {
+                    let _ = self.cost.remove_label_values(&[namespace, name, currency]);
+                }
+            }
+        }
         let model = model.qualified();
         for family in prometheus::core::Collector::collect(&self.duration) {
             for metric in family.get_metric() {
@@ -216,6 +247,7 @@ pub struct Observation {
     metrics: Metrics,
     operation: Operation,
     model: Arc<str>,
+    charge: Option<(Price, Counter)>,
     received: Instant,
     first_token_seen: bool,
     verdict: String,
@@ -247,6 +279,9 @@ impl Observation {
                 .token_usage
                 .with_label_values(&[self.operation.name(), &self.model, token_type])
                 .observe(tokens as f64);
+        }
+        if let Some((price, sum)) = &self.charge {
+            sum.inc_by(price.of_answer(usage));
         }
     }
 

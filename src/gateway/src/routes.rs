@@ -30,8 +30,10 @@ use crate::{
     head::Head,
     headers,
     hold::Holds,
+    hosted::{self, Guard, Hosts, SecretReader},
     metrics::{Metrics, Operation},
     name::ModelName,
+    provider::Origins,
     proxy::{self, Proxy},
     resolve::Resolver,
     review::Reviewer,
@@ -51,6 +53,10 @@ pub struct Settings {
     pub patience: Duration,
     /// Requests that may wait for the first worker of a model that sleeps.
     pub max_held: usize,
+    /// Where providers are.
+    pub origins: Origins,
+    /// Whether they may be on this machine, as in tests.
+    pub providers_on_loopback: bool,
 }
 
 /// The gateway, less its sockets.
@@ -59,16 +65,28 @@ pub struct Gateway {
     resolver: Resolver,
     bodies: BodyReader,
     proxy: Proxy,
+    hosts: Hosts,
     metrics: Metrics,
     draining: AtomicBool,
 }
 
 impl Gateway {
-    /// Routes to what `catalog` knows for whom `reviewer` vouches.
-    pub fn new(settings: Settings, catalog: Arc<Catalog>, reviewer: Arc<dyn Reviewer>, metrics: Metrics) -> Self {
+    /// Routes to what `catalog` knows for whom `reviewer` vouches. `secrets` reads the keys of providers.
+    ///
+    /// # Errors
+    /// When providers cannot be asked, for want of TLS.
+    pub fn new(
+        settings: Settings,
+        catalog: Arc<Catalog>,
+        reviewer: Arc<dyn Reviewer>,
+        secrets: Arc<dyn SecretReader>,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
         let lookups = || metrics.cache_lookups.clone();
         let authorizer = Authorizer::new(reviewer.clone(), lookups());
-        Self {
+        let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
+        Ok(Self {
+            hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
             authenticator: Authenticator::new(reviewer, settings.audience, lookups()),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
@@ -81,7 +99,7 @@ impl Gateway {
             ),
             metrics,
             draining: AtomicBool::new(false),
-        }
+        })
     }
 
     /// From now on, every answer asks its client to connect anew, to another replica.
@@ -182,6 +200,19 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
         return Err(Error::WrongTask { model, task });
     }
     let observation = gateway.metrics.observe(operation, &model, received);
+    if model.hosted.is_some() {
+        let request = hosted::Request {
+            operation,
+            called: head.model,
+            adapter: Asked::of(&name),
+            version: name.version,
+            stream: head.stream,
+            model,
+            body,
+            received,
+        };
+        return gateway.hosts.forward(request, observation).await;
+    }
     // Workers know their model by its bare name.
     body.bytes = head.rename(body.bytes, &name.at_worker(&model.name));
     let user = caller.pseudonym();

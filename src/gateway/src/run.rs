@@ -15,6 +15,7 @@ use crate::{
         watch::{self as watches, READ_TIMEOUT, Synced},
     },
     config::Args,
+    hosted::KubeSecrets,
     metrics::Metrics,
     review::KubeReviewer,
     routes::{Gateway, router},
@@ -56,9 +57,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let gateway = Arc::new(Gateway::new(
         args.settings(),
         catalog,
-        Arc::new(KubeReviewer::new(client, args.audience.clone())),
+        Arc::new(KubeReviewer::new(client.clone(), args.audience.clone())),
+        Arc::new(KubeSecrets(client)),
         metrics,
-    ));
+    )?);
     if wait_for_sync(synced, &stop).await {
         // Not before: a gateway that does not know the models would deny that they exist.
         let listener = TcpListener::bind(args.listen)

@@ -124,6 +124,12 @@ impl Endpoints {
         self.versions.contains_key(version)
     }
 
+    /// Whether a worker is at `address`.
+    pub fn has(&self, address: IpAddr) -> bool {
+        let mut workers = self.versions.values().flatten();
+        workers.any(|worker| worker.address.ip() == address)
+    }
+
     /// What is counted of the versions that have workers.
     pub fn traffic(&self) -> Vec<VersionTraffic> {
         self.stats.iter().map(|(version, stats)| stats.of(version)).collect()

@@ -9,7 +9,10 @@ mod models;
 mod stats;
 pub mod watch;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::{
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use protocol::{Held, HeldModel, ModelTraffic, Traffic};
@@ -97,6 +100,11 @@ impl Catalog {
     /// Whether `version` of `model` has workers, ready or not.
     pub fn is_live(&self, version: &ServedVersion) -> bool {
         self.read().endpoints.is_live(version)
+    }
+
+    /// Whether a worker of any model is at `address`.
+    pub fn is_worker(&self, address: IpAddr) -> bool {
+        self.read().endpoints.has(address)
     }
 
     /// The worker to send the next request for `version` to, other than those in `tried`.

@@ -2,12 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use api::{llmmodel::Task, names::CONDITION_READY};
+use api::{
+    llmmodel::{Provider, Task},
+    names::CONDITION_READY,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{ResourceExt, core::Object};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::endpoints::ServedVersion;
+use crate::provider::Service;
 
 /// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
 /// newer operator with more fields and values does not disturb routing.
@@ -19,12 +24,23 @@ pub struct WatchedSpec {
     /// What the model is for.
     #[serde(default)]
     pub task: Option<String>,
+    /// Where it comes from.
+    #[serde(default)]
+    pub source: WatchedSource,
     /// Pods, unless their number follows the load; 0 in any case is off.
     #[serde(default)]
     pub replicas: Option<i64>,
     /// How the number of pods follows the load.
     #[serde(default)]
     pub autoscaling: Option<WatchedAutoscaling>,
+}
+
+/// See [`WatchedModel`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WatchedSource {
+    /// Who hosts it, in whatever words a newer operator has.
+    #[serde(default)]
+    pub provider: Option<Value>,
 }
 
 /// See [`WatchedModel`].
@@ -122,6 +138,8 @@ pub struct Model {
     pub readiness: Readiness,
     /// How long requests wait for its first worker, where it has none while nobody asks.
     pub hold: Option<Duration>,
+    /// Who hosts it, if it has no workers at all.
+    pub hosted: Option<Provider>,
 }
 
 /// A condition without its history.
@@ -179,6 +197,17 @@ impl From<WatchedModel> for Model {
                 message: "the operator has not looked at it yet".into(),
             },
         };
+        let provider = object.spec.source.provider.as_ref();
+        let known = provider.and_then(|provider| Provider::deserialize(provider).ok());
+        let hosted = known.filter(|provider| Service::of(provider).is_some());
+        let readiness = match provider.is_some() && hosted.is_none() {
+            false => readiness,
+            true => Readiness {
+                ready: false,
+                reason: "UnknownProvider".into(),
+                message: "this release of the gateway does not know its provider".into(),
+            },
+        };
         let task = match object.spec.task.as_deref() {
             None | Some("Generate") => Some(Task::Generate),
             Some("Embed") => Some(Task::Embed),
@@ -193,6 +222,7 @@ impl From<WatchedModel> for Model {
         let hold = hold.map(|zero| Duration::from_secs(zero.hold_seconds.into()));
         Self {
             hold,
+            hosted,
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             task,
@@ -313,6 +343,22 @@ mod tests {
         assert_eq!(hold(json!({"autoscaling": zero})), Some(Duration::from_secs(30)));
         assert_eq!(hold(json!({"replicas": 0, "autoscaling": zero})), None);
         assert_eq!(hold(json!({"replicas": 1, "autoscaling": {"maxReplicas": 3}})), None);
+    }
+
+    #[test]
+    fn a_provider_of_a_newer_release_is_not_ready() {
+        let ready = json!({"type": "Ready", "status": "True", "reason": "Serving", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let hosted = |provider: serde_json::Value| {
+            let spec = json!({"source": {"provider": provider}});
+            parse(json!({"metadata": {"name": "m"}, "spec": spec, "status": {"conditions": [ready]}}))
+        };
+        let known = hosted(json!({"openAICompatible": {"url": "http://h/v1", "model": "x", "new": 1}}));
+        assert!(known.hosted.is_some() && known.readiness.ready);
+        for provider in [json!({"newer": {}}), json!({"openAI": "gpt"}), json!(5)] {
+            let model = hosted(provider);
+            assert!(model.hosted.is_none() && !model.readiness.ready);
+            assert_eq!(model.readiness.reason, "UnknownProvider");
+        }
     }
 
     #[test]

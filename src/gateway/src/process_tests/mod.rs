@@ -6,6 +6,7 @@ mod canary;
 mod drain;
 mod faults;
 mod hold;
+mod hosted;
 mod limits;
 mod passage;
 mod rollout;

@@ -7,11 +7,12 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{ScriptedReviewer, VERSION, Worker, model};
+use super::{ScriptedReviewer, ScriptedSecrets, VERSION, Worker, model};
 use crate::{
     body::BodyLimits,
     catalog::Catalog,
     metrics::Metrics,
+    provider::Origins,
     routes::{Gateway, Settings, router},
     server::{self, ServerSettings},
     upstream::UpstreamTimeouts,
@@ -22,6 +23,8 @@ pub struct TestGateway {
     pub address: SocketAddr,
     pub catalog: Arc<Catalog>,
     pub reviewer: Arc<ScriptedReviewer>,
+    pub secrets: Arc<ScriptedSecrets>,
+    pub metrics: Metrics,
     pub client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
@@ -34,6 +37,8 @@ pub struct Timing {
     pub patience: Duration,
     pub max_held: usize,
     pub server: ServerSettings,
+    /// Where OpenAI, Anthropic and Gemini are.
+    pub provider: Option<SocketAddr>,
 }
 
 impl Default for Timing {
@@ -46,6 +51,7 @@ impl Default for Timing {
                 drain_delay: Duration::ZERO,
                 ..ServerSettings::default()
             },
+            provider: None,
         }
     }
 }
@@ -75,13 +81,18 @@ impl TestGateway {
             upstream: timing.upstream,
             patience: timing.patience,
             max_held: timing.max_held,
+            providers_on_loopback: true,
+            origins: timing.provider.map_or_else(Origins::default, origins),
         };
-        let gateway = Arc::new(Gateway::new(
+        let secrets = Arc::new(ScriptedSecrets::default());
+        let gateway = Gateway::new(
             settings,
             catalog.clone(),
             reviewer.clone(),
+            secrets.clone(),
             metrics.clone(),
-        ));
+        );
+        let gateway = Arc::new(gateway.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -98,6 +109,8 @@ impl TestGateway {
             address,
             catalog,
             reviewer,
+            secrets,
+            metrics,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             serving: Some(serving),
@@ -134,6 +147,15 @@ impl TestGateway {
     pub fn stop(&mut self) -> JoinHandle<()> {
         self.stop.take().expect("stopped once").send(()).unwrap();
         self.serving.take().expect("stopped once")
+    }
+}
+
+fn origins(provider: SocketAddr) -> Origins {
+    let url = format!("http://{provider}");
+    Origins {
+        open_ai: url.clone(),
+        anthropic: url.clone(),
+        gemini: url,
     }
 }
 

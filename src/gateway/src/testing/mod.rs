@@ -2,6 +2,7 @@
 
 mod gateway;
 mod reviewer;
+mod secrets;
 mod worker;
 
 use api::llmmodel::Task;
@@ -10,6 +11,7 @@ use crate::catalog::{Model, Readiness};
 
 pub use gateway::{TestGateway, Timing};
 pub use reviewer::ScriptedReviewer;
+pub use secrets::ScriptedSecrets;
 pub use worker::Worker;
 
 /// The version that [`model`] serves.
@@ -31,5 +33,6 @@ pub fn model(namespace: &str, name: &str) -> Model {
             message: String::new(),
         },
         hold: None,
+        hosted: None,
     }
 }

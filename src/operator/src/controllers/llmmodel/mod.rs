@@ -15,6 +15,7 @@ mod diagnose;
 mod drift;
 mod duration;
 mod evaluation;
+mod hosted;
 mod plan;
 mod prepare;
 mod quantity;

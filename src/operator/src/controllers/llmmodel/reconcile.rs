@@ -13,6 +13,7 @@ use super::{
     demand,
     dereference::{self, DereferenceError, Observed},
     diagnose::{self, Asked},
+    hosted,
     plan::{self, Course, Plan, Target},
     recollection::After,
     route,
@@ -83,6 +84,9 @@ pub async fn reconcile(
         return Ok(Action::await_change());
     };
     let before = context.recollection.before(namespace, name);
+    if let Some(provider) = &model.spec.source.provider {
+        return hosted::pass(context, &model, &owner, provider, before).await;
+    }
     let listed = before.listed();
     let mut observed = dereference::observe(&context.cluster, &owner, before)
         .await

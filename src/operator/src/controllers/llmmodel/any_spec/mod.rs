@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     build::Builder,
     dereference::Observed,
+    hosted,
     plan::{self, Plan},
     testing::{report, settings},
     validate::{owner, validate},
@@ -54,6 +55,27 @@ fn plans(model: &LlmModel) -> Result<[Plan; 2], String> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn any_hosted_model_is_taken_or_refused_by_field(mut spec in strategy::of(&schema()), is_modest in any::<bool>()) {
+        // As the CEL rule asks: exactly one service.
+        let services = ["openAI", "azureOpenAI", "anthropic", "gemini", "openAICompatible"];
+        let provider = spec["source"]["provider"].take();
+        let drawn = services.into_iter().find(|it| !provider[it].is_null()).map(|it| json!({it: provider[it]}));
+        let default = json!({"openAICompatible": {"url": "http://h/v1", "model": "m"}});
+        let source = json!({"provider": drawn.unwrap_or(default)});
+        let mut spec = match is_modest {
+            true => json!({}),
+            false => spec.take(),
+        };
+        spec["source"] = source;
+        let model = model(&spec);
+        let provider = model.spec.source.provider.clone().unwrap();
+        match hosted::validate(&model, &provider) {
+            Some(trouble) => prop_assert!(trouble.message.contains("spec."), "{:?} names no field", trouble.message),
+            None => prop_assert!(spec.get("compress").is_none() && spec.get("rollout").is_none()),
+        }
+    }
 
     #[test]
     fn any_spec_is_planned_or_refused_by_field(mut spec in strategy::of(&schema()), source in 0..5_usize, is_modest in any::<bool>()) {

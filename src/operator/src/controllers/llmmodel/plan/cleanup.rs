@@ -140,6 +140,24 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
     delete_all(plan, Kind::HttpRoute, &observed.routes.found, |_| !has_route);
 }
 
+/// Adds to `plan` that everything goes but the history, which has no pods.
+pub fn clear(plan: &mut Plan, observed: &Observed) {
+    // Whatever it was for, its controller goes first.
+    delete_all(plan, Kind::HorizontalPodAutoscaler, &observed.hpas, |_| true);
+    delete_all(plan, Kind::Deployment, &observed.deployments, |_| true);
+    delete_all(plan, Kind::Job, &observed.jobs, |_| true);
+    delete_all(plan, Kind::Service, &observed.services, |_| true);
+    delete_all(plan, Kind::PodDisruptionBudget, &observed.pdbs, |_| true);
+    let has_pods = |version: Option<&str>| observed.pods.iter().any(|pod| version_of(pod) == version);
+    delete_all(plan, Kind::NetworkPolicy, &observed.network_policies, |it| {
+        !has_pods(version_of(it))
+    });
+    delete_all(plan, Kind::PersistentVolumeClaim, &observed.claims, |_| true);
+    delete_all(plan, Kind::ResourceClaimTemplate, &observed.device_claims, |_| true);
+    delete_all(plan, Kind::ConfigMap, &observed.config_maps, |_| true);
+    delete_all(plan, Kind::HttpRoute, &observed.routes.found, |_| true);
+}
+
 enum Rest {
     Begins,
     Seconds(i64),

@@ -133,6 +133,13 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Leave nothing but the history.
+    pub fn clear(observed: &Observed) -> Self {
+        let mut plan = Self::nothing(Target::Preparing(None));
+        cleanup::clear(&mut plan, observed);
+        plan
+    }
+
     /// Leave everything as it is.
     pub fn nothing(target: Target) -> Self {
         Self {

@@ -1,0 +1,287 @@
+//! Models that somebody else hosts: asking their providers, and nothing else. What is said to them and what
+//! their answers mean is in [`provider`](crate::provider).
+
+mod call;
+mod credentials;
+mod guard;
+mod secret;
+mod stream;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    body::Body,
+    http::{self, HeaderValue, StatusCode, header},
+    response::IntoResponse,
+};
+use prometheus::{Histogram, IntCounterVec};
+use reqwest::Response;
+use serde_json::{Map, Value};
+
+pub use credentials::{Credentials, KeyName, KubeSecrets, NoKey, SecretReader};
+pub use guard::Guard;
+pub use secret::Secret;
+
+use crate::{
+    adapter::Asked,
+    body::HeldBody,
+    catalog::Model,
+    error::Error,
+    metrics::{Metrics, Observation, Operation},
+    provider::{
+        self, Asking, Origins, Outgoing, Refusal, Service,
+        failure::{self, Failure},
+    },
+    upstream::UpstreamTimeouts,
+};
+use call::Calls;
+
+/// A request for a hosted model that its caller may use.
+pub struct Request {
+    /// What it asks for.
+    pub operation: Operation,
+    /// The model.
+    pub model: Arc<Model>,
+    /// The model in the caller's words.
+    pub called: String,
+    /// The adapter that it asks for, in vain.
+    pub adapter: Option<Asked>,
+    /// The version that it asks for, in vain.
+    pub version: Option<String>,
+    /// Whether the answer shall come as a stream.
+    pub stream: bool,
+    /// The body.
+    pub body: HeldBody,
+    /// When it arrived.
+    pub received: Instant,
+}
+
+/// Asks providers.
+pub struct Hosts {
+    calls: Calls,
+    credentials: Credentials,
+    origins: Origins,
+    idle_timeout: Duration,
+    attempts: IntCounterVec,
+    overhead: Histogram,
+}
+
+impl Hosts {
+    /// Asks at `origins`, and wherever `guard` lets them be, with keys that `secrets` reads.
+    ///
+    /// # Errors
+    /// When TLS is not available.
+    pub fn new(
+        origins: Origins,
+        guard: Guard,
+        secrets: Arc<dyn SecretReader>,
+        timeouts: UpstreamTimeouts,
+        metrics: &Metrics,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            calls: Calls::new(guard, timeouts)?,
+            credentials: Credentials::new(secrets, metrics.cache_lookups.clone()),
+            origins,
+            idle_timeout: timeouts.idle,
+            attempts: metrics.attempts.clone(),
+            overhead: metrics.overhead.clone(),
+        })
+    }
+
+    /// The provider's answer to `request`. `observation` measures it to its end.
+    ///
+    /// # Errors
+    /// When there is none, whoever's fault it is.
+    pub async fn forward(&self, request: Request, mut observation: Observation) -> Result<http::Response<Body>, Error> {
+        match self.answer(&request, &mut observation).await {
+            Ok(Answer::Whole(body)) => {
+                observation.done();
+                let json = [(header::CONTENT_TYPE, "application/json")];
+                Ok((StatusCode::OK, json, body).into_response())
+            }
+            Ok(Answer::Stream(stream)) => {
+                let body = stream::body(*stream, request.model.qualified(), self.idle_timeout, observation);
+                Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
+            }
+            Err(error) => {
+                observation.failed(error.code());
+                Err(error)
+            }
+        }
+    }
+
+    async fn answer(&self, request: &Request, observation: &mut Observation) -> Result<Answer, Error> {
+        let model = &request.model;
+        exists(request)?;
+        let hosted = model.hosted.as_ref().filter(|_| model.readiness.ready);
+        let service = hosted.and_then(Service::of).ok_or_else(|| Error::ModelNotReady {
+            model: model.qualified(),
+            reason: model.readiness.reason.clone(),
+            message: model.readiness.message.clone(),
+        })?;
+        let body: Map<String, Value> =
+            serde_json::from_slice(&request.body.bytes).map_err(|error| Error::InvalidJson {
+                detail: error.to_string(),
+            })?;
+        let asking = Asking::of(&request.called, &body);
+        let outgoing = service.request(&self.origins, request.operation, body);
+        let outgoing = outgoing.map_err(|refusal| refused(refusal, service, request.operation))?;
+        self.overhead.observe(request.received.elapsed().as_secs_f64());
+        let response = self.call(service, model, &outgoing).await?;
+        let created = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        let broken = || Error::ProviderFailed {
+            model: model.qualified(),
+        };
+        if request.stream && request.operation != Operation::Embeddings {
+            let kind = response.headers().get(header::CONTENT_TYPE);
+            if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+                return Err(broken());
+            }
+            let translated = provider::Stream::new(service.translate(created), asking);
+            return Ok(Answer::Stream(Box::new(stream::Incoming { response, translated })));
+        }
+        let body = self.calls.body(response, model).await?;
+        let answer = serde_json::from_slice(&body).map_err(|_| broken())?;
+        let answer = service.answer(request.operation, answer, &asking, created);
+        let answer = answer.map_err(|_| broken())?;
+        if let Ok(usage) = serde_json::from_value(answer["usage"].clone()) {
+            observation.used(usage);
+        }
+        Ok(Answer::Whole(answer.to_string()))
+    }
+
+    /// The head of an answer that is one. There is a second try if there is another key than the one that the provider
+    /// does not know.
+    async fn call(&self, service: Service<'_>, model: &Model, outgoing: &Outgoing) -> Result<Response, Error> {
+        let name = service.credentials().map(|it| KeyName::new(&model.namespace, it));
+        let Some(name) = name else {
+            let response = self.attempt(service, outgoing, None, model).await?;
+            return response.map_err(|failure| failed(failure, model));
+        };
+        let no_key = |why| Error::ProviderCredentials {
+            model: model.qualified(),
+            reason: explain(&name, why),
+        };
+        let secret = self.credentials.get(&name).await.map_err(no_key)?;
+        let mut outcome = self.attempt(service, outgoing, Some(&secret), model).await?;
+        if let Err(Failure::Credentials { is_unknown: true }) = outcome {
+            let other = self.credentials.get_other_than(&name, &secret).await.map_err(no_key)?;
+            if other != secret {
+                outcome = self.attempt(service, outgoing, Some(&other), model).await?;
+            }
+        }
+        outcome.map_err(|failure| failed(failure, model))
+    }
+
+    async fn attempt(
+        &self,
+        service: Service<'_>,
+        outgoing: &Outgoing,
+        secret: Option<&Secret>,
+        model: &Model,
+    ) -> Result<Result<Response, Failure>, Error> {
+        let response = self.count(self.calls.send(service, outgoing, secret, model).await)?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Ok(response));
+        }
+        tracing::debug!(
+            model = model.qualified(),
+            code = status.as_u16(),
+            "a provider refused a request"
+        );
+        let after = response.headers().get(header::RETRY_AFTER).cloned();
+        let after = after.as_ref().and_then(|after| after.to_str().ok());
+        // The status alone tells enough.
+        let body = self.calls.body(response, model).await.unwrap_or_default();
+        let secret = secret.map_or("", Secret::expose);
+        Ok(Err(failure::read(service, status.as_u16(), after, &body, secret)))
+    }
+
+    fn count<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        let label = match &outcome {
+            Ok(_) => "answered",
+            Err(error) => error.code(),
+        };
+        self.attempts.with_label_values(&[label]).inc();
+        outcome
+    }
+}
+
+/// A provider's answer, in OpenAI's form.
+enum Answer {
+    Whole(String),
+    Stream(Box<stream::Incoming>),
+}
+
+/// A hosted model has no versions and no adapters.
+fn exists(request: &Request) -> Result<(), Error> {
+    if let Some(asked) = &request.adapter {
+        return Err(Error::ModelNotFound {
+            model: asked.called.clone(),
+        });
+    }
+    match &request.version {
+        None => Ok(()),
+        Some(version) => Err(Error::VersionNotFound {
+            model: request.model.qualified(),
+            version: version.clone(),
+            current: None,
+        }),
+    }
+}
+
+fn refused(refusal: Refusal, service: Service<'_>, operation: Operation) -> Error {
+    match refusal {
+        Refusal::Operation => Error::ProviderLacksPath {
+            service: service.name(),
+            path: operation.path(),
+        },
+        Refusal::Fields(fields) => Error::ProviderLacks {
+            service: service.name(),
+            fields,
+        },
+        Refusal::Invalid { field, expected } => Error::InvalidValue { field, expected },
+    }
+}
+
+fn failed(failure: Failure, model: &Model) -> Error {
+    let model = model.qualified();
+    match failure {
+        Failure::Credentials { .. } => Error::ProviderRefusedKey { model },
+        Failure::Limited(after) => Error::ProviderLimited {
+            model,
+            retry_after: after.and_then(|after| HeaderValue::from_str(&after).ok()),
+        },
+        Failure::Invalid(message) => Error::ProviderInvalid { message },
+        Failure::UnknownModel(message) => Error::ProviderUnknownModel { model, message },
+        Failure::Failed => Error::ProviderFailed { model },
+    }
+}
+
+/// Why there is no key, and what to do about it.
+fn explain(name: &KeyName, why: NoKey) -> String {
+    let KeyName { namespace, secret, key } = name;
+    match why {
+        NoKey::Forbidden => format!(
+            "the gateway may not read Secret \"{secret}\" in namespace \"{namespace}\": add \"{namespace}\" to the \
+             chart's value gateway.providerSecrets.namespaces"
+        ),
+        NoKey::NoSecret => format!("Secret \"{secret}\" in namespace \"{namespace}\" does not exist: create it"),
+        NoKey::NoEntry => format!("Secret \"{secret}\" in namespace \"{namespace}\" has no key \"{key}\": add it"),
+        NoKey::Malformed => format!(
+            "key \"{key}\" of Secret \"{secret}\" in namespace \"{namespace}\" is empty or holds more than printable \
+             ASCII without blanks"
+        ),
+        NoKey::Unavailable => format!(
+            "Secret \"{secret}\" in namespace \"{namespace}\" cannot be read: the Kubernetes API server does not \
+             answer; try again"
+        ),
+    }
+}

@@ -12,6 +12,7 @@ mod examples;
 mod failures;
 mod fields;
 mod hosted;
+mod keys;
 mod lifecycle;
 mod memory;
 mod node_cache;

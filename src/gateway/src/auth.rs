@@ -1,4 +1,4 @@
-//! Who is calling: bearer tokens, reviewed by Kubernetes.
+//! Who is calling: bearer tokens, reviewed by Kubernetes, or API keys.
 
 use std::{
     sync::Arc,
@@ -7,6 +7,7 @@ use std::{
 
 use axum::http::{HeaderMap, header};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use k8s_openapi::jiff::Timestamp;
 use prometheus::IntCounterVec;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -15,6 +16,7 @@ use crate::{
     cache::Cache,
     error::Error,
     identity::{Fingerprint, Identity},
+    keys::{self, Keys},
     review::Reviewer,
 };
 
@@ -30,15 +32,18 @@ const CACHED_TOKENS: usize = 8192;
 /// Turns bearer tokens into identities.
 pub struct Authenticator {
     reviewer: Arc<dyn Reviewer>,
+    keys: Arc<Keys>,
     cache: Cache<Fingerprint, Option<Arc<Identity>>>,
     audience: String,
 }
 
 impl Authenticator {
-    /// Authenticates through `reviewer`; `audience` is only named in messages. `lookups` counts cache use.
-    pub fn new(reviewer: Arc<dyn Reviewer>, audience: String, lookups: IntCounterVec) -> Self {
+    /// Authenticates through `reviewer`, and by `keys`; `audience` is only named in messages. `lookups` counts cache
+    /// use.
+    pub fn new(reviewer: Arc<dyn Reviewer>, keys: Arc<Keys>, audience: String, lookups: IntCounterVec) -> Self {
         Self {
             reviewer,
+            keys,
             cache: Cache::new("tokens", CACHED_TOKENS, lookups),
             audience,
         }
@@ -53,6 +58,11 @@ impl Authenticator {
             TokenProblem::Missing => Error::MissingCredentials,
             TokenProblem::Malformed => self.invalid(),
         })?;
+        if token.starts_with(keys::PREFIX) {
+            let found = self.keys.find(token, Timestamp::now());
+            let found = found.map_err(|_| Error::AuthenticationUnavailable)?;
+            return found.ok_or(Error::UnknownKey);
+        }
         let ttl = match time_left(token, SystemTime::now()) {
             Some(Duration::ZERO) => return Err(self.invalid()),
             Some(left) => left.min(ACCEPTED_TTL),
@@ -174,6 +184,7 @@ mod tests {
     fn authenticator(reviewer: &Arc<ScriptedReviewer>) -> Authenticator {
         Authenticator::new(
             reviewer.clone(),
+            Arc::default(),
             "atelier".into(),
             Metrics::default().cache_lookups.clone(),
         )

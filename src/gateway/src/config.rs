@@ -23,6 +23,9 @@ pub struct Args {
     /// The audience that tokens must be issued for.
     #[arg(long, env = "ATELIER_AUDIENCE", default_value = AUDIENCE)]
     pub audience: String,
+    /// The namespace whose Secrets of type atelier.dev/api-key hold API keys. Default: no API keys.
+    #[arg(long, env = "ATELIER_API_KEYS_NAMESPACE")]
+    pub api_keys_namespace: Option<String>,
     /// Largest request body in bytes.
     #[arg(long, env = "ATELIER_MAX_BODY_BYTES", default_value_t = BodyLimits::default().size)]
     pub max_body_bytes: usize,

@@ -16,13 +16,15 @@ use crate::metrics::Operation;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what the variants are")]
 pub enum Error {
-    #[error("no credentials: send a ServiceAccount token as \"Authorization: Bearer <token>\"")]
+    #[error("no credentials: send a ServiceAccount token or an API key as \"Authorization: Bearer <token>\"")]
     MissingCredentials,
     #[error(
         "the token is invalid, expired, or not issued for the audience \"{audience}\"; \
          get one with: kubectl create token <serviceaccount> --audience {audience}"
     )]
     InvalidCredentials { audience: String },
+    #[error("the API key is unknown, expired or revoked")]
+    UnknownKey,
     #[error("failed to check the credentials: the Kubernetes API server does not answer; try again")]
     AuthenticationUnavailable,
     #[error("failed to check the permission: the Kubernetes API server does not answer; try again")]
@@ -172,7 +174,7 @@ impl Error {
     fn row(&self) -> Row {
         use StatusCode as S;
         match self {
-            Self::MissingCredentials | Self::InvalidCredentials { .. } => {
+            Self::MissingCredentials | Self::InvalidCredentials { .. } | Self::UnknownKey => {
                 row(S::UNAUTHORIZED, INVALID, "invalid_api_key")
             }
             Self::AuthenticationUnavailable => {

@@ -1,6 +1,6 @@
 //! The front door: OpenAI-compatible HTTP in, workers of LlmModels behind it.
 //!
-//! A request passes, in this order: [`routes`] (surface), [`auth`] (who is it), [`body`] and [`head`]
+//! A request passes, in this order: [`routes`] (surface), [`auth`] with [`keys`] (who is it), [`body`] and [`head`]
 //! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`],
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
@@ -22,6 +22,7 @@ pub mod headers;
 pub mod hold;
 pub mod hosted;
 pub mod identity;
+pub mod keys;
 pub mod metrics;
 pub mod name;
 pub mod price;

@@ -31,6 +31,7 @@ use crate::{
     headers,
     hold::Holds,
     hosted::{self, Guard, Hosts, SecretReader},
+    keys::Keys,
     metrics::{Metrics, Operation},
     name::ModelName,
     provider::Origins,
@@ -71,7 +72,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Routes to what `catalog` knows for whom `reviewer` vouches. `secrets` reads the keys of providers.
+    /// Routes to what `catalog` knows for whom `reviewer` vouches. Callers may show `keys`; `secrets` reads the
+    /// keys of providers.
     ///
     /// # Errors
     /// When providers cannot be asked, for want of TLS.
@@ -79,6 +81,7 @@ impl Gateway {
         settings: Settings,
         catalog: Arc<Catalog>,
         reviewer: Arc<dyn Reviewer>,
+        keys: Arc<Keys>,
         secrets: Arc<dyn SecretReader>,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
@@ -87,7 +90,7 @@ impl Gateway {
         let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         Ok(Self {
             hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
-            authenticator: Authenticator::new(reviewer, settings.audience, lookups()),
+            authenticator: Authenticator::new(reviewer, keys, settings.audience, lookups()),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
             proxy: Proxy::new(

@@ -16,6 +16,7 @@ use crate::{
     },
     config::Args,
     hosted::KubeSecrets,
+    keys::{self, Keys},
     metrics::Metrics,
     review::KubeReviewer,
     routes::{Gateway, router},
@@ -54,10 +55,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let probes = tokio::spawn(probes);
 
     let synced = watch_cluster(&client, &catalog, &metrics);
+    let keys = read_keys(&client, args.api_keys_namespace.clone());
     let gateway = Arc::new(Gateway::new(
         args.settings(),
         catalog,
         Arc::new(KubeReviewer::new(client.clone(), args.audience.clone())),
+        keys,
         Arc::new(KubeSecrets(client)),
         metrics,
     )?);
@@ -122,6 +125,16 @@ fn watch_cluster(client: &Client, catalog: &Arc<Catalog>, metrics: &Metrics) -> 
     ));
     tokio::spawn(watches::endpoints(client.clone(), catalog.clone(), sender));
     synced
+}
+
+/// The API keys of a namespace, if there is one for them.
+fn read_keys(client: &Client, namespace: Option<String>) -> Arc<Keys> {
+    let Some(namespace) = namespace else {
+        return Arc::default();
+    };
+    let keys = Arc::new(Keys::unread());
+    tokio::spawn(keys::poll::poll(client.clone(), namespace, keys.clone()));
+    keys
 }
 
 /// Waits until the catalog is complete; `false` when the process shall stop before.

@@ -18,13 +18,18 @@ const RELEASE: &str = "atelier";
 const PATIENCE: Duration = Duration::from_secs(180);
 const POLL: Duration = Duration::from_millis(400);
 
-/// The local cluster holds the chart to the strictest pod security standard.
-const LOCAL_NAMESPACE: &str = "\
+/// The local cluster holds the chart to the strictest pod security standard, and has API keys.
+const LOCAL_NAMESPACES: &str = "\
 apiVersion: v1
 kind: Namespace
 metadata:
   name: atelier-system
   labels: {pod-security.kubernetes.io/enforce: restricted}
+---
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: atelier-api-keys
 ";
 
 /// The images that the chart is told to use, and how its pods get them.
@@ -90,8 +95,9 @@ pub fn ensure(home: &Home, stage: &Stage, target: &Target, images: &Images) -> R
     helm.args(["upgrade", RELEASE]).arg(home.repo.join("charts/atelier"));
     helm.args(["--install", "--create-namespace", "--namespace", NAMESPACE]);
     if let Target::Local(cluster) = target {
-        process::feed(target.kubectl().args(["apply", "--filename", "-"]), LOCAL_NAMESPACE)?;
+        process::feed(target.kubectl().args(["apply", "--filename", "-"]), LOCAL_NAMESPACES)?;
         helm.args(["--set", "gateway.replicas=1"]);
+        helm.args(["--set", "gateway.apiKeys.namespace=atelier-api-keys"]);
         let cache = cluster.dir.join("node-cache");
         helm.args(["--set-string", &format!("nodeCache.hostPath={}", cache.display())]);
     }

@@ -1,9 +1,13 @@
 //! Who may use what, and what the others get to hear.
 
+use std::time::Instant;
+
 use axum::http::StatusCode;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{CHAT, refusal, refused, within};
 use crate::testing::{TestGateway, Worker, model};
@@ -194,4 +198,40 @@ async fn other_paths_and_methods_are_refused_as_json() {
         assert_eq!(response.headers().contains_key("allow"), status == 405, "{path}");
         refused(response, status, code).await;
     }
+}
+
+fn key_of(user: &str, key: &str) -> Secret {
+    let entry = |text: String| ByteString(text.into_bytes());
+    let digest = hex::encode(Sha256::digest(key));
+    let entries = [("sha256", digest), ("user", user.to_owned())];
+    let mut secret = Secret {
+        data: Some(entries.map(|(name, text)| (name.to_owned(), entry(text))).into()),
+        ..Secret::default()
+    };
+    secret.metadata.name = Some(user.into());
+    secret
+}
+
+#[tokio::test]
+async fn an_api_key_is_as_good_as_its_owner_s_token_until_it_is_revoked() {
+    let (gateway, worker) = gateway().await;
+    let ask = async |key: &str| {
+        let request = gateway
+            .client
+            .post(format!("http://{}/v1/chat/completions", gateway.address))
+            .bearer_auth(key)
+            .body(CHAT);
+        within(request.send()).await.unwrap()
+    };
+    let early = refused(ask("atl-jane").await, 503, "authentication_unavailable").await;
+    assert!(!early.contains("atl-jane"), "{early}");
+    let keys = [key_of("jane", "atl-jane"), key_of("joe", "atl-joe")];
+    assert!(gateway.keys.replace(&keys, Instant::now()).is_empty());
+    assert_eq!(ask("atl-jane").await.status(), StatusCode::OK);
+    refused(ask("atl-joe").await, 403, "model_forbidden").await;
+    refused(ask("atl-other").await, 401, "invalid_api_key").await;
+    gateway.keys.replace(&keys[1..], Instant::now());
+    refused(ask("atl-jane").await, 401, "invalid_api_key").await;
+    assert_eq!(worker.received().len(), 1);
+    assert_eq!(gateway.reviewer.token_reviews(), 0, "no key goes to the API server");
 }

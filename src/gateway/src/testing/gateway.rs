@@ -11,6 +11,7 @@ use super::{ScriptedReviewer, ScriptedSecrets, VERSION, Worker, model};
 use crate::{
     body::BodyLimits,
     catalog::Catalog,
+    keys::Keys,
     metrics::Metrics,
     provider::Origins,
     routes::{Gateway, Settings, router},
@@ -23,6 +24,7 @@ pub struct TestGateway {
     pub address: SocketAddr,
     pub catalog: Arc<Catalog>,
     pub reviewer: Arc<ScriptedReviewer>,
+    pub keys: Arc<Keys>,
     pub secrets: Arc<ScriptedSecrets>,
     pub metrics: Metrics,
     pub client: reqwest::Client,
@@ -85,10 +87,12 @@ impl TestGateway {
             origins: timing.provider.map_or_else(Origins::default, origins),
         };
         let secrets = Arc::new(ScriptedSecrets::default());
+        let keys = Arc::new(Keys::unread());
         let gateway = Gateway::new(
             settings,
             catalog.clone(),
             reviewer.clone(),
+            keys.clone(),
             secrets.clone(),
             metrics.clone(),
         );
@@ -109,6 +113,7 @@ impl TestGateway {
             address,
             catalog,
             reviewer,
+            keys,
             secrets,
             metrics,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),

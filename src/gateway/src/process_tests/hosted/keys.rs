@@ -103,7 +103,9 @@ async fn no_log_has_the_key() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all threads, and so for all tests of this process: with one for each thread, an event that another thread
+    // met first would be taken for one that nobody listens to.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     for status in [200, 401, 400, 500] {
         let provider = Worker::start(move || {
             let response = Response::builder().status(status);

@@ -200,8 +200,10 @@ impl Recipe {
     }
 }
 
-/// A hard link where the file system allows it (libtorch is large), else a copy.
+/// A hard link where the file system allows it (libtorch is large), else a copy. A link to a symbolic link would be a
+/// second symbolic link, to a file that the context does not have.
 fn copy(from: &Path, to: &Path) -> Result<()> {
+    let from = &std::fs::canonicalize(from).with_context(|| format!("failed to find {}", from.display()))?;
     if std::fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
@@ -243,6 +245,21 @@ mod tests {
         assert_ne!(first, key(dir, "FROM ${BASE}", "2", "a"));
         assert_ne!(first, key(dir, "FROM scratch", "1", "a"));
         assert_eq!(key(dir, "FROM scratch", "1", "a"), key(dir, "FROM scratch", "1", "b"));
+    }
+
+    #[test]
+    fn a_library_behind_a_symbolic_link_is_staged_itself() {
+        let temporary = tempfile::tempdir().unwrap();
+        let (library, link) = (
+            temporary.path().join("library.so.1.0"),
+            temporary.path().join("library.so.1"),
+        );
+        std::fs::write(&library, "content").unwrap();
+        std::os::unix::fs::symlink("library.so.1.0", &link).unwrap();
+        let context = tempfile::tempdir().unwrap();
+        let staged = context.path().join("library.so.1");
+        copy(&link, &staged).unwrap();
+        assert_eq!(std::fs::read(staged).unwrap(), b"content");
     }
 
     #[test]

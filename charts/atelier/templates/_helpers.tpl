@@ -16,6 +16,11 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
+{{/* Name of the ConfigMap with the OpenID Connect issuers. Context: the root. */}}
+{{- define "atelier.oidcName" -}}
+{{ printf "atelier-gateway-oidc-%s" (toJson .Values.gateway.oidc | sha256sum | trunc 10) }}
+{{- end }}
+
 {{/* The image reference of one component. Context: root, component. */}}
 {{- define "atelier.image" -}}
 {{- $image := .root.Values.image -}}

@@ -1,13 +1,18 @@
 //! Command line and environment.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use api::names::AUDIENCE;
 use clap::Parser;
 use protocol::ports;
 
 use crate::{
-    body::BodyLimits, provider::Origins, routes::Settings, server::ServerSettings, upstream::UpstreamTimeouts,
+    body::BodyLimits,
+    oidc::{Issuers, settings},
+    provider::Origins,
+    routes::Settings,
+    server::ServerSettings,
+    upstream::UpstreamTimeouts,
 };
 
 /// OpenAI-compatible front door to the models of a cluster.
@@ -26,6 +31,9 @@ pub struct Args {
     /// The namespace whose Secrets of type atelier.dev/api-key hold API keys. Default: no API keys.
     #[arg(long, env = "ATELIER_API_KEYS_NAMESPACE")]
     pub api_keys_namespace: Option<String>,
+    /// A JSON file with the OpenID Connect issuers whose tokens count as well. Default: none.
+    #[arg(long, env = "ATELIER_OIDC_FILE")]
+    pub oidc_file: Option<PathBuf>,
     /// Largest request body in bytes.
     #[arg(long, env = "ATELIER_MAX_BODY_BYTES", default_value_t = BodyLimits::default().size)]
     pub max_body_bytes: usize,
@@ -62,9 +70,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Args {
     /// How requests are handled.
-    pub fn settings(&self) -> Settings {
-        Settings {
+    ///
+    /// # Errors
+    /// When the issuers cannot be read, or make no sense.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let issuers = self.oidc_file.as_deref().map(settings::read).transpose()?;
+        Ok(Settings {
             audience: self.audience.clone(),
+            issuers: Issuers::new(issuers.unwrap_or_default())?,
             bodies: BodyLimits {
                 size: self.max_body_bytes,
                 total: self.max_body_memory.max(self.max_body_bytes),
@@ -79,7 +92,7 @@ impl Args {
             max_held: self.max_held,
             origins: Origins::default(),
             providers_on_loopback: false,
-        }
+        })
     }
 
     /// How connections are handled.
@@ -105,6 +118,6 @@ mod tests {
         let args = Args::parse_from(["atelier-gateway", "--max-body-bytes", "999999999"]);
         assert_eq!(args.listen.port(), 8080);
         assert_eq!(args.admin_listen.port(), 9090);
-        assert!(args.settings().bodies.total >= 999_999_999);
+        assert!(args.settings().unwrap().bodies.total >= 999_999_999);
     }
 }

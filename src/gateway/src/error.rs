@@ -23,6 +23,10 @@ pub enum Error {
          get one with: kubectl create token <serviceaccount> --audience {audience}"
     )]
     InvalidCredentials { audience: String },
+    #[error("the token of {issuer} is invalid, expired, or not issued for the audience \"{audience}\"")]
+    InvalidToken { issuer: String, audience: String },
+    #[error("the token of {issuer} cannot be checked: the issuer's keys cannot be read; try again")]
+    IssuerUnavailable { issuer: String },
     #[error("the API key is unknown, expired or revoked")]
     UnknownKey,
     #[error("failed to check the credentials: the Kubernetes API server does not answer; try again")]
@@ -174,10 +178,11 @@ impl Error {
     fn row(&self) -> Row {
         use StatusCode as S;
         match self {
-            Self::MissingCredentials | Self::InvalidCredentials { .. } | Self::UnknownKey => {
-                row(S::UNAUTHORIZED, INVALID, "invalid_api_key")
-            }
-            Self::AuthenticationUnavailable => {
+            Self::MissingCredentials
+            | Self::InvalidCredentials { .. }
+            | Self::InvalidToken { .. }
+            | Self::UnknownKey => row(S::UNAUTHORIZED, INVALID, "invalid_api_key"),
+            Self::AuthenticationUnavailable | Self::IssuerUnavailable { .. } => {
                 row(S::SERVICE_UNAVAILABLE, SERVER, "authentication_unavailable").retry(2)
             }
             Self::AuthorizationUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "authorization_unavailable").retry(2),

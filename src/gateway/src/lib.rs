@@ -1,6 +1,7 @@
 //! The front door: OpenAI-compatible HTTP in, workers of LlmModels behind it.
 //!
-//! A request passes, in this order: [`routes`] (surface), [`auth`] with [`keys`] (who is it), [`body`] and [`head`]
+//! A request passes, in this order: [`routes`] (surface), [`auth`] with [`keys`] and
+//! [`oidc`] (who is it), [`body`] and [`head`]
 //! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`],
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
@@ -25,6 +26,7 @@ pub mod identity;
 pub mod keys;
 pub mod metrics;
 pub mod name;
+pub mod oidc;
 pub mod price;
 pub mod provider;
 pub mod proxy;

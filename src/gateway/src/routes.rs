@@ -34,6 +34,7 @@ use crate::{
     keys::Keys,
     metrics::{Metrics, Operation},
     name::ModelName,
+    oidc::Issuers,
     provider::Origins,
     proxy::{self, Proxy},
     resolve::Resolver,
@@ -42,10 +43,12 @@ use crate::{
 };
 
 /// What can be set about the handling of requests.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// The audience that tokens must be issued for.
     pub audience: String,
+    /// Whose tokens count beside Kubernetes' own.
+    pub issuers: Issuers,
     /// Bounds on request bodies.
     pub bodies: BodyLimits,
     /// Bounds on workers.
@@ -90,7 +93,7 @@ impl Gateway {
         let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         Ok(Self {
             hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
-            authenticator: Authenticator::new(reviewer, keys, settings.audience, lookups()),
+            authenticator: Authenticator::new(reviewer, keys, settings.issuers, settings.audience, lookups()),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
             proxy: Proxy::new(

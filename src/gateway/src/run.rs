@@ -57,7 +57,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let synced = watch_cluster(&client, &catalog, &metrics);
     let keys = read_keys(&client, args.api_keys_namespace.clone());
     let gateway = Arc::new(Gateway::new(
-        args.settings(),
+        args.settings()?,
         catalog,
         Arc::new(KubeReviewer::new(client.clone(), args.audience.clone())),
         keys,

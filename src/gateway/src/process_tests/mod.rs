@@ -8,6 +8,7 @@ mod faults;
 mod hold;
 mod hosted;
 mod limits;
+mod oidc;
 mod passage;
 mod rollout;
 mod workers;

@@ -13,6 +13,7 @@ use crate::{
     catalog::Catalog,
     keys::Keys,
     metrics::Metrics,
+    oidc::Issuers,
     provider::Origins,
     routes::{Gateway, Settings, router},
     server::{self, ServerSettings},
@@ -33,7 +34,7 @@ pub struct TestGateway {
 }
 
 /// Timeouts of a gateway under test.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Timing {
     pub upstream: UpstreamTimeouts,
     pub patience: Duration,
@@ -41,6 +42,8 @@ pub struct Timing {
     pub server: ServerSettings,
     /// Where OpenAI, Anthropic and Gemini are.
     pub provider: Option<SocketAddr>,
+    /// Whose tokens count beside Kubernetes' own.
+    pub issuers: Issuers,
 }
 
 impl Default for Timing {
@@ -54,6 +57,7 @@ impl Default for Timing {
                 ..ServerSettings::default()
             },
             provider: None,
+            issuers: Issuers::default(),
         }
     }
 }
@@ -76,6 +80,7 @@ impl TestGateway {
         let metrics = Metrics::default();
         let settings = Settings {
             audience: "atelier".into(),
+            issuers: timing.issuers,
             bodies: BodyLimits {
                 size: 1 << 20,
                 ..BodyLimits::default()

@@ -61,6 +61,11 @@ impl Gateway {
         })
     }
 
+    /// The same caller at the address of one replica.
+    pub fn at(&self, url: String) -> Self {
+        Self { url, ..self.clone() }
+    }
+
     /// The same address with another token.
     pub fn with_token(&self, token: Option<String>) -> Self {
         Self { token, ..self.clone() }

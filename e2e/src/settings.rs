@@ -41,6 +41,21 @@ pub fn openai_package() -> Result<PathBuf> {
     variable("ATELIER_OPENAI_PYTHONPATH").map(Into::into)
 }
 
+/// A directory with the Python package `langchain-openai`.
+pub fn langchain_package() -> Result<PathBuf> {
+    variable("ATELIER_LANGCHAIN_PYTHONPATH").map(Into::into)
+}
+
+/// A directory with the Python package `litellm`.
+pub fn litellm_package() -> Result<PathBuf> {
+    variable("ATELIER_LITELLM_PYTHONPATH").map(Into::into)
+}
+
+/// A client of any gRPC server.
+pub fn grpcurl_program() -> Result<PathBuf> {
+    variable("ATELIER_GRPCURL_BIN").map(Into::into)
+}
+
 /// An S3 server.
 pub fn s3_program() -> Result<PathBuf> {
     variable("ATELIER_S3_BIN").map(Into::into)

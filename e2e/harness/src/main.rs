@@ -1,7 +1,9 @@
-//! The operator put to the test on a control plane without nodes: `cargo xtask fault` and `cargo xtask scale`.
+//! Our processes put to the test on a control plane without nodes: `cargo xtask fault`, `cargo xtask scale` and
+//! `cargo xtask bench gateway`.
 
 mod control_plane;
 mod fault;
+mod gateway;
 mod kubelet;
 mod model;
 mod operator;
@@ -13,7 +15,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the operator against a real API server, without nodes.
+/// Runs our processes against a real API server, without nodes.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -36,6 +38,8 @@ enum Command {
     Fault(fault::Options),
     /// Many models on one API server.
     Scale(scale::Options),
+    /// The gateway beside others.
+    Gateway(gateway::Options),
 }
 
 #[tokio::main]
@@ -46,6 +50,7 @@ async fn main() -> ExitCode {
     let work = async {
         match &cli.command {
             Command::Fault(options) => fault::run(&cli.cluster_program, &cli.crds, &cli.operator, options).await,
+            Command::Gateway(options) => gateway::run(&cli.cluster_program, &cli.crds, options).await,
             Command::Scale(options) => scale::run(&cli.cluster_program, &cli.crds, &cli.operator, options).await,
         }
     };

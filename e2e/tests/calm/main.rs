@@ -14,6 +14,7 @@ mod fields;
 mod hosted;
 mod keys;
 mod lifecycle;
+mod limits;
 mod memory;
 mod node_cache;
 mod nodes;

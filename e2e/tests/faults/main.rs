@@ -3,6 +3,7 @@
 mod apiserver;
 mod chart;
 mod clients;
+mod gateways;
 mod operator;
 mod steady;
 mod workers;

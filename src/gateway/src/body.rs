@@ -41,11 +41,11 @@ impl Default for BodyLimits {
 }
 
 /// A request body, whole, with its share of the memory for bodies.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct HeldBody {
     /// The bytes.
     pub bytes: Bytes,
-    _share: Option<OwnedSemaphorePermit>,
+    _share: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// Reads request bodies within [`BodyLimits`].
@@ -124,7 +124,7 @@ impl BodyReader {
         }
         Ok(HeldBody {
             bytes: bytes.freeze(),
-            _share: share,
+            _share: share.map(Arc::new),
         })
     }
 }

@@ -21,28 +21,48 @@ const REMEMBERED: usize = 1 << 16;
 
 /// What a request is told apart by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Conversation([u8; 16]);
+pub struct Conversation {
+    hash: [u8; 16],
+    /// Whether other requests may have the same.
+    has_turns: bool,
+}
 
 impl Conversation {
     /// The conversation of a request. In chats it is known by the caller and everything up to the first
     /// message of the user, which each later turn repeats; any other request stands for itself.
     pub fn of(caller: &str, body: &[u8]) -> Self {
         let Some(opening) = opening(body) else {
-            return Self(rand::random());
+            return Self::alone();
         };
         let mut hash = Sha256::new();
         for part in [caller.as_bytes(), &opening] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        Self(first_half(hash))
+        Self {
+            hash: first_half(hash),
+            has_turns: true,
+        }
+    }
+
+    /// A request that stands for itself.
+    pub fn alone() -> Self {
+        Self {
+            hash: rand::random(),
+            has_turns: false,
+        }
+    }
+
+    /// What a worker that answered it before may still know.
+    pub fn prefix(&self) -> Option<[u8; 16]> {
+        self.has_turns.then_some(self.hash)
     }
 
     /// Whether it belongs to the share of the new version, before anything is remembered.
     fn is_within(self, canary: &Canary) -> bool {
         // Salted, so that the same people are not the first to try each version.
         let mut hash = Sha256::new();
-        hash.update(self.0);
+        hash.update(self.hash);
         hash.update(&canary.version);
         let place = u128::from_be_bytes(first_half(hash));
         place < u128::MAX / 100 * u128::from(canary.weight)

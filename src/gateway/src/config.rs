@@ -1,6 +1,11 @@
 //! Command line and environment.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use api::names::AUDIENCE;
 use clap::Parser;
@@ -8,10 +13,12 @@ use protocol::ports;
 
 use crate::{
     body::BodyLimits,
+    limits::peers::{self, Link, Peers, Token},
     oidc::{Issuers, settings},
     provider::Origins,
     routes::Settings,
-    server::ServerSettings,
+    server::{Protocol, ServerSettings},
+    tls::{Files, Tls},
     upstream::UpstreamTimeouts,
 };
 
@@ -22,6 +29,15 @@ pub struct Args {
     /// Where to serve the API.
     #[arg(long, env = "ATELIER_LISTEN", default_value_t = any(ports::GATEWAY_API))]
     pub listen: SocketAddr,
+    /// Where to serve the API over gRPC.
+    #[arg(long, env = "ATELIER_GRPC_LISTEN", default_value_t = any(ports::GATEWAY_GRPC))]
+    pub grpc_listen: SocketAddr,
+    /// A file with the certificate that callers are shown, in PEM, its issuers' after it. Default: no TLS.
+    #[arg(long, env = "ATELIER_TLS_CERT_FILE", requires = "tls_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// A file with the key of that certificate, in PEM. Both are read again when they change.
+    #[arg(long, env = "ATELIER_TLS_KEY_FILE", requires = "tls_cert_file")]
+    pub tls_key_file: Option<PathBuf>,
     /// Where to serve probes and metrics.
     #[arg(long, env = "ATELIER_ADMIN_LISTEN", default_value_t = any(ports::GATEWAY_ADMIN))]
     pub admin_listen: SocketAddr,
@@ -34,6 +50,15 @@ pub struct Args {
     /// A JSON file with the OpenID Connect issuers whose tokens count as well. Default: none.
     #[arg(long, env = "ATELIER_OIDC_FILE")]
     pub oidc_file: Option<PathBuf>,
+    /// The Service of all gateways, `namespace/name`: they count together what callers use. Default: each counts by itself.
+    #[arg(long, env = "ATELIER_PEERS_SERVICE", requires_all = ["pod_ip", "peers_token_file"])]
+    pub peers_service: Option<PeersService>,
+    /// The address of this gateway, as that Service has it.
+    #[arg(long, env = "ATELIER_POD_IP")]
+    pub pod_ip: Option<IpAddr>,
+    /// A file with a token of the gateways' ServiceAccount, which they show each other.
+    #[arg(long, env = "ATELIER_PEERS_TOKEN_FILE")]
+    pub peers_token_file: Option<PathBuf>,
     /// Largest request body in bytes.
     #[arg(long, env = "ATELIER_MAX_BODY_BYTES", default_value_t = BodyLimits::default().size)]
     pub max_body_bytes: usize,
@@ -43,6 +68,9 @@ pub struct Args {
     /// Requests that may wait for the first worker of a model that has none while nobody asks.
     #[arg(long, env = "ATELIER_MAX_HELD", default_value_t = 1024)]
     pub max_held: usize,
+    /// The zone of this gateway: workers there come first. Default: all zones are alike.
+    #[arg(long, env = "ATELIER_ZONE")]
+    pub zone: Option<String>,
     /// Connections open at once.
     #[arg(long, env = "ATELIER_MAX_CONNECTIONS", default_value_t = ServerSettings::default().max_connections)]
     pub max_connections: usize,
@@ -58,6 +86,29 @@ pub struct Args {
     /// Seconds after SIGTERM at which the last request is cut off.
     #[arg(long, env = "ATELIER_DRAIN_DEADLINE", default_value_t = ServerSettings::default().drain_deadline.as_secs())]
     pub drain_deadline: u64,
+}
+
+/// A Service by namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeersService {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl FromStr for PeersService {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => Ok(Self {
+                namespace: namespace.into(),
+                name: name.into(),
+            }),
+            _ => Err("expected namespace/name"),
+        }
+    }
 }
 
 fn any(port: u16) -> SocketAddr {
@@ -90,14 +141,43 @@ impl Args {
             },
             patience: PATIENCE,
             max_held: self.max_held,
+            zone: self.zone.clone().filter(|zone| !zone.is_empty()),
             origins: Origins::default(),
             providers_on_loopback: false,
         })
     }
 
+    /// What is spoken with callers.
+    ///
+    /// # Errors
+    /// When the files hold no certificate with its key.
+    pub fn tls(&self) -> anyhow::Result<Option<Tls>> {
+        let files = self.tls_cert_file.clone().zip(self.tls_key_file.clone());
+        let files = files.map(|(certificate, key)| Files { certificate, key });
+        files.map(Tls::read).transpose()
+    }
+
+    /// The other gateways, and the token that all show each other.
+    ///
+    /// # Errors
+    /// When they cannot be reached, for want of a client.
+    pub fn peers(&self) -> anyhow::Result<(Peers, Option<Token>)> {
+        let (Some(own), Some(file)) = (self.pod_ip, self.peers_token_file.clone()) else {
+            return Ok((Peers::alone(), None));
+        };
+        let token = peers::token_in(file);
+        let link = Link {
+            own,
+            port: self.admin_listen.port(),
+            token: token.clone(),
+        };
+        Ok((Peers::linked(link)?, Some(token)))
+    }
+
     /// How connections are handled.
-    pub fn server_settings(&self) -> ServerSettings {
+    pub fn server_settings(&self, protocol: Protocol) -> ServerSettings {
         ServerSettings {
+            protocol,
             max_connections: self.max_connections,
             drain_delay: Duration::from_secs(self.drain_delay),
             drain_deadline: Duration::from_secs(self.drain_deadline),

@@ -74,6 +74,17 @@ pub enum Error {
     },
     #[error("the model \"{model}\" is starting, and as many requests wait for that as may; try again")]
     TooManyHeld { model: String },
+    #[error(
+        "{whom} may use {limit} {what} of the model \"{model}\" in any minute, and this would be more; try again in \
+         {wait} s"
+    )]
+    RateLimited {
+        model: String,
+        whom: String,
+        limit: u32,
+        what: &'static str,
+        wait: u64,
+    },
     #[error("no worker of the model \"{model}\" took the request; try again")]
     UpstreamUnavailable { model: String },
     #[error("a worker of the model \"{model}\" broke off the request; try again")]
@@ -110,6 +121,8 @@ pub enum Error {
     ProviderLacksPath { service: &'static str, path: &'static str },
     #[error("the field \"{field}\" must be {expected}")]
     InvalidValue { field: String, expected: &'static str },
+    #[error("the model refused the request")]
+    Refused,
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("the method is not allowed at this path")]
@@ -201,6 +214,7 @@ impl Error {
             Self::Overloaded => row(S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded").retry(1),
             Self::ModelNotReady { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "model_not_ready").retry(5),
             Self::TooManyHeld { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "too_many_held").retry(5),
+            Self::RateLimited { wait, .. } => row(S::TOO_MANY_REQUESTS, LIMIT, "rate_limit_exceeded").retry(*wait),
             Self::UpstreamUnavailable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "upstream_unavailable").retry(1),
             Self::UpstreamFailed { .. } => row(S::BAD_GATEWAY, SERVER, "upstream_failed"),
             Self::UpstreamTimeout { .. } => row(S::GATEWAY_TIMEOUT, SERVER, "upstream_timeout"),
@@ -222,6 +236,7 @@ impl Error {
             }
             Self::ProviderLacksPath { .. } => row(S::BAD_REQUEST, INVALID, "unsupported_by_provider").about("model"),
             Self::InvalidValue { field, .. } => row(S::BAD_REQUEST, INVALID, "invalid_field").about(field),
+            Self::Refused => row(S::BAD_GATEWAY, SERVER, "request_refused"),
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         }
@@ -230,6 +245,26 @@ impl Error {
     /// The stable code, for clients and for metric labels.
     pub fn code(&self) -> &'static str {
         self.row().code
+    }
+
+    /// Whether the model cannot answer for now, so that another may be asked. What is the caller's own doing is no
+    /// outage: another model would only hide it. Neither is a request that workers broke under: others might as well.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            Self::ModelNotReady { .. }
+                | Self::TooManyHeld { .. }
+                | Self::UpstreamUnavailable { .. }
+                | Self::UpstreamTimeout { .. }
+                | Self::ProviderCredentials { .. }
+                | Self::ProviderRefusedKey { .. }
+                | Self::ProviderLimited { .. }
+                | Self::ProviderUnknownModel { .. }
+                | Self::ProviderFailed { .. }
+                | Self::ProviderAddress { .. }
+                | Self::ProviderUnreachable { .. }
+                | Self::ProviderTimeout { .. }
+        )
     }
 
     /// The OpenAI error object, `{"error": {message, type, param, code}}`.

@@ -1,5 +1,7 @@
 //! The little the gateway reads of a request body. All else passes through byte for byte.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -13,8 +15,12 @@ pub struct Head {
     pub model: String,
     /// Whether the answer shall come as a stream.
     pub stream: bool,
+    /// Longest answer in tokens that is asked for.
+    pub max_tokens: Option<u64>,
     /// Where the value of `model` lies in the body.
-    model_span: std::ops::Range<usize>,
+    model_span: Range<usize>,
+    /// Where the numbers lie that say how long the answer may be; the second is OpenAI's new name for the first.
+    token_spans: [Option<Range<usize>>; 2],
 }
 
 #[derive(Deserialize)]
@@ -23,6 +29,10 @@ struct Fields<'a> {
     model: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     stream: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_tokens: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    max_completion_tokens: Option<&'a RawValue>,
 }
 
 /// Keeps `null` apart from an absent field.
@@ -47,7 +57,13 @@ impl Head {
             .map_err(|error| invalid(format!("not UTF-8 after byte {}", error.valid_up_to())))?;
         let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| invalid(error.to_string()))?;
         let model = fields.model.ok_or(Error::MissingField { field: "model" })?;
-        let start = model.get().as_ptr() as usize - text.as_ptr() as usize;
+        let span = |value: &RawValue| {
+            let start = value.get().as_ptr() as usize - text.as_ptr() as usize;
+            start..start + value.get().len()
+        };
+        let limits = [fields.max_tokens, fields.max_completion_tokens];
+        // What is no number is the worker's to refuse.
+        let counts = limits.map(|limit| limit.and_then(|limit| serde_json::from_str::<u64>(limit.get()).ok()));
         let stream = fields.stream.map_or("null", RawValue::get);
         Ok(Self {
             model: serde_json::from_str(model.get()).map_err(|_| Error::InvalidField {
@@ -60,24 +76,63 @@ impl Head {
                     expected: "true or false",
                 })?
                 .unwrap_or(false),
-            model_span: start..start + model.get().len(),
+            max_tokens: counts.into_iter().flatten().min(),
+            model_span: span(model),
+            token_spans: limits.map(|limit| limit.map(span)),
         })
     }
 
-    /// `body` with `name` for the model, and no other byte changed.
-    pub fn rename(&self, body: Bytes, name: &str) -> Bytes {
-        if self.model == name {
-            return body;
+    /// `body` with `name` for the model and an answer of at most `max_tokens`, and no other byte changed. `field` is
+    /// what the limit is called where the request sets none.
+    pub fn rewrite(&self, body: Bytes, name: &str, max_tokens: Option<u32>, field: &str) -> Bytes {
+        let mut edits = Vec::new();
+        if self.model != name {
+            edits.push((self.model_span.clone(), serde_json::Value::from(name).to_string()));
         }
-        let name = serde_json::Value::from(name).to_string();
-        [
-            &body[..self.model_span.start],
-            name.as_bytes(),
-            &body[self.model_span.end..],
-        ]
-        .concat()
-        .into()
+        if let Some(limit) = max_tokens {
+            let set = self
+                .token_spans
+                .iter()
+                .flatten()
+                .filter(|span| !is_null(&body[(*span).clone()]));
+            for span in set.clone() {
+                let asked = serde_json::from_slice::<u64>(&body[span.clone()]);
+                if asked.is_ok_and(|asked| asked > limit.into()) {
+                    edits.push((span.clone(), limit.to_string()));
+                }
+            }
+            match (set.count(), self.token_spans.iter().flatten().next()) {
+                (1.., _) => {}
+                (0, Some(null)) => edits.push((null.clone(), limit.to_string())),
+                (0, None) => edits.push((
+                    self.model_span.end..self.model_span.end,
+                    format!(",\"{field}\":{limit}"),
+                )),
+            }
+        }
+        apply(body, edits)
     }
+}
+
+fn is_null(value: &[u8]) -> bool {
+    value == b"null"
+}
+
+/// `body` with the text of each edit in the place of its range; ranges do not overlap.
+fn apply(body: Bytes, mut edits: Vec<(Range<usize>, String)>) -> Bytes {
+    if edits.is_empty() {
+        return body;
+    }
+    edits.sort_by_key(|(range, _)| range.end);
+    let mut edited = Vec::with_capacity(body.len() + 64);
+    let mut done = 0;
+    for (range, text) in edits {
+        edited.extend_from_slice(&body[done..range.start]);
+        edited.extend_from_slice(text.as_bytes());
+        done = range.end;
+    }
+    edited.extend_from_slice(&body[done..]);
+    edited.into()
 }
 
 #[cfg(test)]
@@ -142,6 +197,37 @@ mod tests {
     #[case(r#"{"model":"\u006d"}"#, r#"{"model":"\u006d"}"#)]
     fn renaming_changes_nothing_else(#[case] body: &str, #[case] renamed: &str) {
         let head = Head::parse(body.as_bytes()).unwrap();
-        assert_eq!(head.rename(Bytes::copy_from_slice(body.as_bytes()), "m"), renamed);
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        assert_eq!(head.rewrite(body, "m", None, "max_tokens"), renamed);
+    }
+
+    #[rstest]
+    #[case(r#"{"max_tokens":9,"model":"m"}"#, r#"{"max_tokens":9,"model":"m"}"#, Some(9))]
+    #[case(r#"{"max_tokens":11,"model":"ns/m"}"#, r#"{"max_tokens":10,"model":"m"}"#, Some(11))]
+    #[case(
+        r#"{"model":"m","max_completion_tokens": 999 ,"max_tokens":3}"#,
+        r#"{"model":"m","max_completion_tokens": 10 ,"max_tokens":3}"#,
+        Some(3)
+    )]
+    #[case(r#"{"model":"ns/m"}"#, r#"{"model":"m","max_tokens":10}"#, None)]
+    #[case(
+        r#"{"model":"m","stream":true}"#,
+        r#"{"model":"m","max_tokens":10,"stream":true}"#,
+        None
+    )]
+    #[case(r#"{"max_tokens":null,"model":"m"}"#, r#"{"max_tokens":10,"model":"m"}"#, None)]
+    #[case(
+        r#"{"max_tokens":null,"max_completion_tokens":5,"model":"m"}"#,
+        r#"{"max_tokens":null,"max_completion_tokens":5,"model":"m"}"#,
+        Some(5)
+    )]
+    // The worker says what is wrong.
+    #[case(r#"{"max_tokens":"many","model":"m"}"#, r#"{"max_tokens":"many","model":"m"}"#, None)]
+    #[case(r#"{"max_tokens":-1,"model":"m"}"#, r#"{"max_tokens":-1,"model":"m"}"#, None)]
+    fn answers_are_cut_to_the_limit(#[case] body: &str, #[case] cut: &str, #[case] asked: Option<u64>) {
+        let head = Head::parse(body.as_bytes()).unwrap();
+        assert_eq!(head.max_tokens, asked);
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        assert_eq!(head.rewrite(body, "m", Some(10), "max_tokens"), cut);
     }
 }

@@ -5,6 +5,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 /// The id that names one request in all logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The model that answered in place of the one that was asked: `namespace/name`.
+pub const ANSWERED_BY: HeaderName = HeaderName::from_static("x-atelier-answered-by");
+
 /// What a worker gets to see of a client's headers. An allow list: credentials, cookies and whatever
 /// claims an identity (`X-Remote-User`, `Impersonate-*`, `X-Forwarded-User`, ...) stay behind.
 const FORWARDED: [HeaderName; 6] = [

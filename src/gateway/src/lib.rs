@@ -2,7 +2,8 @@
 //!
 //! A request passes, in this order: [`routes`] (surface), [`auth`] with [`keys`] and
 //! [`oidc`] (who is it), [`body`] and [`head`]
-//! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`],
+//! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`limits`] (how
+//! much), [`complete`] and [`fallback`] (of which model), [`proxy`] with [`balance`],
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
@@ -15,15 +16,20 @@ pub mod body;
 pub mod cache;
 pub mod canary;
 pub mod catalog;
+pub mod complete;
 pub mod config;
 pub mod error;
 pub mod events;
+pub mod fallback;
+pub mod grpc;
 pub mod head;
 pub mod headers;
 pub mod hold;
 pub mod hosted;
 pub mod identity;
+pub mod keep_alive;
 pub mod keys;
+pub mod limits;
 pub mod metrics;
 pub mod name;
 pub mod oidc;
@@ -36,6 +42,7 @@ pub mod review;
 pub mod routes;
 pub mod run;
 pub mod server;
+pub mod tls;
 pub mod upstream;
 pub mod usage;
 

@@ -10,7 +10,7 @@ use prometheus::{
     exponential_buckets,
 };
 
-use crate::{catalog::Model, price::Price, usage::Usage};
+use crate::{catalog::Model, limits::Admission, price::Price, usage::Usage};
 
 /// What a request asks of a model (`gen_ai.operation.name`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,9 @@ pub struct Metrics {
     pub cache_lookups: IntCounterVec,
     /// Tries to send a request to a worker, by `outcome`.
     pub attempts: IntCounterVec,
+    /// Replicas of the gateway that this one knows of, itself among them.
+    pub replicas: IntGauge,
+    fallbacks: IntCounterVec,
     /// Time from a request's arrival to its sending to a worker, in seconds.
     pub overhead: Histogram,
     cost: CounterVec,
@@ -126,6 +129,18 @@ impl Default for Metrics {
                 "Lookups of identities and permissions: hit, miss, or shared with a question under way.",
                 &["cache", "result"],
             ),
+            replicas: register(
+                &registry,
+                IntGauge::new(
+                    "atelier_gateway_replicas",
+                    "Replicas that count together what callers use, this one among them.",
+                ),
+            ),
+            fallbacks: counters(
+                "atelier_gateway_fallbacks_total",
+                "Requests that went to another model than the one they named, by whether that answered.",
+                &["model", "fallback", "answered"],
+            ),
             attempts: counters(
                 "atelier_gateway_upstream_attempts_total",
                 "Tries to send a request to a worker.",
@@ -175,6 +190,13 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: prom
 }
 
 impl Metrics {
+    /// `other` was asked in place of `model`.
+    pub fn fell_back(&self, model: &Model, other: &Model, answered: bool) {
+        let answered = if answered { "true" } else { "false" };
+        let labels = [&*model.qualified(), &*other.qualified(), answered];
+        self.fallbacks.with_label_values(&labels).inc();
+    }
+
     /// Starts measuring a request that arrived at `received`.
     pub fn observe(&self, operation: Operation, model: &Model, received: Instant) -> Observation {
         self.in_flight.inc();
@@ -187,6 +209,8 @@ impl Metrics {
             first_token_seen: false,
             verdict: NO_ERROR.into(),
             error: CLIENT_GONE.into(),
+            admission: None,
+            spent: Spent::Nothing,
         }
     }
 
@@ -211,6 +235,17 @@ impl Metrics {
             }
         }
         let model = model.qualified();
+        for family in prometheus::core::Collector::collect(&self.fallbacks) {
+            for metric in family.get_metric() {
+                // Sorted by name.
+                let values: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
+                if let [answered, other, name] = values[..]
+                    && [other, name].contains(&&*model)
+                {
+                    let _ = self.fallbacks.remove_label_values(&[name, other, answered]);
+                }
+            }
+        }
         for family in prometheus::core::Collector::collect(&self.duration) {
             for metric in family.get_metric() {
                 let label = |name| {
@@ -252,11 +287,42 @@ pub struct Observation {
     first_token_seen: bool,
     verdict: String,
     error: String,
+    admission: Option<Admission>,
+    spent: Spent,
+}
+
+/// What is known of the tokens of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spent {
+    /// It has not begun.
+    Nothing,
+    /// Nothing is stated of a whole answer.
+    Unstated,
+    /// A stream had so many events, of about a token each.
+    Events(u64),
+    /// The worker stated them.
+    Stated(u64),
 }
 
 impl Observation {
-    /// The first bytes of a stream are on their way to the client. Later calls change nothing.
-    pub fn first_token(&mut self) {
+    /// The request counts against limits, with what it used until the end.
+    pub fn admitted(&mut self, admission: Option<Admission>) {
+        self.admission = admission;
+    }
+
+    /// Events of a stream are on their way to the client.
+    pub fn streamed(&mut self, events: &[u8]) {
+        self.first_token();
+        if self.admission.is_some() && !matches!(self.spent, Spent::Stated(_)) {
+            let begun = match self.spent {
+                Spent::Events(begun) => begun,
+                _ => 0,
+            };
+            self.spent = Spent::Events(begun + count_events(events));
+        }
+    }
+
+    fn first_token(&mut self) {
         if !std::mem::replace(&mut self.first_token_seen, true) {
             self.metrics
                 .time_to_first_token
@@ -267,13 +333,16 @@ impl Observation {
 
     /// The worker answered with `status`; anything but success is an error of that name.
     pub fn answered(&mut self, status: StatusCode) {
-        if !status.is_success() {
+        if status.is_success() {
+            self.spent = Spent::Unstated;
+        } else {
             self.verdict = status.as_str().into();
         }
     }
 
     /// The worker stated what the answer took.
-    pub fn used(&self, usage: Usage) {
+    pub fn used(&mut self, usage: Usage) {
+        self.spent = Spent::Stated(usage.prompt_tokens + usage.completion_tokens);
         for (token_type, tokens) in [(INPUT, usage.prompt_tokens), (OUTPUT, usage.completion_tokens)] {
             self.metrics
                 .token_usage
@@ -296,8 +365,22 @@ impl Observation {
     }
 }
 
+/// The pieces that clients see as such begin with `data:`.
+fn count_events(events: &[u8]) -> u64 {
+    let lines = events.split(|byte| *byte == b'\n');
+    lines.filter(|line| line.starts_with(b"data:")).count() as u64
+}
+
 impl Drop for Observation {
     fn drop(&mut self) {
+        if let Some(admission) = &mut self.admission {
+            match self.spent {
+                Spent::Nothing => {}
+                Spent::Unstated => admission.keep_estimate(),
+                Spent::Events(events) => admission.used_events(events),
+                Spent::Stated(tokens) => admission.used(tokens),
+            }
+        }
         self.metrics.in_flight.dec();
         self.metrics
             .duration
@@ -325,8 +408,8 @@ mod tests {
             end(&mut observation);
         };
         of(|o| {
-            o.first_token();
-            o.first_token();
+            o.streamed(b"data: 1\n\n");
+            o.streamed(b"data: 2\n\n");
             o.done();
         });
         of(|_| {});
@@ -359,7 +442,7 @@ mod tests {
         let metrics = Metrics::default();
         for name in ["m", "other"] {
             let mut observation = metrics.observe(Operation::Chat, &model("ns", name), Instant::now());
-            observation.first_token();
+            observation.streamed(b"data: 1\n\n");
             observation.used(Usage {
                 prompt_tokens: 3,
                 completion_tokens: 4,

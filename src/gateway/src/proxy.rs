@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     adapter::Asked,
+    balance::Preference,
     body::HeldBody,
     canary::{Conversation, Conversations},
     catalog::{Active, Catalog, Endpoint, Lease, Model},
@@ -33,8 +34,8 @@ pub struct Request {
     pub adapter: Option<Asked>,
     /// The version the caller insists on.
     pub version: Option<String>,
-    /// What it belongs to, where the model has a canary.
-    pub conversation: Option<Conversation>,
+    /// What it belongs to.
+    pub conversation: Conversation,
     /// The headers for the worker.
     pub headers: HeaderMap,
     /// The body for the worker.
@@ -51,6 +52,7 @@ pub struct Proxy {
     holds: Holds,
     idle_timeout: Duration,
     patience: Duration,
+    zone: Option<String>,
     attempts: IntCounterVec,
     overhead: Histogram,
 }
@@ -99,13 +101,14 @@ impl Attempts {
 
 impl Proxy {
     /// A proxy to the workers in `catalog`. For a model that ought to be ready, a worker is waited
-    /// for as long as `patience`: watches may bring the news of a roll-out in any order. For one that sleeps
+    /// for as long as `patience`: watches may bring the news of a roll-out in any order. Workers of `zone` come first. For one that sleeps
     /// it is waited for in one of the places of `holds`, as long as the model says.
     pub fn new(
         catalog: Arc<Catalog>,
         timeouts: UpstreamTimeouts,
         patience: Duration,
         holds: Holds,
+        zone: Option<String>,
         metrics: &Metrics,
     ) -> Self {
         Self {
@@ -115,6 +118,7 @@ impl Proxy {
             holds,
             idle_timeout: timeouts.idle,
             patience,
+            zone,
             attempts: metrics.attempts.clone(),
             overhead: metrics.overhead.clone(),
         }
@@ -226,6 +230,13 @@ impl Proxy {
         }
     }
 
+    fn preference(&self, request: &Request) -> Preference<'_> {
+        Preference {
+            zone: self.zone.as_deref(),
+            prefix: request.conversation.prefix(),
+        }
+    }
+
     fn count(&self, outcome: &str) {
         self.attempts.with_label_values(&[outcome]).inc();
     }
@@ -240,6 +251,7 @@ impl Proxy {
     ) -> Result<(Lease, bool), Error> {
         let mut changes = self.catalog.subscribe();
         let mut hold = None;
+        let preference = self.preference(request);
         loop {
             changes.mark_unchanged();
             let Model { namespace, name, .. } = &*request.model;
@@ -253,8 +265,8 @@ impl Proxy {
             }
             let passed_over = [attempts.tried.as_slice(), &attempts.lacking].concat();
             let lease = match &request.version {
-                Some(version) => self.pick_version(&model, version, &passed_over)?,
-                None => self.catalog.pick_current(&model, &passed_over),
+                Some(version) => self.pick_version(&model, version, &passed_over, preference)?,
+                None => self.catalog.pick_current(&model, &passed_over, preference),
             };
             if let Some(lease) = lease {
                 return Ok((lease, false));
@@ -292,12 +304,19 @@ impl Proxy {
         if request.version.is_some() || attempts.shuns_canary {
             return None;
         }
-        let version = self.conversations.choose(model, request.conversation?)?;
-        self.catalog.pick(&model.served(version), &attempts.tried)
+        let version = self.conversations.choose(model, request.conversation)?;
+        self.catalog
+            .pick(&model.served(version), &attempts.tried, self.preference(request))
     }
 
     /// The best worker not tried yet of a version that the caller insists on.
-    fn pick_version(&self, model: &Model, version: &str, tried: &[Arc<Endpoint>]) -> Result<Option<Lease>, Error> {
+    fn pick_version(
+        &self,
+        model: &Model,
+        version: &str,
+        tried: &[Arc<Endpoint>],
+        preference: Preference<'_>,
+    ) -> Result<Option<Lease>, Error> {
         let wanted = model.served(version);
         let current = model.current_version.as_deref();
         // A version without workers can still be the current one, which is then merely not ready.
@@ -308,7 +327,7 @@ impl Proxy {
                 current: current.map(Into::into),
             });
         }
-        Ok(self.catalog.pick(&wanted, tried))
+        Ok(self.catalog.pick(&wanted, tried, preference))
     }
 
     fn relay(

@@ -122,7 +122,7 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Relay<B> {
                 Err(_trailers) => None,
             };
             if let Some(whole) = whole {
-                this.observation.first_token();
+                this.observation.streamed(&whole);
                 this.lease.first_token();
                 return Poll::Ready(Some(Ok(Frame::data(whole))));
             }

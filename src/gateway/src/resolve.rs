@@ -55,6 +55,15 @@ impl Resolver {
             })
     }
 
+    /// A model by its own name, if it is there and `caller` may use it.
+    ///
+    /// # Errors
+    /// When the permission cannot be reviewed.
+    pub async fn permitted(&self, caller: &Identity, namespace: &str, name: &str) -> Result<Option<Arc<Model>>, Error> {
+        let may = self.authorizer.may_infer(caller, namespace, name).await?;
+        Ok(self.catalog.model(namespace, name).filter(|_| may))
+    }
+
     async fn unqualified(&self, caller: &Identity, name: &ModelName) -> Result<Arc<Model>, Error> {
         let candidates = self.catalog.models_named(&name.model);
         // Asked for every name, known or not, at the same time as the rest.

@@ -23,20 +23,23 @@ use crate::{
     adapter::Asked,
     auth::Authenticator,
     authz::Authorizer,
-    body::{self, BodyLimits, BodyReader},
-    canary::Conversation,
+    body::{BodyLimits, BodyReader},
     catalog::{Catalog, Model},
+    complete::complete,
     error::Error,
-    head::Head,
     headers,
     hold::Holds,
-    hosted::{self, Guard, Hosts, SecretReader},
+    hosted::{Guard, Hosts, SecretReader},
     keys::Keys,
+    limits::{
+        Limiter,
+        peers::{Peers, Token},
+    },
     metrics::{Metrics, Operation},
     name::ModelName,
     oidc::Issuers,
     provider::Origins,
-    proxy::{self, Proxy},
+    proxy::Proxy,
     resolve::Resolver,
     review::Reviewer,
     upstream::UpstreamTimeouts,
@@ -57,6 +60,8 @@ pub struct Settings {
     pub patience: Duration,
     /// Requests that may wait for the first worker of a model that sleeps.
     pub max_held: usize,
+    /// The zone whose workers come first.
+    pub zone: Option<String>,
     /// Where providers are.
     pub origins: Origins,
     /// Whether they may be on this machine, as in tests.
@@ -65,18 +70,19 @@ pub struct Settings {
 
 /// The gateway, less its sockets.
 pub struct Gateway {
-    authenticator: Authenticator,
-    resolver: Resolver,
-    bodies: BodyReader,
-    proxy: Proxy,
-    hosts: Hosts,
-    metrics: Metrics,
+    pub(crate) authenticator: Arc<Authenticator>,
+    pub(crate) resolver: Resolver,
+    pub(crate) bodies: BodyReader,
+    pub(crate) limiter: Limiter,
+    pub(crate) proxy: Proxy,
+    pub(crate) hosts: Hosts,
+    pub(crate) metrics: Metrics,
     draining: AtomicBool,
 }
 
 impl Gateway {
     /// Routes to what `catalog` knows for whom `reviewer` vouches. Callers may show `keys`; `secrets` reads the
-    /// keys of providers.
+    /// keys of providers, and `peers` count what callers use.
     ///
     /// # Errors
     /// When providers cannot be asked, for want of TLS.
@@ -86,6 +92,7 @@ impl Gateway {
         reviewer: Arc<dyn Reviewer>,
         keys: Arc<Keys>,
         secrets: Arc<dyn SecretReader>,
+        peers: Arc<Peers>,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let lookups = || metrics.cache_lookups.clone();
@@ -93,19 +100,32 @@ impl Gateway {
         let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         Ok(Self {
             hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
-            authenticator: Authenticator::new(reviewer, keys, settings.issuers, settings.audience, lookups()),
+            authenticator: Arc::new(Authenticator::new(
+                reviewer,
+                keys,
+                settings.issuers,
+                settings.audience,
+                lookups(),
+            )),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
+            limiter: Limiter::new(peers),
             proxy: Proxy::new(
                 catalog,
                 settings.upstream,
                 settings.patience,
                 Holds::new(settings.max_held),
+                settings.zone,
                 &metrics,
             ),
             metrics,
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// What other replicas ask, for the admin port.
+    pub fn peer_routes(&self, token: Token) -> Router {
+        self.limiter.routes(self.authenticator.clone(), token)
     }
 
     /// From now on, every answer asks its client to connect anew, to another replica.
@@ -172,67 +192,19 @@ async fn track(State(gateway): Shared, mut request: Request, next: Next) -> Resp
 }
 
 async fn chat(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
-    complete(&gateway, Operation::Chat, request).await
+    complete(gateway, Operation::Chat, request).await
 }
 
 async fn text_completion(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
-    complete(&gateway, Operation::TextCompletion, request).await
+    complete(gateway, Operation::TextCompletion, request).await
 }
 
 async fn embeddings(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
-    complete(&gateway, Operation::Embeddings, request).await
+    complete(gateway, Operation::Embeddings, request).await
 }
 
 async fn rerank(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
-    complete(&gateway, Operation::Rerank, request).await
-}
-
-async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> Result<Response<Body>, Error> {
-    let received = Instant::now();
-    let (parts, body) = request.into_parts();
-    let caller = match gateway.authenticator.authenticate(&parts.headers).await {
-        Ok(caller) => caller,
-        Err(error) => {
-            body::forget(body);
-            return Err(error);
-        }
-    };
-    let mut body = gateway.bodies.read(&parts.headers, body).await?;
-    let head = Head::parse(&body.bytes)?;
-    let name = ModelName::parse(&head.model)?;
-    let model = gateway.resolver.resolve(&caller, &name).await?;
-    if let Some(task) = model.task.filter(|task| *task != operation.task()) {
-        let model = name.unversioned();
-        return Err(Error::WrongTask { model, task });
-    }
-    let observation = gateway.metrics.observe(operation, &model, received);
-    if model.hosted.is_some() {
-        let request = hosted::Request {
-            operation,
-            called: head.model,
-            adapter: Asked::of(&name),
-            version: name.version,
-            stream: head.stream,
-            model,
-            body,
-            received,
-        };
-        return gateway.hosts.forward(request, observation).await;
-    }
-    // Workers know their model by its bare name.
-    body.bytes = head.rename(body.bytes, &name.at_worker(&model.name));
-    let user = caller.pseudonym();
-    let request = proxy::Request {
-        operation,
-        headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &user),
-        conversation: model.canary.is_some().then(|| Conversation::of(&user, &body.bytes)),
-        body,
-        adapter: Asked::of(&name),
-        version: name.version,
-        model,
-        received,
-    };
-    gateway.proxy.forward(request, observation).await
+    complete(gateway, Operation::Rerank, request).await
 }
 
 async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {

@@ -1,6 +1,6 @@
 //! The process: wires the parts to a cluster and to sockets.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use axum::{Json, Router, routing::get};
@@ -14,13 +14,15 @@ use crate::{
         Catalog,
         watch::{self as watches, READ_TIMEOUT, Synced},
     },
-    config::Args,
+    config::{Args, PeersService},
+    grpc,
     hosted::KubeSecrets,
     keys::{self, Keys},
+    limits,
     metrics::Metrics,
     review::KubeReviewer,
     routes::{Gateway, router},
-    server,
+    server::{self, Protocol},
 };
 
 /// Runs the gateway until it is told to stop and has drained.
@@ -41,53 +43,74 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let readiness = Readiness::default();
     let catalog = Arc::new(Catalog::default());
-    let admin = TcpListener::bind(args.admin_listen)
-        .await
-        .with_context(|| format!("failed to listen on {}", args.admin_listen))?;
+    let (peers, token) = args.peers()?;
+    let peers = Arc::new(peers);
+    let gateway = Arc::new(Gateway::new(
+        args.settings()?,
+        catalog.clone(),
+        Arc::new(KubeReviewer::new(client.clone(), args.audience.clone())),
+        read_keys(&client, args.api_keys_namespace.clone()),
+        Arc::new(KubeSecrets(client.clone())),
+        peers.clone(),
+        metrics.clone(),
+    )?);
+
+    let admin = listen(args.admin_listen).await?;
     let ended = CancellationToken::new();
+    let asked = token.map(|token| gateway.peer_routes(token)).unwrap_or_default();
     let probes = telemetry::admin::serve_with(
         admin,
         metrics.registry.clone(),
         readiness.clone(),
-        traffic(catalog.clone()),
+        traffic(catalog.clone()).merge(asked),
         ended.clone().cancelled_owned(),
     );
     let probes = tokio::spawn(probes);
 
     let synced = watch_cluster(&client, &catalog, &metrics);
-    let keys = read_keys(&client, args.api_keys_namespace.clone());
-    let gateway = Arc::new(Gateway::new(
-        args.settings()?,
-        catalog,
-        Arc::new(KubeReviewer::new(client.clone(), args.audience.clone())),
-        keys,
-        Arc::new(KubeSecrets(client)),
-        metrics,
-    )?);
+    if let Some(PeersService { namespace, name }) = args.peers_service.clone() {
+        tokio::spawn(limits::watch::watch(
+            client,
+            namespace,
+            name,
+            peers,
+            metrics.replicas.clone(),
+        ));
+    }
+    let tls = args.tls()?.map(Arc::new);
+    if let Some(tls) = tls.clone() {
+        tokio::spawn(async move { tls.follow().await });
+    }
     if wait_for_sync(synced, &stop).await {
         // Not before: a gateway that does not know the models would deny that they exist.
-        let listener = TcpListener::bind(args.listen)
-            .await
-            .with_context(|| format!("failed to listen on {}", args.listen))?;
+        let (listener, grpc_listener) = (listen(args.listen).await?, listen(args.grpc_listen).await?);
+        let grpc = grpc::router(gateway.clone()).await?;
         readiness.set_ready(true);
         let draining = || {
             readiness.set_ready(false);
             gateway.drain();
         };
-        server::serve(
-            listener,
+        let settings = |protocol| args.server_settings(protocol);
+        let (router, http1, http2) = (
             router(gateway.clone()),
-            args.server_settings(),
-            stop.cancelled(),
-            draining,
-        )
-        .await;
+            settings(Protocol::Http1),
+            settings(Protocol::Http2),
+        );
+        tokio::join!(
+            server::serve(listener, router, tls.clone(), http1, stop.cancelled(), draining),
+            server::serve(grpc_listener, grpc, tls, http2, stop.cancelled(), || {}),
+        );
     }
     ended.cancel();
     probes
         .await
         .context("the admin port failed")?
         .context("the admin port failed")
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("failed to listen on {address}"))
 }
 
 /// What the operator asks gateways.

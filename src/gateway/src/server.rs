@@ -3,23 +3,37 @@
 use std::{future::Future, io, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::tls::Tls;
+
+/// What is spoken on connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1, for the API.
+    Http1,
+    /// HTTP/2, for gRPC.
+    Http2,
+}
+
 /// Bounds on connections, and the course of a shutdown.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerSettings {
+    /// What is spoken on connections.
+    pub protocol: Protocol,
     /// Connections open at once; more wait to be accepted.
     pub max_connections: usize,
     /// Longest wait for a request's head, on a new connection or between requests. Longer than load
@@ -35,6 +49,7 @@ pub struct ServerSettings {
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
+            protocol: Protocol::Http1,
             max_connections: 8192,
             head_timeout: Duration::from_secs(75),
             drain_delay: Duration::from_secs(5),
@@ -52,19 +67,22 @@ const STALLED: Duration = Duration::from_secs(120);
 /// Largest request head in bytes; beyond it the answer is 431.
 const MAX_HEAD: usize = 64 << 10;
 const MAX_HEADERS: usize = 100;
+/// Calls under way on one connection of HTTP/2.
+const MAX_STREAMS: u32 = 1024;
 
-/// Serves `router` on `listener` until `stop` completes and the requests under way have ended, or
+/// Serves `router` on `listener`, behind `tls` if there is one, until `stop` completes and the requests under way have ended, or
 /// the deadline has come. `draining` is called when `stop` completes.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    tls: Option<Arc<Tls>>,
     settings: ServerSettings,
     stop: impl Future<Output = ()>,
     draining: impl FnOnce(),
 ) {
     let graceful = GracefulShutdown::new();
     let cut = CancellationToken::new();
-    let accepting = accept(&listener, &router, settings, &graceful, &cut);
+    let accepting = accept(&listener, &router, tls.as_ref(), settings, &graceful, &cut);
     let until_drained = async {
         stop.await;
         draining();
@@ -87,6 +105,7 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     router: &Router,
+    tls: Option<&Arc<Tls>>,
     settings: ServerSettings,
     graceful: &GracefulShutdown,
     cut: &CancellationToken,
@@ -107,7 +126,19 @@ async fn accept(
                 continue;
             }
         };
-        let serving = connection(stream, router.clone(), settings, graceful.watcher());
+        let (router, tls, watcher) = (router.clone(), tls.cloned(), graceful.watcher());
+        let serving = async move {
+            if let Err(error) = tune(&stream) {
+                tracing::debug!(%error, "failed to set socket options");
+            }
+            let Some(tls) = tls else {
+                return connection(stream, router, settings, watcher).await;
+            };
+            match tls.accept(stream, settings.protocol).await {
+                Ok(stream) => connection(stream, router, settings, watcher).await,
+                Err(error) => tracing::debug!(%error, "a caller does not speak TLS"),
+            }
+        };
         let cut = cut.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -119,17 +150,32 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, settings: ServerSettings, watcher: Watcher) {
-    if let Err(error) = tune(&stream) {
-        tracing::debug!(%error, "failed to set socket options");
-    }
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.head_timeout)
-        .max_header_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Err(error) = watcher.watch(connection).await {
+async fn connection<S>(stream: S, router: Router, settings: ServerSettings, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (io, service) = (TokioIo::new(stream), TowerToHyperService::new(router));
+    let outcome = match settings.protocol {
+        Protocol::Http1 => {
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(settings.head_timeout)
+                .max_header_size(MAX_HEAD)
+                .max_headers(MAX_HEADERS)
+                .serve_connection(io, service);
+            watcher.watch(connection).await
+        }
+        Protocol::Http2 => {
+            let connection = http2::Builder::new(TokioExecutor::new())
+                .timer(TokioTimer::new())
+                .max_header_list_size(MAX_HEAD as u32)
+                .max_concurrent_streams(MAX_STREAMS)
+                .keep_alive_interval(PROBE_AFTER)
+                .serve_connection(io, service);
+            watcher.watch(connection).await
+        }
+    };
+    if let Err(error) = outcome {
         tracing::debug!(error = &error as &dyn std::error::Error, "a connection ended early");
     }
 }

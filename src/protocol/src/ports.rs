@@ -6,6 +6,8 @@ pub const WORKER_API: u16 = 8000;
 pub const WORKER_ADMIN: u16 = 9090;
 /// The gateway's public HTTP API.
 pub const GATEWAY_API: u16 = 8080;
+/// The gateway's public gRPC API.
+pub const GATEWAY_GRPC: u16 = 8081;
 /// The gateway's probes and metrics.
 pub const GATEWAY_ADMIN: u16 = 9090;
 /// The operator's probes and metrics.

@@ -2,6 +2,8 @@
 //!
 //! `proto/atelier/v1/inference.proto` is the contract and has its documentation.
 
+pub mod body;
+
 /// Messages, clients and servers of package `atelier.v1`.
 pub mod v1 {
     #![allow(missing_docs, clippy::all)]

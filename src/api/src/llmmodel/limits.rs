@@ -13,7 +13,14 @@ use crate::common::pattern;
 pub struct Limits {
     /// Limits of each user. Default: none.
     pub per_user: Option<UserLimits>,
-    /// Longest answer, in tokens; requests for more are cut to it. Default: the context length.
+    /// Limits of groups, for those who are in them. A request counts for its user and for each of these groups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub per_group: Vec<GroupLimits>,
+    /// Longest answer, in tokens; requests for more, or without a limit, are cut to it. Default: the context length.
     #[schemars(range(min = 1, max = 16_777_216))]
     pub max_tokens: Option<i32>,
     /// Where requests may be sent. Default: Any.
@@ -34,13 +41,29 @@ pub struct UserLimits {
     pub tokens_per_minute: Option<i32>,
 }
 
+/// Limits that the members of a group share.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupLimits {
+    /// Name of the group, as Kubernetes knows it.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Requests of all its members in any minute. Default: no limit.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_minute: Option<i32>,
+    /// Tokens, of prompts and answers of all its members, in any minute. Default: no limit.
+    #[schemars(range(min = 1, max = 2_000_000_000))]
+    pub tokens_per_minute: Option<i32>,
+}
+
 /// Where requests may be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DataPolicy {
     /// Anywhere the spec says.
     #[default]
     Any,
-    /// Only to pods of this cluster.
+    /// Only to pods of this cluster: a fallback that a provider hosts is passed over.
     LocalOnly,
 }
 

@@ -38,6 +38,7 @@ pub struct Endpoint {
     pub serving: bool,
     /// Whether it is shutting down.
     pub terminating: bool,
+    zone: Option<String>,
     load: Arc<Load>,
     stats: Arc<Stats>,
 }
@@ -58,9 +59,20 @@ impl Endpoint {
             address,
             serving,
             terminating,
+            zone: None,
             load: Arc::default(),
             stats: Arc::default(),
         }
+    }
+
+    /// The same in a zone.
+    pub fn in_zone(self, zone: Option<String>) -> Self {
+        Self { zone, ..self }
+    }
+
+    /// Whether it is in a zone.
+    pub fn is_in(&self, zone: &str) -> bool {
+        self.zone.as_deref() == Some(zone)
     }
 
     /// Counters of the version that it serves.
@@ -96,11 +108,12 @@ impl Endpoint {
     }
 
     fn without_load(&self) -> Self {
-        Self::new(self.address, self.serving, self.terminating)
+        Self::new(self.address, self.serving, self.terminating).in_zone(self.zone.clone())
     }
 
     fn same_facts(&self, other: &Self) -> bool {
-        (self.address, self.serving, self.terminating) == (other.address, other.serving, other.terminating)
+        let facts = |of: &Self| (of.address, of.serving, of.terminating);
+        facts(self) == facts(other) && self.zone == other.zone
     }
 }
 
@@ -228,11 +241,8 @@ fn parse(slice: &EndpointSlice) -> Option<(ServedVersion, Vec<Endpoint>)> {
             terminating,
         } = endpoint.conditions.clone().unwrap_or_default();
         let serving = serving.or(ready).unwrap_or(true);
-        Some(Endpoint::new(
-            SocketAddr::new(address, port),
-            serving,
-            terminating.unwrap_or(false),
-        ))
+        let worker = Endpoint::new(SocketAddr::new(address, port), serving, terminating.unwrap_or(false));
+        Some(worker.in_zone(endpoint.zone.clone()))
     });
     Some((version, endpoints.collect()))
 }

@@ -24,6 +24,7 @@ pub use lease::Lease;
 pub use models::{Adapter, Canary, Model, Readiness};
 pub use stats::Stats;
 
+use crate::balance::{self, Preference};
 use activity::Activities;
 use endpoints::{Endpoints, SliceKey};
 use handover::Handovers;
@@ -108,17 +109,17 @@ impl Catalog {
     }
 
     /// The worker to send the next request for `version` to, other than those in `tried`.
-    pub fn pick(&self, version: &ServedVersion, tried: &[Arc<Endpoint>]) -> Option<Lease> {
-        crate::balance::pick(self.read().endpoints.of(version), tried)
+    pub fn pick(&self, version: &ServedVersion, tried: &[Arc<Endpoint>], preference: Preference<'_>) -> Option<Lease> {
+        balance::pick(self.read().endpoints.of(version), tried, preference)
     }
 
     /// As [`Self::pick`], for the current version of `model`, or for the one before it as long as no
     /// worker of the current one has been seen ready.
-    pub fn pick_current(&self, model: &Model, tried: &[Arc<Endpoint>]) -> Option<Lease> {
+    pub fn pick_current(&self, model: &Model, tried: &[Arc<Endpoint>], preference: Preference<'_>) -> Option<Lease> {
         let state = self.read();
         let versions = [model.current(), state.handovers.stand_in(model)];
         let mut workers = versions.iter().flatten().map(|version| state.endpoints.of(version));
-        workers.find_map(|workers| crate::balance::pick(workers, tried))
+        workers.find_map(|workers| balance::pick(workers, tried, preference))
     }
 
     /// What is counted of the versions that have workers.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{
-    llmmodel::{Provider, Task},
+    llmmodel::{self, Fallback, Provider, Task},
     names::CONDITION_READY,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::endpoints::ServedVersion;
-use crate::provider::Service;
+use crate::{limits::Limits, provider::Service};
 
 /// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
 /// newer operator with more fields and values does not disturb routing.
@@ -33,6 +33,12 @@ pub struct WatchedSpec {
     /// How the number of pods follows the load.
     #[serde(default)]
     pub autoscaling: Option<WatchedAutoscaling>,
+    /// What callers may use, in whatever words a newer operator has.
+    #[serde(default)]
+    pub limits: Option<Value>,
+    /// What is asked instead.
+    #[serde(default)]
+    pub fallback: Vec<Fallback>,
 }
 
 /// See [`WatchedModel`].
@@ -140,6 +146,10 @@ pub struct Model {
     pub hold: Option<Duration>,
     /// Who hosts it, if it has no workers at all.
     pub hosted: Option<Provider>,
+    /// What callers may use.
+    pub limits: Limits,
+    /// Names of the models of its namespace that are asked instead, in this order.
+    pub fallback: Vec<String>,
 }
 
 /// A condition without its history.
@@ -200,12 +210,20 @@ impl From<WatchedModel> for Model {
         let provider = object.spec.source.provider.as_ref();
         let known = provider.and_then(|provider| Provider::deserialize(provider).ok());
         let hosted = known.filter(|provider| Service::of(provider).is_some());
-        let readiness = match provider.is_some() && hosted.is_none() {
-            false => readiness,
-            true => Readiness {
+        let limits = object.spec.limits.as_ref().map(llmmodel::Limits::deserialize);
+        let unknown = if provider.is_some() && hosted.is_none() {
+            Some(("UnknownProvider", "provider"))
+        } else if matches!(limits, Some(Err(_))) {
+            Some(("UnknownLimits", "limits"))
+        } else {
+            None
+        };
+        let readiness = match unknown {
+            None => readiness,
+            Some((reason, what)) => Readiness {
                 ready: false,
-                reason: "UnknownProvider".into(),
-                message: "this release of the gateway does not know its provider".into(),
+                reason: reason.into(),
+                message: format!("this release of the gateway does not know its {what}"),
             },
         };
         let task = match object.spec.task.as_deref() {
@@ -223,6 +241,8 @@ impl From<WatchedModel> for Model {
         Self {
             hold,
             hosted,
+            limits: limits.and_then(Result::ok).map(Limits::from).unwrap_or_default(),
+            fallback: object.spec.fallback.iter().map(|it| it.model.clone()).collect(),
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             task,
@@ -358,6 +378,23 @@ mod tests {
             let model = hosted(provider);
             assert!(model.hosted.is_none() && !model.readiness.ready);
             assert_eq!(model.readiness.reason, "UnknownProvider");
+        }
+    }
+
+    #[test]
+    fn limits_of_a_newer_release_are_not_passed_over() {
+        let limited = |limits: serde_json::Value| {
+            parse(
+                json!({"metadata": {"name": "m"}, "spec": {"limits": limits, "fallback": [{"model": "b", "new": 1}]}}),
+            )
+        };
+        let known = limited(json!({"maxTokens": 5, "dataPolicy": "LocalOnly", "new": 1}));
+        assert_eq!((known.limits.max_tokens, known.limits.is_local_only), (Some(5), true));
+        assert_eq!(known.fallback, ["b"]);
+        for limits in [json!({"dataPolicy": "Mars"}), json!({"maxTokens": "5"}), json!([])] {
+            let model = limited(limits);
+            assert!(!model.readiness.ready);
+            assert_eq!(model.readiness.reason, "UnknownLimits");
         }
     }
 

@@ -101,7 +101,7 @@ pub async fn endpoints(client: Client, catalog: Arc<Catalog>, synced: watch::Sen
 }
 
 /// Feeds `apply` with the events of a watch, starting again where the watcher itself would not.
-async fn follow<K>(api: Api<K>, config: watcher::Config, mut apply: impl FnMut(Event<K>))
+pub(crate) async fn follow<K>(api: Api<K>, config: watcher::Config, mut apply: impl FnMut(Event<K>))
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     K::DynamicType: Clone,

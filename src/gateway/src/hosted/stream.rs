@@ -67,8 +67,9 @@ impl Passage {
                         self.observation.done();
                     }
                     if !told.is_empty() {
-                        self.observation.first_token();
-                        return Some(told.into());
+                        let told = Bytes::from(told);
+                        self.observation.streamed(&told);
+                        return Some(told);
                     }
                 }
                 Err(provider::Broken) => return Some(self.break_off(&Error::ProviderFailed { model })),
@@ -78,7 +79,7 @@ impl Passage {
     }
 
     /// Counts the tokens that were stated, once.
-    fn count(&self) {
+    fn count(&mut self) {
         if let Some(usage) = self.incoming.translated.usage() {
             self.observation.used(usage);
         }

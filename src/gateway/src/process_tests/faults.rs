@@ -11,6 +11,7 @@ use futures::{StreamExt, future::join_all, stream};
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use super::{CHAT, EVENTS, STREAM, read_request, refused, within};
+use crate::balance::Preference;
 use crate::testing::{TestGateway, VERSION, Worker, model};
 
 /// The data of the `error` event that ends `text`, and what came before it.
@@ -108,7 +109,7 @@ async fn until_idle(gateway: &TestGateway) {
         // The lease of the look itself is the one that remains.
         while gateway
             .catalog
-            .pick_current(&model, &[])
+            .pick_current(&model, &[], Preference::default())
             .unwrap()
             .endpoint()
             .in_flight()

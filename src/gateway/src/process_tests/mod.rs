@@ -4,13 +4,17 @@ mod access;
 mod adapters;
 mod canary;
 mod drain;
+mod fallback;
 mod faults;
+mod grpc;
 mod hold;
 mod hosted;
 mod limits;
 mod oidc;
 mod passage;
+mod quotas;
 mod rollout;
+mod tls;
 mod workers;
 
 use std::{future::Future, time::Duration};

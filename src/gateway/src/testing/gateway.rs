@@ -12,11 +12,13 @@ use crate::{
     body::BodyLimits,
     catalog::Catalog,
     keys::Keys,
+    limits::peers::Peers,
     metrics::Metrics,
     oidc::Issuers,
     provider::Origins,
     routes::{Gateway, Settings, router},
     server::{self, ServerSettings},
+    tls::Tls,
     upstream::UpstreamTimeouts,
 };
 
@@ -28,6 +30,8 @@ pub struct TestGateway {
     pub keys: Arc<Keys>,
     pub secrets: Arc<ScriptedSecrets>,
     pub metrics: Metrics,
+    /// What it serves besides.
+    pub gateway: Arc<Gateway>,
     pub client: reqwest::Client,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
@@ -44,6 +48,10 @@ pub struct Timing {
     pub provider: Option<SocketAddr>,
     /// Whose tokens count beside Kubernetes' own.
     pub issuers: Issuers,
+    /// The other replicas.
+    pub peers: Arc<Peers>,
+    /// What it speaks with callers.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Default for Timing {
@@ -58,6 +66,8 @@ impl Default for Timing {
             },
             provider: None,
             issuers: Issuers::default(),
+            peers: Arc::new(Peers::alone()),
+            tls: None,
         }
     }
 }
@@ -74,7 +84,8 @@ impl TestGateway {
         adjust(&mut timing);
         let reviewer = ScriptedReviewer::default()
             .user("good", "jane")
-            .allow("jane", "ns", "*");
+            .allow("jane", "ns", "*")
+            .user("gateways", "system:serviceaccount:atelier:atelier-gateway");
         let reviewer = Arc::new(reviewer.user("other", "joe"));
         let catalog = Arc::new(Catalog::default());
         let metrics = Metrics::default();
@@ -88,6 +99,7 @@ impl TestGateway {
             upstream: timing.upstream,
             patience: timing.patience,
             max_held: timing.max_held,
+            zone: None,
             providers_on_loopback: true,
             origins: timing.provider.map_or_else(Origins::default, origins),
         };
@@ -99,9 +111,11 @@ impl TestGateway {
             reviewer.clone(),
             keys.clone(),
             secrets.clone(),
+            timing.peers,
             metrics.clone(),
         );
         let gateway = Arc::new(gateway.unwrap());
+        let shared = gateway.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -109,9 +123,14 @@ impl TestGateway {
             let stopped = async {
                 let _ = stopped.await;
             };
-            server::serve(listener, router(gateway.clone()), timing.server, stopped, || {
-                gateway.drain()
-            })
+            server::serve(
+                listener,
+                router(gateway.clone()),
+                timing.tls,
+                timing.server,
+                stopped,
+                || gateway.drain(),
+            )
             .await;
         });
         let this = Self {
@@ -121,6 +140,7 @@ impl TestGateway {
             keys,
             secrets,
             metrics,
+            gateway: shared,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),
             serving: Some(serving),

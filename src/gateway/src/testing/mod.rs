@@ -7,7 +7,10 @@ mod worker;
 
 use api::llmmodel::Task;
 
-use crate::catalog::{Model, Readiness};
+use crate::{
+    catalog::{Model, Readiness},
+    limits::Limits,
+};
 
 pub use gateway::{TestGateway, Timing};
 pub use reviewer::ScriptedReviewer;
@@ -34,5 +37,7 @@ pub fn model(namespace: &str, name: &str) -> Model {
         },
         hold: None,
         hosted: None,
+        limits: Limits::default(),
+        fallback: Vec::new(),
     }
 }

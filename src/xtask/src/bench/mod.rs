@@ -2,6 +2,7 @@
 
 mod controller;
 mod embed;
+mod gateway;
 mod report;
 mod soak;
 mod up;
@@ -29,6 +30,8 @@ pub enum Bench {
     Soak,
     /// The operator with 1,000 and with 5,000 models: speed, memory, and writes while nothing changes.
     Controller,
+    /// The gateway in front of an upstream that answers at once, beside Envoy and LiteLLM. Takes two cores.
+    Gateway,
     /// From nothing to the first token. Takes the local cluster down first.
     Up,
 }
@@ -66,6 +69,12 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, js
             let rows = controller::run(home, &stage)?;
             stage.done("measured");
             ("controller", rows)
+        }
+        Bench::Gateway => {
+            let stage = Stage::begin("gateway");
+            let rows = gateway::run(home, &stage)?;
+            stage.done("measured");
+            ("gateway", rows)
         }
         Bench::Up => ("up", up::run(home)?),
     };

@@ -26,6 +26,9 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     let target = Target::new(home, None)?;
     up::chart(home, &target, &deploy::Images::local(&images)?)?;
     up::tools(home, |stage| toolbox::for_e2e(home, stage))?;
+    if peers {
+        up::tools(home, |stage| toolbox::for_peers(home, stage))?;
+    }
     drop(lock);
     let gateway_api = toolbox::go::module("sigs.k8s.io/gateway-api", table::GATEWAY_API_VERSION)?;
 
@@ -43,6 +46,9 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
         .env("ATELIER_CLUSTER_DIR", &cluster.dir);
     test.env("ATELIER_HELM_BIN", table::HELM.program(home))
         .env("ATELIER_OPENAI_PYTHONPATH", table::OPENAI.dir(home)?)
+        .env("ATELIER_LANGCHAIN_PYTHONPATH", table::LANGCHAIN.dir(home)?)
+        .env("ATELIER_LITELLM_PYTHONPATH", table::LITELLM.dir(home)?)
+        .env("ATELIER_GRPCURL_BIN", table::GRPCURL.program(home))
         .env("ATELIER_S3_BIN", table::VERSITYGW.program(home))
         .env("ATELIER_REGISTRY_BIN", table::REGISTRY.program(home))
         .env("ATELIER_GATEWAY_API_DIR", gateway_api);

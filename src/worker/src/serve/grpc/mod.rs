@@ -1,6 +1,5 @@
 //! The gRPC API, beside HTTP: the same requests, checked and answered by the same code.
 
-mod body;
 mod encoding;
 mod reply;
 mod service;

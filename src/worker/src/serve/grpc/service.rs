@@ -3,11 +3,14 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt as _, future::try_join_all};
-use rpc::v1::{self, inference_server::Inference};
+use rpc::{
+    body,
+    v1::{self, inference_server::Inference},
+};
 use tonic::{Request, Response, Status};
 
 use super::{
-    body, reply,
+    reply,
     status::{status, wrong_task},
 };
 use crate::{

@@ -7,6 +7,15 @@ use crate::{cli::Task, serve::api::Error};
 /// Metadata that carries the code of the HTTP API, such as `queue_full`.
 const CODE: &str = "x-atelier-code";
 
+impl From<rpc::body::NoJson> for Error {
+    fn from(no_json: rpc::body::NoJson) -> Self {
+        Self::InvalidField {
+            field: no_json.field,
+            expected: no_json.expected,
+        }
+    }
+}
+
 /// The status of an error.
 pub fn status(error: &Error) -> Status {
     let code = match error.status().as_u16() {

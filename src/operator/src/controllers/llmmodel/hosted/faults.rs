@@ -2,7 +2,7 @@
 
 use api::{
     LlmModelSpec,
-    llmmodel::{Provider, Task},
+    llmmodel::{DataPolicy, Provider, Task},
 };
 
 /// The fields that a hosted model cannot fulfil.
@@ -25,7 +25,7 @@ pub fn unsupported(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
         version,
         guardrails,
         limits,
-        fallback,
+        fallback: _,
         monitoring,
         pod_overrides,
     } = spec;
@@ -46,6 +46,12 @@ pub fn unsupported(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
         ("spec.monitoring", monitoring.is_some()),
         ("spec.podOverrides", pod_overrides.is_some()),
         ("spec.task Rerank", *task == Task::Rerank),
+        (
+            "spec.limits.dataPolicy LocalOnly",
+            limits
+                .as_ref()
+                .is_some_and(|it| it.data_policy == DataPolicy::LocalOnly),
+        ),
     ];
     let present = fields.into_iter().filter(|(_, present)| *present);
     let mut found: Vec<_> = present.map(|(field, _)| with_provider(field)).collect();
@@ -60,11 +66,7 @@ pub fn unsupported(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
         );
     }
     // Nothing fulfils them yet, whoever hosts the model.
-    let later = [
-        ("spec.guardrails", guardrails.is_some()),
-        ("spec.limits", limits.is_some()),
-        ("spec.fallback", !fallback.is_empty()),
-    ];
+    let later = [("spec.guardrails", guardrails.is_some())];
     let later = later.into_iter().filter(|(_, present)| *present);
     found.extend(later.map(|(field, _)| field.to_owned()));
     found

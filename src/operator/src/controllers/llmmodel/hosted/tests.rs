@@ -61,8 +61,7 @@ fn status_with(model: &LlmModel, has_route: bool) -> LlmModelStatus {
 #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring with spec.source.provider")]
 #[case::pods(json!({"podOverrides": {}}), "spec.podOverrides with spec.source.provider")]
 #[case::rerank(json!({"task": "Rerank"}), "spec.task Rerank with spec.source.provider")]
-#[case::fallback(json!({"fallback": [{"model": "b"}]}), "spec.fallback")]
-#[case::limits(json!({"limits": {}}), "spec.limits")]
+#[case::data(json!({"limits": {"dataPolicy": "LocalOnly"}}), "spec.limits.dataPolicy LocalOnly with spec.source.provider")]
 #[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
 fn what_a_hosted_model_cannot_do_is_refused_by_field(#[case] spec: Value, #[case] field: &str) {
     let model = hosted(compatible(), spec);

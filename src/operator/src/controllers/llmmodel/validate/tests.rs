@@ -111,9 +111,13 @@ fn other_engines_may_do_what_ours_may_not() {
 
 #[test]
 fn every_fault_is_told_at_once() {
-    let spec = json!({"guardrails": {}, "limits": {}, "fallback": [{"model": "b"}]});
+    let spec = json!({"task": "Embed", "guardrails": {}, "limits": {"maxTokens": 5}, "monitoring": {"drift": {}}});
     let message = validate(&model(spec)).unwrap_err().message;
-    for field in ["spec.guardrails", "spec.limits", "spec.fallback"] {
+    for field in [
+        "spec.guardrails",
+        "spec.limits.maxTokens with spec.task Embed",
+        "spec.monitoring.drift",
+    ] {
         assert!(message.contains(field), "{message}");
     }
 }

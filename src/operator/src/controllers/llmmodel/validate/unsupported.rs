@@ -30,7 +30,7 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         version: _,
         guardrails,
         limits,
-        fallback,
+        fallback: _,
         monitoring,
         route: _,
         pod_overrides: _,
@@ -93,8 +93,10 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         found.rollout(rollout);
     }
     found.check("spec.guardrails", guardrails.is_some());
-    found.check("spec.limits", limits.is_some());
-    found.check("spec.fallback", !fallback.is_empty());
+    found.check(
+        &format!("spec.limits.maxTokens with spec.task {task:?}"),
+        *task != Task::Generate && limits.as_ref().is_some_and(|limits| limits.max_tokens.is_some()),
+    );
     if let Some(monitoring) = monitoring {
         let strategy = rollout.as_ref().map(|rollout| rollout.strategy);
         found.monitoring(monitoring, strategy.unwrap_or_default());

@@ -1,15 +1,23 @@
-//! Messages as bodies of the HTTP API, so that both are checked alike.
+//! Requests as bodies of the OpenAI-compatible API, so that both are checked alike.
 
-use rpc::v1::{self, constraint::Form, generate_request::Prompt, tool_choice::Mode};
+use crate::v1::{self, constraint::Form, generate_request::Prompt, tool_choice::Mode};
 use serde_json::{Map, Value, json};
 
-use crate::serve::api::Error;
+/// A field that should hold JSON, and does not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the field \"{field}\" must be {expected}")]
+pub struct NoJson {
+    /// Its path.
+    pub field: String,
+    /// What it should be, and why it is not.
+    pub expected: String,
+}
 
 /// The body of a completion.
 ///
 /// # Errors
 /// For what has no form in HTTP.
-pub fn completion(request: v1::GenerateRequest) -> Result<Map<String, Value>, Error> {
+pub fn completion(request: v1::GenerateRequest) -> Result<Map<String, Value>, NoJson> {
     let mut body = Map::new();
     body.insert("model".into(), request.model.into());
     match request.prompt {
@@ -28,7 +36,7 @@ pub fn completion(request: v1::GenerateRequest) -> Result<Map<String, Value>, Er
 ///
 /// # Errors
 /// For what has no form in HTTP.
-pub fn chat(request: v1::ChatRequest) -> Result<Map<String, Value>, Error> {
+pub fn chat(request: v1::ChatRequest) -> Result<Map<String, Value>, NoJson> {
     let mut body = Map::new();
     body.insert("model".into(), request.model.into());
     let messages: Vec<Value> = request.messages.into_iter().map(message).collect();
@@ -105,15 +113,25 @@ fn sampling(body: &mut Map<String, Value>, sampling: Option<v1::Sampling>) {
     insert(body, "n", sampling.n);
     let biases = sampling.logit_bias.into_iter();
     let biases: Map<String, Value> = biases.map(|(token, bias)| (token.to_string(), number(bias))).collect();
-    body.insert("logit_bias".into(), biases.into());
-    body.insert("stop".into(), sampling.stop.into());
+    // What is left out is no field: providers of hosted models refuse those that they do not know.
+    insert(body, "logit_bias", Some(biases).filter(|biases| !biases.is_empty()));
+    insert(body, "stop", Some(sampling.stop).filter(|stop| !stop.is_empty()));
 }
 
-fn constraint(body: &mut Map<String, Value>, constraint: Option<v1::Constraint>) -> Result<(), Error> {
+fn constraint(body: &mut Map<String, Value>, constraint: Option<v1::Constraint>) -> Result<(), NoJson> {
     let form = match constraint.and_then(|constraint| constraint.form) {
         None | Some(Form::JsonObject(false)) => return Ok(()),
-        Some(Form::JsonSchema(schema)) => json!({"json": json_text("constraint.json_schema", &schema)?}),
-        Some(Form::JsonObject(true)) => json!({"json_object": true}),
+        // Every engine has these two in OpenAI's form.
+        Some(Form::JsonSchema(schema)) => {
+            let schema = json_text("constraint.json_schema", &schema)?;
+            let format = json!({"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}});
+            body.insert("response_format".into(), format);
+            return Ok(());
+        }
+        Some(Form::JsonObject(true)) => {
+            body.insert("response_format".into(), json!({"type": "json_object"}));
+            return Ok(());
+        }
         Some(Form::Regex(regex)) => json!({"regex": regex}),
         Some(Form::Choice(choices)) => json!({"choice": choices.choices}),
         Some(Form::Grammar(grammar)) => json!({"grammar": grammar}),
@@ -137,7 +155,7 @@ fn message(message: v1::Message) -> Value {
     value
 }
 
-fn tool(index: usize, tool: v1::Tool) -> Result<Value, Error> {
+fn tool(index: usize, tool: v1::Tool) -> Result<Value, NoJson> {
     let mut function = json!({"name": tool.name, "description": tool.description});
     if !tool.parameters.is_empty() {
         function["parameters"] = json_text(&format!("tools[{index}].parameters"), &tool.parameters)?;
@@ -145,8 +163,8 @@ fn tool(index: usize, tool: v1::Tool) -> Result<Value, Error> {
     Ok(json!({"type": "function", "function": function}))
 }
 
-fn json_text(field: &str, text: &str) -> Result<Value, Error> {
-    serde_json::from_str(text).map_err(|error| Error::InvalidField {
+fn json_text(field: &str, text: &str) -> Result<Value, NoJson> {
+    serde_json::from_str(text).map_err(|error| NoJson {
         field: field.into(),
         expected: format!("JSON, but {error}"),
     })
@@ -198,7 +216,6 @@ mod tests {
                 "temperature": "NaN",
                 "n": 2,
                 "logit_bias": {"7": 1.5},
-                "stop": [],
                 "structured_outputs": {"regex": "a"},
                 "tools": [{"type": "function", "function": {"name": "f", "description": "", "parameters": {"type": "object"}}}],
                 "tool_choice": {"type": "function", "function": {"name": "f"}},

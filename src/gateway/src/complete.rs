@@ -1,0 +1,198 @@
+//! One request for an answer, from its credentials to the model that answers it.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts},
+};
+
+use crate::{
+    adapter::Asked,
+    body::{self, HeldBody},
+    canary::Conversation,
+    catalog::Model,
+    error::Error,
+    fallback,
+    head::Head,
+    headers, hosted,
+    identity::Identity,
+    keep_alive,
+    limits::Demand,
+    metrics::Operation,
+    name::ModelName,
+    proxy,
+    routes::Gateway,
+};
+
+/// A request whose caller is known and whose body is read.
+struct Question {
+    operation: Operation,
+    caller: Arc<Identity>,
+    parts: Parts,
+    body: HeldBody,
+    head: Head,
+    name: ModelName,
+    received: Instant,
+}
+
+/// Answers `request`, by the model that it names or by one that this model's spec names instead.
+///
+/// # Errors
+/// When the caller may not ask, the request makes no sense, or nothing answers it.
+pub async fn complete(gateway: Arc<Gateway>, operation: Operation, request: Request) -> Result<Response<Body>, Error> {
+    let received = Instant::now();
+    let (parts, body) = request.into_parts();
+    let caller = match gateway.authenticator.authenticate(&parts.headers).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            body::forget(body);
+            return Err(error);
+        }
+    };
+    let body = gateway.bodies.read(&parts.headers, body).await?;
+    let head = Head::parse(&body.bytes)?;
+    let question = Question {
+        operation,
+        name: ModelName::parse(&head.model)?,
+        caller,
+        parts,
+        body,
+        head,
+        received,
+    };
+    let model = gateway.resolver.resolve(&question.caller, &question.name).await?;
+    let waits = question.head.stream && model.hold.is_some();
+    let answer = question.answered(gateway, model);
+    match waits {
+        true => keep_alive::during(answer).await,
+        false => answer.await,
+    }
+}
+
+/// Whether a model could not answer for now.
+fn is_outage(outcome: &Result<Response<Body>, Error>) -> bool {
+    match outcome {
+        Ok(response) => response.status() == StatusCode::TOO_MANY_REQUESTS || response.status().is_server_error(),
+        Err(error) => error.is_outage(),
+    }
+}
+
+/// Says which model answered in place of the one that was asked.
+fn signed(mut answer: Response<Body>, model: &Model) -> Response<Body> {
+    if let Ok(name) = HeaderValue::from_str(&model.qualified()) {
+        answer.headers_mut().insert(headers::ANSWERED_BY, name);
+    }
+    answer
+}
+
+impl Question {
+    /// The answer of the model that was asked for or, while that one cannot, of another.
+    async fn answered(self, gateway: Arc<Gateway>, model: Arc<Model>) -> Result<Response<Body>, Error> {
+        let outcome = self.ask(&gateway, model.clone()).await;
+        if !self.takes_another(&model) || !is_outage(&outcome) {
+            return outcome;
+        }
+        for other in fallback::chain(&gateway, &self.caller, &model, self.operation.task()).await {
+            let answer = self.ask(&gateway, other.clone()).await;
+            let has_failed = is_outage(&answer) || matches!(answer, Err(Error::RateLimited { .. }));
+            gateway.metrics.fell_back(&model, &other, !has_failed);
+            if !has_failed {
+                tracing::info!(
+                    model = model.qualified(),
+                    other = other.qualified(),
+                    "another model answers"
+                );
+                return answer.map(|answer| signed(answer, &other));
+            }
+        }
+        // What is wrong with the model that was asked for tells most.
+        outcome
+    }
+
+    /// Whether another model may answer: it has neither this one's versions nor its adapters.
+    fn takes_another(&self, model: &Model) -> bool {
+        !model.fallback.is_empty() && self.name.version.is_none() && self.name.adapter.is_none()
+    }
+
+    async fn ask(&self, gateway: &Gateway, model: Arc<Model>) -> Result<Response<Body>, Error> {
+        if let Some(task) = model.task.filter(|task| *task != self.operation.task()) {
+            return Err(Error::WrongTask {
+                model: self.name.unversioned(),
+                task,
+            });
+        }
+        let generates = matches!(self.operation, Operation::Chat | Operation::TextCompletion);
+        let max_tokens = model.limits.max_tokens.filter(|_| generates);
+        let answer = match (self.head.max_tokens, max_tokens) {
+            _ if !generates => Some(0),
+            (Some(asked), Some(limit)) => Some(asked.min(limit.into())),
+            (asked, limit) => asked.or(limit.map(u64::from)),
+        };
+        let demand = Demand::of(self.body.bytes.len(), answer);
+        let admission = gateway.limiter.admit(&self.caller, &model, demand).await?;
+        let mut limits = HeaderMap::new();
+        if let Some(admission) = &admission {
+            admission.tell(&mut limits);
+        }
+        let mut observation = gateway.metrics.observe(self.operation, &model, self.received);
+        observation.admitted(admission);
+        let mut answer = match model.hosted {
+            Some(_) => {
+                let request = self.for_provider(model, max_tokens);
+                gateway.hosts.forward(request, observation).await?
+            }
+            None => {
+                let request = self.for_worker(model, max_tokens);
+                gateway.proxy.forward(request, observation).await?
+            }
+        };
+        answer.headers_mut().extend(limits);
+        Ok(answer)
+    }
+
+    fn for_provider(&self, model: Arc<Model>, max_tokens: Option<u32>) -> hosted::Request {
+        // OpenAI's newer models do not take the older name; elsewhere it is translated.
+        let field = match self.operation {
+            Operation::Chat => "max_completion_tokens",
+            _ => "max_tokens",
+        };
+        hosted::Request {
+            operation: self.operation,
+            called: self.head.model.clone(),
+            adapter: Asked::of(&self.name),
+            version: self.name.version.clone(),
+            stream: self.head.stream,
+            body: self.rewritten(&self.head.model, max_tokens, field),
+            received: self.received,
+            model,
+        }
+    }
+
+    fn for_worker(&self, model: Arc<Model>, max_tokens: Option<u32>) -> proxy::Request {
+        let user = self.caller.pseudonym();
+        let headers = &self.parts.headers;
+        // Workers know their model by its bare name.
+        let body = self.rewritten(&self.name.at_worker(&model.name), max_tokens, "max_tokens");
+        proxy::Request {
+            operation: self.operation,
+            headers: headers::to_worker(headers, &headers[headers::REQUEST_ID], &user),
+            conversation: match self.operation {
+                Operation::Chat => Conversation::of(&user, &body.bytes),
+                _ => Conversation::alone(),
+            },
+            body,
+            adapter: Asked::of(&self.name),
+            version: self.name.version.clone(),
+            received: self.received,
+            model,
+        }
+    }
+
+    fn rewritten(&self, name: &str, max_tokens: Option<u32>, field: &str) -> HeldBody {
+        let mut body = self.body.clone();
+        body.bytes = self.head.rewrite(body.bytes, name, max_tokens, field);
+        body
+    }
+}

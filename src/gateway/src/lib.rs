@@ -2,7 +2,7 @@
 //!
 //! A request passes, in this order: [`routes`] (surface), [`auth`] with [`keys`] and
 //! [`oidc`] (who is it), [`body`] and [`head`]
-//! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`],
+//! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`guard`] (may this text), [`proxy`] with [`balance`],
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
@@ -18,6 +18,7 @@ pub mod catalog;
 pub mod config;
 pub mod error;
 pub mod events;
+pub mod guard;
 pub mod head;
 pub mod headers;
 pub mod hold;

@@ -1,6 +1,9 @@
 //! What the gateway counts, in OpenTelemetry's GenAI vocabulary where it has the words.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use api::llmmodel::Task;
 use axum::http::StatusCode;
@@ -71,6 +74,8 @@ pub struct Metrics {
     pub attempts: IntCounterVec,
     /// Time from a request's arrival to its sending to a worker, in seconds.
     pub overhead: Histogram,
+    /// What guardrails found, by `namespace`, `model`, `check` and `action`.
+    pub guardrail_violations: IntCounterVec,
     cost: CounterVec,
     in_flight: IntGauge,
     duration: HistogramVec,
@@ -131,6 +136,11 @@ impl Default for Metrics {
                 "Tries to send a request to a worker.",
                 &["outcome"],
             ),
+            guardrail_violations: counters(
+                "atelier_gateway_guardrail_violations_total",
+                "Requests and answers in which a check of a model's guardrails found something.",
+                &["namespace", "model", "check", "action"],
+            ),
             cost: register(
                 &registry,
                 CounterVec::new(
@@ -187,6 +197,7 @@ impl Metrics {
             first_token_seen: false,
             verdict: NO_ERROR.into(),
             error: CLIENT_GONE.into(),
+            ending: None,
         }
     }
 
@@ -207,6 +218,18 @@ impl Metrics {
                     && (name, namespace) == (&*model.name, &*model.namespace)
                 {
                     let _ = self.cost.remove_label_values(&[namespace, name, currency]);
+                }
+            }
+        }
+        for family in prometheus::core::Collector::collect(&self.guardrail_violations) {
+            for metric in family.get_metric() {
+                // Sorted by name.
+                let values: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
+                if let [action, check, name, namespace] = values[..]
+                    && (name, namespace) == (&*model.name, &*model.namespace)
+                {
+                    let labels = [namespace, name, check, action];
+                    let _ = self.guardrail_violations.remove_label_values(&labels);
                 }
             }
         }
@@ -252,9 +275,26 @@ pub struct Observation {
     first_token_seen: bool,
     verdict: String,
     error: String,
+    ending: Option<Ending>,
+}
+
+/// Why an answer ends before its time, told by who takes it from its [`Observation`].
+#[derive(Clone, Debug, Default)]
+pub struct Ending(Arc<OnceLock<&'static str>>);
+
+impl Ending {
+    /// It ends for a reason of few possible values. Only the first counts.
+    pub fn because(&self, reason: &'static str) {
+        let _ = self.0.set(reason);
+    }
 }
 
 impl Observation {
+    /// Where to say why nobody wants the rest.
+    pub fn ending(&mut self) -> Ending {
+        self.ending.get_or_insert_default().clone()
+    }
+
     /// The first bytes of a stream are on their way to the client. Later calls change nothing.
     pub fn first_token(&mut self) {
         if !std::mem::replace(&mut self.first_token_seen, true) {
@@ -299,6 +339,11 @@ impl Observation {
 impl Drop for Observation {
     fn drop(&mut self) {
         self.metrics.in_flight.dec();
+        if self.error == CLIENT_GONE
+            && let Some(reason) = self.ending.as_ref().and_then(|ending| ending.0.get())
+        {
+            self.error = (*reason).into();
+        }
         self.metrics
             .duration
             .with_label_values(&[self.operation.name(), &self.model, &self.error])

@@ -27,6 +27,7 @@ use crate::{
     canary::Conversation,
     catalog::{Catalog, Model},
     error::Error,
+    guard::{self, Guarded},
     head::Head,
     headers,
     hold::Holds,
@@ -198,14 +199,22 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
         }
     };
     let mut body = gateway.bodies.read(&parts.headers, body).await?;
-    let head = Head::parse(&body.bytes)?;
+    let mut head = Head::parse(&body.bytes)?;
     let name = ModelName::parse(&head.model)?;
     let model = gateway.resolver.resolve(&caller, &name).await?;
     if let Some(task) = model.task.filter(|task| *task != operation.task()) {
         let model = name.unversioned();
         return Err(Error::WrongTask { model, task });
     }
-    let observation = gateway.metrics.observe(operation, &model, received);
+    let mut guarded = Guarded::begin(&model, operation, &body.bytes, &gateway.metrics).await?;
+    if let Some(other) = guarded.as_mut().and_then(Guarded::take_body) {
+        body.bytes = other;
+        head = Head::parse(&body.bytes)?;
+    }
+    let mut observation = gateway.metrics.observe(operation, &model, received);
+    if let Some(guarded) = &mut guarded {
+        guarded.may_end(&mut observation);
+    }
     if model.hosted.is_some() {
         let request = hosted::Request {
             operation,
@@ -217,7 +226,8 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
             body,
             received,
         };
-        return gateway.hosts.forward(request, observation).await;
+        let answer = gateway.hosts.forward(request, observation).await;
+        return guard::pass(guarded, answer).await;
     }
     // Workers know their model by its bare name.
     body.bytes = head.rename(body.bytes, &name.at_worker(&model.name));
@@ -232,7 +242,8 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
         model,
         received,
     };
-    gateway.proxy.forward(request, observation).await
+    let answer = gateway.proxy.forward(request, observation).await;
+    guard::pass(guarded, answer).await
 }
 
 async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {

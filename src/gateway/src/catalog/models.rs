@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::endpoints::ServedVersion;
-use crate::provider::Service;
+use crate::{guard::Guards, provider::Service};
 
 /// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
 /// newer operator with more fields and values does not disturb routing.
@@ -33,6 +33,9 @@ pub struct WatchedSpec {
     /// How the number of pods follows the load.
     #[serde(default)]
     pub autoscaling: Option<WatchedAutoscaling>,
+    /// Checks of requests and answers, in whatever words a newer operator has.
+    #[serde(default)]
+    pub guardrails: Option<Value>,
 }
 
 /// See [`WatchedModel`].
@@ -140,6 +143,8 @@ pub struct Model {
     pub hold: Option<Duration>,
     /// Who hosts it, if it has no workers at all.
     pub hosted: Option<Provider>,
+    /// Checks of requests and answers.
+    pub guards: Option<Arc<Guards>>,
 }
 
 /// A condition without its history.
@@ -223,6 +228,7 @@ impl From<WatchedModel> for Model {
         Self {
             hold,
             hosted,
+            guards: object.spec.guardrails.as_ref().map(Guards::of),
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             task,

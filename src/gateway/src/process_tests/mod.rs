@@ -5,6 +5,7 @@ mod adapters;
 mod canary;
 mod drain;
 mod faults;
+mod guard;
 mod hold;
 mod hosted;
 mod limits;

@@ -34,5 +34,6 @@ pub fn model(namespace: &str, name: &str) -> Model {
         },
         hold: None,
         hosted: None,
+        guards: None,
     }
 }

@@ -63,7 +63,10 @@ fn status_with(model: &LlmModel, has_route: bool) -> LlmModelStatus {
 #[case::rerank(json!({"task": "Rerank"}), "spec.task Rerank with spec.source.provider")]
 #[case::fallback(json!({"fallback": [{"model": "b"}]}), "spec.fallback")]
 #[case::limits(json!({"limits": {}}), "spec.limits")]
-#[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
+#[case::guardrails(
+    json!({"guardrails": {"output": [{"name": "kind", "detector": "Toxicity"}]}}),
+    "spec.guardrails.output[kind].detector Toxicity"
+)]
 fn what_a_hosted_model_cannot_do_is_refused_by_field(#[case] spec: Value, #[case] field: &str) {
     let model = hosted(compatible(), spec);
     let trouble = trouble(&model).unwrap();

@@ -15,6 +15,7 @@ use crate::{
     catalog::Model,
     error::Error,
     fallback,
+    guard::{self, Guarded},
     head::Head,
     headers, hosted,
     identity::Identity,
@@ -90,12 +91,12 @@ fn signed(mut answer: Response<Body>, model: &Model) -> Response<Body> {
 impl Question {
     /// The answer of the model that was asked for or, while that one cannot, of another.
     async fn answered(self, gateway: Arc<Gateway>, model: Arc<Model>) -> Result<Response<Body>, Error> {
-        let outcome = self.ask(&gateway, model.clone()).await;
+        let outcome = self.ask(&gateway, &model, None).await;
         if !self.takes_another(&model) || !is_outage(&outcome) {
             return outcome;
         }
         for other in fallback::chain(&gateway, &self.caller, &model, self.operation.task()).await {
-            let answer = self.ask(&gateway, other.clone()).await;
+            let answer = self.ask(&gateway, &other, Some(&model)).await;
             let has_failed = is_outage(&answer) || matches!(answer, Err(Error::RateLimited { .. }));
             gateway.metrics.fell_back(&model, &other, !has_failed);
             if !has_failed {
@@ -116,7 +117,13 @@ impl Question {
         !model.fallback.is_empty() && self.name.version.is_none() && self.name.adapter.is_none()
     }
 
-    async fn ask(&self, gateway: &Gateway, model: Arc<Model>) -> Result<Response<Body>, Error> {
+    /// The answer of `model`, which may stand in for the one that was `asked`: the guardrails of both hold.
+    async fn ask(
+        &self,
+        gateway: &Gateway,
+        model: &Arc<Model>,
+        asked: Option<&Arc<Model>>,
+    ) -> Result<Response<Body>, Error> {
         if let Some(task) = model.task.filter(|task| *task != self.operation.task()) {
             return Err(Error::WrongTask {
                 model: self.name.unversioned(),
@@ -131,28 +138,47 @@ impl Question {
             (asked, limit) => asked.or(limit.map(u64::from)),
         };
         let demand = Demand::of(self.body.bytes.len(), answer);
-        let admission = gateway.limiter.admit(&self.caller, &model, demand).await?;
+        let admission = gateway.limiter.admit(&self.caller, model, demand).await?;
         let mut limits = HeaderMap::new();
         if let Some(admission) = &admission {
             admission.tell(&mut limits);
         }
-        let mut observation = gateway.metrics.observe(self.operation, &model, self.received);
+        let mut text = Text {
+            body: self.body.clone(),
+            head: self.head.clone(),
+        };
+        let mut guards = Vec::new();
+        for guarding in asked.into_iter().chain([model]) {
+            let guarded = Guarded::begin(guarding, self.operation, &text.body.bytes, &gateway.metrics).await?;
+            guards.extend(guarded);
+            if let Some(other) = guards.last_mut().and_then(Guarded::take_body) {
+                text.head = Head::parse(&other)?;
+                text.body.bytes = other;
+            }
+        }
+        let mut observation = gateway.metrics.observe(self.operation, model, self.received);
         observation.admitted(admission);
+        for guarded in &mut guards {
+            guarded.may_end(&mut observation);
+        }
         let mut answer = match model.hosted {
             Some(_) => {
-                let request = self.for_provider(model, max_tokens);
+                let request = self.for_provider(model.clone(), text, max_tokens);
                 gateway.hosts.forward(request, observation).await?
             }
             None => {
-                let request = self.for_worker(model, max_tokens);
+                let request = self.for_worker(model.clone(), text, max_tokens);
                 gateway.proxy.forward(request, observation).await?
             }
         };
+        for guarded in guards.into_iter().rev() {
+            answer = guard::pass(Some(guarded), Ok(answer)).await?;
+        }
         answer.headers_mut().extend(limits);
         Ok(answer)
     }
 
-    fn for_provider(&self, model: Arc<Model>, max_tokens: Option<u32>) -> hosted::Request {
+    fn for_provider(&self, model: Arc<Model>, text: Text, max_tokens: Option<u32>) -> hosted::Request {
         // OpenAI's newer models do not take the older name; elsewhere it is translated.
         let field = match self.operation {
             Operation::Chat => "max_completion_tokens",
@@ -164,17 +190,17 @@ impl Question {
             adapter: Asked::of(&self.name),
             version: self.name.version.clone(),
             stream: self.head.stream,
-            body: self.rewritten(&self.head.model, max_tokens, field),
+            body: text.rewritten(&self.head.model, max_tokens, field),
             received: self.received,
             model,
         }
     }
 
-    fn for_worker(&self, model: Arc<Model>, max_tokens: Option<u32>) -> proxy::Request {
+    fn for_worker(&self, model: Arc<Model>, text: Text, max_tokens: Option<u32>) -> proxy::Request {
         let user = self.caller.pseudonym();
         let headers = &self.parts.headers;
         // Workers know their model by its bare name.
-        let body = self.rewritten(&self.name.at_worker(&model.name), max_tokens, "max_tokens");
+        let body = text.rewritten(&self.name.at_worker(&model.name), max_tokens, "max_tokens");
         proxy::Request {
             operation: self.operation,
             headers: headers::to_worker(headers, &headers[headers::REQUEST_ID], &user),
@@ -189,10 +215,19 @@ impl Question {
             model,
         }
     }
+}
 
-    fn rewritten(&self, name: &str, max_tokens: Option<u32>, field: &str) -> HeldBody {
-        let mut body = self.body.clone();
-        body.bytes = self.head.rewrite(body.bytes, name, max_tokens, field);
+/// What a model gets to see.
+struct Text {
+    body: HeldBody,
+    head: Head,
+}
+
+impl Text {
+    /// The body for a model that is called `name` where it is asked.
+    fn rewritten(self, name: &str, max_tokens: Option<u32>, field: &str) -> HeldBody {
+        let Self { mut body, head } = self;
+        body.bytes = head.rewrite(body.bytes, name, max_tokens, field);
         body
     }
 }

@@ -123,6 +123,17 @@ pub enum Error {
     InvalidValue { field: String, expected: &'static str },
     #[error("the model refused the request")]
     Refused,
+    #[error("the request fails the check \"{check}\" of the model \"{model}\"")]
+    GuardrailViolation { model: String, check: String },
+    #[error(
+        "this release of the gateway cannot apply the guardrails of the model \"{model}\", so it answers nothing; \
+         see its condition Ready"
+    )]
+    GuardrailsUnusable { model: String },
+    #[error("the answer of the model \"{model}\" is in a form that its guardrails cannot look at")]
+    Unguarded { model: String },
+    #[error("the field \"{field}\" cannot be used with the guardrails of the model: {instead}")]
+    NotWithGuardrails { field: &'static str, instead: &'static str },
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("the method is not allowed at this path")]
@@ -237,6 +248,12 @@ impl Error {
             Self::ProviderLacksPath { .. } => row(S::BAD_REQUEST, INVALID, "unsupported_by_provider").about("model"),
             Self::InvalidValue { field, .. } => row(S::BAD_REQUEST, INVALID, "invalid_field").about(field),
             Self::Refused => row(S::BAD_GATEWAY, SERVER, "request_refused"),
+            Self::GuardrailViolation { .. } => row(S::BAD_REQUEST, INVALID, "guardrail_violation"),
+            Self::GuardrailsUnusable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "guardrails_unusable"),
+            Self::Unguarded { .. } => row(S::BAD_GATEWAY, SERVER, "answer_unchecked"),
+            Self::NotWithGuardrails { field, .. } => {
+                row(S::BAD_REQUEST, INVALID, "unsupported_with_guardrails").about(field)
+            }
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         }

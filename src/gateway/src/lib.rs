@@ -3,7 +3,7 @@
 //! A request passes, in this order: [`routes`] (surface), [`auth`] with [`keys`] and
 //! [`oidc`] (who is it), [`body`] and [`head`]
 //! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`limits`] (how
-//! much), [`complete`] and [`fallback`] (of which model), [`proxy`] with [`balance`],
+//! much), [`guard`] (may this text), [`complete`] and [`fallback`] (of which model), [`proxy`] with [`balance`],
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
@@ -22,6 +22,7 @@ pub mod error;
 pub mod events;
 pub mod fallback;
 pub mod grpc;
+pub mod guard;
 pub mod head;
 pub mod headers;
 pub mod hold;

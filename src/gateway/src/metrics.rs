@@ -1,6 +1,9 @@
 //! What the gateway counts, in OpenTelemetry's GenAI vocabulary where it has the words.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use api::llmmodel::Task;
 use axum::http::StatusCode;
@@ -74,6 +77,8 @@ pub struct Metrics {
     fallbacks: IntCounterVec,
     /// Time from a request's arrival to its sending to a worker, in seconds.
     pub overhead: Histogram,
+    /// What guardrails found, by `namespace`, `model`, `check` and `action`.
+    pub guardrail_violations: IntCounterVec,
     cost: CounterVec,
     in_flight: IntGauge,
     duration: HistogramVec,
@@ -146,6 +151,11 @@ impl Default for Metrics {
                 "Tries to send a request to a worker.",
                 &["outcome"],
             ),
+            guardrail_violations: counters(
+                "atelier_gateway_guardrail_violations_total",
+                "Requests and answers in which a check of a model's guardrails found something.",
+                &["namespace", "model", "check", "action"],
+            ),
             cost: register(
                 &registry,
                 CounterVec::new(
@@ -211,6 +221,7 @@ impl Metrics {
             error: CLIENT_GONE.into(),
             admission: None,
             spent: Spent::Nothing,
+            ending: None,
         }
     }
 
@@ -231,6 +242,18 @@ impl Metrics {
                     && (name, namespace) == (&*model.name, &*model.namespace)
                 {
                     let _ = self.cost.remove_label_values(&[namespace, name, currency]);
+                }
+            }
+        }
+        for family in prometheus::core::Collector::collect(&self.guardrail_violations) {
+            for metric in family.get_metric() {
+                // Sorted by name.
+                let values: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
+                if let [action, check, name, namespace] = values[..]
+                    && (name, namespace) == (&*model.name, &*model.namespace)
+                {
+                    let labels = [namespace, name, check, action];
+                    let _ = self.guardrail_violations.remove_label_values(&labels);
                 }
             }
         }
@@ -289,6 +312,7 @@ pub struct Observation {
     error: String,
     admission: Option<Admission>,
     spent: Spent,
+    ending: Option<Ending>,
 }
 
 /// What is known of the tokens of an answer.
@@ -304,10 +328,26 @@ enum Spent {
     Stated(u64),
 }
 
+/// Why an answer ends before its time, told by who takes it from its [`Observation`].
+#[derive(Clone, Debug, Default)]
+pub struct Ending(Arc<OnceLock<&'static str>>);
+
+impl Ending {
+    /// It ends for a reason of few possible values. Only the first counts.
+    pub fn because(&self, reason: &'static str) {
+        let _ = self.0.set(reason);
+    }
+}
+
 impl Observation {
     /// The request counts against limits, with what it used until the end.
     pub fn admitted(&mut self, admission: Option<Admission>) {
         self.admission = admission;
+    }
+
+    /// Where to say why nobody wants the rest.
+    pub fn ending(&mut self) -> Ending {
+        self.ending.get_or_insert_default().clone()
     }
 
     /// Events of a stream are on their way to the client.
@@ -382,6 +422,11 @@ impl Drop for Observation {
             }
         }
         self.metrics.in_flight.dec();
+        if self.error == CLIENT_GONE
+            && let Some(reason) = self.ending.as_ref().and_then(|ending| ending.0.get())
+        {
+            self.error = (*reason).into();
+        }
         self.metrics
             .duration
             .with_label_values(&[self.operation.name(), &self.model, &self.error])

@@ -19,7 +19,7 @@ pub use compress::{Calibration, Compress, Pruning, PruningMethod, PruningStructu
 pub use engine::{
     AtelierEngine, DEFAULT_CONTEXT_LENGTH, Engine, EngineMetrics, ForeignEngine, PrefixCache, Speculative,
 };
-pub use guardrails::{Detector, GuardrailCheck, Guardrails, ViolationAction};
+pub use guardrails::{Detector, GuardrailCheck, Guardrails, Locale, PersonalDataKind, ViolationAction};
 pub use limits::{DataPolicy, Fallback, Limits, UserLimits};
 pub use monitoring::{Drift, DriftReference, Feedback, Monitoring, Slo};
 pub use prompt::Prompt;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::endpoints::ServedVersion;
-use crate::{limits::Limits, provider::Service};
+use crate::{guard::Guards, limits::Limits, provider::Service};
 
 /// The parts of an LlmModel that the gateway reads. Everything else is skipped while parsing, so a
 /// newer operator with more fields and values does not disturb routing.
@@ -39,6 +39,9 @@ pub struct WatchedSpec {
     /// What is asked instead.
     #[serde(default)]
     pub fallback: Vec<Fallback>,
+    /// Checks of requests and answers, in whatever words a newer operator has.
+    #[serde(default)]
+    pub guardrails: Option<Value>,
 }
 
 /// See [`WatchedModel`].
@@ -150,6 +153,8 @@ pub struct Model {
     pub limits: Limits,
     /// Names of the models of its namespace that are asked instead, in this order.
     pub fallback: Vec<String>,
+    /// Checks of requests and answers.
+    pub guards: Option<Arc<Guards>>,
 }
 
 /// A condition without its history.
@@ -243,6 +248,7 @@ impl From<WatchedModel> for Model {
             hosted,
             limits: limits.and_then(Result::ok).map(Limits::from).unwrap_or_default(),
             fallback: object.spec.fallback.iter().map(|it| it.model.clone()).collect(),
+            guards: object.spec.guardrails.as_ref().map(Guards::of),
             namespace: object.namespace().unwrap_or_default(),
             name: object.name_any(),
             task,

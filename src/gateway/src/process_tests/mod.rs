@@ -7,6 +7,7 @@ mod drain;
 mod fallback;
 mod faults;
 mod grpc;
+mod guard;
 mod hold;
 mod hosted;
 mod limits;

@@ -39,5 +39,6 @@ pub fn model(namespace: &str, name: &str) -> Model {
         hosted: None,
         limits: Limits::default(),
         fallback: Vec::new(),
+        guards: None,
     }
 }

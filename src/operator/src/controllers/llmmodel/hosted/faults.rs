@@ -5,6 +5,8 @@ use api::{
     llmmodel::{DataPolicy, Provider, Task},
 };
 
+use crate::controllers::llmmodel::validate::guardrails;
+
 /// The fields that a hosted model cannot fulfil.
 pub fn unsupported(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
     // Without `..`: a new field must be decided upon here.
@@ -23,7 +25,7 @@ pub fn unsupported(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
         rollout,
         route,
         version,
-        guardrails,
+        guardrails: _,
         limits,
         fallback: _,
         monitoring,
@@ -65,20 +67,17 @@ pub fn unsupported(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
                 .into(),
         );
     }
-    // Nothing fulfils them yet, whoever hosts the model.
-    let later = [("spec.guardrails", guardrails.is_some())];
-    let later = later.into_iter().filter(|(_, present)| *present);
-    found.extend(later.map(|(field, _)| field.to_owned()));
+    found.extend(guardrails::unsupported(spec));
     found
 }
 
 /// What contradicts itself.
-pub fn faults(provider: &Provider) -> Vec<String> {
+pub fn faults(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
     let azure = provider.azure_open_ai.as_ref();
     let is_plain = azure.is_some_and(|azure| !azure.endpoint.starts_with("https://"));
     let plain = is_plain.then(|| {
         "spec.source.provider.azureOpenAI.endpoint must begin with https://: a key would cross the network in the clear"
             .to_owned()
     });
-    plain.into_iter().collect()
+    plain.into_iter().chain(guardrails::invalid(spec)).collect()
 }

@@ -106,6 +106,6 @@ pub fn validate(model: &LlmModel, provider: &Provider) -> Option<Trouble> {
         );
         return Some(Trouble::new(reasons::NOT_SUPPORTED, message));
     }
-    let faults = faults::faults(provider);
+    let faults = faults::faults(&model.spec, provider);
     (!faults.is_empty()).then(|| Trouble::new(reasons::INVALID_SPEC, faults.join("; ")))
 }

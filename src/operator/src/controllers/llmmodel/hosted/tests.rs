@@ -62,7 +62,10 @@ fn status_with(model: &LlmModel, has_route: bool) -> LlmModelStatus {
 #[case::pods(json!({"podOverrides": {}}), "spec.podOverrides with spec.source.provider")]
 #[case::rerank(json!({"task": "Rerank"}), "spec.task Rerank with spec.source.provider")]
 #[case::data(json!({"limits": {"dataPolicy": "LocalOnly"}}), "spec.limits.dataPolicy LocalOnly with spec.source.provider")]
-#[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
+#[case::guardrails(
+    json!({"guardrails": {"output": [{"name": "kind", "detector": "Toxicity"}]}}),
+    "spec.guardrails.output[kind].detector Toxicity"
+)]
 fn what_a_hosted_model_cannot_do_is_refused_by_field(#[case] spec: Value, #[case] field: &str) {
     let model = hosted(compatible(), spec);
     let trouble = trouble(&model).unwrap();

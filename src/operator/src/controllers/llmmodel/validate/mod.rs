@@ -4,6 +4,7 @@ mod accelerator;
 mod adapters;
 mod autoscaling;
 mod canary;
+pub mod guardrails;
 mod node_cache;
 mod route;
 mod suite;
@@ -182,6 +183,7 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
     };
     let mut faults = autoscaling::faults(spec);
     faults.extend(accelerator::fault(spec));
+    faults.extend(guardrails::invalid(spec));
     faults.extend(route::fault(spec, &model.namespace().unwrap_or_default()));
     if !faults.is_empty() {
         return Err(Trouble::new(reasons::INVALID_SPEC, faults.join("; ")));

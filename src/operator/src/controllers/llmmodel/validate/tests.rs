@@ -42,7 +42,6 @@ use crate::controllers::llmmodel::testing::model;
 #[case::shadow(json!({"rollout": {"strategy": "Canary", "canary": {"steps": [{"weight": 5, "gate": "Shadow"}]}}}), "gate Shadow")]
 #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring.slo without spec.rollout.strategy Canary")]
 #[case::drift(json!({"monitoring": {"drift": {"window": "1h"}}}), "spec.monitoring.drift")]
-#[case::guardrails(json!({"guardrails": {}}), "spec.guardrails")]
 #[case::accelerator(
     json!({"resources": {"accelerator": {"resourceName": "amd.com/gpu"}}}),
     "spec.resources.accelerator amd.com/gpu without spec.engine.openAICompatible"
@@ -111,7 +110,9 @@ fn other_engines_may_do_what_ours_may_not() {
 
 #[test]
 fn every_fault_is_told_at_once() {
-    let spec = json!({"task": "Embed", "guardrails": {}, "limits": {"maxTokens": 5}, "monitoring": {"drift": {}}});
+    let guardrails = json!({"input": [{"name": "kind", "detector": "Toxicity"}]});
+    let limits = json!({"maxTokens": 5});
+    let spec = json!({"task": "Embed", "guardrails": guardrails, "limits": limits, "monitoring": {"drift": {}}});
     let message = validate(&model(spec)).unwrap_err().message;
     for field in [
         "spec.guardrails",

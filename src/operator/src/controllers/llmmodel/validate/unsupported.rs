@@ -9,6 +9,7 @@ use api::{
     },
 };
 
+use super::guardrails;
 use crate::controllers::llmmodel::{accelerator::Accelerator, compression::Compression};
 
 /// The fields of a spec that this release does not fulfil.
@@ -28,7 +29,7 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         autoscaling: _,
         rollout,
         version: _,
-        guardrails,
+        guardrails: _,
         limits,
         fallback: _,
         monitoring,
@@ -92,7 +93,7 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
     if let Some(rollout) = rollout {
         found.rollout(rollout);
     }
-    found.check("spec.guardrails", guardrails.is_some());
+    found.0.extend(guardrails::unsupported(spec));
     found.check(
         &format!("spec.limits.maxTokens with spec.task {task:?}"),
         *task != Task::Generate && limits.as_ref().is_some_and(|limits| limits.max_tokens.is_some()),

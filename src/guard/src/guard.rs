@@ -1,0 +1,74 @@
+//! Checks of one direction, ready to be used.
+
+use std::sync::Arc;
+
+use crate::{
+    check::{Check, Scoring},
+    rule::Rule,
+    stream::Stream,
+};
+
+/// Checks of one direction, ready to be used. One serves any number of texts at once.
+#[derive(Debug)]
+pub struct Guard {
+    pub(crate) checks: Vec<Check>,
+    pub(crate) rules: Vec<Checked>,
+    /// For each byte, the rules whose finds can begin with it.
+    pub(crate) starts: Vec<Vec<usize>>,
+    /// Whether a check asks if texts are JSON.
+    pub(crate) reads_json: bool,
+}
+
+/// A rule and the check that it belongs to.
+#[derive(Debug)]
+pub struct Checked {
+    pub check: usize,
+    pub rule: Arc<Rule>,
+    /// Scores below are no finds.
+    pub floor: f64,
+}
+
+impl Guard {
+    pub(crate) fn new(checks: Vec<(Check, Vec<Arc<Rule>>)>) -> Self {
+        let mut guard = Self {
+            checks: Vec::new(),
+            rules: Vec::new(),
+            starts: vec![Vec::new(); 256],
+            reads_json: checks.iter().any(|(check, _)| check.is_json),
+        };
+        for (check, rules) in checks {
+            let floor = match check.scoring {
+                Scoring::Single => check.threshold,
+                Scoring::Summed => 0.0,
+            };
+            for rule in rules {
+                let place = guard.rules.len();
+                for (byte, starts) in guard.starts.iter_mut().enumerate() {
+                    starts.extend(rule.shape.firsts[byte].then_some(place));
+                }
+                guard.rules.push(Checked {
+                    check: guard.checks.len(),
+                    rule,
+                    floor,
+                });
+            }
+            guard.checks.push(check);
+        }
+        guard
+    }
+
+    /// Whether there is nothing to check.
+    pub fn is_empty(&self) -> bool {
+        self.checks.is_empty()
+    }
+
+    /// Looks at a text that comes in pieces, holding back up to [`MAX_HELD`](crate::MAX_HELD) bytes.
+    pub fn stream(self: &Arc<Self>) -> Stream {
+        Stream::new(self.clone(), crate::MAX_HELD)
+    }
+
+    /// Looks at texts that are there as a whole: what a rule needs for a decision has no bound.
+    pub fn whole(self: &Arc<Self>) -> Stream {
+        Stream::new(self.clone(), usize::MAX)
+    }
+}

@@ -5,7 +5,7 @@
 //! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`proxy`] with [`balance`],
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
-//! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
+//! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
 
 pub mod adapter;
 pub mod auth;
@@ -36,6 +36,7 @@ pub mod review;
 pub mod routes;
 pub mod run;
 pub mod server;
+pub mod trace;
 pub mod upstream;
 pub mod usage;
 

@@ -18,6 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
+use telemetry::Tracing;
 
 use crate::{
     adapter::Asked,
@@ -39,6 +40,7 @@ use crate::{
     proxy::{self, Proxy},
     resolve::Resolver,
     review::Reviewer,
+    trace::{RefusalCode, Trace},
     upstream::UpstreamTimeouts,
 };
 
@@ -71,6 +73,7 @@ pub struct Gateway {
     proxy: Proxy,
     hosts: Hosts,
     metrics: Metrics,
+    tracing: Tracing,
     draining: AtomicBool,
 }
 
@@ -104,8 +107,14 @@ impl Gateway {
                 &metrics,
             ),
             metrics,
+            tracing: Tracing::default(),
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// Traces requests by `tracing`.
+    pub fn traced_by(self, tracing: Tracing) -> Self {
+        Self { tracing, ..self }
     }
 
     /// From now on, every answer asks its client to connect anew, to another replica.
@@ -144,14 +153,32 @@ fn route_name(path: &str) -> &'static str {
     }
 }
 
-/// Gives each request its id, and counts and logs each answer.
+/// A path in spans; unknown ones are as anything as clients can make up.
+pub fn route_template(path: &str) -> Option<&'static str> {
+    match path {
+        "/v1/chat/completions" => Some("/v1/chat/completions"),
+        "/v1/completions" => Some("/v1/completions"),
+        "/v1/embeddings" => Some("/v1/embeddings"),
+        "/v1/rerank" => Some("/v1/rerank"),
+        "/v1/models" => Some("/v1/models"),
+        path if path.starts_with("/v1/models/") => Some("/v1/models/{id}"),
+        _ => None,
+    }
+}
+
+/// Gives each request its id and its trace, and counts and logs each answer.
 async fn track(State(gateway): Shared, mut request: Request, next: Next) -> Response<Body> {
     let received = Instant::now();
     let id = headers::request_id(request.headers());
     request.headers_mut().insert(headers::REQUEST_ID, id.clone());
     let route = route_name(request.uri().path());
+    let trace = Trace::begin(&gateway.tracing, &request);
+    if gateway.tracing.is_on() {
+        request.extensions_mut().insert(trace.clone());
+    }
     let mut response = next.run(request).await;
     let status = response.status();
+    trace.responds(status, response.extensions().get::<RefusalCode>());
     gateway
         .metrics
         .requests
@@ -190,7 +217,9 @@ async fn rerank(State(gateway): Shared, request: Request) -> Result<Response<Bod
 async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> Result<Response<Body>, Error> {
     let received = Instant::now();
     let (parts, body) = request.into_parts();
-    let caller = match gateway.authenticator.authenticate(&parts.headers).await {
+    let trace = Trace::of(&parts.extensions);
+    let authentication = gateway.authenticator.authenticate(&parts.headers);
+    let caller = match trace.step("authenticate", authentication).await {
         Ok(caller) => caller,
         Err(error) => {
             body::forget(body);
@@ -200,12 +229,17 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
     let mut body = gateway.bodies.read(&parts.headers, body).await?;
     let head = Head::parse(&body.bytes)?;
     let name = ModelName::parse(&head.model)?;
-    let model = gateway.resolver.resolve(&caller, &name).await?;
+    let model = trace
+        .step("authorize", gateway.resolver.resolve(&caller, &name))
+        .await?;
     if let Some(task) = model.task.filter(|task| *task != operation.task()) {
         let model = name.unversioned();
         return Err(Error::WrongTask { model, task });
     }
+    let user = caller.pseudonym();
+    trace.asks(operation, &model, head.stream, &user);
     let observation = gateway.metrics.observe(operation, &model, received);
+    let observation = observation.asked_by(&caller, &user).traced(&trace);
     if model.hosted.is_some() {
         let request = hosted::Request {
             operation,
@@ -216,12 +250,12 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
             model,
             body,
             received,
+            trace,
         };
         return gateway.hosts.forward(request, observation).await;
     }
     // Workers know their model by its bare name.
     body.bytes = head.rename(body.bytes, &name.at_worker(&model.name));
-    let user = caller.pseudonym();
     let request = proxy::Request {
         operation,
         headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &user),
@@ -231,13 +265,17 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
         version: name.version,
         model,
         received,
+        trace,
     };
     gateway.proxy.forward(request, observation).await
 }
 
 async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
-    let caller = gateway.authenticator.authenticate(request.headers()).await?;
-    let models = gateway.resolver.list(&caller).await?;
+    let trace = Trace::of(request.extensions());
+    let caller = trace
+        .step("authenticate", gateway.authenticator.authenticate(request.headers()))
+        .await?;
+    let models = trace.step("authorize", gateway.resolver.list(&caller)).await?;
     let data: Vec<_> = models.iter().flat_map(|(id, model)| model_objects(id, model)).collect();
     Ok(answer(&json!({"object": "list", "data": data})))
 }
@@ -247,11 +285,16 @@ async fn get_model(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let caller = gateway.authenticator.authenticate(request.headers()).await?;
+    let trace = Trace::of(request.extensions());
+    let caller = trace
+        .step("authenticate", gateway.authenticator.authenticate(request.headers()))
+        .await?;
     // Percent-encoded bytes that are no text name nothing.
     let Path(id) = id.map_err(|_| Error::RouteNotFound)?;
     let name = ModelName::parse(&id)?;
-    let model = gateway.resolver.resolve(&caller, &name).await?;
+    let model = trace
+        .step("authorize", gateway.resolver.resolve(&caller, &name))
+        .await?;
     match Asked::of(&name) {
         None => Ok(answer(&model_object(&id, &model))),
         Some(asked) if model.adapter(&asked.name).is_some_and(|it| it.is_available) => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use axum::{Json, Router, routing::get};
 use kube::Client;
-use telemetry::Readiness;
+use telemetry::{Exposed, Readiness, Tracing};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let client = client().await?;
     let metrics = Metrics::default();
+    let tracing = Tracing::from_env("atelier-gateway", &metrics.registry);
     let readiness = Readiness::default();
     let catalog = Arc::new(Catalog::default());
     let admin = TcpListener::bind(args.admin_listen)
@@ -47,7 +48,10 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let ended = CancellationToken::new();
     let probes = telemetry::admin::serve_with(
         admin,
-        metrics.registry.clone(),
+        Exposed {
+            registry: metrics.registry.clone(),
+            exemplars: Some(metrics.exemplars.clone()),
+        },
         readiness.clone(),
         traffic(catalog.clone()),
         ended.clone().cancelled_owned(),
@@ -56,14 +60,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let synced = watch_cluster(&client, &catalog, &metrics);
     let keys = read_keys(&client, args.api_keys_namespace.clone());
-    let gateway = Arc::new(Gateway::new(
+    let gateway = Gateway::new(
         args.settings()?,
         catalog,
         Arc::new(KubeReviewer::new(client.clone(), args.audience.clone())),
         keys,
         Arc::new(KubeSecrets(client)),
         metrics,
-    )?);
+    )?;
+    let gateway = Arc::new(gateway.traced_by(tracing.clone()));
     if wait_for_sync(synced, &stop).await {
         // Not before: a gateway that does not know the models would deny that they exist.
         let listener = TcpListener::bind(args.listen)
@@ -83,6 +88,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         )
         .await;
     }
+    tracing.shutdown().await;
     ended.cancel();
     probes
         .await

@@ -67,7 +67,8 @@ impl Passage {
                         self.observation.done();
                     }
                     if !told.is_empty() {
-                        self.observation.first_token();
+                        self.observation.passes(told.as_bytes());
+                        self.observation.chunk();
                         return Some(told.into());
                     }
                 }

@@ -11,6 +11,8 @@ mod limits;
 mod oidc;
 mod passage;
 mod rollout;
+mod trace;
+mod usage;
 mod workers;
 
 use std::{future::Future, time::Duration};

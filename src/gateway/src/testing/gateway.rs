@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use reqwest::{RequestBuilder, Response};
 use serde_json::json;
+use telemetry::Tracing;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{ScriptedReviewer, ScriptedSecrets, VERSION, Worker, model};
@@ -44,6 +45,8 @@ pub struct Timing {
     pub provider: Option<SocketAddr>,
     /// Whose tokens count beside Kubernetes' own.
     pub issuers: Issuers,
+    /// Where traces go.
+    pub tracing: Tracing,
 }
 
 impl Default for Timing {
@@ -58,6 +61,7 @@ impl Default for Timing {
             },
             provider: None,
             issuers: Issuers::default(),
+            tracing: Tracing::default(),
         }
     }
 }
@@ -101,7 +105,7 @@ impl TestGateway {
             secrets.clone(),
             metrics.clone(),
         );
-        let gateway = Arc::new(gateway.unwrap());
+        let gateway = Arc::new(gateway.unwrap().traced_by(timing.tracing));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

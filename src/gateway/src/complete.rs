@@ -25,6 +25,7 @@ use crate::{
     name::ModelName,
     proxy,
     routes::Gateway,
+    trace::Trace,
 };
 
 /// A request whose caller is known and whose body is read.
@@ -36,6 +37,7 @@ struct Question {
     head: Head,
     name: ModelName,
     received: Instant,
+    trace: Trace,
 }
 
 /// Answers `request`, by the model that it names or by one that this model's spec names instead.
@@ -45,7 +47,9 @@ struct Question {
 pub async fn complete(gateway: Arc<Gateway>, operation: Operation, request: Request) -> Result<Response<Body>, Error> {
     let received = Instant::now();
     let (parts, body) = request.into_parts();
-    let caller = match gateway.authenticator.authenticate(&parts.headers).await {
+    let trace = Trace::of(&parts.extensions);
+    let authentication = gateway.authenticator.authenticate(&parts.headers);
+    let caller = match trace.step("authenticate", authentication).await {
         Ok(caller) => caller,
         Err(error) => {
             body::forget(body);
@@ -62,8 +66,10 @@ pub async fn complete(gateway: Arc<Gateway>, operation: Operation, request: Requ
         body,
         head,
         received,
+        trace,
     };
-    let model = gateway.resolver.resolve(&question.caller, &question.name).await?;
+    let resolution = gateway.resolver.resolve(&question.caller, &question.name);
+    let model = question.trace.step("authorize", resolution).await?;
     let waits = question.head.stream && model.hold.is_some();
     let answer = question.answered(gateway, model);
     match waits {
@@ -156,8 +162,11 @@ impl Question {
                 text.body.bytes = other;
             }
         }
-        let mut observation = gateway.metrics.observe(self.operation, model, self.received);
-        observation.admitted(admission);
+        let user = self.caller.pseudonym();
+        self.trace.asks(self.operation, model, self.head.stream, &user);
+        let observation = gateway.metrics.observe(self.operation, model, self.received);
+        let observation = observation.asked_by(&self.caller, &user).traced(&self.trace);
+        let mut observation = observation.admitted(admission);
         for guarded in &mut guards {
             guarded.may_end(&mut observation);
         }
@@ -167,7 +176,7 @@ impl Question {
                 gateway.hosts.forward(request, observation).await?
             }
             None => {
-                let request = self.for_worker(model.clone(), text, max_tokens);
+                let request = self.for_worker(model.clone(), text, max_tokens, &user);
                 gateway.proxy.forward(request, observation).await?
             }
         };
@@ -192,26 +201,27 @@ impl Question {
             stream: self.head.stream,
             body: text.rewritten(&self.head.model, max_tokens, field),
             received: self.received,
+            trace: self.trace.clone(),
             model,
         }
     }
 
-    fn for_worker(&self, model: Arc<Model>, text: Text, max_tokens: Option<u32>) -> proxy::Request {
-        let user = self.caller.pseudonym();
+    fn for_worker(&self, model: Arc<Model>, text: Text, max_tokens: Option<u32>, user: &str) -> proxy::Request {
         let headers = &self.parts.headers;
         // Workers know their model by its bare name.
         let body = text.rewritten(&self.name.at_worker(&model.name), max_tokens, "max_tokens");
         proxy::Request {
             operation: self.operation,
-            headers: headers::to_worker(headers, &headers[headers::REQUEST_ID], &user),
+            headers: headers::to_worker(headers, &headers[headers::REQUEST_ID], user),
             conversation: match self.operation {
-                Operation::Chat => Conversation::of(&user, &body.bytes),
+                Operation::Chat => Conversation::of(user, &body.bytes),
                 _ => Conversation::alone(),
             },
             body,
             adapter: Asked::of(&self.name),
             version: self.name.version.clone(),
             received: self.received,
+            trace: self.trace.clone(),
             model,
         }
     }

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::metrics::Operation;
+use crate::{metrics::Operation, trace::RefusalCode};
 
 /// Why a request was refused. The text is for the caller: it never says more than the caller may know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -298,6 +298,7 @@ impl IntoResponse for Error {
         } = self.row();
         let mut response = Response::new(Body::from(self.body().to_string()));
         *response.status_mut() = status;
+        response.extensions_mut().insert(RefusalCode(self.code()));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(after) = retry_after {

@@ -1,6 +1,7 @@
 //! Which headers pass, in either direction.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use telemetry::trace::w3c;
 
 /// The id that names one request in all logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -14,8 +15,8 @@ const FORWARDED: [HeaderName; 6] = [
     header::ACCEPT,
     header::CONTENT_TYPE,
     header::USER_AGENT,
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
+    w3c::TRACEPARENT,
+    w3c::TRACESTATE,
     HeaderName::from_static("baggage"),
 ];
 
@@ -40,6 +41,7 @@ pub fn to_worker(client: &HeaderMap, request_id: &HeaderValue, user: &str) -> He
             headers.append(&name, value.clone());
         }
     }
+    w3c::clean(&mut headers);
     // Clients that send JSON without saying so are understood.
     headers
         .entry(header::CONTENT_TYPE)

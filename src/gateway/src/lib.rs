@@ -6,7 +6,7 @@
 //! much), [`guard`] (may this text), [`complete`] and [`fallback`] (of which model), [`proxy`] with [`balance`],
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
-//! holds is in [`catalog`]; every refusal is a row of the table in [`error`].
+//! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
 
 pub mod adapter;
 pub mod auth;
@@ -44,6 +44,7 @@ pub mod routes;
 pub mod run;
 pub mod server;
 pub mod tls;
+pub mod trace;
 pub mod upstream;
 pub mod usage;
 

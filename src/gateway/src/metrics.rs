@@ -1,71 +1,47 @@
 //! What the gateway counts, in OpenTelemetry's GenAI vocabulary where it has the words.
 
+mod client;
+mod operation;
+mod tenants;
+
 use std::{
+    collections::HashMap,
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use api::llmmodel::Task;
+use api::llmmodel::Pricing;
 use axum::http::StatusCode;
 use prometheus::{
-    Counter, CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
-    core::{Collector, GenericCounterVec},
+    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    core::{Collector, GenericCounterVec, MetricVec, MetricVecBuilder},
     exponential_buckets,
+    proto::MetricFamily,
 };
+use telemetry::Exemplars;
 
-use crate::{catalog::Model, limits::Admission, price::Price, usage::Usage};
-
-/// What a request asks of a model (`gen_ai.operation.name`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operation {
-    /// `/v1/chat/completions`
-    Chat,
-    /// `/v1/completions`
-    TextCompletion,
-    /// `/v1/embeddings`
-    Embeddings,
-    /// `/v1/rerank`
-    Rerank,
-}
-
-impl Operation {
-    const ALL: [Self; 4] = [Self::Chat, Self::TextCompletion, Self::Embeddings, Self::Rerank];
-
-    /// The name in the GenAI conventions, which have none for the last.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::TextCompletion => "text_completion",
-            Self::Embeddings => "embeddings",
-            Self::Rerank => "rerank",
-        }
-    }
-
-    /// What a model must be for.
-    pub fn task(self) -> Task {
-        match self {
-            Self::Chat | Self::TextCompletion => Task::Generate,
-            Self::Embeddings => Task::Embed,
-            Self::Rerank => Task::Rerank,
-        }
-    }
-
-    /// Its path, at the gateway and at the worker.
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/v1/chat/completions",
-            Self::TextCompletion => "/v1/completions",
-            Self::Embeddings => "/v1/embeddings",
-            Self::Rerank => "/v1/rerank",
-        }
-    }
-}
+pub use self::operation::Operation;
+use self::{
+    client::{Call, ClientMetrics},
+    tenants::Tenants,
+};
+use crate::{
+    catalog::Model,
+    identity::Identity,
+    limits::{Admission, Spending},
+    price::Price,
+    provider::Service,
+    trace::{OURS, Trace},
+    usage::Usage,
+};
 
 /// The gateway's metrics. Labels have few values: models that exist, our routes, and stable codes.
 #[derive(Clone)]
 pub struct Metrics {
     /// What `/metrics` shows.
     pub registry: Registry,
+    /// Traces of requests that took so long.
+    pub exemplars: Exemplars,
     /// Requests by `route` and status `code`.
     pub requests: IntCounterVec,
     /// Lookups by `cache` and `result`.
@@ -84,6 +60,10 @@ pub struct Metrics {
     duration: HistogramVec,
     time_to_first_token: HistogramVec,
     token_usage: HistogramVec,
+    client: ClientMetrics,
+    tenants: Arc<Tenants>,
+    /// Bounds of the buckets of `duration`.
+    seconds: Arc<[f64]>,
 }
 
 /// Buckets that the conventions prescribe, in seconds.
@@ -94,10 +74,9 @@ const FIRST_TOKEN_BUCKETS: [f64; 16] = [
 const DURATION: &str = "gen_ai_server_request_duration_seconds";
 const FIRST_TOKEN: &str = "gen_ai_server_time_to_first_token_seconds";
 const TOKEN_USAGE: &str = "gen_ai_client_token_usage";
-const COST_LABELS: [&str; 3] = ["namespace", "model", "currency"];
+const COST_LABELS: [&str; 4] = ["namespace", "model", "currency", "tenant"];
 const TOKEN_TYPE: &str = "gen_ai_token_type";
-const INPUT: &str = "input";
-const OUTPUT: &str = "output";
+const PROVIDER: &str = "gen_ai_provider_name";
 const OPERATION: &str = "gen_ai_operation_name";
 const MODEL: &str = "gen_ai_request_model";
 const ERROR: &str = "error_type";
@@ -176,7 +155,7 @@ impl Default for Metrics {
             ),
             duration: register(
                 &registry,
-                HistogramVec::new(duration.buckets(doubling), &[OPERATION, MODEL, ERROR]),
+                HistogramVec::new(duration.buckets(doubling.clone()), &[OPERATION, MODEL, ERROR]),
             ),
             time_to_first_token: register(
                 &registry,
@@ -184,8 +163,12 @@ impl Default for Metrics {
             ),
             token_usage: register(
                 &registry,
-                HistogramVec::new(usage.buckets(quadrupling), &[OPERATION, MODEL, TOKEN_TYPE]),
+                HistogramVec::new(usage.buckets(quadrupling), &[OPERATION, PROVIDER, MODEL, TOKEN_TYPE]),
             ),
+            client: ClientMetrics::new(&registry),
+            tenants: Arc::default(),
+            exemplars: Exemplars::default(),
+            seconds: doubling.as_slice().into(),
             registry,
         }
     }
@@ -214,88 +197,56 @@ impl Metrics {
             metrics: self.clone(),
             operation,
             model: model.qualified().into(),
-            charge: self.charge(model),
+            namespace: model.namespace.clone(),
+            name: model.name.clone(),
+            version: String::new(),
+            tenant: String::new(),
+            pricing: model.hosted.as_ref().and_then(|hosted| hosted.pricing.clone()),
+            call: Call::new(self.client.clone(), operation, provider(model), received),
             received,
+            trace: Trace::default(),
             first_token_seen: false,
             verdict: NO_ERROR.into(),
             error: CLIENT_GONE.into(),
-            admission: None,
-            spent: Spent::Nothing,
+            spending: Spending::default(),
             ending: None,
         }
     }
 
-    /// What answers of a model cost, and where that is added up.
-    fn charge(&self, model: &Model) -> Option<(Price, Counter)> {
-        let pricing = model.hosted.as_ref()?.pricing.as_ref()?;
-        let labels = [&*model.namespace, &*model.name, &*pricing.currency];
-        Some((Price::of(pricing)?, self.cost.with_label_values(&labels)))
-    }
-
     /// Drops the series of a model that is gone.
     pub fn forget(&self, model: &Model) {
-        for family in prometheus::core::Collector::collect(&self.cost) {
-            for metric in family.get_metric() {
-                // Sorted by name.
-                let values: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
-                if let [currency, name, namespace] = values[..]
-                    && (name, namespace) == (&*model.name, &*model.namespace)
-                {
-                    let _ = self.cost.remove_label_values(&[namespace, name, currency]);
-                }
-            }
+        let qualified = model.qualified();
+        for family in [&self.duration, &self.time_to_first_token, &self.token_usage] {
+            forget_where(family, &[(MODEL, &qualified)]);
         }
-        for family in prometheus::core::Collector::collect(&self.guardrail_violations) {
-            for metric in family.get_metric() {
-                // Sorted by name.
-                let values: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
-                if let [action, check, name, namespace] = values[..]
-                    && (name, namespace) == (&*model.name, &*model.namespace)
-                {
-                    let labels = [namespace, name, check, action];
-                    let _ = self.guardrail_violations.remove_label_values(&labels);
-                }
-            }
+        for label in ["model", "fallback"] {
+            forget_where(&self.fallbacks, &[(label, &qualified)]);
         }
-        let model = model.qualified();
-        for family in prometheus::core::Collector::collect(&self.fallbacks) {
-            for metric in family.get_metric() {
-                // Sorted by name.
-                let values: Vec<_> = metric.get_label().iter().map(|pair| pair.value()).collect();
-                if let [answered, other, name] = values[..]
-                    && [other, name].contains(&&*model)
-                {
-                    let _ = self.fallbacks.remove_label_values(&[name, other, answered]);
-                }
-            }
-        }
-        for family in prometheus::core::Collector::collect(&self.duration) {
-            for metric in family.get_metric() {
-                let label = |name| {
-                    metric
-                        .get_label()
-                        .iter()
-                        .find(|pair| pair.name() == name)
-                        .map(|pair| pair.value())
-                };
-                if label(MODEL) == Some(&model)
-                    && let (Some(operation), Some(error)) = (label(OPERATION), label(ERROR))
-                {
-                    let _ = self.duration.remove_label_values(&[operation, &model, error]);
-                }
-            }
-        }
-        for operation in Operation::ALL {
-            for token_type in [INPUT, OUTPUT] {
-                let _ = self
-                    .token_usage
-                    .remove_label_values(&[operation.name(), &model, token_type]);
-            }
-            let _ = self
-                .time_to_first_token
-                .remove_label_values(&[operation.name(), &model]);
+        let named = [("namespace", &*model.namespace), ("model", &*model.name)];
+        forget_where(&self.cost, &named);
+        forget_where(&self.guardrail_violations, &named);
+        self.client.forget(model);
+    }
+}
+
+/// Drops the series with these labels.
+fn forget_where<T: MetricVecBuilder>(family: &MetricVec<T>, wanted: &[(&str, &str)]) {
+    for series in family.collect().iter().flat_map(MetricFamily::get_metric) {
+        let labels: HashMap<_, _> = series
+            .get_label()
+            .iter()
+            .map(|pair| (pair.name(), pair.value()))
+            .collect();
+        if wanted.iter().all(|(name, value)| labels.get(name) == Some(value)) {
+            let _ = family.remove(&labels);
         }
     }
+}
+
+/// Who answers for a model, in the words of the conventions.
+pub fn provider(model: &Model) -> &'static str {
+    let service = model.hosted.as_ref().and_then(Service::of);
+    service.map_or(OURS, Service::convention)
 }
 
 const CLIENT_GONE: &str = "client_gone";
@@ -305,27 +256,19 @@ pub struct Observation {
     metrics: Metrics,
     operation: Operation,
     model: Arc<str>,
-    charge: Option<(Price, Counter)>,
+    namespace: String,
+    name: String,
+    version: String,
+    tenant: String,
+    pricing: Option<Pricing>,
+    call: Call,
     received: Instant,
+    trace: Trace,
     first_token_seen: bool,
     verdict: String,
     error: String,
-    admission: Option<Admission>,
-    spent: Spent,
+    spending: Spending,
     ending: Option<Ending>,
-}
-
-/// What is known of the tokens of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spent {
-    /// It has not begun.
-    Nothing,
-    /// Nothing is stated of a whole answer.
-    Unstated,
-    /// A stream had so many events, of about a token each.
-    Events(u64),
-    /// The worker stated them.
-    Stated(u64),
 }
 
 /// Why an answer ends before its time, told by who takes it from its [`Observation`].
@@ -340,9 +283,22 @@ impl Ending {
 }
 
 impl Observation {
+    /// Tells `trace` of all as well, which goes on as long as this.
+    pub fn traced(mut self, trace: &Trace) -> Self {
+        self.trace = trace.clone();
+        self
+    }
+
+    /// Counts what is used for the tenant of `caller`, whose pseudonym is `user`.
+    pub fn asked_by(mut self, caller: &Identity, user: &str) -> Self {
+        self.tenant = self.metrics.tenants.of(caller.user(), user);
+        self
+    }
+
     /// The request counts against limits, with what it used until the end.
-    pub fn admitted(&mut self, admission: Option<Admission>) {
-        self.admission = admission;
+    pub fn admitted(mut self, admission: Option<Admission>) -> Self {
+        self.spending = Spending::of(admission);
+        self
     }
 
     /// Where to say why nobody wants the rest.
@@ -350,31 +306,56 @@ impl Observation {
         self.ending.get_or_insert_default().clone()
     }
 
-    /// Events of a stream are on their way to the client.
-    pub fn streamed(&mut self, events: &[u8]) {
-        self.first_token();
-        if self.admission.is_some() && !matches!(self.spent, Spent::Stated(_)) {
-            let begun = match self.spent {
-                Spent::Events(begun) => begun,
-                _ => 0,
-            };
-            self.spent = Spent::Events(begun + count_events(events));
+    /// The try that is answered was begun then, at a worker of `version` or at a provider, who has none.
+    pub fn sent(&mut self, begun: Instant, version: &str) {
+        self.call.sent(begun);
+        self.version = version.into();
+    }
+
+    /// A piece of the answer is on its way to the client.
+    pub fn passes(&self, piece: &[u8]) {
+        self.trace.passes(piece);
+    }
+
+    /// What answers, in the words of whoever does.
+    pub fn answered_by(&self, model: Option<&str>) {
+        if let Some(model) = model {
+            self.trace.answered_by(model);
         }
     }
 
-    fn first_token(&mut self) {
+    /// Events of a stream are on their way to the client.
+    pub fn streamed(&mut self, events: &[u8]) {
+        self.spending.streams(events);
+        self.call.chunk(&self.model);
         if !std::mem::replace(&mut self.first_token_seen, true) {
+            let after = self.received.elapsed();
+            self.trace.first_chunk(after);
+            let labels = [(OPERATION, self.operation.name()), (MODEL, &*self.model)];
+            self.observe(&self.metrics.time_to_first_token, FIRST_TOKEN, &labels, after);
+        }
+    }
+
+    /// Observes a time, with the trace as its example.
+    fn observe(&self, family: &HistogramVec, name: &str, labels: &[(&str, &str)], time: Duration) {
+        let values: Vec<_> = labels.iter().map(|(_, value)| *value).collect();
+        family.with_label_values(&values).observe(time.as_secs_f64());
+        if let Some(trace) = self.trace.id() {
+            let bounds = if name == FIRST_TOKEN {
+                &FIRST_TOKEN_BUCKETS[..]
+            } else {
+                &self.metrics.seconds
+            };
             self.metrics
-                .time_to_first_token
-                .with_label_values(&[self.operation.name(), &self.model])
-                .observe(self.received.elapsed().as_secs_f64());
+                .exemplars
+                .note(name, bounds, labels, time.as_secs_f64(), trace);
         }
     }
 
     /// The worker answered with `status`; anything but success is an error of that name.
     pub fn answered(&mut self, status: StatusCode) {
         if status.is_success() {
-            self.spent = Spent::Unstated;
+            self.spending.begins();
         } else {
             self.verdict = status.as_str().into();
         }
@@ -382,15 +363,29 @@ impl Observation {
 
     /// The worker stated what the answer took.
     pub fn used(&mut self, usage: Usage) {
-        self.spent = Spent::Stated(usage.prompt_tokens + usage.completion_tokens);
-        for (token_type, tokens) in [(INPUT, usage.prompt_tokens), (OUTPUT, usage.completion_tokens)] {
+        self.spending.states(usage.prompt_tokens + usage.completion_tokens);
+        self.trace.used(usage);
+        for (token_type, tokens) in usage.by_type() {
             self.metrics
                 .token_usage
-                .with_label_values(&[self.operation.name(), &self.model, token_type])
+                .with_label_values(&[self.operation.name(), self.call.provider(), &self.model, token_type])
                 .observe(tokens as f64);
         }
-        if let Some((price, sum)) = &self.charge {
-            sum.inc_by(price.of_answer(usage));
+        let Self {
+            namespace,
+            name,
+            version,
+            tenant,
+            ..
+        } = self;
+        self.metrics.client.used(namespace, name, version, tenant, usage);
+        if let Some(pricing) = &self.pricing
+            && let Some(price) = Price::of(pricing)
+        {
+            self.metrics
+                .cost
+                .with_label_values(&[namespace, name, &pricing.currency, tenant])
+                .inc_by(price.of_answer(usage));
         }
     }
 
@@ -405,97 +400,27 @@ impl Observation {
     }
 }
 
-/// The pieces that clients see as such begin with `data:`.
-fn count_events(events: &[u8]) -> u64 {
-    let lines = events.split(|byte| *byte == b'\n');
-    lines.filter(|line| line.starts_with(b"data:")).count() as u64
-}
-
 impl Drop for Observation {
     fn drop(&mut self) {
-        if let Some(admission) = &mut self.admission {
-            match self.spent {
-                Spent::Nothing => {}
-                Spent::Unstated => admission.keep_estimate(),
-                Spent::Events(events) => admission.used_events(events),
-                Spent::Stated(tokens) => admission.used(tokens),
-            }
-        }
-        self.metrics.in_flight.dec();
         if self.error == CLIENT_GONE
             && let Some(reason) = self.ending.as_ref().and_then(|ending| ending.0.get())
         {
             self.error = (*reason).into();
         }
-        self.metrics
-            .duration
-            .with_label_values(&[self.operation.name(), &self.model, &self.error])
-            .observe(self.received.elapsed().as_secs_f64());
+        if self.error != NO_ERROR {
+            self.trace.fail(&self.error);
+        }
+        self.call.end(&self.model, &self.error);
+        let labels = [
+            (OPERATION, self.operation.name()),
+            (MODEL, &*self.model),
+            (ERROR, &*self.error),
+        ];
+        self.observe(&self.metrics.duration, DURATION, &labels, self.received.elapsed());
+        // Last: who sees that it is over sees all of it.
+        self.metrics.in_flight.dec();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::model;
-
-    fn text(metrics: &Metrics) -> String {
-        prometheus::TextEncoder::new()
-            .encode_to_string(&metrics.registry.gather())
-            .unwrap()
-    }
-
-    #[test]
-    fn a_request_is_measured_once_with_its_end() {
-        let metrics = Metrics::default();
-        let of = |end: fn(&mut Observation)| {
-            let mut observation = metrics.observe(Operation::Chat, &model("ns", "m"), Instant::now());
-            end(&mut observation);
-        };
-        of(|o| {
-            o.streamed(b"data: 1\n\n");
-            o.streamed(b"data: 2\n\n");
-            o.done();
-        });
-        of(|_| {});
-        of(|o| o.failed("upstream_failed"));
-        of(|o| {
-            o.answered(StatusCode::TOO_MANY_REQUESTS);
-            o.done();
-        });
-        let text = text(&metrics);
-        for (error, name) in [
-            ("", "fine"),
-            ("client_gone", "left"),
-            ("upstream_failed", "broken"),
-            ("429", "refused"),
-        ] {
-            let line = format!("{DURATION}_count{{{ERROR}=\"{error}\",{OPERATION}=\"chat\",{MODEL}=\"ns/m\"}} 1");
-            assert!(text.contains(&line), "{name}: {text}");
-        }
-        assert!(
-            text.contains(&format!(
-                "{FIRST_TOKEN}_count{{{OPERATION}=\"chat\",{MODEL}=\"ns/m\"}} 1"
-            )),
-            "{text}"
-        );
-        assert!(text.contains("atelier_gateway_requests_in_flight 0"), "{text}");
-    }
-
-    #[test]
-    fn a_deleted_model_leaves_no_series() {
-        let metrics = Metrics::default();
-        for name in ["m", "other"] {
-            let mut observation = metrics.observe(Operation::Chat, &model("ns", name), Instant::now());
-            observation.streamed(b"data: 1\n\n");
-            observation.used(Usage {
-                prompt_tokens: 3,
-                completion_tokens: 4,
-            });
-        }
-        metrics.forget(&model("ns", "m"));
-        let text = text(&metrics);
-        assert!(!text.contains("\"ns/m\""), "{text}");
-        assert!(text.contains("\"ns/other\""), "{text}");
-    }
-}
+mod tests;

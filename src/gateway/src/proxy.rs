@@ -21,6 +21,7 @@ use crate::{
     hold::{self, Holds},
     metrics::{Metrics, Observation, Operation},
     relay::Relay,
+    trace::Trace,
     upstream::{Failure, Upstream, UpstreamTimeouts},
 };
 
@@ -42,6 +43,8 @@ pub struct Request {
     pub body: HeldBody,
     /// When it arrived.
     pub received: Instant,
+    /// Its trace.
+    pub trace: Trace,
 }
 
 /// Sends requests to workers.
@@ -161,13 +164,19 @@ impl Proxy {
             if attempts.offers == 0 && !attempts.was_held {
                 self.overhead.observe(request.received.elapsed().as_secs_f64());
             }
+            let mut headers = request.headers.clone();
+            request.trace.attempt(&lease, &mut headers);
             let sent = self.upstream.post(
                 lease.endpoint().address,
                 request.operation.path(),
-                request.headers.clone(),
+                headers,
                 request.body.bytes.clone(),
             );
-            let (outcome, error, broken) = match sent.await {
+            let sent = sent.await;
+            if let Ok(response) = &sent {
+                request.trace.is_answered(response.status());
+            }
+            let (outcome, error, broken) = match sent {
                 // A worker that is stopping says so before it looks at the request.
                 Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
                     ("unavailable", Error::UpstreamUnavailable { model: model() }, false)
@@ -175,7 +184,7 @@ impl Proxy {
                 // The first worker cannot take all that waited for it at once.
                 Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS && attempts.was_held => {
                     lease.abstain();
-                    self.count("full");
+                    self.count(request, "full");
                     if tokio::time::Instant::now() >= attempts.until {
                         return Ok((response, lease));
                     }
@@ -185,7 +194,7 @@ impl Proxy {
                 // That a worker has not loaded an adapter yet tells nothing about its version.
                 Ok(response) if response.status() == StatusCode::NOT_FOUND && request.adapter.is_some() => {
                     lease.abstain();
-                    self.count("no_adapter");
+                    self.count(request, "no_adapter");
                     match is_canary {
                         true => attempts.shuns_canary = true,
                         false => attempts.lacking.push(lease.endpoint().clone()),
@@ -197,13 +206,13 @@ impl Proxy {
                     if response.status().is_server_error() {
                         lease.failed();
                     }
-                    self.count("canary_failed");
+                    self.count(request, "canary_failed");
                     attempts.shuns_canary = true;
                     attempts.accused = Some(lease);
                     continue;
                 }
                 Ok(response) => {
-                    self.count("answered");
+                    self.count(request, "answered");
                     // What the current version refuses as well is the client's fault.
                     if let Some(mut accused) = attempts.accused.take_if(|_| response.status().is_success()) {
                         accused.failed();
@@ -221,11 +230,11 @@ impl Proxy {
                 }
                 Err(Failure::Timeout) => {
                     lease.failed();
-                    self.count("timeout");
+                    self.count(request, "timeout");
                     return Err(Error::UpstreamTimeout { model: model() });
                 }
             };
-            self.count(outcome);
+            self.count(request, outcome);
             attempts.failed(&lease, error, broken)?;
         }
     }
@@ -237,7 +246,8 @@ impl Proxy {
         }
     }
 
-    fn count(&self, outcome: &str) {
+    fn count(&self, request: &Request, outcome: &str) {
+        request.trace.attempted(outcome);
         self.attempts.with_label_values(&[outcome]).inc();
     }
 
@@ -279,7 +289,7 @@ impl Proxy {
             if hold::wakes(&model) {
                 attempts.was_held = true;
                 if hold.is_none() {
-                    hold = Some(self.holds.begin(&model, active)?);
+                    hold = Some((self.holds.begin(&model, active)?, request.trace.child("hold")));
                 }
             } else if !model.readiness.ready && attempts.last.is_none() {
                 return Err(refusal());
@@ -338,6 +348,7 @@ impl Proxy {
         mut lease: Lease,
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
+        observation.sent(lease.begun(), lease.endpoint().version());
         observation.answered(parts.status);
         match parts.status {
             status if status.is_server_error() => lease.failed(),

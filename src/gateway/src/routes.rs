@@ -18,6 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
+use telemetry::Tracing;
 
 use crate::{
     adapter::Asked,
@@ -42,6 +43,7 @@ use crate::{
     proxy::Proxy,
     resolve::Resolver,
     review::Reviewer,
+    trace::{RefusalCode, Trace},
     upstream::UpstreamTimeouts,
 };
 
@@ -77,6 +79,7 @@ pub struct Gateway {
     pub(crate) proxy: Proxy,
     pub(crate) hosts: Hosts,
     pub(crate) metrics: Metrics,
+    tracing: Tracing,
     draining: AtomicBool,
 }
 
@@ -119,6 +122,7 @@ impl Gateway {
                 &metrics,
             ),
             metrics,
+            tracing: Tracing::default(),
             draining: AtomicBool::new(false),
         })
     }
@@ -126,6 +130,11 @@ impl Gateway {
     /// What other replicas ask, for the admin port.
     pub fn peer_routes(&self, token: Token) -> Router {
         self.limiter.routes(self.authenticator.clone(), token)
+    }
+
+    /// Traces requests by `tracing`.
+    pub fn traced_by(self, tracing: Tracing) -> Self {
+        Self { tracing, ..self }
     }
 
     /// From now on, every answer asks its client to connect anew, to another replica.
@@ -164,14 +173,32 @@ fn route_name(path: &str) -> &'static str {
     }
 }
 
-/// Gives each request its id, and counts and logs each answer.
+/// A path in spans; unknown ones are as anything as clients can make up.
+pub fn route_template(path: &str) -> Option<&'static str> {
+    match path {
+        "/v1/chat/completions" => Some("/v1/chat/completions"),
+        "/v1/completions" => Some("/v1/completions"),
+        "/v1/embeddings" => Some("/v1/embeddings"),
+        "/v1/rerank" => Some("/v1/rerank"),
+        "/v1/models" => Some("/v1/models"),
+        path if path.starts_with("/v1/models/") => Some("/v1/models/{id}"),
+        _ => None,
+    }
+}
+
+/// Gives each request its id and its trace, and counts and logs each answer.
 async fn track(State(gateway): Shared, mut request: Request, next: Next) -> Response<Body> {
     let received = Instant::now();
     let id = headers::request_id(request.headers());
     request.headers_mut().insert(headers::REQUEST_ID, id.clone());
     let route = route_name(request.uri().path());
+    let trace = Trace::begin(&gateway.tracing, &request);
+    if gateway.tracing.is_on() {
+        request.extensions_mut().insert(trace.clone());
+    }
     let mut response = next.run(request).await;
     let status = response.status();
+    trace.responds(status, response.extensions().get::<RefusalCode>());
     gateway
         .metrics
         .requests
@@ -208,8 +235,11 @@ async fn rerank(State(gateway): Shared, request: Request) -> Result<Response<Bod
 }
 
 async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
-    let caller = gateway.authenticator.authenticate(request.headers()).await?;
-    let models = gateway.resolver.list(&caller).await?;
+    let trace = Trace::of(request.extensions());
+    let caller = trace
+        .step("authenticate", gateway.authenticator.authenticate(request.headers()))
+        .await?;
+    let models = trace.step("authorize", gateway.resolver.list(&caller)).await?;
     let data: Vec<_> = models.iter().flat_map(|(id, model)| model_objects(id, model)).collect();
     Ok(answer(&json!({"object": "list", "data": data})))
 }
@@ -219,11 +249,16 @@ async fn get_model(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, Error> {
-    let caller = gateway.authenticator.authenticate(request.headers()).await?;
+    let trace = Trace::of(request.extensions());
+    let caller = trace
+        .step("authenticate", gateway.authenticator.authenticate(request.headers()))
+        .await?;
     // Percent-encoded bytes that are no text name nothing.
     let Path(id) = id.map_err(|_| Error::RouteNotFound)?;
     let name = ModelName::parse(&id)?;
-    let model = gateway.resolver.resolve(&caller, &name).await?;
+    let model = trace
+        .step("authorize", gateway.resolver.resolve(&caller, &name))
+        .await?;
     match Asked::of(&name) {
         None => Ok(answer(&model_object(&id, &model))),
         Some(asked) if model.adapter(&asked.name).is_some_and(|it| it.is_available) => {

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::Context;
 use axum::{Json, Router, routing::get};
 use kube::Client;
-use telemetry::Readiness;
+use telemetry::{Exposed, Readiness, Tracing};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -41,11 +41,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let client = client().await?;
     let metrics = Metrics::default();
+    let tracing = Tracing::from_env("atelier-gateway", &metrics.registry);
     let readiness = Readiness::default();
     let catalog = Arc::new(Catalog::default());
     let (peers, token) = args.peers()?;
     let peers = Arc::new(peers);
-    let gateway = Arc::new(Gateway::new(
+    let gateway = Gateway::new(
         args.settings()?,
         catalog.clone(),
         Arc::new(KubeReviewer::new(client.clone(), args.audience.clone())),
@@ -53,14 +54,18 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Arc::new(KubeSecrets(client.clone())),
         peers.clone(),
         metrics.clone(),
-    )?);
+    )?;
+    let gateway = Arc::new(gateway.traced_by(tracing.clone()));
 
     let admin = listen(args.admin_listen).await?;
     let ended = CancellationToken::new();
     let asked = token.map(|token| gateway.peer_routes(token)).unwrap_or_default();
     let probes = telemetry::admin::serve_with(
         admin,
-        metrics.registry.clone(),
+        Exposed {
+            registry: metrics.registry.clone(),
+            exemplars: Some(metrics.exemplars.clone()),
+        },
         readiness.clone(),
         traffic(catalog.clone()).merge(asked),
         ended.clone().cancelled_owned(),
@@ -101,6 +106,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             server::serve(grpc_listener, grpc, tls, http2, stop.cancelled(), || {}),
         );
     }
+    tracing.shutdown().await;
     ended.cancel();
     probes
         .await

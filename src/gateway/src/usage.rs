@@ -12,6 +12,13 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
+impl Usage {
+    /// The counts by the conventions' `gen_ai.token.type`.
+    pub fn by_type(self) -> [(&'static str, u64); 2] {
+        [("input", self.prompt_tokens), ("output", self.completion_tokens)]
+    }
+}
+
 /// Inside a JSON string its quotes would be escaped, so this only matches a field.
 const FIELD: &[u8] = b"\"usage\":";
 

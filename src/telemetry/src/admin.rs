@@ -10,9 +10,17 @@ use std::{
     },
 };
 
-use axum::{Router, extract::State, http::StatusCode, http::header, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use prometheus::{Encoder, Registry, TextEncoder};
 use tokio::net::TcpListener;
+
+use crate::{Exemplars, openmetrics};
 
 /// Whether the process may receive traffic. Starts as not ready; clones share one state.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +38,27 @@ impl Readiness {
     }
 }
 
+/// What `/metrics` shows.
+#[derive(Clone, Debug)]
+pub struct Exposed {
+    /// The metrics.
+    pub registry: Registry,
+    /// Their exemplars, for scrapers that ask for OpenMetrics; without any, all get Prometheus' text format.
+    pub exemplars: Option<Exemplars>,
+}
+
+impl From<Registry> for Exposed {
+    fn from(registry: Registry) -> Self {
+        Self {
+            registry,
+            exemplars: None,
+        }
+    }
+}
+
 #[derive(Clone)]
 struct AdminState {
-    registry: Registry,
+    exposed: Exposed,
     readiness: Readiness,
 }
 
@@ -66,28 +92,28 @@ pub async fn serve_on(
     serve_with(listener, registry, readiness, Router::new(), shutdown).await
 }
 
-/// As [`serve_on`], with `more` routes beside the usual ones.
+/// As [`serve_on`], with `more` routes beside the usual ones, and exemplars if there are any.
 ///
 /// # Errors
 /// When accepting fails for good.
 pub async fn serve_with(
     listener: TcpListener,
-    registry: Registry,
+    exposed: impl Into<Exposed>,
     readiness: Readiness,
     more: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    axum::serve(listener, router(registry, readiness).merge(more))
+    axum::serve(listener, router(exposed.into(), readiness).merge(more))
         .with_graceful_shutdown(shutdown)
         .await
 }
 
-fn router(registry: Registry, readiness: Readiness) -> Router {
+fn router(exposed: Exposed, readiness: Readiness) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(AdminState { registry, readiness })
+        .with_state(AdminState { exposed, readiness })
 }
 
 async fn readyz(State(state): State<AdminState>) -> impl IntoResponse {
@@ -98,10 +124,18 @@ async fn readyz(State(state): State<AdminState>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(State(state): State<AdminState>) -> impl IntoResponse {
+async fn metrics(State(state): State<AdminState>, headers: HeaderMap) -> impl IntoResponse {
+    let Exposed { registry, exemplars } = state.exposed;
+    let families = registry.gather();
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if let (Some(exemplars), true) = (exemplars, accept.is_some_and(openmetrics::is_accepted)) {
+        let text = openmetrics::encode(&families, &exemplars);
+        let kind = [(header::CONTENT_TYPE, openmetrics::CONTENT_TYPE.to_owned())];
+        return (StatusCode::OK, kind, text.into_bytes());
+    }
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
-    match encoder.encode(&state.registry.gather(), &mut text) {
+    match encoder.encode(&families, &mut text) {
         Ok(()) => (
             StatusCode::OK,
             [(header::CONTENT_TYPE, encoder.format_type().to_owned())],
@@ -152,5 +186,44 @@ mod tests {
 
         stop.send(()).unwrap();
         server.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn scrapers_get_the_format_that_they_ask_for() {
+        let registry = Registry::new();
+        let counter = IntCounter::new("atelier_test_total", "A counter.").unwrap();
+        registry.register(Box::new(counter)).unwrap();
+        for (exemplars, accept, is_open) in [
+            (
+                Some(Exemplars::default()),
+                "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+                true,
+            ),
+            (Some(Exemplars::default()), "text/plain", false),
+            (None, "application/openmetrics-text", false),
+        ] {
+            let exposed = Exposed {
+                registry: registry.clone(),
+                exemplars,
+            };
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+            let serving = serve_with(
+                listener,
+                exposed,
+                Readiness::default(),
+                Router::new(),
+                std::future::pending(),
+            );
+            let serving = tokio::spawn(serving);
+            let request = reqwest::Client::new().get(url).header("accept", accept);
+            let response = request.send().await.unwrap();
+            let kind = response.headers()["content-type"].to_str().unwrap().to_owned();
+            let text = response.text().await.unwrap();
+            assert_eq!(kind == openmetrics::CONTENT_TYPE, is_open, "{kind}");
+            assert_eq!(text.ends_with("# EOF\n"), is_open, "{text}");
+            assert!(text.contains("atelier_test_total 0"), "{text}");
+            serving.abort();
+        }
     }
 }

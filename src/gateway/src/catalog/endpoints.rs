@@ -80,6 +80,11 @@ impl Endpoint {
         &self.stats
     }
 
+    /// Name of the version that it serves.
+    pub fn version(&self) -> &str {
+        self.stats.version()
+    }
+
     pub(super) fn begin(&self) {
         self.load.in_flight.fetch_add(1, Ordering::Relaxed);
         self.stats.begin();
@@ -187,7 +192,8 @@ impl Endpoints {
     /// Collects the endpoints of `version` anew; those that did not change stay the same value.
     fn rebuild(&mut self, version: &ServedVersion) {
         let old = self.versions.remove(version).unwrap_or_default();
-        let stats = self.stats.remove(version).unwrap_or_default();
+        let stats = self.stats.remove(version);
+        let stats = stats.unwrap_or_else(|| Arc::new(Stats::new(version.version.clone())));
         let mut new: Vec<Arc<Endpoint>> = Vec::new();
         let mut live = false;
         for (_, endpoints) in self.slices.values().filter(|(of, _)| of == version) {

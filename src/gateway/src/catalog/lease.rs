@@ -32,6 +32,11 @@ impl Lease {
         self.request = Some(request);
     }
 
+    /// When it was begun.
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
     /// Where the request is.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint

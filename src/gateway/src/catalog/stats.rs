@@ -15,6 +15,7 @@ use super::ServedVersion;
 /// Counters of one version, shared by all its workers.
 #[derive(Debug, Default)]
 pub struct Stats {
+    version: String,
     in_flight: AtomicU64,
     succeeded: AtomicU64,
     failed: AtomicU64,
@@ -22,6 +23,19 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Of a version of that name.
+    pub fn new(version: String) -> Self {
+        Self {
+            version,
+            ..Self::default()
+        }
+    }
+
+    /// Name of the version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
     pub(super) fn begin(&self) {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
     }

@@ -13,7 +13,7 @@ use axum::Router;
 use rpc::v1::inference_server::InferenceServer;
 use tonic::service::Routes;
 
-use crate::routes::Gateway;
+use crate::routes::{self, Gateway};
 use service::Service;
 
 /// Longest message of a caller; [`body`](crate::body) bounds it further.
@@ -24,7 +24,8 @@ const MAX_MESSAGE: usize = 64 << 20;
 /// # Errors
 /// When the API cannot describe itself.
 pub async fn router(gateway: Arc<Gateway>) -> anyhow::Result<Router> {
-    let inference = InferenceServer::new(Service::new(gateway)).max_decoding_message_size(MAX_MESSAGE);
+    let http = routes::router(gateway.clone());
+    let inference = InferenceServer::new(Service::new(gateway, http)).max_decoding_message_size(MAX_MESSAGE);
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<InferenceServer<Service>>().await;
     let reflection = tonic_reflection::server::Builder::configure()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Router,
     body::Body,
     http::{self, HeaderName, Method, header},
 };
@@ -13,12 +14,13 @@ use rpc::{
 };
 use serde_json::{Map, Value, json};
 use tonic::{Request, Response, Status, metadata::MetadataMap};
+use tower::ServiceExt;
 
 use super::{
     answer, status,
     stream::{self, ChatReader, Chunks},
 };
-use crate::{complete::complete, headers, metrics::Operation, routes::Gateway};
+use crate::{headers, metrics::Operation, routes::Gateway};
 
 /// What of a caller's metadata counts, as in HTTP.
 const PASSED: [HeaderName; 4] = [
@@ -33,12 +35,13 @@ const MAX_ANSWER: usize = 64 << 20;
 /// Answers calls as the HTTP API would.
 pub struct Service {
     gateway: Arc<Gateway>,
+    http: Router,
 }
 
 impl Service {
-    /// The methods over the state of the HTTP API.
-    pub fn new(gateway: Arc<Gateway>) -> Self {
-        Self { gateway }
+    /// The methods over the HTTP API of `gateway`.
+    pub fn new(gateway: Arc<Gateway>, http: Router) -> Self {
+        Self { gateway, http }
     }
 
     async fn ask(
@@ -49,9 +52,13 @@ impl Service {
     ) -> Result<http::Response<Body>, Status> {
         let request =
             request(operation, metadata, &body).map_err(|_| Status::invalid_argument("malformed metadata"))?;
-        let response = complete(self.gateway.clone(), operation, request)
+        // It fails only where it is not ready, which it always is.
+        let response = self
+            .http
+            .clone()
+            .oneshot(request)
             .await
-            .map_err(status::of)?;
+            .unwrap_or_else(|never| match never {});
         match response.status().is_success() {
             true => Ok(response),
             false => Err(status::of_response(response).await),
@@ -87,10 +94,7 @@ fn request(
             request = request.header(name, value);
         }
     }
-    let mut request = request.body(Body::from(Value::from(body.clone()).to_string()))?;
-    let id = headers::request_id(request.headers());
-    request.headers_mut().insert(headers::REQUEST_ID, id);
-    Ok(request)
+    request.body(Body::from(Value::from(body.clone()).to_string()))
 }
 
 fn streaming(mut body: Map<String, Value>) -> Map<String, Value> {

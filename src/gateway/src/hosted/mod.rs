@@ -35,6 +35,7 @@ use crate::{
         self, Asking, Origins, Outgoing, Refusal, Service,
         failure::{self, Failure},
     },
+    trace::Trace,
     upstream::UpstreamTimeouts,
 };
 use call::Calls;
@@ -57,6 +58,8 @@ pub struct Request {
     pub body: HeldBody,
     /// When it arrived.
     pub received: Instant,
+    /// Its trace.
+    pub trace: Trace,
 }
 
 /// Asks providers.
@@ -130,7 +133,8 @@ impl Hosts {
         let outgoing = service.request(&self.origins, request.operation, body);
         let outgoing = outgoing.map_err(|refusal| refused(refusal, service, request.operation))?;
         self.overhead.observe(request.received.elapsed().as_secs_f64());
-        let response = self.call(service, model, &outgoing).await?;
+        observation.sent(Instant::now(), "");
+        let response = self.call(service, request, &outgoing).await?;
         let created = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
@@ -147,21 +151,25 @@ impl Hosts {
             return Ok(Answer::Stream(Box::new(stream::Incoming { response, translated })));
         }
         let body = self.calls.body(response, model).await?;
-        let answer = serde_json::from_slice(&body).map_err(|_| broken())?;
+        let answer: Value = serde_json::from_slice(&body).map_err(|_| broken())?;
+        observation.answered_by(answer["model"].as_str());
         let answer = service.answer(request.operation, answer, &asking, created);
         let answer = answer.map_err(|_| broken())?;
         if let Ok(usage) = serde_json::from_value(answer["usage"].clone()) {
             observation.used(usage);
         }
-        Ok(Answer::Whole(answer.to_string()))
+        let answer = answer.to_string();
+        observation.passes(answer.as_bytes());
+        Ok(Answer::Whole(answer))
     }
 
     /// The head of an answer that is one. There is a second try if there is another key than the one that the provider
     /// does not know.
-    async fn call(&self, service: Service<'_>, model: &Model, outgoing: &Outgoing) -> Result<Response, Error> {
+    async fn call(&self, service: Service<'_>, request: &Request, outgoing: &Outgoing) -> Result<Response, Error> {
+        let model = &*request.model;
         let name = service.credentials().map(|it| KeyName::new(&model.namespace, it));
         let Some(name) = name else {
-            let response = self.attempt(service, outgoing, None, model).await?;
+            let response = self.attempt(service, outgoing, None, request).await?;
             return response.map_err(|failure| failed(failure, model));
         };
         let no_key = |why| Error::ProviderCredentials {
@@ -169,11 +177,11 @@ impl Hosts {
             reason: explain(&name, why),
         };
         let secret = self.credentials.get(&name).await.map_err(no_key)?;
-        let mut outcome = self.attempt(service, outgoing, Some(&secret), model).await?;
+        let mut outcome = self.attempt(service, outgoing, Some(&secret), request).await?;
         if let Err(Failure::Credentials { is_unknown: true }) = outcome {
             let other = self.credentials.get_other_than(&name, &secret).await.map_err(no_key)?;
             if other != secret {
-                outcome = self.attempt(service, outgoing, Some(&other), model).await?;
+                outcome = self.attempt(service, outgoing, Some(&other), request).await?;
             }
         }
         outcome.map_err(|failure| failed(failure, model))
@@ -184,9 +192,12 @@ impl Hosts {
         service: Service<'_>,
         outgoing: &Outgoing,
         secret: Option<&Secret>,
-        model: &Model,
+        request: &Request,
     ) -> Result<Result<Response, Failure>, Error> {
-        let response = self.count(self.calls.send(service, outgoing, secret, model).await)?;
+        let (model, trace) = (&*request.model, &request.trace);
+        trace.attempt_at_provider(&outgoing.url);
+        let response = self.calls.send(service, outgoing, secret, model).await;
+        let response = self.count(trace, response)?;
         let status = response.status();
         if status.is_success() {
             return Ok(Ok(response));
@@ -204,11 +215,15 @@ impl Hosts {
         Ok(Err(failure::read(service, status.as_u16(), after, &body, secret)))
     }
 
-    fn count<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+    fn count(&self, trace: &Trace, outcome: Result<Response, Error>) -> Result<Response, Error> {
         let label = match &outcome {
-            Ok(_) => "answered",
+            Ok(response) => {
+                trace.is_answered(response.status());
+                "answered"
+            }
             Err(error) => error.code(),
         };
+        trace.attempted(label);
         self.attempts.with_label_values(&[label]).inc();
         outcome
     }

@@ -68,6 +68,7 @@ impl Passage {
                     }
                     if !told.is_empty() {
                         let told = Bytes::from(told);
+                        self.observation.passes(&told);
                         self.observation.streamed(&told);
                         return Some(told);
                     }

@@ -7,6 +7,7 @@ mod admission;
 pub mod peers;
 mod quota;
 pub mod routes;
+mod spending;
 pub mod watch;
 mod window;
 
@@ -17,6 +18,7 @@ use axum::Router;
 
 pub use admission::Admission;
 pub use quota::{Quotas, Settlement, Verdict, Wish};
+pub use spending::Spending;
 pub use window::Amount;
 
 use crate::{auth::Authenticator, catalog::Model, error::Error, identity::Identity};

@@ -16,6 +16,8 @@ mod passage;
 mod quotas;
 mod rollout;
 mod tls;
+mod trace;
+mod usage;
 mod workers;
 
 use std::{future::Future, time::Duration};

@@ -111,6 +111,17 @@ impl<'a> Service<'a> {
         }
     }
 
+    /// Its name in the GenAI conventions (`gen_ai.provider.name`), which have none for the last.
+    pub fn convention(self) -> &'static str {
+        match self {
+            Self::OpenAi(_) => "openai",
+            Self::Azure(_) => "azure.ai.openai",
+            Self::Anthropic(_) => "anthropic",
+            Self::Gemini(_) => "gcp.gemini",
+            Self::Compatible(_) => "openai_compatible",
+        }
+    }
+
     /// Where its key is.
     pub fn credentials(self) -> Option<&'a SecretKeyRef> {
         match self {

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use reqwest::{RequestBuilder, Response};
 use serde_json::json;
+use telemetry::Tracing;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{ScriptedReviewer, ScriptedSecrets, VERSION, Worker, model};
@@ -52,6 +53,8 @@ pub struct Timing {
     pub peers: Arc<Peers>,
     /// What it speaks with callers.
     pub tls: Option<Arc<Tls>>,
+    /// Where traces go.
+    pub tracing: Tracing,
 }
 
 impl Default for Timing {
@@ -68,6 +71,7 @@ impl Default for Timing {
             issuers: Issuers::default(),
             peers: Arc::new(Peers::alone()),
             tls: None,
+            tracing: Tracing::default(),
         }
     }
 }
@@ -114,7 +118,7 @@ impl TestGateway {
             timing.peers,
             metrics.clone(),
         );
-        let gateway = Arc::new(gateway.unwrap());
+        let gateway = Arc::new(gateway.unwrap().traced_by(timing.tracing));
         let shared = gateway.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -110,6 +110,16 @@ pub enum Error {
     ProviderLacksPath { service: &'static str, path: &'static str },
     #[error("the field \"{field}\" must be {expected}")]
     InvalidValue { field: String, expected: &'static str },
+    #[error("what happens here must be written down, and cannot be at the moment; try again")]
+    AuditUnavailable,
+    #[error("there is no answer \"{id}\" of yours; one that has just ended may take a moment")]
+    AnswerNotFound { id: String },
+    #[error("feedback cannot be kept at the moment; try again")]
+    FeedbackUnavailable,
+    #[error(
+        "this gateway keeps no feedback: it has no database, or no audit trail (--database-url-file, --audit-mode)"
+    )]
+    FeedbackOff,
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("the method is not allowed at this path")]
@@ -222,6 +232,10 @@ impl Error {
             }
             Self::ProviderLacksPath { .. } => row(S::BAD_REQUEST, INVALID, "unsupported_by_provider").about("model"),
             Self::InvalidValue { field, .. } => row(S::BAD_REQUEST, INVALID, "invalid_field").about(field),
+            Self::AuditUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "audit_unavailable").retry(2),
+            Self::AnswerNotFound { .. } => row(S::NOT_FOUND, INVALID, "answer_not_found").about("id"),
+            Self::FeedbackUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "feedback_unavailable").retry(2),
+            Self::FeedbackOff => row(S::NOT_IMPLEMENTED, INVALID, "feedback_off"),
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         }
@@ -230,6 +244,11 @@ impl Error {
     /// The stable code, for clients and for metric labels.
     pub fn code(&self) -> &'static str {
         self.row().code
+    }
+
+    /// The status of the answer that tells it.
+    pub fn status(&self) -> StatusCode {
+        self.row().status
     }
 
     /// The OpenAI error object, `{"error": {message, type, param, code}}`.

@@ -10,7 +10,7 @@ use prometheus::{
     exponential_buckets,
 };
 
-use crate::{catalog::Model, price::Price, usage::Usage};
+use crate::{audit::Entry, catalog::Model, price::Price, usage::Usage};
 
 /// What a request asks of a model (`gen_ai.operation.name`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,6 +187,7 @@ impl Metrics {
             first_token_seen: false,
             verdict: NO_ERROR.into(),
             error: CLIENT_GONE.into(),
+            audit: None,
         }
     }
 
@@ -252,9 +253,29 @@ pub struct Observation {
     first_token_seen: bool,
     verdict: String,
     error: String,
+    audit: Option<Entry>,
 }
 
 impl Observation {
+    /// From now on, the audit trail is told as well.
+    pub fn audit(&mut self, entry: Option<Entry>) {
+        self.audit = entry;
+    }
+
+    /// The version that answers.
+    pub fn served_by(&mut self, version: &str) {
+        if let Some(entry) = &mut self.audit {
+            entry.served_by(version);
+        }
+    }
+
+    /// A piece of the answer is on its way to the client.
+    pub fn piece(&mut self, bytes: &[u8]) {
+        if let Some(entry) = &mut self.audit {
+            entry.piece(bytes);
+        }
+    }
+
     /// The first bytes of a stream are on their way to the client. Later calls change nothing.
     pub fn first_token(&mut self) {
         if !std::mem::replace(&mut self.first_token_seen, true) {
@@ -262,11 +283,17 @@ impl Observation {
                 .time_to_first_token
                 .with_label_values(&[self.operation.name(), &self.model])
                 .observe(self.received.elapsed().as_secs_f64());
+            if let Some(entry) = &mut self.audit {
+                entry.first_token();
+            }
         }
     }
 
     /// The worker answered with `status`; anything but success is an error of that name.
     pub fn answered(&mut self, status: StatusCode) {
+        if let Some(entry) = &mut self.audit {
+            entry.answered(status);
+        }
         if !status.is_success() {
             self.verdict = status.as_str().into();
         }
@@ -274,6 +301,9 @@ impl Observation {
 
     /// The worker stated what the answer took.
     pub fn used(&self, usage: Usage) {
+        if let Some(entry) = &self.audit {
+            entry.used(usage);
+        }
         for (token_type, tokens) in [(INPUT, usage.prompt_tokens), (OUTPUT, usage.completion_tokens)] {
             self.metrics
                 .token_usage
@@ -298,6 +328,9 @@ impl Observation {
 
 impl Drop for Observation {
     fn drop(&mut self) {
+        if let Some(entry) = &mut self.audit {
+            entry.ended(&self.error);
+        }
         self.metrics.in_flight.dec();
         self.metrics
             .duration

@@ -320,6 +320,7 @@ impl Proxy {
     ) -> Response<Body> {
         let (mut parts, body) = response.into_parts();
         observation.answered(parts.status);
+        observation.served_by(lease.version());
         match parts.status {
             status if status.is_server_error() => lease.failed(),
             StatusCode::TOO_MANY_REQUESTS => lease.abstain(),

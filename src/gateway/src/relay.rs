@@ -110,8 +110,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Relay<B> {
                     return Poll::Ready(rest.map(|rest| Ok(Frame::data(rest))));
                 }
             };
-            if let Some(usage) = frame.data_ref().and_then(|data| usage::find(data)) {
-                this.observation.used(usage);
+            if let Some(data) = frame.data_ref() {
+                this.observation.piece(data);
+                if let Some(usage) = usage::find(data) {
+                    this.observation.used(usage);
+                }
             }
             let Some(events) = &mut this.events else {
                 this.note_end();

@@ -12,7 +12,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     middleware::{self, Next},
     response::IntoResponse,
     routing::{get, post},
@@ -21,16 +21,19 @@ use serde_json::{Value, json};
 
 use crate::{
     adapter::Asked,
+    audit::{Recorder, Trail},
     auth::Authenticator,
     authz::Authorizer,
     body::{self, BodyLimits, BodyReader},
     canary::Conversation,
     catalog::{Catalog, Model},
     error::Error,
+    feedback,
     head::Head,
     headers,
     hold::Holds,
     hosted::{self, Guard, Hosts, SecretReader},
+    identity::Identity,
     keys::Keys,
     metrics::{Metrics, Operation},
     name::ModelName,
@@ -61,6 +64,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Whether they may be on this machine, as in tests.
     pub providers_on_loopback: bool,
+    /// What keeps the audit trail.
+    pub audit: Recorder,
 }
 
 /// The gateway, less its sockets.
@@ -70,6 +75,7 @@ pub struct Gateway {
     bodies: BodyReader,
     proxy: Proxy,
     hosts: Hosts,
+    audit: Recorder,
     metrics: Metrics,
     draining: AtomicBool,
 }
@@ -90,12 +96,16 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let lookups = || metrics.cache_lookups.clone();
         let authorizer = Authorizer::new(reviewer.clone(), lookups());
+        if let Some(collector) = settings.audit.collector() {
+            metrics.registry.register(Box::new(collector))?;
+        }
         let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         Ok(Self {
             hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
             authenticator: Authenticator::new(reviewer, keys, settings.issuers, settings.audience, lookups()),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
+            audit: settings.audit,
             proxy: Proxy::new(
                 catalog,
                 settings.upstream,
@@ -106,6 +116,11 @@ impl Gateway {
             metrics,
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// What keeps the audit trail.
+    pub fn audit(&self) -> &Recorder {
+        &self.audit
     }
 
     /// From now on, every answer asks its client to connect anew, to another replica.
@@ -123,6 +138,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(Operation::TextCompletion.path(), post(text_completion))
         .route(Operation::Embeddings.path(), post(embeddings))
         .route(Operation::Rerank.path(), post(rerank))
+        .route("/v1/feedback", post(give_feedback))
         .route("/v1/models", get(list_models))
         .route("/v1/models/{*id}", get(get_model))
         .fallback(|| async { Error::RouteNotFound })
@@ -138,6 +154,7 @@ fn route_name(path: &str) -> &'static str {
         "/v1/completions" => "completions",
         "/v1/embeddings" => "embeddings",
         "/v1/rerank" => "rerank",
+        "/v1/feedback" => "feedback",
         "/v1/models" => "models",
         path if path.starts_with("/v1/models/") => "model",
         _ => "other",
@@ -197,15 +214,33 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
             return Err(error);
         }
     };
-    let mut body = gateway.bodies.read(&parts.headers, body).await?;
+    let mut trail = gateway.audit.begin(operation.name(), &parts.headers, &caller, received);
+    let outcome = answer_to(gateway, operation, &parts.headers, body, &caller, received, &mut trail).await;
+    trail.end(outcome).await
+}
+
+/// The answer to a caller who is known. `trail` is told of it before anything is asked of a model.
+async fn answer_to(
+    gateway: &Gateway,
+    operation: Operation,
+    client: &HeaderMap,
+    body: Body,
+    caller: &Identity,
+    received: Instant,
+    trail: &mut Trail<'_>,
+) -> Result<Response<Body>, Error> {
+    let mut body = gateway.bodies.read(client, body).await?;
     let head = Head::parse(&body.bytes)?;
+    trail.asks_for(&head.model);
     let name = ModelName::parse(&head.model)?;
-    let model = gateway.resolver.resolve(&caller, &name).await?;
+    let model = gateway.resolver.resolve(caller, &name).await?;
     if let Some(task) = model.task.filter(|task| *task != operation.task()) {
         let model = name.unversioned();
         return Err(Error::WrongTask { model, task });
     }
-    let observation = gateway.metrics.observe(operation, &model, received);
+    let entry = trail.open(&model, &name, &head).await?;
+    let mut observation = gateway.metrics.observe(operation, &model, received);
+    observation.audit(entry);
     if model.hosted.is_some() {
         let request = hosted::Request {
             operation,
@@ -224,7 +259,7 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
     let user = caller.pseudonym();
     let request = proxy::Request {
         operation,
-        headers: headers::to_worker(&parts.headers, &parts.headers[headers::REQUEST_ID], &user),
+        headers: headers::to_worker(client, &client[headers::REQUEST_ID], &user),
         conversation: model.canary.is_some().then(|| Conversation::of(&user, &body.bytes)),
         body,
         adapter: Asked::of(&name),
@@ -233,6 +268,20 @@ async fn complete(gateway: &Gateway, operation: Operation, request: Request) -> 
         received,
     };
     gateway.proxy.forward(request, observation).await
+}
+
+async fn give_feedback(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
+    let (parts, body) = request.into_parts();
+    let caller = match gateway.authenticator.authenticate(&parts.headers).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            body::forget(body);
+            return Err(error);
+        }
+    };
+    let body = gateway.bodies.read(&parts.headers, body).await?;
+    let kept = feedback::give(gateway.audit.database(), &caller, &body.bytes).await?;
+    Ok(answer(&kept))
 }
 
 async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
@@ -247,11 +296,18 @@ async fn get_model(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, Error> {
+    let received = Instant::now();
     let caller = gateway.authenticator.authenticate(request.headers()).await?;
     // Percent-encoded bytes that are no text name nothing.
     let Path(id) = id.map_err(|_| Error::RouteNotFound)?;
+    let mut trail = gateway.audit.begin("get_model", request.headers(), &caller, received);
+    trail.asks_for(&id);
+    trail.end(model_answer(&gateway, &caller, id).await).await
+}
+
+async fn model_answer(gateway: &Gateway, caller: &Identity, id: String) -> Result<Response<Body>, Error> {
     let name = ModelName::parse(&id)?;
-    let model = gateway.resolver.resolve(&caller, &name).await?;
+    let model = gateway.resolver.resolve(caller, &name).await?;
     match Asked::of(&name) {
         None => Ok(answer(&model_object(&id, &model))),
         Some(asked) if model.adapter(&asked.name).is_some_and(|it| it.is_available) => {

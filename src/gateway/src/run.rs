@@ -82,6 +82,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             draining,
         )
         .await;
+        gateway.audit().drain().await;
     }
     ended.cancel();
     probes

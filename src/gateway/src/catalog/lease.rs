@@ -8,6 +8,7 @@ use super::{Active, Endpoint};
 #[derive(Debug)]
 pub struct Lease {
     endpoint: Arc<Endpoint>,
+    version: String,
     begun: Instant,
     first_token_seen: bool,
     is_told: bool,
@@ -20,6 +21,7 @@ impl Lease {
         endpoint.begin();
         Self {
             endpoint,
+            version: String::new(),
             begun: Instant::now(),
             first_token_seen: false,
             is_told: false,
@@ -30,6 +32,17 @@ impl Lease {
     /// Lets the request count as one for its model as long as it is under way.
     pub fn keep(&mut self, request: Active) {
         self.request = Some(request);
+    }
+
+    /// The worker serves this version.
+    pub fn of(mut self, version: &str) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// The version that the worker serves.
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     /// Where the request is.

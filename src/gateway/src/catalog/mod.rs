@@ -109,7 +109,8 @@ impl Catalog {
 
     /// The worker to send the next request for `version` to, other than those in `tried`.
     pub fn pick(&self, version: &ServedVersion, tried: &[Arc<Endpoint>]) -> Option<Lease> {
-        crate::balance::pick(self.read().endpoints.of(version), tried)
+        let lease = crate::balance::pick(self.read().endpoints.of(version), tried)?;
+        Some(lease.of(&version.version))
     }
 
     /// As [`Self::pick`], for the current version of `model`, or for the one before it as long as no
@@ -117,8 +118,10 @@ impl Catalog {
     pub fn pick_current(&self, model: &Model, tried: &[Arc<Endpoint>]) -> Option<Lease> {
         let state = self.read();
         let versions = [model.current(), state.handovers.stand_in(model)];
-        let mut workers = versions.iter().flatten().map(|version| state.endpoints.of(version));
-        workers.find_map(|workers| crate::balance::pick(workers, tried))
+        versions.iter().flatten().find_map(|version| {
+            let lease = crate::balance::pick(state.endpoints.of(version), tried)?;
+            Some(lease.of(&version.version))
+        })
     }
 
     /// What is counted of the versions that have workers.

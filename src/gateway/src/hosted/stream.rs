@@ -68,6 +68,7 @@ impl Passage {
                     }
                     if !told.is_empty() {
                         self.observation.first_token();
+                        self.observation.piece(told.as_ref());
                         return Some(told.into());
                     }
                 }

@@ -2,9 +2,11 @@
 
 mod access;
 mod adapters;
+mod audit;
 mod canary;
 mod drain;
 mod faults;
+mod feedback;
 mod hold;
 mod hosted;
 mod limits;

@@ -9,6 +9,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{ScriptedReviewer, ScriptedSecrets, VERSION, Worker, model};
 use crate::{
+    audit::Recorder,
     body::BodyLimits,
     catalog::Catalog,
     keys::Keys,
@@ -44,6 +45,8 @@ pub struct Timing {
     pub provider: Option<SocketAddr>,
     /// Whose tokens count beside Kubernetes' own.
     pub issuers: Issuers,
+    /// What keeps the audit trail.
+    pub audit: Recorder,
 }
 
 impl Default for Timing {
@@ -58,6 +61,7 @@ impl Default for Timing {
             },
             provider: None,
             issuers: Issuers::default(),
+            audit: Recorder::default(),
         }
     }
 }
@@ -89,6 +93,7 @@ impl TestGateway {
             patience: timing.patience,
             max_held: timing.max_held,
             providers_on_loopback: true,
+            audit: timing.audit,
             origins: timing.provider.map_or_else(Origins::default, origins),
         };
         let secrets = Arc::new(ScriptedSecrets::default());

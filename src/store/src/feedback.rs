@@ -45,15 +45,21 @@ pub struct Kept {
     pub revision: i32,
 }
 
-/// The last request of that id, or the one whose answer has that id, if it is the caller's. Its end tells the version.
+/// The caller's last request of that id, or the one whose answer has it. Its end tells the version.
 const FIND: &str = "
+    WITH meant AS (
+        SELECT chain, seq, at FROM audit WHERE kind = 'opened' AND subject = $1 AND request = $2
+        UNION ALL
+        SELECT chain, (event ->> 'opened')::bigint, at FROM audit
+        WHERE kind = 'closed' AND subject = $1 AND event ->> 'answer' = $2
+        ORDER BY at DESC LIMIT 1
+    )
     SELECT o.chain, o.seq, o.request, o.event ->> 'namespace' AS namespace, o.event ->> 'model' AS model,
         o.event ->> 'adapter' AS adapter, coalesce(c.event ->> 'version', o.event ->> 'version') AS version
-    FROM audit o LEFT JOIN audit c ON c.request = o.request AND c.subject = o.subject AND c.kind = 'closed'
+    FROM meant JOIN audit o USING (chain, seq)
+    LEFT JOIN audit c ON c.request = o.request AND c.subject = o.subject AND c.kind = 'closed'
         AND c.chain = o.chain AND (c.event ->> 'opened')::bigint = o.seq
-    WHERE o.kind = 'opened' AND o.subject = $1 AND (o.request = $2
-        OR o.request IN (SELECT request FROM audit a WHERE a.kind = 'closed' AND a.subject = $1 AND a.event ->> 'answer' = $2))
-    ORDER BY o.at DESC LIMIT 1";
+    WHERE o.kind = 'opened' AND o.subject = $1";
 
 const LAST: &str = "
     SELECT revision, value, comment FROM feedback

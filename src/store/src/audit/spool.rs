@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -69,7 +70,11 @@ impl Spool {
     fn begin_segment(&mut self) -> io::Result<()> {
         self.count += 1;
         let path = self.dir.join(format!("{}-{:08}.{SUFFIX}", self.chain, self.count));
-        let file = OpenOptions::new().create_new(true).append(true).open(&path)?;
+        let file = OpenOptions::new()
+            .create_new(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)?;
         self.segments.push_back(Segment {
             path,
             file,

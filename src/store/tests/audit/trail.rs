@@ -87,7 +87,7 @@ async fn tables_take_no_change_from_anybody_but_an_owner() {
 }
 
 /// What an owner of the tables does, the row that is found first, and how.
-const TAMPERING: [(&[&str], i64, Fault); 9] = [
+const TAMPERING: [(&[&str], i64, Fault); 10] = [
     (
         &["UPDATE audit SET event = '{\"model\":\"other\"}' WHERE seq = 3"],
         3,
@@ -111,6 +111,8 @@ const TAMPERING: [(&[&str], i64, Fault); 9] = [
     ),
     (&["DELETE FROM audit WHERE seq = 5"], 5, Fault::Missing),
     (&["DELETE FROM audit WHERE seq = 1"], 1, Fault::Missing),
+    // A time that no range would hold.
+    (&["UPDATE audit SET at = '1900-01-01'"], 1, Fault::Changed),
     // Two rows change places.
     (
         &[

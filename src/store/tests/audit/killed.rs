@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use store::{
     Database,
     audit::{Log, Settings},
@@ -31,12 +32,20 @@ async fn asks_until_it_is_killed() {
         None => ready(&database, strict()).await,
     };
     let id = std::process::id();
-    for i in 0.. {
-        let request = format!("p{id}-{i}");
-        if ask(&log, &request).await.is_ok() {
-            println!("counted {request}");
+    let client = |client: usize| {
+        let log = &log;
+        async move {
+            for i in 0.. {
+                let request = format!("p{id}-{client}-{i}");
+                if ask(log, &request).await.is_ok() {
+                    println!("counted {request}");
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
         }
-    }
+    };
+    // Many are about to count when it happens.
+    join_all((0..64).map(client)).await;
 }
 
 /// The requests that counted at a process that was killed.
@@ -53,12 +62,12 @@ fn run_and_kill(url: &Path, spool: Option<&Path>) -> Vec<String> {
         let line = line.unwrap();
         line.split_once("counted ").map(|(_, request)| request.to_owned())
     };
-    let mut requests: Vec<_> = lines.by_ref().filter_map(counted).take(200).collect();
+    let mut requests: Vec<_> = lines.by_ref().filter_map(counted).take(500).collect();
     child.kill().unwrap();
     // What it had told before it died.
     requests.extend(lines.filter_map(counted));
     child.wait().unwrap();
-    assert!(requests.len() >= 200, "{}", requests.len());
+    assert!(requests.len() >= 500, "{}", requests.len());
     requests
 }
 

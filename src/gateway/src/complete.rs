@@ -10,6 +10,7 @@ use axum::{
 
 use crate::{
     adapter::Asked,
+    audit::Trail,
     body::{self, HeldBody},
     canary::Conversation,
     catalog::Model,
@@ -56,22 +57,34 @@ pub async fn complete(gateway: Arc<Gateway>, operation: Operation, request: Requ
             return Err(error);
         }
     };
-    let body = gateway.bodies.read(&parts.headers, body).await?;
-    let head = Head::parse(&body.bytes)?;
+    // Refusals up to the model's name are written down here, all that comes later where it happens.
+    let mut trail = gateway.audit.begin(operation.name(), &parts.headers, &caller, received);
+    let read = async {
+        let body = gateway.bodies.read(&parts.headers, body).await?;
+        let head = Head::parse(&body.bytes)?;
+        trail.asks_for(&head.model);
+        let name = ModelName::parse(&head.model)?;
+        let model = trace
+            .step("authorize", gateway.resolver.resolve(&caller, &name))
+            .await?;
+        Ok((body, head, name, model))
+    };
+    let (body, head, name, model) = match read.await {
+        Ok(read) => read,
+        Err(error) => return trail.end(Err(error)).await,
+    };
+    let waits = head.stream && model.hold.is_some();
     let question = Question {
         operation,
-        name: ModelName::parse(&head.model)?,
         caller,
         parts,
         body,
         head,
+        name,
         received,
         trace,
     };
-    let resolution = gateway.resolver.resolve(&question.caller, &question.name);
-    let model = question.trace.step("authorize", resolution).await?;
-    let waits = question.head.stream && model.hold.is_some();
-    let answer = question.answered(gateway, model);
+    let answer = question.written_down(gateway, model);
     match waits {
         true => keep_alive::during(answer).await,
         false => answer.await,
@@ -95,16 +108,32 @@ fn signed(mut answer: Response<Body>, model: &Model) -> Response<Body> {
 }
 
 impl Question {
+    /// The answer, of which the audit trail is told before anything is asked of a model.
+    async fn written_down(self, gateway: Arc<Gateway>, model: Arc<Model>) -> Result<Response<Body>, Error> {
+        let headers = &self.parts.headers;
+        let mut trail = gateway
+            .audit
+            .begin(self.operation.name(), headers, &self.caller, self.received);
+        trail.asks_for(&self.head.model);
+        let outcome = self.answered(&gateway, &model, &mut trail).await;
+        trail.end(outcome).await
+    }
+
     /// The answer of the model that was asked for or, while that one cannot, of another.
-    async fn answered(self, gateway: Arc<Gateway>, model: Arc<Model>) -> Result<Response<Body>, Error> {
-        let outcome = self.ask(&gateway, &model, None).await;
-        if !self.takes_another(&model) || !is_outage(&outcome) {
+    async fn answered(
+        &self,
+        gateway: &Gateway,
+        model: &Arc<Model>,
+        trail: &mut Trail<'_>,
+    ) -> Result<Response<Body>, Error> {
+        let outcome = self.ask(gateway, model, None, trail).await;
+        if !self.takes_another(model) || !is_outage(&outcome) {
             return outcome;
         }
-        for other in fallback::chain(&gateway, &self.caller, &model, self.operation.task()).await {
-            let answer = self.ask(&gateway, &other, Some(&model)).await;
+        for other in fallback::chain(gateway, &self.caller, model, self.operation.task()).await {
+            let answer = self.ask(gateway, &other, Some(model), trail).await;
             let has_failed = is_outage(&answer) || matches!(answer, Err(Error::RateLimited { .. }));
-            gateway.metrics.fell_back(&model, &other, !has_failed);
+            gateway.metrics.fell_back(model, &other, !has_failed);
             if !has_failed {
                 tracing::info!(
                     model = model.qualified(),
@@ -129,6 +158,7 @@ impl Question {
         gateway: &Gateway,
         model: &Arc<Model>,
         asked: Option<&Arc<Model>>,
+        trail: &mut Trail<'_>,
     ) -> Result<Response<Body>, Error> {
         if let Some(task) = model.task.filter(|task| *task != self.operation.task()) {
             return Err(Error::WrongTask {
@@ -162,11 +192,12 @@ impl Question {
                 text.body.bytes = other;
             }
         }
+        let entry = trail.open(model, &self.name, &self.head).await?;
         let user = self.caller.pseudonym();
         self.trace.asks(self.operation, model, self.head.stream, &user);
         let observation = gateway.metrics.observe(self.operation, model, self.received);
         let observation = observation.asked_by(&self.caller, &user).traced(&self.trace);
-        let mut observation = observation.admitted(admission);
+        let mut observation = observation.admitted(admission).audited(entry);
         for guarded in &mut guards {
             guarded.may_end(&mut observation);
         }

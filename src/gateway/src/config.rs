@@ -12,6 +12,7 @@ use clap::Parser;
 use protocol::ports;
 
 use crate::{
+    audit::{self, AuditArgs},
     body::BodyLimits,
     limits::peers::{self, Link, Peers, Token},
     oidc::{Issuers, settings},
@@ -26,6 +27,12 @@ use crate::{
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Args {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<audit::Command>,
+    /// The audit trail.
+    #[command(flatten)]
+    pub audit: AuditArgs,
     /// Where to serve the API.
     #[arg(long, env = "ATELIER_LISTEN", default_value_t = any(ports::GATEWAY_API))]
     pub listen: SocketAddr,
@@ -123,7 +130,7 @@ impl Args {
     /// How requests are handled.
     ///
     /// # Errors
-    /// When the issuers cannot be read, or make no sense.
+    /// When a file cannot be used, or options make no sense.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         let issuers = self.oidc_file.as_deref().map(settings::read).transpose()?;
         Ok(Settings {
@@ -144,6 +151,7 @@ impl Args {
             zone: self.zone.clone().filter(|zone| !zone.is_empty()),
             origins: Origins::default(),
             providers_on_loopback: false,
+            audit: self.audit.recorder()?,
         })
     }
 

@@ -134,6 +134,16 @@ pub enum Error {
     Unguarded { model: String },
     #[error("the field \"{field}\" cannot be used with the guardrails of the model: {instead}")]
     NotWithGuardrails { field: &'static str, instead: &'static str },
+    #[error("what happens here must be written down, and cannot be at the moment; try again")]
+    AuditUnavailable,
+    #[error("there is no answer \"{id}\" of yours; one that has just ended may take a moment")]
+    AnswerNotFound { id: String },
+    #[error("feedback cannot be kept at the moment; try again")]
+    FeedbackUnavailable,
+    #[error(
+        "this gateway keeps no feedback: it has no database, or no audit trail (--database-url-file, --audit-mode)"
+    )]
+    FeedbackOff,
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("the method is not allowed at this path")]
@@ -254,6 +264,10 @@ impl Error {
             Self::NotWithGuardrails { field, .. } => {
                 row(S::BAD_REQUEST, INVALID, "unsupported_with_guardrails").about(field)
             }
+            Self::AuditUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "audit_unavailable").retry(2),
+            Self::AnswerNotFound { .. } => row(S::NOT_FOUND, INVALID, "answer_not_found").about("id"),
+            Self::FeedbackUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "feedback_unavailable").retry(2),
+            Self::FeedbackOff => row(S::NOT_IMPLEMENTED, INVALID, "feedback_off"),
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         }
@@ -282,6 +296,11 @@ impl Error {
                 | Self::ProviderUnreachable { .. }
                 | Self::ProviderTimeout { .. }
         )
+    }
+
+    /// The status of the answer that tells it.
+    pub fn status(&self) -> StatusCode {
+        self.row().status
     }
 
     /// The OpenAI error object, `{"error": {message, type, param, code}}`.

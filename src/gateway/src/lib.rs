@@ -7,8 +7,10 @@
 //! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
 //! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
+//! What is asked and how it ended is written down by [`audit`]; [`feedback`] is what callers say about it.
 
 pub mod adapter;
+pub mod audit;
 pub mod auth;
 pub mod authz;
 pub mod balance;
@@ -21,6 +23,7 @@ pub mod config;
 pub mod error;
 pub mod events;
 pub mod fallback;
+pub mod feedback;
 pub mod grpc;
 pub mod guard;
 pub mod head;

@@ -26,6 +26,7 @@ use self::{
     tenants::Tenants,
 };
 use crate::{
+    audit::Entry,
     catalog::Model,
     identity::Identity,
     limits::{Admission, Spending},
@@ -210,6 +211,7 @@ impl Metrics {
             error: CLIENT_GONE.into(),
             spending: Spending::default(),
             ending: None,
+            audit: None,
         }
     }
 
@@ -269,6 +271,7 @@ pub struct Observation {
     error: String,
     spending: Spending,
     ending: Option<Ending>,
+    audit: Option<Entry>,
 }
 
 /// Why an answer ends before its time, told by who takes it from its [`Observation`].
@@ -301,6 +304,12 @@ impl Observation {
         self
     }
 
+    /// From now on, the audit trail is told as well.
+    pub fn audited(mut self, entry: Option<Entry>) -> Self {
+        self.audit = entry;
+        self
+    }
+
     /// Where to say why nobody wants the rest.
     pub fn ending(&mut self) -> Ending {
         self.ending.get_or_insert_default().clone()
@@ -310,11 +319,17 @@ impl Observation {
     pub fn sent(&mut self, begun: Instant, version: &str) {
         self.call.sent(begun);
         self.version = version.into();
+        if let Some(entry) = &mut self.audit {
+            entry.served_by(version);
+        }
     }
 
     /// A piece of the answer is on its way to the client.
-    pub fn passes(&self, piece: &[u8]) {
+    pub fn passes(&mut self, piece: &[u8]) {
         self.trace.passes(piece);
+        if let Some(entry) = &mut self.audit {
+            entry.piece(piece);
+        }
     }
 
     /// What answers, in the words of whoever does.
@@ -331,6 +346,9 @@ impl Observation {
         if !std::mem::replace(&mut self.first_token_seen, true) {
             let after = self.received.elapsed();
             self.trace.first_chunk(after);
+            if let Some(entry) = &mut self.audit {
+                entry.first_token();
+            }
             let labels = [(OPERATION, self.operation.name()), (MODEL, &*self.model)];
             self.observe(&self.metrics.time_to_first_token, FIRST_TOKEN, &labels, after);
         }
@@ -354,6 +372,9 @@ impl Observation {
 
     /// The worker answered with `status`; anything but success is an error of that name.
     pub fn answered(&mut self, status: StatusCode) {
+        if let Some(entry) = &mut self.audit {
+            entry.answered(status);
+        }
         if status.is_success() {
             self.spending.begins();
         } else {
@@ -365,6 +386,9 @@ impl Observation {
     pub fn used(&mut self, usage: Usage) {
         self.spending.states(usage.prompt_tokens + usage.completion_tokens);
         self.trace.used(usage);
+        if let Some(entry) = &self.audit {
+            entry.used(usage);
+        }
         for (token_type, tokens) in usage.by_type() {
             self.metrics
                 .token_usage
@@ -406,6 +430,9 @@ impl Drop for Observation {
             && let Some(reason) = self.ending.as_ref().and_then(|ending| ending.0.get())
         {
             self.error = (*reason).into();
+        }
+        if let Some(entry) = &mut self.audit {
+            entry.ended(&self.error);
         }
         if self.error != NO_ERROR {
             self.trace.fail(&self.error);

@@ -22,15 +22,17 @@ use telemetry::Tracing;
 
 use crate::{
     adapter::Asked,
+    audit::Recorder,
     auth::Authenticator,
     authz::Authorizer,
-    body::{BodyLimits, BodyReader},
+    body::{self, BodyLimits, BodyReader},
     catalog::{Catalog, Model},
     complete::complete,
     error::Error,
-    headers,
+    feedback, headers,
     hold::Holds,
     hosted::{Guard, Hosts, SecretReader},
+    identity::Identity,
     keys::Keys,
     limits::{
         Limiter,
@@ -68,6 +70,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Whether they may be on this machine, as in tests.
     pub providers_on_loopback: bool,
+    /// What keeps the audit trail.
+    pub audit: Recorder,
 }
 
 /// The gateway, less its sockets.
@@ -78,6 +82,7 @@ pub struct Gateway {
     pub(crate) limiter: Limiter,
     pub(crate) proxy: Proxy,
     pub(crate) hosts: Hosts,
+    pub(crate) audit: Recorder,
     pub(crate) metrics: Metrics,
     tracing: Tracing,
     draining: AtomicBool,
@@ -100,6 +105,9 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let lookups = || metrics.cache_lookups.clone();
         let authorizer = Authorizer::new(reviewer.clone(), lookups());
+        if let Some(collector) = settings.audit.collector() {
+            metrics.registry.register(Box::new(collector))?;
+        }
         let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         Ok(Self {
             hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
@@ -113,6 +121,7 @@ impl Gateway {
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
             limiter: Limiter::new(peers),
+            audit: settings.audit,
             proxy: Proxy::new(
                 catalog,
                 settings.upstream,
@@ -137,6 +146,11 @@ impl Gateway {
         Self { tracing, ..self }
     }
 
+    /// What keeps the audit trail.
+    pub fn audit(&self) -> &Recorder {
+        &self.audit
+    }
+
     /// From now on, every answer asks its client to connect anew, to another replica.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -152,6 +166,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(Operation::TextCompletion.path(), post(text_completion))
         .route(Operation::Embeddings.path(), post(embeddings))
         .route(Operation::Rerank.path(), post(rerank))
+        .route("/v1/feedback", post(give_feedback))
         .route("/v1/models", get(list_models))
         .route("/v1/models/{*id}", get(get_model))
         .fallback(|| async { Error::RouteNotFound })
@@ -167,6 +182,7 @@ fn route_name(path: &str) -> &'static str {
         "/v1/completions" => "completions",
         "/v1/embeddings" => "embeddings",
         "/v1/rerank" => "rerank",
+        "/v1/feedback" => "feedback",
         "/v1/models" => "models",
         path if path.starts_with("/v1/models/") => "model",
         _ => "other",
@@ -234,6 +250,20 @@ async fn rerank(State(gateway): Shared, request: Request) -> Result<Response<Bod
     complete(gateway, Operation::Rerank, request).await
 }
 
+async fn give_feedback(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
+    let (parts, body) = request.into_parts();
+    let caller = match gateway.authenticator.authenticate(&parts.headers).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            body::forget(body);
+            return Err(error);
+        }
+    };
+    let body = gateway.bodies.read(&parts.headers, body).await?;
+    let kept = feedback::give(gateway.audit.database(), &caller, &body.bytes).await?;
+    Ok(answer(&kept))
+}
+
 async fn list_models(State(gateway): Shared, request: Request) -> Result<Response<Body>, Error> {
     let trace = Trace::of(request.extensions());
     let caller = trace
@@ -249,16 +279,26 @@ async fn get_model(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response<Body>, Error> {
+    let received = Instant::now();
     let trace = Trace::of(request.extensions());
     let caller = trace
         .step("authenticate", gateway.authenticator.authenticate(request.headers()))
         .await?;
     // Percent-encoded bytes that are no text name nothing.
     let Path(id) = id.map_err(|_| Error::RouteNotFound)?;
+    let mut trail = gateway.audit.begin("get_model", request.headers(), &caller, received);
+    trail.asks_for(&id);
+    trail.end(model_answer(&gateway, &trace, &caller, id).await).await
+}
+
+async fn model_answer(
+    gateway: &Gateway,
+    trace: &Trace,
+    caller: &Identity,
+    id: String,
+) -> Result<Response<Body>, Error> {
     let name = ModelName::parse(&id)?;
-    let model = trace
-        .step("authorize", gateway.resolver.resolve(&caller, &name))
-        .await?;
+    let model = trace.step("authorize", gateway.resolver.resolve(caller, &name)).await?;
     match Asked::of(&name) {
         None => Ok(answer(&model_object(&id, &model))),
         Some(asked) if model.adapter(&asked.name).is_some_and(|it| it.is_available) => {

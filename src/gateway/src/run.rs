@@ -105,6 +105,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             server::serve(listener, router, tls.clone(), http1, stop.cancelled(), draining),
             server::serve(grpc_listener, grpc, tls, http2, stop.cancelled(), || {}),
         );
+        gateway.audit().drain().await;
     }
     tracing.shutdown().await;
     ended.cancel();

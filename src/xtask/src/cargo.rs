@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use crate::home::Home;
 use crate::process;
+use crate::toolbox::postgres;
 use crate::ui::Stage;
 
 /// What a build of the workspace needs in its environment: where cargo writes, and where libtorch is.
@@ -22,6 +23,7 @@ pub fn environment(home: &Home) -> Vec<(&'static str, OsString)> {
         ("LD_LIBRARY_PATH", libraries.into()),
         ("ATELIER_MODEL_DIR", home.models().into()),
         ("ATELIER_CORPORA_DIR", home.corpora().into()),
+        ("ATELIER_POSTGRES_BIN", postgres::bin(home).into()),
     ]
 }
 

@@ -101,11 +101,14 @@ impl Hosts {
     pub async fn forward(&self, request: Request, mut observation: Observation) -> Result<http::Response<Body>, Error> {
         match self.answer(&request, &mut observation).await {
             Ok(Answer::Whole(body)) => {
+                observation.answered(StatusCode::OK);
+                observation.passes(body.as_bytes());
                 observation.done();
                 let json = [(header::CONTENT_TYPE, "application/json")];
                 Ok((StatusCode::OK, json, body).into_response())
             }
             Ok(Answer::Stream(stream)) => {
+                observation.answered(StatusCode::OK);
                 let body = stream::body(*stream, request.model.qualified(), self.idle_timeout, observation);
                 Ok(([(header::CONTENT_TYPE, "text/event-stream")], body).into_response())
             }

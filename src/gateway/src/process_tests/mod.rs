@@ -2,10 +2,12 @@
 
 mod access;
 mod adapters;
+mod audit;
 mod canary;
 mod drain;
 mod fallback;
 mod faults;
+mod feedback;
 mod grpc;
 mod guard;
 mod hold;

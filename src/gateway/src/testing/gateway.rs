@@ -10,6 +10,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use super::{ScriptedReviewer, ScriptedSecrets, VERSION, Worker, model};
 use crate::{
+    audit::Recorder,
     body::BodyLimits,
     catalog::Catalog,
     keys::Keys,
@@ -55,6 +56,8 @@ pub struct Timing {
     pub tls: Option<Arc<Tls>>,
     /// Where traces go.
     pub tracing: Tracing,
+    /// What keeps the audit trail.
+    pub audit: Recorder,
 }
 
 impl Default for Timing {
@@ -72,6 +75,7 @@ impl Default for Timing {
             peers: Arc::new(Peers::alone()),
             tls: None,
             tracing: Tracing::default(),
+            audit: Recorder::default(),
         }
     }
 }
@@ -105,6 +109,7 @@ impl TestGateway {
             max_held: timing.max_held,
             zone: None,
             providers_on_loopback: true,
+            audit: timing.audit,
             origins: timing.provider.map_or_else(Origins::default, origins),
         };
         let secrets = Arc::new(ScriptedSecrets::default());

@@ -6,6 +6,7 @@
 pub mod debian;
 pub mod go;
 pub mod llama;
+pub mod postgres;
 pub mod python;
 pub mod table;
 mod wheels;
@@ -29,8 +30,9 @@ pub fn for_build(home: &Home, stage: &Stage) -> Result<()> {
     debian::ensure(stage, table::BUILD_PACKAGES)
 }
 
-/// The models and the texts that unit tests read.
+/// The models and the texts that unit tests read, and the database that they write to.
 pub fn for_tests(home: &Home, stage: &Stage) -> Result<()> {
+    postgres::ensure(home, stage)?;
     model(home, stage)?;
     embedder(home, stage)?;
     if !home.corpora().join("HumanEval.jsonl.gz").is_file() {

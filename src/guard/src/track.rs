@@ -68,14 +68,16 @@ impl Track {
         floor: f64,
         found: &mut Vec<Find>,
     ) {
+        let mut is_decided = false;
         for attempt in &mut self.attempts {
-            attempt.advance(rule, byte, position, window, floor);
+            is_decided |= attempt.advance(rule, byte, position, window, floor);
         }
-        self.attempts.retain(|attempt| !matches!(attempt.stand, Stand::Failed));
-        if rule.judge.is_none() {
+        if rule.judge.is_none() && self.attempts.len() > 1 {
             self.drop_doubles();
         }
-        self.take_found(found);
+        if is_decided {
+            self.take_found(found);
+        }
     }
 
     /// The text ends at `position`: everything is decided.
@@ -88,11 +90,11 @@ impl Track {
                 attempt.stand = decide(attempt.start, ends, rule, window, floor);
             }
         }
-        self.attempts.retain(|attempt| !matches!(attempt.stand, Stand::Failed));
         self.take_found(found);
     }
 
     fn take_found(&mut self, found: &mut Vec<Find>) {
+        self.attempts.retain(|attempt| !matches!(attempt.stand, Stand::Failed));
         while let Some(Attempt {
             stand: Stand::Found(find),
             ..
@@ -127,9 +129,10 @@ impl Track {
 }
 
 impl Attempt {
-    fn advance(&mut self, rule: &Rule, byte: u8, position: usize, window: &Window, floor: f64) {
+    /// Takes a byte, and says whether that decided it.
+    fn advance(&mut self, rule: &Rule, byte: u8, position: usize, window: &Window, floor: f64) -> bool {
         let Stand::Open(state, ends) = &mut self.stand else {
-            return;
+            return false;
         };
         let step = rule.shape.step(*state, byte);
         if step.matched {
@@ -137,20 +140,22 @@ impl Attempt {
         }
         if step.dead {
             self.stand = decide(self.start, ends, rule, window, floor);
-            return;
+            return true;
         }
         *state = step.state;
         let is_cut = rule.cut.is_some_and(|length| position + 1 - self.start >= length);
-        if is_cut {
-            match decide(self.start, &[position + 1], rule, window, floor) {
-                Stand::Found(find) => self.stand = Stand::Found(find),
-                // The shape is a loop: its state says nothing about how often it has been through.
-                _ => {
-                    ends.clear();
-                    self.start = position + 1 - OVERLAP;
-                }
-            }
+        if !is_cut {
+            return false;
         }
+        let stand = decide(self.start, &[position + 1], rule, window, floor);
+        if matches!(stand, Stand::Found(_)) {
+            self.stand = stand;
+            return true;
+        }
+        // The shape is a loop: its state says nothing about how often it has been through.
+        ends.clear();
+        self.start = position + 1 - OVERLAP;
+        false
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Track {
 struct Attempt {
     start: usize,
     stand: Stand,
+    /// The score of a part that was judged where it was cut: all of it is a find, wherever it ends.
+    known: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +56,7 @@ impl Track {
             self.attempts.push_back(Attempt {
                 start: position,
                 stand: Stand::Open(step.state, Vec::new()),
+                known: None,
             });
         }
     }
@@ -87,7 +90,9 @@ impl Track {
                 if rule.shape.matches_at_end(*state) {
                     note(ends, position, rule.shape.ends);
                 }
-                attempt.stand = decide(attempt.start, ends, rule, window, floor);
+                let decided = decide(attempt.start, ends, rule, window, floor);
+                let end = ends.last().copied();
+                attempt.stand = attempt.whole(end).unwrap_or(decided);
             }
         }
         self.take_found(found);
@@ -139,23 +144,31 @@ impl Attempt {
             note(ends, position, rule.shape.ends);
         }
         if step.dead {
-            self.stand = decide(self.start, ends, rule, window, floor);
+            let decided = decide(self.start, ends, rule, window, floor);
+            let end = ends.last().copied();
+            self.stand = self.whole(end).unwrap_or(decided);
             return true;
         }
         *state = step.state;
         let is_cut = rule.cut.is_some_and(|length| position + 1 - self.start >= length);
-        if !is_cut {
-            return false;
+        if is_cut && self.known.is_none() {
+            match decide(self.start, &[position + 1], rule, window, floor) {
+                Stand::Found(find) => self.known = Some(find.score),
+                // The shape is a loop: its state says nothing about how often it has been through.
+                _ => {
+                    ends.clear();
+                    self.start = position + 1 - OVERLAP;
+                }
+            }
         }
-        let stand = decide(self.start, &[position + 1], rule, window, floor);
-        if matches!(stand, Stand::Found(_)) {
-            self.stand = stand;
-            return true;
-        }
-        // The shape is a loop: its state says nothing about how often it has been through.
-        ends.clear();
-        self.start = position + 1 - OVERLAP;
         false
+    }
+
+    /// What is known to be a find, up to the last `end` of a match.
+    fn whole(&self, end: Option<usize>) -> Option<Stand> {
+        let (score, end) = (self.known?, end?);
+        let start = self.start;
+        Some(Stand::Found(Find { start, end, score }))
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
 pub struct Guard {
     pub(crate) checks: Vec<Check>,
     pub(crate) rules: Vec<Checked>,
-    /// For each byte, the rules whose finds can begin with it.
-    pub(crate) starts: Vec<Vec<usize>>,
+    /// For each class of the byte before, and each byte, the rules whose finds can begin there.
+    pub(crate) starts: [Vec<Vec<usize>>; 2],
     /// Whether a check asks if texts are JSON.
     pub(crate) reads_json: bool,
 }
@@ -33,7 +33,7 @@ impl Guard {
         let mut guard = Self {
             checks: Vec::new(),
             rules: Vec::new(),
-            starts: vec![Vec::new(); 256],
+            starts: [vec![Vec::new(); 256], vec![Vec::new(); 256]],
             reads_json: checks.iter().any(|(check, _)| check.is_json),
         };
         for (check, rules) in checks {
@@ -43,8 +43,10 @@ impl Guard {
             };
             for rule in rules {
                 let place = guard.rules.len();
-                for (byte, starts) in guard.starts.iter_mut().enumerate() {
-                    starts.extend(rule.shape.firsts[byte].then_some(place));
+                for (starts, firsts) in guard.starts.iter_mut().zip(&rule.shape.firsts) {
+                    for (starts, begins) in starts.iter_mut().zip(firsts) {
+                        starts.extend(begins.then_some(place));
+                    }
                 }
                 guard.rules.push(Checked {
                     check: guard.checks.len(),

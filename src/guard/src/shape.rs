@@ -31,8 +31,14 @@ pub enum Ends {
 pub struct Shape {
     dfa: dense::DFA<Vec<u32>>,
     pub ends: Ends,
-    /// Bytes that a match can begin with.
-    pub firsts: [bool; 256],
+    /// Bytes that a match can begin with, after a byte of a word and after any other.
+    pub firsts: [[bool; 256]; 2],
+}
+
+/// Which of [`Shape::firsts`] counts after that byte.
+pub fn class(before: Option<u8>) -> usize {
+    let is_word = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    usize::from(!is_word)
 }
 
 /// Where an attempt stands after a byte.
@@ -74,13 +80,13 @@ impl Shape {
         let mut shape = Self {
             dfa: dfa.map_err(|_| TOO_LARGE)?,
             ends,
-            firsts: [false; 256],
+            firsts: [[false; 256]; 2],
         };
         // `None`, a letter and a blank are all that an assertion at the beginning can tell apart, but for newlines.
         for before in [None, Some(b'a'), Some(b' '), Some(b'\n'), Some(b'\r')] {
             for byte in 0..=u8::MAX {
                 let begins = shape.begin(before, byte).is_some_and(|step| !step.dead);
-                shape.firsts[usize::from(byte)] |= begins;
+                shape.firsts[class(before)][usize::from(byte)] |= begins;
             }
         }
         Ok(shape)
@@ -197,7 +203,14 @@ mod tests {
     #[test]
     fn bytes_that_no_match_begins_with_are_known() {
         let shape = Shape::new(r"\b[0-9]é", Ends::All).unwrap();
-        let firsts: Vec<_> = (0..=u8::MAX).filter(|byte| shape.firsts[usize::from(*byte)]).collect();
-        assert_eq!(firsts, (b'0'..=b'9').collect::<Vec<_>>());
+        let firsts = |before: u8| {
+            let firsts = shape.firsts[class(Some(before))];
+            (0..=u8::MAX)
+                .filter(|byte| firsts[usize::from(*byte)])
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(firsts(b' '), (b'0'..=b'9').collect::<Vec<_>>());
+        assert_eq!(firsts(0xA9), firsts(b' '));
+        assert!(firsts(b'_').is_empty());
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     json::Validator,
     report::Report,
     settle::{Finding, Settling, Window},
+    shape,
     track::{Find, Track},
 };
 
@@ -175,7 +176,7 @@ impl Stream {
         let tracks = &self.tracks;
         self.busy.retain(|place| tracks[*place].first().is_some());
         if begins_char {
-            for place in &guard.starts[usize::from(byte)] {
+            for place in &guard.starts[shape::class(self.before)][usize::from(byte)] {
                 let check = &guard.checks[guard.rules[*place].check];
                 if self.is_trusted && check.scoring == Scoring::Summed {
                     continue;

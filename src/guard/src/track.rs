@@ -29,6 +29,8 @@ pub struct Track {
 struct Attempt {
     start: usize,
     stand: Stand,
+    /// The score of a part that was judged where it was cut: all of it is a find, wherever it ends.
+    known: Option<f64>,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +56,7 @@ impl Track {
             self.attempts.push_back(Attempt {
                 start: position,
                 stand: Stand::Open(step.state, Vec::new()),
+                known: None,
             });
         }
     }
@@ -68,14 +71,16 @@ impl Track {
         floor: f64,
         found: &mut Vec<Find>,
     ) {
+        let mut is_decided = false;
         for attempt in &mut self.attempts {
-            attempt.advance(rule, byte, position, window, floor);
+            is_decided |= attempt.advance(rule, byte, position, window, floor);
         }
-        self.attempts.retain(|attempt| !matches!(attempt.stand, Stand::Failed));
-        if rule.judge.is_none() {
+        if rule.judge.is_none() && self.attempts.len() > 1 {
             self.drop_doubles();
         }
-        self.take_found(found);
+        if is_decided {
+            self.take_found(found);
+        }
     }
 
     /// The text ends at `position`: everything is decided.
@@ -85,14 +90,16 @@ impl Track {
                 if rule.shape.matches_at_end(*state) {
                     note(ends, position, rule.shape.ends);
                 }
-                attempt.stand = decide(attempt.start, ends, rule, window, floor);
+                let decided = decide(attempt.start, ends, rule, window, floor);
+                let end = ends.last().copied();
+                attempt.stand = attempt.whole(end).unwrap_or(decided);
             }
         }
-        self.attempts.retain(|attempt| !matches!(attempt.stand, Stand::Failed));
         self.take_found(found);
     }
 
     fn take_found(&mut self, found: &mut Vec<Find>) {
+        self.attempts.retain(|attempt| !matches!(attempt.stand, Stand::Failed));
         while let Some(Attempt {
             stand: Stand::Found(find),
             ..
@@ -127,23 +134,26 @@ impl Track {
 }
 
 impl Attempt {
-    fn advance(&mut self, rule: &Rule, byte: u8, position: usize, window: &Window, floor: f64) {
+    /// Takes a byte, and says whether that decided it.
+    fn advance(&mut self, rule: &Rule, byte: u8, position: usize, window: &Window, floor: f64) -> bool {
         let Stand::Open(state, ends) = &mut self.stand else {
-            return;
+            return false;
         };
         let step = rule.shape.step(*state, byte);
         if step.matched {
             note(ends, position, rule.shape.ends);
         }
         if step.dead {
-            self.stand = decide(self.start, ends, rule, window, floor);
-            return;
+            let decided = decide(self.start, ends, rule, window, floor);
+            let end = ends.last().copied();
+            self.stand = self.whole(end).unwrap_or(decided);
+            return true;
         }
         *state = step.state;
         let is_cut = rule.cut.is_some_and(|length| position + 1 - self.start >= length);
-        if is_cut {
+        if is_cut && self.known.is_none() {
             match decide(self.start, &[position + 1], rule, window, floor) {
-                Stand::Found(find) => self.stand = Stand::Found(find),
+                Stand::Found(find) => self.known = Some(find.score),
                 // The shape is a loop: its state says nothing about how often it has been through.
                 _ => {
                     ends.clear();
@@ -151,6 +161,14 @@ impl Attempt {
                 }
             }
         }
+        false
+    }
+
+    /// What is known to be a find, up to the last `end` of a match.
+    fn whole(&self, end: Option<usize>) -> Option<Stand> {
+        let (score, end) = (self.known?, end?);
+        let start = self.start;
+        Some(Stand::Found(Find { start, end, score }))
     }
 }
 

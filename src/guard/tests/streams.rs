@@ -60,8 +60,8 @@ fn all(action: &str) -> Guardrails {
         {"name": "invisible", "detector": "InvisibleUnicode"},
         {"name": "words", "detector": "Pattern", "pattern": "secret (?:word|plan)"},
     ]);
-    let spec = serde_json::from_value(json!({"output": checks, "onViolation": action})).unwrap();
-    Guardrails::compile(&spec).unwrap()
+    let spec = serde_json::from_value(json!({"output": checks, "onViolation": action})).expect("a spec");
+    Guardrails::compile(&spec).expect("a spec without faults")
 }
 
 proptest! {

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 pub fn rails(check: Value) -> Guardrails {
     let mut check = check;
     check["name"] = json!("check");
-    let spec = serde_json::from_value(json!({"output": [check]})).unwrap();
-    Guardrails::compile(&spec).unwrap()
+    let spec = serde_json::from_value(json!({"output": [check]})).expect("a spec");
+    Guardrails::compile(&spec).expect("a spec without faults")
 }
 
 /// Takes `pieces` of a text through `stream`, which may refuse the rest.

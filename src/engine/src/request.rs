@@ -1,6 +1,6 @@
 //! What a caller asks of the engine, and what it hears back.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -37,6 +37,8 @@ pub struct Request {
 pub enum Event {
     /// The prompt is computed.
     Prompt {
+        /// When its turn came.
+        begun: Instant,
         /// How many of its tokens did not have to be computed, because the cache held them.
         cached: usize,
         /// Its logprobs from the second token on, if they were asked for.

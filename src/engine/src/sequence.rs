@@ -1,6 +1,6 @@
 //! One request on its way through the engine.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tch::TchError;
 use tokio::sync::mpsc::UnboundedSender;
@@ -35,6 +35,8 @@ pub(crate) struct Sequence {
     computed: usize,
     /// Longest that `tokens` may become.
     room: usize,
+    /// When it was admitted for the first time.
+    begun: Option<Instant>,
     /// How many of the prompt's tokens the cache held already.
     cached: usize,
     prompt_logprobs: Vec<TokenLogprobs>,
@@ -72,6 +74,7 @@ impl Sequence {
             table: None,
             computed: 0,
             room,
+            begun: None,
             cached: 0,
             prompt_logprobs: Vec::new(),
             prompt_told: false,
@@ -122,6 +125,7 @@ impl Sequence {
         if !self.prompt_told {
             self.cached = self.computed;
         }
+        self.begun.get_or_insert_with(Instant::now);
     }
 
     /// Reserves pages for its next tokens, at most `most`; returns for how many there is room.
@@ -213,8 +217,13 @@ impl Sequence {
         if !self.prompt_told {
             self.prompt_told = true;
             let logprobs = std::mem::take(&mut self.prompt_logprobs);
+            let begun = self.begun.unwrap_or_else(Instant::now);
             let cached = self.cached;
-            self.send(Event::Prompt { cached, logprobs });
+            self.send(Event::Prompt {
+                begun,
+                cached,
+                logprobs,
+            });
             if self.request.max_tokens == 0 {
                 return Ok(self.finish(FinishReason::Length));
             }

@@ -39,6 +39,10 @@ pub struct Args {
     /// How large that of a namespace may become on a node, as a quantity.
     #[arg(long, env = "ATELIER_NODE_CACHE_SIZE", default_value = "50Gi", value_parser = bytes)]
     pub node_cache_size: u64,
+    /// Where worker pods send traces by OTLP over HTTP: http://collector.monitoring:4318. A change replaces them all.
+    /// Left out, they send none.
+    #[arg(long, env = "ATELIER_WORKER_OTLP_ENDPOINT", value_name = "URL")]
+    pub worker_otlp_endpoint: Option<String>,
     /// Namespace of the Lease by which operators elect their leader.
     #[arg(long, env = "ATELIER_LEASE_NAMESPACE", default_value = "atelier-system")]
     pub lease_namespace: String,
@@ -108,6 +112,7 @@ impl Args {
                 host_path,
                 size: self.node_cache_size,
             }),
+            otlp_endpoint: self.worker_otlp_endpoint.clone(),
         }
     }
 }

@@ -9,6 +9,8 @@ mod structured;
 mod support;
 #[path = "serve/tools.rs"]
 mod tools;
+#[path = "serve/trace.rs"]
+mod trace;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};

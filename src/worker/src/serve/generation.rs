@@ -130,9 +130,13 @@ impl Generation {
             return Ok(None);
         };
         match events.recv().await {
-            Some(Event::Prompt { cached, logprobs }) => {
+            Some(Event::Prompt {
+                begun,
+                cached,
+                logprobs,
+            }) => {
                 self.cached = cached;
-                self.observation.prompt(self.prompt_tokens, cached);
+                self.observation.prompt(begun, self.prompt_tokens, cached);
                 Ok(Some(vec![Output::Prompt(logprobs)]))
             }
             Some(Event::Token { token, nll, logprobs }) => Ok(Some(self.token(token, nll, logprobs))),

@@ -14,8 +14,12 @@ use prometheus::{
     core::{Collector, Desc},
     proto::MetricFamily,
 };
+use telemetry::trace::Span;
 
-use super::generation::{Broken, Spent};
+use super::{
+    generation::{Broken, Spent},
+    trace::Phases,
+};
 
 /// Seconds, from a fast token to a long answer.
 pub const SECONDS: &[f64] = &[
@@ -37,6 +41,9 @@ pub struct Metrics {
     time_to_first_token: Histogram,
     inter_token_latency: Histogram,
     whole_latency: Histogram,
+    queue_time: Histogram,
+    prefill_time: Histogram,
+    decode_time: Histogram,
     mean_nll: Histogram,
     failures: IntCounterVec,
 }
@@ -79,6 +86,15 @@ impl Metrics {
                 "vllm:e2e_request_latency_seconds",
                 "From a request to the end of its answer.",
             )?,
+            queue_time: histogram("vllm:request_queue_time_seconds", "From a request to its turn.")?,
+            prefill_time: histogram(
+                "vllm:request_prefill_time_seconds",
+                "From a request's turn until its prompt was computed.",
+            )?,
+            decode_time: histogram(
+                "vllm:request_decode_time_seconds",
+                "From a computed prompt to the end of the answer.",
+            )?,
             mean_nll: histogram_of(
                 "atelier_request_mean_nll",
                 "Mean of -ln of the probabilities that the model itself gave to the tokens of an answer.",
@@ -94,11 +110,13 @@ impl Metrics {
         })
     }
 
-    /// Begins to observe one answer.
-    pub fn begin(self: &Arc<Self>) -> Observation {
+    /// Begins to observe one answer to the request of `span`.
+    pub fn begin(self: &Arc<Self>, span: Span) -> Observation {
         Observation {
             metrics: self.clone(),
+            phases: Phases::new(span),
             received: Instant::now(),
+            computed: None,
             last_token: None,
         }
     }
@@ -107,13 +125,22 @@ impl Metrics {
 /// Times of one answer.
 pub struct Observation {
     metrics: Arc<Metrics>,
+    phases: Phases,
     received: Instant,
+    /// When its prompt was.
+    computed: Option<Instant>,
     last_token: Option<Instant>,
 }
 
 impl Observation {
-    /// The prompt, of so many tokens, is computed; `cached` of them were already.
-    pub fn prompt(&self, tokens: usize, cached: usize) {
+    /// The prompt, of so many tokens, is computed; `cached` of them were already. Its turn was at `begun`.
+    pub fn prompt(&mut self, begun: Instant, tokens: usize, cached: usize) {
+        let computed = Instant::now();
+        self.phases.prompt(begun, computed, tokens, cached);
+        self.computed = Some(computed);
+        let seconds = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64();
+        self.metrics.queue_time.observe(seconds(self.received, begun));
+        self.metrics.prefill_time.observe(seconds(begun, computed));
         self.metrics.prefix_queries.inc_by(tokens as u64);
         self.metrics.prefix_hits.inc_by(cached as u64);
         self.metrics.prompt_tokens.inc_by(tokens as u64);
@@ -122,6 +149,7 @@ impl Observation {
     /// A token of the answer came.
     pub fn token(&mut self) {
         let now = Instant::now();
+        self.phases.token();
         self.metrics.generation_tokens.inc();
         match self.last_token.replace(now) {
             Some(last) => self.metrics.inter_token_latency.observe((now - last).as_secs_f64()),
@@ -133,7 +161,11 @@ impl Observation {
     }
 
     /// The answer is complete.
-    pub fn end(&self, reason: FinishReason, spent: Spent) {
+    pub fn end(&mut self, reason: FinishReason, spent: Spent) {
+        self.phases.end(None);
+        if let Some(computed) = self.computed {
+            self.metrics.decode_time.observe(computed.elapsed().as_secs_f64());
+        }
         if let Some(mean) = spent.mean_nll() {
             self.metrics.mean_nll.observe(mean);
         }
@@ -148,13 +180,14 @@ impl Observation {
     }
 
     /// The answer cannot be completed.
-    pub fn fail(&self, broken: &Broken) {
+    pub fn fail(&mut self, broken: &Broken) {
         let reason = match broken {
             Broken::Failed(Failure::NotFinite) => "not_finite",
             Broken::Failed(Failure::Constraint(_)) => "constraint",
             Broken::Failed(Failure::Computation(_)) => "computation",
             Broken::Stopped => "stopped",
         };
+        self.phases.end(Some(reason));
         self.metrics.failures.with_label_values(&[reason]).inc();
     }
 }

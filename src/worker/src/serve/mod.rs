@@ -12,6 +12,7 @@ mod generation;
 mod grpc;
 mod metrics;
 mod tools;
+mod trace;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 
@@ -21,7 +22,7 @@ use axum::Router;
 use checkpoint::Checkpoint;
 use engine::{Cache, Device, Dtype, Engine, EngineOptions, ModelOptions, Ops, available_threads, text::Tokenizer};
 use prometheus::Registry;
-use telemetry::{Readiness, admin, shutdown_signal};
+use telemetry::{Readiness, Tracing, admin, shutdown_signal};
 use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking, time::interval};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ use self::{
     chat_template::ChatTemplate,
     constraint::Constraints,
     encode_metrics::EncodeMetrics,
+    trace::TraceLayer,
 };
 pub use self::{
     api::{Api, router},
@@ -73,6 +75,8 @@ async fn serve(args: Serve) -> Result<()> {
     });
 
     let registry = Registry::new();
+    let tracing = Tracing::from_env("atelier-worker", &registry);
+    let traces = TraceLayer::new(tracing.clone(), &args.served_name);
     let readiness = Readiness::default();
     let admin = bind(args.admin_listen).await?;
     // It outlives the API, so that the last answers are counted and probes do not fail meanwhile.
@@ -132,18 +136,22 @@ async fn serve(args: Serve) -> Result<()> {
             readiness.set_ready(false);
         }
     };
-    let http = axum::serve(listener, api).with_graceful_shutdown(draining);
+    let http = axum::serve(listener, api.layer(traces.clone())).with_graceful_shutdown(draining);
     let grpc = async {
         match grpc {
-            Some((methods, listener)) => grpc::serve(listener, methods, stop.clone()).await,
+            Some((methods, listener)) => grpc::serve(listener, methods, traces, stop.clone()).await,
             None => Ok(()),
         }
     };
     let served = async { tokio::try_join!(async { http.await.context("failed to serve") }, grpc) };
     tokio::select! {
         served = served => drop(served?),
-        error = engine_death(stopped) => return Err(error),
+        error = engine_death(stopped) => {
+            tracing.shutdown().await;
+            return Err(error);
+        }
     }
+    tracing.shutdown().await;
     all_done.cancel();
     admin
         .await

@@ -25,7 +25,7 @@ fn greedy() -> Option<v1::Sampling> {
     })
 }
 
-fn question() -> v1::ChatRequest {
+pub fn question() -> v1::ChatRequest {
     v1::ChatRequest {
         model: "m".into(),
         messages: vec![v1::Message {

@@ -4,7 +4,7 @@
 
 pub mod cross_encoder;
 
-use std::{env, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, env, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -76,8 +76,14 @@ fn free_address() -> Result<String> {
 impl Worker {
     /// Starts a worker with these arguments beside the usual ones, and waits until it is ready.
     pub async fn start(args: &[&str]) -> Result<Self> {
+        Self::start_with(args, &BTreeMap::new()).await
+    }
+
+    /// The same with these variables.
+    pub async fn start_with(args: &[&str], env: &BTreeMap<&str, &str>) -> Result<Self> {
         let (api, admin, grpc) = (free_address()?, free_address()?, free_address()?);
         let process = command(args, [&api, &admin, &grpc])
+            .envs(env)
             .spawn()
             .context("failed to start the worker")?;
         let worker = Self {
@@ -137,7 +143,15 @@ impl Worker {
 
     /// Posts a body and returns the response.
     pub async fn send(&self, path: &str, body: &str) -> Result<reqwest::Response> {
-        let request = self.http.post(format!("http://{}{path}", self.api));
+        self.send_with(path, body, &[]).await
+    }
+
+    /// The same with headers.
+    pub async fn send_with(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Result<reqwest::Response> {
+        let mut request = self.http.post(format!("http://{}{path}", self.api));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         let request = request.header("content-type", "application/json").body(body.to_owned());
         request.send().await.context("failed to send a request")
     }

@@ -38,6 +38,7 @@ pub fn settings() -> Settings {
         gateway_namespace: "atelier-system".into(),
         storage: Storage::default(),
         node_cache: None,
+        otlp_endpoint: None,
     }
 }
 

@@ -13,6 +13,7 @@ use axum::{
 use engine::{FinishReason, Request, TokenLogprobs};
 use rand::distr::{Alphanumeric, SampleString as _};
 use serde_json::{Value, json};
+use telemetry::trace::Span;
 use tokio::task::spawn_blocking;
 
 use super::{Api, Served, error::Error, sampling::Options};
@@ -170,6 +171,8 @@ pub struct Submission<'a> {
     pub options: &'a Options,
     /// Control tokens whose names are text here.
     pub shown: Arc<[u32]>,
+    /// Of the request that asks for them.
+    pub span: Span,
 }
 
 /// Submits the answers to one prompt.
@@ -188,7 +191,7 @@ pub fn submit(api: &Api, submission: &Submission<'_>) -> Result<Vec<Generation>,
             ..submission.request.clone()
         };
         let prompt_tokens = request.prompt.len();
-        let observation = api.metrics.begin();
+        let observation = api.metrics.begin(submission.span.clone());
         let events = api.model.engine.submit(request)?;
         let tokenizer = api.model.tokenizer.clone();
         Ok(Generation::new(

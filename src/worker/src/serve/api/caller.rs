@@ -2,16 +2,19 @@
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use engine::Request;
+use telemetry::trace::Span;
 
 use super::error::Error;
+use crate::serve::trace::span_of;
 
 /// Longest name of a user.
 const MAX_LENGTH: usize = 128;
 
 /// Who asks, as far as the gateway says so. Without a gateway all requests are one user's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Caller {
     user: Option<String>,
+    span: Span,
 }
 
 impl Caller {
@@ -28,12 +31,23 @@ impl Caller {
         match user.filter(visible) {
             Some(user) if (1..=MAX_LENGTH).contains(&user.len()) => Ok(Self {
                 user: Some(user.into()),
+                span: Span::default(),
             }),
             _ => Err(Error::InvalidHeader {
                 header: protocol::headers::USER,
                 expected: "1 to 128 visible ASCII characters",
             }),
         }
+    }
+
+    /// The same caller, whose request has this span.
+    pub fn traced(self, span: Span) -> Self {
+        Self { span, ..self }
+    }
+
+    /// The span of the request.
+    pub fn span(&self) -> Span {
+        self.span.clone()
     }
 
     /// An empty request of this caller.
@@ -52,6 +66,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Error> {
         let value = parts.headers.get(protocol::headers::USER);
-        Self::of_header(value.map(|value| value.as_bytes()))
+        let caller = Self::of_header(value.map(|value| value.as_bytes()))?;
+        Ok(caller.traced(span_of(&parts.extensions)))
     }
 }

@@ -106,6 +106,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
                 request: &request,
                 options: &options,
                 shown: Arc::default(),
+                span: caller.span(),
             },
         )?);
         writers.extend((0..options.answers).map(|_| Writer {

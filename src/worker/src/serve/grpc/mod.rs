@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use self::{encoding::Encoding, service::Service};
-use super::api::{Api, EncodeApi, MAX_BODY};
+use super::{
+    api::{Api, EncodeApi, MAX_BODY},
+    trace::TraceLayer,
+};
 
 /// What is served.
 pub enum Methods {
@@ -29,14 +32,19 @@ pub enum Methods {
 ///
 /// # Errors
 /// When it cannot accept connections.
-pub async fn serve(listener: TcpListener, methods: Methods, stop: CancellationToken) -> Result<()> {
+pub async fn serve(listener: TcpListener, methods: Methods, traces: TraceLayer, stop: CancellationToken) -> Result<()> {
     match methods {
-        Methods::Generation(api) => serve_methods(listener, Service::new(api), stop).await,
-        Methods::Encoding(api) => serve_methods(listener, Encoding::new(api), stop).await,
+        Methods::Generation(api) => serve_methods(listener, Service::new(api), traces, stop).await,
+        Methods::Encoding(api) => serve_methods(listener, Encoding::new(api), traces, stop).await,
     }
 }
 
-async fn serve_methods<T: Inference>(listener: TcpListener, methods: T, stop: CancellationToken) -> Result<()> {
+async fn serve_methods<T: Inference>(
+    listener: TcpListener,
+    methods: T,
+    traces: TraceLayer,
+    stop: CancellationToken,
+) -> Result<()> {
     let inference = InferenceServer::new(methods).max_decoding_message_size(MAX_BODY);
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<InferenceServer<T>>().await;
@@ -54,6 +62,7 @@ async fn serve_methods<T: Inference>(listener: TcpListener, methods: T, stop: Ca
             .await;
     };
     Server::builder()
+        .layer(traces)
         .add_service(inference)
         .add_service(health)
         .add_service(reflection)

@@ -18,6 +18,7 @@ use crate::{
     serve::{
         api::{self, Api, Caller, Chat, Completions, Error, Frame, Steps, Usage},
         generation::{Generation, Output, Spent},
+        trace::span_of,
     },
 };
 
@@ -174,7 +175,8 @@ impl Inference for Service {
 
 fn caller<T>(request: &Request<T>) -> Result<Caller, Error> {
     let user = request.metadata().get(protocol::headers::USER);
-    Caller::of_header(user.map(|value| value.as_encoded_bytes()))
+    let caller = Caller::of_header(user.map(|value| value.as_encoded_bytes()))?;
+    Ok(caller.traced(span_of(request.extensions())))
 }
 
 /// What a stream tells.

@@ -19,7 +19,8 @@ use protocol::ports::{WORKER_ADMIN, WORKER_API};
 use super::{
     Builder, adapters, engine,
     model_pod::{self, HOSTNAME},
-    pod::{container, literal, template, variable},
+    pod::{container, literal, template},
+    traces,
 };
 use crate::controllers::llmmodel::{canonical, version::Version};
 
@@ -87,14 +88,13 @@ pub fn build(builder: &Builder<'_>, version: &Version) -> Deployment {
 }
 
 fn worker(builder: &Builder<'_>, version: &Version) -> Container {
-    let wanted = builder.wanted;
     let mut worker = container(builder.settings, CONTAINER_WORKER, args(builder, version));
     let mounts = worker.volume_mounts.get_or_insert_default();
     mounts.extend(model_pod::mounts(builder, version));
     if adapters::are_possible(builder, version) {
         mounts.extend(adapters::mounts(builder));
     }
-    let env: Vec<_> = wanted.overrides.env.iter().map(variable).collect();
+    let env = traces::variables(builder, version);
     worker.env = (!env.is_empty()).then_some(env);
     worker.ports = Some(vec![port(PORT_API, WORKER_API), port(PORT_ADMIN, WORKER_ADMIN)]);
     worker.resources = Some(model_pod::resources(builder, version));

@@ -30,6 +30,7 @@ mod pod;
 mod revision;
 mod route;
 mod service;
+mod traces;
 mod weights;
 
 pub use adapters::{is_list as is_adapters, read as adapters_of};

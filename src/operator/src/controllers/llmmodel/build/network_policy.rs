@@ -1,4 +1,5 @@
-//! Workers are asked by the gateway and those whom `spec.route` lets in, and talk to nobody but the server of their weights.
+//! Workers are asked by the gateway and those whom `spec.route` lets in, and talk to nobody but the server of their weights
+//! and the collector of traces.
 
 use api::{
     common::GatewayApiRoute,
@@ -17,7 +18,7 @@ use k8s_openapi::{
 };
 use protocol::ports::{WORKER_ADMIN, WORKER_API};
 
-use super::{Builder, adapters, engine};
+use super::{Builder, adapters, engine, traces};
 use crate::controllers::llmmodel::{source::Source, validate::allowed_namespaces, version::Version};
 
 const HTTPS: u16 = 443;
@@ -88,13 +89,14 @@ fn peer(namespace: &str, name: &str) -> NetworkPolicyPeer {
     }
 }
 
-/// Names, and what the weights and the adapters are fetched from.
+/// Names, what the weights and the adapters are fetched from, and the collector of traces.
 fn egress(builder: &Builder<'_>, version: &Version) -> Option<Vec<NetworkPolicyEgressRule>> {
     // Compressed weights are on a volume.
     let weights = version.artifact().is_none().then_some(&version.source);
     let adapters = builder.wanted.adapters.iter().map(|it| &it.source);
     let adapters = adapters.filter(|_| adapters::are_possible(builder, version));
     let mut servers: Vec<_> = weights.into_iter().chain(adapters).filter_map(server).collect();
+    servers.extend(traces::endpoint(builder, version).map(|url| vec![port("TCP", url_port(url))]));
     if servers.is_empty() {
         return None;
     }

@@ -305,3 +305,54 @@ fn devices_of_a_class_are_claimed_by_serving_and_evaluating_pods() {
     }
     insta::assert_yaml_snapshot!("device_claims", template);
 }
+
+#[rstest]
+#[case("ours", json!({}), true)]
+#[case("another engine", json!({
+    "source": {"persistentVolumeClaim": {"claimName": "weights"}},
+    "engine": {"openAICompatible": {"image": "vllm/vllm-openai:v1"}},
+}), false)]
+fn workers_of_ours_are_told_of_the_collector(#[case] name: &str, #[case] spec: Value, #[case] told: bool) {
+    let overrides = json!({"env": [{"name": "OTEL_RESOURCE_ATTRIBUTES", "value": "team=x"}]});
+    let with_overrides = |spec: &Value| {
+        let mut spec = spec.clone();
+        spec["podOverrides"] = overrides.clone();
+        spec
+    };
+    for (spec, resource) in [
+        (
+            spec.clone(),
+            "k8s.namespace.name=ns,atelier.model.name=m,atelier.model.version=v-",
+        ),
+        (with_overrides(&spec), "team=x"),
+    ] {
+        let (owner, wanted) = (the_owner(), wanted(spec));
+        let settings = Settings {
+            otlp_endpoint: Some("http://collector.monitoring:4318".into()),
+            ..testing::settings()
+        };
+        let builder = Builder {
+            owner: &owner,
+            wanted: &wanted,
+            settings: &settings,
+        };
+        let children = builder.children(&Version::new(&wanted, report()), 1);
+        let pod = json!(children.deployment);
+        let env = pod["spec"]["template"]["spec"]["containers"][0]["env"].clone();
+        let env = env.as_array().cloned().unwrap_or_default();
+        let value = |name: &str| {
+            let found: Vec<_> = env.iter().filter(|variable| variable["name"] == name).collect();
+            assert!(found.len() <= 1, "{name}: {env:?}");
+            found
+                .first()
+                .map(|variable| variable["value"].as_str().unwrap().to_owned())
+        };
+        let policy = json!(children.network_policy)["spec"]["egress"].to_string();
+        assert_eq!(value("OTEL_EXPORTER_OTLP_ENDPOINT").is_some(), told, "{name}: {env:?}");
+        assert_eq!(policy.contains("4318"), told, "{name}: {policy}");
+        if told {
+            let attributes = value("OTEL_RESOURCE_ATTRIBUTES").unwrap();
+            assert!(attributes.starts_with(resource), "{attributes}");
+        }
+    }
+}

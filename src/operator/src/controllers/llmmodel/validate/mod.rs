@@ -42,6 +42,8 @@ pub struct Settings {
     pub storage: Storage,
     /// Where pods of a node share weights, if that is allowed.
     pub node_cache: Option<NodeCache>,
+    /// Where workers send traces, if they do.
+    pub otlp_endpoint: Option<String>,
 }
 
 /// What claims for compressed weights ask for.

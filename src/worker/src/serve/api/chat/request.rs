@@ -96,6 +96,7 @@ pub async fn begin(api: &Arc<Api>, caller: &Caller, body: &Map<String, Value>) -
         request: &request,
         options: &options,
         shown: marks.iter().filter_map(|mark| api.model.tokenizer.find(mark)).collect(),
+        span: caller.span(),
     };
     let generations = answer::submit(api, &submission)?;
     let generations: Vec<_> = generations.into_iter().map(Generation::into_whole_text).collect();

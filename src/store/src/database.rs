@@ -47,7 +47,7 @@ pub enum Unreachable {
     #[error("the database has encoding {0}: create it with encoding UTF8")]
     Encoding(String),
     /// What the server says.
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(#[from] sqlx::Error),
     /// The tables cannot be made.
     #[error("the tables cannot be brought up to date: {0}")]

@@ -19,7 +19,7 @@ const PRESENT: &str = "
 #[derive(Debug, thiserror::Error)]
 pub enum NotWritten {
     /// The database did not do it, or did not say so.
-    #[error("{0}")]
+    #[error(transparent)]
     Database(#[from] sqlx::Error),
     /// Other rows are in their places.
     #[error("somebody else has written to chain {0}")]

@@ -11,7 +11,7 @@ use std::{
 use futures::future::join_all;
 use sqlx::{Executor, PgConnection};
 use store::{
-    audit::{Log, Settings, Unavailable},
+    audit::{Log, Mode, Settings, Unavailable},
     testing::{Postgres, TestDatabase},
 };
 
@@ -102,6 +102,7 @@ async fn load(log: &Arc<Log>, stop: &AtomicBool) -> Vec<String> {
 /// Kills the server twice under load, and looks whether all that counted is there.
 async fn survives(server: &Postgres, settings: Settings) -> (Arc<Log>, usize) {
     let test = server.database().await;
+    let is_strict = settings.mode == Mode::Strict;
     let log = ready(&test.database, settings).await;
     let stop = AtomicBool::new(false);
     let faults = async {
@@ -112,6 +113,12 @@ async fn survives(server: &Postgres, settings: Settings) -> (Arc<Log>, usize) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
+            // All clients may be waiting: what becomes of another one tells the mode.
+            match (log.open(opening("meanwhile")), is_strict) {
+                (Err(Unavailable::Down), true) => {}
+                (Ok((opened, _)), false) => opened.close(opening("meanwhile")),
+                (outcome, _) => panic!("{:?}", outcome.err()),
+            }
             // It waits for the server.
             tokio::task::block_in_place(|| server.restart());
             until_up(&log).await;

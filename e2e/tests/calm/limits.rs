@@ -1,6 +1,7 @@
 //! What callers may use of a model, and who answers in its place.
 
 use anyhow::{Context, Result, ensure};
+use api::conditions::types;
 use atelier_e2e::gateway::question;
 use atelier_e2e::{Model, model, wait, with_namespace};
 use reqwest::StatusCode;
@@ -67,7 +68,7 @@ async fn another_model_answers_for_one_that_is_down() -> Result<()> {
         let down = json!({"replicas": 0, "fallback": [{"model": "missing"}, {"model": "other"}]});
         let down = Model::create(&namespace, "down", bundled_with(down)?).await?;
         other.ready().await?;
-        down.not_ready("ScaledToZero").await?;
+        down.condition(types::SERVING, "False", "ScaledToZero").await?;
         let gateway = namespace.gateway().await?;
         let body = question(&down.address(), "What is the capital of France?", 16, false);
         let response = gateway.post(CHAT, body.to_string()).await?;

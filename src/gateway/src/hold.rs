@@ -49,6 +49,11 @@ impl Holds {
     }
 }
 
+/// Whether `model` has no worker because its spec says so, and gets none.
+pub fn is_off(model: &Model) -> bool {
+    model.hold.is_none() && model.readiness.reason == reasons::SCALED_TO_ZERO
+}
+
 /// Whether a worker of `model` starts when somebody asks.
 pub fn wakes(model: &Model) -> bool {
     let readiness = &model.readiness;

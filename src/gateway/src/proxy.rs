@@ -291,7 +291,7 @@ impl Proxy {
                 if hold.is_none() {
                     hold = Some((self.holds.begin(&model, active)?, request.trace.child("hold")));
                 }
-            } else if !model.readiness.ready && attempts.last.is_none() {
+            } else if (!model.readiness.ready || hold::is_off(&model)) && attempts.last.is_none() {
                 return Err(refusal());
             }
             // What kept a worker from taking the request may be over before anybody reports it.

@@ -5,7 +5,7 @@ import os
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 chat = ChatOpenAI(model=os.environ["MODEL"], temperature=0, max_tokens=16)
-question = "What is the capital of France?"
+question = "Name the capital city of France."
 answer = chat.invoke(question)
 assert "Paris" in answer.content, answer
 assert answer.usage_metadata["output_tokens"] > 0, answer

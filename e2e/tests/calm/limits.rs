@@ -70,7 +70,7 @@ async fn another_model_answers_for_one_that_is_down() -> Result<()> {
         other.ready().await?;
         down.condition(types::SERVING, "False", "ScaledToZero").await?;
         let gateway = namespace.gateway().await?;
-        let body = question(&down.address(), "What is the capital of France?", 16, false);
+        let body = question(&down.address(), "Name the capital city of France.", 24, false);
         let response = gateway.post(CHAT, body.to_string()).await?;
         ensure!(response.status() == StatusCode::OK, "{}", response.status());
         let by = response.headers().get("x-atelier-answered-by").context("unsigned")?;

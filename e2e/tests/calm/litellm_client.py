@@ -5,7 +5,7 @@ import os
 import litellm
 
 model, embedder = f"openai/{os.environ['MODEL']}", f"openai/{os.environ['EMBEDDER']}"
-question = [{"role": "user", "content": "What is the capital of France?"}]
+question = [{"role": "user", "content": "Name the capital city of France."}]
 answer = litellm.completion(model=model, messages=question, temperature=0, max_tokens=16)
 assert "Paris" in answer.choices[0].message.content, answer
 chunks = litellm.completion(model=model, messages=question, temperature=0, max_tokens=16, stream=True)

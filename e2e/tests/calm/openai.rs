@@ -76,7 +76,7 @@ async fn grpcurl(namespace: &Namespace, model: &Model, gateway: &Gateway) -> Res
     let address = pod
         .and_then(|pod| pod.status?.pod_ip)
         .context("no gateway has an address")?;
-    let messages = json!([{"role": "user", "content": "What is the capital of France?"}]);
+    let messages = json!([{"role": "user", "content": "Name the capital city of France."}]);
     let sampling = json!({"temperature": 0});
     let question = json!({"model": model.address(), "messages": messages, "max_tokens": 16, "sampling": sampling});
     let run = async |token: &str| {

@@ -34,7 +34,9 @@ impl Spending {
 
     /// An answer has begun.
     pub fn begins(&mut self) {
-        self.spent = Spent::Unstated;
+        if self.spent == Spent::Nothing {
+            self.spent = Spent::Unstated;
+        }
     }
 
     /// Events of a stream are on their way to the client.

@@ -15,6 +15,7 @@ mod hosted;
 mod keys;
 mod lifecycle;
 mod limits;
+mod matrix;
 mod memory;
 mod node_cache;
 mod nodes;

@@ -6,6 +6,7 @@ mod gateway;
 mod report;
 mod soak;
 mod up;
+mod wake;
 mod worker;
 
 use anyhow::Result;
@@ -32,7 +33,7 @@ pub enum Bench {
     Controller,
     /// The gateway in front of an upstream that answers at once, beside Envoy and LiteLLM. Takes two cores.
     Gateway,
-    /// From nothing to the first token. Takes the local cluster down first.
+    /// From nothing to the first token, and from zero replicas. Takes the local cluster down first.
     Up,
 }
 

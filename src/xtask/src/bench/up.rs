@@ -1,11 +1,12 @@
 //! From a machine without a cluster to the first token, with everything built; and from
-//! `kubectl apply` to Ready.
+//! `kubectl apply` to Ready, and from zero replicas to the first token.
 
 use std::time::Instant;
 
 use anyhow::Result;
 
 use super::report::Row;
+use super::wake;
 use crate::cluster::Cluster;
 use crate::home::Home;
 use crate::target::Target;
@@ -43,6 +44,7 @@ pub fn run(home: &Home) -> Result<Vec<Row>> {
         ready.push(started.elapsed().as_secs_f64());
         first_tokens.push(quickstart::ask(&target, &model)?.first_token.as_secs_f64());
     }
+    let wake = wake::run(&stage, &target, &model)?;
     stage.done("measured");
     Ok(vec![
         Row::new(
@@ -58,5 +60,11 @@ pub fn run(home: &Home) -> Result<Vec<Row>> {
             "the quickstart, images present; goal <= 15",
         ),
         Row::new("first_token", "s", &first_tokens, "through the gateway"),
+        Row::new(
+            "wake_seconds",
+            "s",
+            &wake,
+            "from a request to its first token, with no pod before; goal < 3",
+        ),
     ])
 }

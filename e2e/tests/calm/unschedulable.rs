@@ -46,12 +46,13 @@ async fn too_little_memory_is_told_apart_from_a_crash_and_more_of_it_helps() -> 
 async fn what_this_release_cannot_do_is_refused_by_field() -> Result<()> {
     with_namespace("refused", async |namespace| {
         let mut spec = model::bundled();
-        spec["limits"] = json!({"maxTokens": 100});
-        spec["fallback"] = json!([{"model": "other"}]);
+        spec["guardrails"] = json!({"input": [{"name": "kind", "detector": "Toxicity"}]});
+        spec["monitoring"] = json!({"drift": {}});
         let model = Model::create(&namespace, "m", spec).await?;
         let message = model.not_ready("NotSupported").await?;
         ensure!(
-            message.contains("spec.limits") && message.contains("spec.fallback"),
+            message.contains("spec.guardrails.input[kind].detector Toxicity")
+                && message.contains("spec.monitoring.drift"),
             "{message}"
         );
         Ok(())

@@ -77,6 +77,8 @@ pub async fn litellm(packages: &Path, dir: &Path, upstream: SocketAddr, core: us
         "1",
     ]);
     command.env("PYTHONPATH", packages).env("NO_PROXY", "*");
+    // It would ask for prices over the network.
+    command.env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
     start(command, address).await
 }
 

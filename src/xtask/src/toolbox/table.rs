@@ -142,10 +142,10 @@ pub const LITELLM: PythonPackage = PythonPackage {
     why: "a test calls the gateway with it",
 };
 
-/// LiteLLM as a server, with all that this takes.
+/// LiteLLM as a server, with all that this takes. Later releases want packages that are not published.
 pub const LITELLM_PROXY: PythonPackage = PythonPackage {
     name: "litellm[proxy]",
-    version: "1.110.2",
+    version: "1.98.0",
     why: "the bench compares the gateway with it",
 };
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Amount, Demand, Settlement, Verdict, Wish, peers::Peers};
+use super::{
+    Amount, Demand, Settlement, Verdict, Wish,
+    peers::{Counter, Peers},
+};
 
 /// Limits and what is left of them, as OpenAI names them.
 const HEADERS: [(HeaderName, HeaderName); 2] = [
@@ -21,7 +24,7 @@ const HEADERS: [(HeaderName, HeaderName); 2] = [
 /// What was noted for a request. Dropping it corrects that to what was used.
 pub struct Admission {
     peers: Arc<Peers>,
-    noted: Vec<(Wish, Verdict)>,
+    noted: Vec<(Wish, Verdict, Counter)>,
     demand: Demand,
     used: Amount,
 }
@@ -38,8 +41,8 @@ impl Admission {
     }
 
     /// Remembers what was noted.
-    pub fn note(&mut self, wish: Wish, verdict: Verdict) {
-        self.noted.push((wish, verdict));
+    pub fn note(&mut self, wish: Wish, verdict: Verdict, counter: Counter) {
+        self.noted.push((wish, verdict, counter));
     }
 
     /// The request is let in: it counts, whatever becomes of it.
@@ -64,7 +67,7 @@ impl Admission {
 
     /// Tells the caller what is left of the limit that is theirs most.
     pub fn tell(&self, headers: &mut HeaderMap) {
-        let Some((wish, verdict)) = self.noted.first() else {
+        let Some((wish, verdict, _)) = self.noted.first() else {
             return;
         };
         let amounts = [
@@ -82,9 +85,9 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        for (wish, verdict) in self.noted.drain(..) {
+        for (wish, verdict, counter) in self.noted.drain(..) {
             if wish.wanted != self.used {
-                self.peers.clone().settle(Settlement {
+                self.peers.clone().settle(counter, Settlement {
                     key: wish.key,
                     second: verdict.second,
                     noted: wish.wanted,

@@ -112,12 +112,12 @@ impl Limiter {
         }
         let mut admission = Admission::new(self.peers.clone(), demand);
         for (whom, wish) in wishes {
-            let verdict = self.peers.take(&wish).await;
+            let (verdict, counter) = self.peers.take(&wish).await;
             if verdict.wait > 0 {
                 // What was noted under other keys is given back with the admission.
                 return Err(refusal(model, whom, &wish, verdict));
             }
-            admission.note(wish, verdict);
+            admission.note(wish, verdict, counter);
         }
         admission.begin();
         Ok(Some(admission))

@@ -71,6 +71,15 @@ struct Other {
     silent_until: Option<Instant>,
 }
 
+/// Who has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// This replica.
+    Own,
+    /// Another one.
+    Other(IpAddr),
+}
+
 /// Who counts for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
@@ -118,12 +127,12 @@ impl Peers {
         *self.others.write().unwrap_or_else(PoisonError::into_inner) = others.collect();
     }
 
-    /// What the replica that counts says to `wish`.
-    pub async fn take(&self, wish: &Wish) -> Verdict {
+    /// What the replica that counts says to `wish`, and which one that is.
+    pub async fn take(&self, wish: &Wish) -> (Verdict, Counter) {
         match self.owner(&wish.key) {
-            Owner::Own => return self.quotas.take(wish),
+            Owner::Own => return (self.quotas.take(wish), Counter::Own),
             Owner::Other(address) => match self.ask(address, TAKE_PATH, wish).await {
-                Ok(verdict) => return verdict,
+                Ok(verdict) => return (verdict, Counter::Other(address)),
                 Err(error) => self.fell_silent(address, &error),
             },
             Owner::Silent => {}
@@ -133,18 +142,19 @@ impl Peers {
             u32::MAX => limit,
             limit => limit.div_ceil(replicas),
         };
-        self.quotas.take(&Wish {
+        let verdict = self.quotas.take(&Wish {
             limit: Amount {
                 requests: share(wish.limit.requests),
                 tokens: share(wish.limit.tokens),
             },
             ..wish.clone()
-        })
+        });
+        (verdict, Counter::Own)
     }
 
-    /// Corrects what was noted, in its own time.
-    pub fn settle(self: Arc<Self>, settlement: Settlement) {
-        let Owner::Other(address) = self.owner(&settlement.key) else {
+    /// Corrects, in its own time, what `counter` noted: by another one's clock it was at another second.
+    pub fn settle(self: Arc<Self>, counter: Counter, settlement: Settlement) {
+        let Counter::Other(address) = counter else {
             return self.quotas.settle(&settlement);
         };
         // Without a runtime the process is ending.
@@ -293,7 +303,7 @@ mod tests {
         };
         let mut admitted = 0;
         for _ in 0..8 {
-            admitted += u32::from(peers.take(&wish).await.wait == 0);
+            admitted += u32::from(peers.take(&wish).await.0.wait == 0);
         }
         assert_eq!(admitted, 2);
         assert_eq!(peers.owner(&wish.key), Owner::Silent);

@@ -1,17 +1,12 @@
 //! What the gateway counts, in OpenTelemetry's GenAI vocabulary where it has the words.
 
 mod client;
+mod observation;
 mod operation;
 mod tenants;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use api::llmmodel::Pricing;
-use axum::http::StatusCode;
 use prometheus::{
     CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
     core::{Collector, GenericCounterVec, MetricVec, MetricVecBuilder},
@@ -20,21 +15,12 @@ use prometheus::{
 };
 use telemetry::Exemplars;
 
-pub use self::operation::Operation;
-use self::{
-    client::{Call, ClientMetrics},
-    tenants::Tenants,
+use self::{client::ClientMetrics, tenants::Tenants};
+pub use self::{
+    observation::{Ending, Observation},
+    operation::Operation,
 };
-use crate::{
-    audit::Entry,
-    catalog::Model,
-    identity::Identity,
-    limits::{Admission, Spending},
-    price::Price,
-    provider::Service,
-    trace::{OURS, Trace},
-    usage::Usage,
-};
+use crate::{catalog::Model, provider::Service, trace::OURS};
 
 /// The gateway's metrics. Labels have few values: models that exist, our routes, and stable codes.
 #[derive(Clone)]
@@ -193,26 +179,7 @@ impl Metrics {
 
     /// Starts measuring a request that arrived at `received`.
     pub fn observe(&self, operation: Operation, model: &Model, received: Instant) -> Observation {
-        self.in_flight.inc();
-        Observation {
-            metrics: self.clone(),
-            operation,
-            model: model.qualified().into(),
-            namespace: model.namespace.clone(),
-            name: model.name.clone(),
-            version: String::new(),
-            tenant: String::new(),
-            pricing: model.hosted.as_ref().and_then(|hosted| hosted.pricing.clone()),
-            call: Call::new(self.client.clone(), operation, provider(model), received),
-            received,
-            trace: Trace::default(),
-            first_token_seen: false,
-            verdict: NO_ERROR.into(),
-            error: CLIENT_GONE.into(),
-            spending: Spending::default(),
-            ending: None,
-            audit: None,
-        }
+        Observation::begin(self, operation, model, received)
     }
 
     /// Drops the series of a model that is gone.

@@ -87,12 +87,15 @@ impl Drop for Admission {
     fn drop(&mut self) {
         for (wish, verdict, counter) in self.noted.drain(..) {
             if wish.wanted != self.used {
-                self.peers.clone().settle(counter, Settlement {
-                    key: wish.key,
-                    second: verdict.second,
-                    noted: wish.wanted,
-                    used: self.used,
-                });
+                self.peers.clone().settle(
+                    counter,
+                    Settlement {
+                        key: wish.key,
+                        second: verdict.second,
+                        noted: wish.wanted,
+                        used: self.used,
+                    },
+                );
             }
         }
     }

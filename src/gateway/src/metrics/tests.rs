@@ -1,5 +1,7 @@
+use axum::http::StatusCode;
+
 use super::*;
-use crate::testing::model;
+use crate::{testing::model, usage::Usage};
 
 fn text(metrics: &Metrics) -> String {
     prometheus::TextEncoder::new()

@@ -8,6 +8,7 @@ mod lease;
 mod models;
 mod stats;
 pub mod watch;
+mod watched;
 
 use std::{
     net::IpAddr,

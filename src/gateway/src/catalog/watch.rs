@@ -20,7 +20,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, time::sleep};
 
-use super::{Catalog, Model, endpoints::slice_key, models::WatchedModel};
+use super::{Catalog, Model, endpoints::slice_key, watched::WatchedModel};
 
 /// The API server ends a watch after this many seconds and we start it anew. Short, because a dead
 /// connection (a server that vanished without a goodbye) is only noticed then.

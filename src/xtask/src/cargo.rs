@@ -23,7 +23,7 @@ pub fn environment(home: &Home) -> Vec<(&'static str, OsString)> {
         ("LD_LIBRARY_PATH", libraries.into()),
         ("ATELIER_MODEL_DIR", home.models().into()),
         ("ATELIER_CORPORA_DIR", home.corpora().into()),
-        ("ATELIER_POSTGRES_BIN", postgres::bin(home).into()),
+        (postgres::VARIABLE, postgres::bin(home).into()),
     ]
 }
 

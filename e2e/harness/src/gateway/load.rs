@@ -27,6 +27,10 @@ const WORDS: &str = "Tell me a story about a lighthouse keeper and the sea. ";
 
 impl Target {
     fn request(&self, path: &str, stream: bool) -> Vec<u8> {
+        self.request_with(path, stream, "")
+    }
+
+    fn request_with(&self, path: &str, stream: bool, more: &str) -> Vec<u8> {
         let text = WORDS.repeat(18);
         let body = match stream {
             false => serde_json::json!({"model": self.model, "messages": [{"role": "user", "content": text}]}),
@@ -38,7 +42,7 @@ impl Target {
             .map(|token| format!("authorization: Bearer {token}\r\n"))
             .unwrap_or_default();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{token}content-length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{token}{more}content-length: {}\r\n\r\n",
             body.len()
         );
         (head + &body).into_bytes()
@@ -53,6 +57,38 @@ impl Target {
         connection.send(request).await?;
         let first = connection.receive().await?.context("the server hung up")?;
         ensure!(first.contains(" 200 "), "the server answered {first}");
+        Ok(())
+    }
+}
+
+/// Someone who asks a server again and again, over one connection as long as it holds.
+pub struct Client {
+    target: Target,
+    connection: Option<Connection>,
+}
+
+impl Client {
+    /// A client that has not connected yet.
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            connection: None,
+        }
+    }
+
+    /// Asks under an id of the client's own.
+    ///
+    /// # Errors
+    /// When there is no answer, or another one than 200.
+    pub async fn ask(&mut self, id: &str) -> Result<()> {
+        let more = format!("x-request-id: {id}\r\n");
+        let request = self.target.request_with("/v1/chat/completions", false, &more);
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.target.connect().await?,
+        };
+        Target::exchange(&mut connection, &request).await?;
+        self.connection = Some(connection);
         Ok(())
     }
 }

@@ -7,6 +7,8 @@ mod http;
 mod load;
 mod peers;
 mod process;
+mod replica;
+pub mod soak;
 mod upstream;
 mod world;
 
@@ -21,7 +23,9 @@ use serde::Serialize;
 
 use crate::control_plane::ControlPlane;
 use load::Target;
-use world::{QUICK, SLOW, World};
+use replica::Replica;
+use store::testing::Postgres;
+use world::{GUARDED, QUICK, SLOW, World};
 
 /// What is measured.
 #[derive(Clone, Debug, Args)]
@@ -38,7 +42,7 @@ pub struct Options {
     /// How often each is measured, in turns.
     #[arg(long, default_value_t = 3)]
     pub rounds: u32,
-    /// Streams that are open at once.
+    /// Streams that are open at once, or as many as the limit of open files allows.
     #[arg(long, default_value_t = 10_000)]
     pub streams: u32,
 }
@@ -49,6 +53,8 @@ const RATE: u32 = 1000;
 const PACED: Duration = Duration::from_secs(5);
 const FLAT_OUT: Duration = Duration::from_secs(4);
 const CONNECTIONS: u32 = 32;
+/// Files that a process has open for other things than streams.
+const SPARE_FILES: u32 = 250;
 /// Streams whose tokens are paid for together.
 const STREAMS: u32 = 20;
 
@@ -65,6 +71,10 @@ pub struct Figures {
     streams: u32,
     /// Memory that they took.
     streams_bytes: f64,
+    /// With guardrails, and an audit trail that the database may lag behind.
+    full: Side,
+    /// With an audit trail that the database has to have first.
+    strict: Side,
 }
 
 /// What one gateway did.
@@ -84,14 +94,15 @@ pub struct Side {
 /// When something does not run, or a request fails.
 pub async fn run(program: &Path, crds: &Path, options: &Options) -> Result<()> {
     let plane = ControlPlane::start(program, crds).await?;
-    let world = World::start(&plane, &options.gateway, CORE).await?;
+    let world = World::start(&plane).await?;
+    let gateway = Replica::start(&world, &options.gateway, CORE, &[]).await?;
     let envoy = peers::envoy(&options.envoy, plane.dir(), world.upstream, CORE).await?;
     let direct = Target {
         address: world.upstream,
         model: QUICK,
         token: None,
     };
-    let ours = world.target(QUICK);
+    let ours = gateway.target(&world, QUICK);
     let mut figures = Figures::default();
     for round in 1..=options.rounds {
         eprintln!("round {round} of {}", options.rounds);
@@ -102,15 +113,20 @@ pub async fn run(program: &Path, crds: &Path, options: &Options) -> Result<()> {
             side.added_p99.push(p99 - base[1]);
             side.rate.push(load::flat_out(target, FLAT_OUT, CONNECTIONS).await?);
         }
-        figures.stream_event_seconds.push(event_seconds(&world).await?);
+        figures
+            .stream_event_seconds
+            .push(event_seconds(&gateway, &gateway.target(&world, QUICK)).await?);
     }
-    eprintln!("{} streams", options.streams);
-    let before = world.process.resident()?;
-    let open = load::open_streams(&world.target(SLOW), options.streams).await?;
-    figures.streams = options.streams;
-    figures.streams_bytes = world.process.resident()? - before;
+    let streams = options.streams.min(process::open_files()? / 2 - SPARE_FILES);
+    eprintln!("{streams} streams");
+    let before = gateway.process.resident()?;
+    let open = load::open_streams(&gateway.target(&world, SLOW), streams).await?;
+    figures.streams = streams;
+    figures.streams_bytes = gateway.process.resident()? - before;
     drop(open);
     drop(envoy);
+    drop(gateway);
+    audited(&world, options, plane.dir(), &mut figures).await?;
     eprintln!("LiteLLM");
     let litellm = peers::litellm(&options.litellm, plane.dir(), world.upstream, CORE).await?;
     for _ in 0..options.rounds {
@@ -132,11 +148,41 @@ async fn at_pace(target: &Target) -> Result<[f64; 2]> {
     Ok([0.5, 0.99].map(|share| load::quantile(&mut seconds, share)))
 }
 
+/// With an audit trail in a database that syncs as one in production does, and shares the core of the load.
+async fn audited(world: &World, options: &Options, dir: &Path, figures: &mut Figures) -> Result<()> {
+    let postgres = Postgres::start_with(&[]);
+    let database = postgres.database().await;
+    let url = format!("--database-url-file={}", database.url_file.path().display());
+    let direct = Target {
+        address: world.upstream,
+        model: QUICK,
+        token: None,
+    };
+    let spool = format!("--audit-spool-dir={}", dir.join("spool").display());
+    for (mode, model, side) in [
+        ("buffered", GUARDED, &mut figures.full),
+        ("strict", QUICK, &mut figures.strict),
+    ] {
+        eprintln!("audit {mode}");
+        let flags = [url.clone(), format!("--audit-mode={mode}"), spool.clone()];
+        let gateway = Replica::start(world, &options.gateway, CORE, &flags).await?;
+        let target = gateway.target(world, model);
+        for _ in 0..options.rounds {
+            let base = at_pace(&direct).await?;
+            let [p50, p99] = at_pace(&target).await?;
+            side.added_p50.push(p50 - base[0]);
+            side.added_p99.push(p99 - base[1]);
+            side.rate.push(load::flat_out(&target, FLAT_OUT, CONNECTIONS).await?);
+        }
+    }
+    Ok(())
+}
+
 /// Processor time of the gateway for each event that it passes on.
-async fn event_seconds(world: &World) -> Result<f64> {
-    let streams = load::open_streams(&world.target(QUICK), STREAMS).await?;
-    let before = world.process.seconds()?;
+async fn event_seconds(gateway: &Replica, target: &Target) -> Result<f64> {
+    let streams = load::open_streams(target, STREAMS).await?;
+    let before = gateway.process.seconds()?;
     load::finish(streams).await?;
-    let spent = world.process.seconds()? - before;
+    let spent = gateway.process.seconds()? - before;
     Ok(spent / f64::from(STREAMS) / upstream::EVENTS as f64)
 }

@@ -1,7 +1,7 @@
 //! What a process costs, as the kernel tells.
 
-use anyhow::{Context, Result};
-use tokio::process::Child;
+use anyhow::{Context, Result, ensure};
+use tokio::process::{Child, Command};
 
 /// Ticks of processor time in a second: what Linux tells user space, on every machine.
 const TICKS: f64 = 100.0;
@@ -9,7 +9,7 @@ const TICKS: f64 = 100.0;
 /// A running process. It is killed when this is dropped.
 pub struct Process {
     id: u32,
-    _child: Child,
+    child: Child,
 }
 
 impl Process {
@@ -20,8 +20,31 @@ impl Process {
     pub fn new(child: Child) -> Result<Self> {
         Ok(Self {
             id: child.id().context("a process ended at once")?,
-            _child: child,
+            child,
         })
+    }
+
+    /// Ends it as `kill -9` does.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.context("failed to kill a process")
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or fails.
+    pub async fn end(mut self) -> Result<()> {
+        let asked = Command::new("kill").arg(self.id.to_string()).status().await;
+        ensure!(
+            asked.context("failed to start kill")?.success(),
+            "a process has ended by itself"
+        );
+        let status = self.child.wait().await.context("failed to wait for a process")?;
+        ensure!(status.success(), "a process failed: {status}");
+        Ok(())
     }
 
     /// Seconds of processor time so far.
@@ -55,4 +78,15 @@ impl Process {
         let path = format!("/proc/{}/{file}", self.id);
         std::fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))
     }
+}
+
+/// Files that this process, and those it starts, may have open.
+///
+/// # Errors
+/// When the kernel does not tell.
+pub fn open_files() -> Result<u32> {
+    let text = std::fs::read_to_string("/proc/self/limits").context("failed to read this process's limits")?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    soft.context("the kernel does not tell how many files may be open")
 }

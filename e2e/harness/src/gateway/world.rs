@@ -1,8 +1,8 @@
-//! A gateway with two models, whose workers are upstreams of the harness.
+//! Models whose workers are upstreams of the harness, and a caller.
 
 use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -20,11 +20,8 @@ use kube::{
 use serde_json::json;
 use tokio::process::Command;
 
-use super::{load::Target, process::Process, upstream::Upstream};
-use crate::{
-    control_plane::{ControlPlane, free_port},
-    wait,
-};
+use super::upstream::Upstream;
+use crate::{control_plane::ControlPlane, wait};
 
 const NAMESPACE: &str = "bench";
 const VERSION: &str = "v-0123456789";
@@ -32,28 +29,32 @@ const VERSION: &str = "v-0123456789";
 pub const SLOW: &str = "slow";
 /// The other one.
 pub const QUICK: &str = "m";
+/// The one whose texts are checked.
+pub const GUARDED: &str = "guarded";
 /// Between two events of a stream: a fast model's pace, and one at which thousands of streams fit on a core.
-const PACES: [(&str, Duration); 2] = [(QUICK, Duration::from_millis(2)), (SLOW, Duration::from_millis(1000))];
+const PACES: [(&str, Duration); 3] = [
+    (QUICK, Duration::from_millis(2)),
+    (SLOW, Duration::from_millis(1000)),
+    (GUARDED, Duration::from_millis(2)),
+];
 
-/// The gateway and what it needs.
+/// What gateways need: models, workers, and somebody who may ask.
 pub struct World {
-    /// The gateway, as a client sees it.
-    pub gateway: SocketAddr,
-    /// Its process.
-    pub process: Process,
     /// A caller's token.
     pub token: String,
     /// The quick model's worker.
     pub upstream: SocketAddr,
+    /// How a gateway reaches the API server.
+    pub kubeconfig: PathBuf,
     _upstreams: Vec<Upstream>,
 }
 
 impl World {
-    /// Starts all of it, the gateway on one core.
+    /// Starts all of it.
     ///
     /// # Errors
     /// When a part of it does not start.
-    pub async fn start(plane: &ControlPlane, program: &Path, core: usize) -> Result<Self> {
+    pub async fn start(plane: &ControlPlane) -> Result<Self> {
         let client = plane.admin.clone();
         plane.namespace(NAMESPACE).await?;
         let address = own_address()?;
@@ -63,39 +64,12 @@ impl World {
             serve(&client, model, upstream.address).await?;
             upstreams.push(upstream);
         }
-        let token = caller(&client).await?;
-        let (port, admin) = (free_port()?, free_port()?);
-        let grpc = free_port()?;
-        let kubeconfig = plane.dir().join("admin.kubeconfig");
-        let child = pinned(core, program)
-            .args([
-                &format!("--listen=127.0.0.1:{port}"),
-                &format!("--admin-listen=127.0.0.1:{admin}"),
-                &format!("--grpc-listen=127.0.0.1:{grpc}"),
-                "--max-connections=20000",
-            ])
-            .env("KUBECONFIG", kubeconfig)
-            .spawn()
-            .context("failed to start the gateway")?;
-        let process = Process::new(child)?;
-        let gateway = SocketAddr::from(([127, 0, 0, 1], port));
-        listening(gateway).await?;
         Ok(Self {
-            gateway,
-            process,
-            token,
+            token: caller(&client).await?,
             upstream: upstreams[0].address,
+            kubeconfig: plane.dir().join("admin.kubeconfig"),
             _upstreams: upstreams,
         })
-    }
-
-    /// Requests for a model through the gateway.
-    pub fn target(&self, model: &'static str) -> Target {
-        Target {
-            address: self.gateway,
-            model,
-            token: Some(self.token.clone()),
-        }
     }
 }
 
@@ -137,9 +111,12 @@ fn own_address() -> Result<IpAddr> {
 /// A model that is ready, with one worker.
 async fn serve(client: &Client, model: &str, worker: SocketAddr) -> Result<()> {
     let models = Api::<api::LlmModel>::namespaced(client.clone(), NAMESPACE);
+    let mut spec = json!({"source": {"oci": {"image": "models/bench:1"}}});
+    if model == GUARDED {
+        spec["guardrails"] = guardrails();
+    }
     let object: api::LlmModel = serde_json::from_value(json!({
-        "apiVersion": "atelier.dev/v1alpha1", "kind": "LlmModel", "metadata": {"name": model},
-        "spec": {"source": {"oci": {"image": "models/bench:1"}}},
+        "apiVersion": "atelier.dev/v1alpha1", "kind": "LlmModel", "metadata": {"name": model}, "spec": spec,
     }))?;
     models
         .create(&PostParams::default(), &object)
@@ -168,6 +145,22 @@ async fn serve(client: &Client, model: &str, worker: SocketAddr) -> Result<()> {
         .await
         .context("failed to create an EndpointSlice")?;
     Ok(())
+}
+
+/// Every detector, on the question and on the answer, none of which finds anything in what the bench says.
+fn guardrails() -> serde_json::Value {
+    let checks = |more: &[serde_json::Value]| {
+        let mut checks = vec![
+            json!({"name": "people", "detector": "PersonalData", "onViolation": "Redact"}),
+            json!({"name": "keys", "detector": "Secrets"}),
+            json!({"name": "topic", "detector": "Pattern", "pattern": r"(?i)\bproject (?:falcon|owl)\b"}),
+        ];
+        checks.extend_from_slice(more);
+        checks
+    };
+    let overriding = json!({"name": "overriding", "detector": "PromptInjection"});
+    let hidden = json!({"name": "hidden", "detector": "InvisibleUnicode", "onViolation": "Redact"});
+    json!({"input": checks(&[overriding, hidden]), "output": checks(&[]), "onViolation": "Refuse"})
 }
 
 /// The token of a ServiceAccount that may ask everything.

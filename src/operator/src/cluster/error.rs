@@ -56,7 +56,8 @@ impl ClusterError {
         matches!(self.status(), Some(400..=428 | 430..=499)) && !matches!(self.status(), Some(404 | 408 | 409))
     }
 
-    /// Whether the namespace is on its way out: nothing can be created in it any more, and all in it goes.
+    /// Whether the namespace is on its way out, or gone: nothing can be created in it any more. An object can outlive
+    /// its namespace: while the API server starts, the cluster may not yet know all kinds that a namespace holds.
     pub fn is_namespace_leaving(&self) -> bool {
         let Self::Api { source, .. } = self else {
             return false;
@@ -64,8 +65,15 @@ impl ClusterError {
         let kube::Error::Api(status) = source.as_ref() else {
             return false;
         };
-        let causes = status.details.iter().flat_map(|details| &details.causes);
-        causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+        let Some(details) = &status.details else {
+            return false;
+        };
+        let is_gone = status.code == 404 && details.kind == "namespaces";
+        is_gone
+            || details
+                .causes
+                .iter()
+                .any(|cause| cause.reason == "NamespaceTerminating")
     }
 
     /// A short name for metrics.
@@ -94,6 +102,7 @@ fn explain(error: &kube::Error) -> String {
 mod tests {
     use kube::core::Status;
     use rstest::rstest;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -119,12 +128,16 @@ mod tests {
         assert_eq!((error.is_refusal(), error.category()), (refusal, category));
     }
 
-    #[test]
-    fn a_namespace_on_its_way_out_is_recognized() {
-        let status = serde_json::json!({
-            "status": "Failure", "code": 403, "reason": "Forbidden", "message": "because it is being terminated",
-            "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace ns is being terminated", "field": "metadata.namespace"}]},
-        });
+    #[rstest]
+    #[case(json!({
+        "status": "Failure", "code": 403, "reason": "Forbidden", "message": "because it is being terminated",
+        "details": {"causes": [{"reason": "NamespaceTerminating", "message": "namespace ns is being terminated", "field": "metadata.namespace"}]},
+    }))]
+    #[case(json!({
+        "status": "Failure", "code": 404, "reason": "NotFound", "message": "namespaces \"ns\" not found",
+        "details": {"name": "ns", "kind": "namespaces"},
+    }))]
+    fn a_namespace_on_its_way_out_is_recognized(#[case] status: Value) {
         let leaving = ClusterError::Api {
             verb: "apply",
             what: "Deployment m".into(),
@@ -132,6 +145,7 @@ mod tests {
         };
         assert!(leaving.is_namespace_leaving());
         assert!(!refused(403).is_namespace_leaving());
+        assert!(!refused(404).is_namespace_leaving());
     }
 
     #[test]

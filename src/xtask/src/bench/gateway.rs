@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::report::{Peer, Row};
 use crate::home::Home;
-use crate::toolbox::table;
+use crate::toolbox::{postgres, table};
 use crate::ui::Stage;
 use crate::{cargo, harness, process};
 
@@ -27,6 +27,8 @@ struct Figures {
     stream_event_seconds: Vec<f64>,
     streams: u32,
     streams_bytes: f64,
+    full: Side,
+    strict: Side,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -40,14 +42,20 @@ struct Side {
 pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
     table::ENVOY.ensure(home, stage)?;
     table::LITELLM_PROXY.ensure(home, stage)?;
+    postgres::ensure(home, stage)?;
     let [gateway] = <[_; 1]>::try_from(cargo::release(home, stage, &["atelier-gateway"])?)
         .ok()
         .context("cargo built another number of programs")?;
     let harness = harness::command(home, stage, "gateway")?;
     // Thousands of streams are as many open files, and load must not run where the gateways do.
     let mut command = process::command("sh");
-    command.args(["-c", "ulimit -n 100000 && exec taskset --cpu-list 1 \"$@\"", "sh"]);
+    command.args([
+        "-c",
+        "ulimit -n \"$(ulimit -Hn)\" && exec taskset --cpu-list 1 \"$@\"",
+        "sh",
+    ]);
     command.arg(harness.get_program()).args(harness.get_args());
+    command.env(postgres::VARIABLE, postgres::bin(home));
     command.arg("--gateway").arg(gateway);
     command
         .arg("--envoy")
@@ -104,10 +112,25 @@ fn rows(figures: Figures) -> Vec<Row> {
             "open_streams",
             "bytes",
             &[figures.streams_bytes],
-            format!(
-                "memory that {} open streams take; goal for 10,000 < 500 MB",
-                figures.streams
-            ),
+            format!("memory that {} open streams take; goal < 50 KB each", figures.streams),
+        ),
+        Row::new(
+            "full_rate",
+            "requests/s",
+            &figures.full.rate,
+            format!("{flat_out}, guardrails on, audit buffered; goal >= 5,000"),
+        ),
+        Row::new(
+            "full_added_p99_1krps",
+            "us",
+            &micros(&figures.full.added_p99),
+            format!("{load}, guardrails on, audit buffered; goal < 2,000"),
+        ),
+        Row::new(
+            "strict_rate",
+            "requests/s",
+            &figures.strict.rate,
+            "32 connections, audit strict, the database on the other core; goal >= 2,000",
         ),
     ]
 }
@@ -121,7 +144,7 @@ mod tests {
         let side = r#"{"added_p50":[0.0002],"added_p99":[0.001],"rate":[10000.0]}"#;
         let text = format!(
             r#"{{"ours":{side},"envoy":{side},"litellm_rate":[100.0],"stream_event_seconds":[0.00001],
-                "streams":10000,"streams_bytes":1e8}}"#
+                "streams":10000,"streams_bytes":1e8,"full":{side},"strict":{side}}}"#
         );
         let rows = serde_json::to_value(rows(serde_json::from_str(&text).unwrap())).unwrap();
         assert_eq!(

@@ -3,6 +3,7 @@
 mod controller;
 mod embed;
 mod gateway;
+mod gateway_soak;
 mod report;
 mod soak;
 mod up;
@@ -33,6 +34,8 @@ pub enum Bench {
     Controller,
     /// The gateway in front of an upstream that answers at once, beside Envoy and LiteLLM. Takes two cores.
     Gateway,
+    /// Three gateways at 70 % of what they can take, while they are killed in turns: errors, audit rows, memory.
+    GatewaySoak,
     /// From nothing to the first token, and from zero replicas. Takes the local cluster down first.
     Up,
 }
@@ -76,6 +79,12 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, js
             let rows = gateway::run(home, &stage)?;
             stage.done("measured");
             ("gateway", rows)
+        }
+        Bench::GatewaySoak => {
+            let stage = Stage::begin("gateway-soak");
+            let rows = gateway_soak::run(home, &stage, minutes)?;
+            stage.done("measured");
+            ("gateway-soak", rows)
         }
         Bench::Up => ("up", up::run(home)?),
     };

@@ -11,6 +11,8 @@ use crate::home::{self, Home};
 use crate::ui::Stage;
 
 const VERSION: &str = "18.4";
+/// Tells tests where [`bin`] is.
+pub const VARIABLE: &str = "ATELIER_POSTGRES_BIN";
 
 /// The directory of `initdb` and `postgres`. They look for what they load relative to it.
 pub fn bin(home: &Home) -> PathBuf {

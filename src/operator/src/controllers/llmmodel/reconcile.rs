@@ -108,7 +108,8 @@ pub async fn reconcile(
     if let Err(ApplyError::Cluster(error)) = &applied
         && error.is_namespace_leaving()
     {
-        return Ok(Action::await_change());
+        // Somebody may make it anew, with the model still in it.
+        return Ok(Action::requeue(SETTLED));
     }
     let end = report(
         context,

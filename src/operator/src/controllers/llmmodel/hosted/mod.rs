@@ -59,7 +59,8 @@ pub async fn pass(
     if let Err(ApplyError::Cluster(error)) = &applied
         && error.is_namespace_leaving()
     {
-        return Ok(Action::await_change());
+        // Somebody may make it anew, with the model still in it.
+        return Ok(Action::requeue(SETTLED));
     }
     let facts = Facts {
         model,

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use regex_automata::util::primitives::StateID;
+
 use crate::{
     check::{Check, Scoring},
     rule::Rule,
+    shape,
     stream::Stream,
 };
 
@@ -14,9 +17,18 @@ pub struct Guard {
     pub(crate) checks: Vec<Check>,
     pub(crate) rules: Vec<Checked>,
     /// For each class of the byte before, and each byte, the rules whose finds can begin there.
-    pub(crate) starts: [Vec<Vec<usize>>; 2],
+    pub(crate) starts: [Vec<Vec<Start>>; shape::CLASSES],
+    /// Whether a check asks how long texts are.
+    pub(crate) counts_length: bool,
     /// Whether a check asks if texts are JSON.
     pub(crate) reads_json: bool,
+}
+
+/// Where an attempt of a rule stands after its first byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    pub rule: usize,
+    pub state: StateID,
 }
 
 /// A rule and the check that it belongs to.
@@ -33,7 +45,8 @@ impl Guard {
         let mut guard = Self {
             checks: Vec::new(),
             rules: Vec::new(),
-            starts: [vec![Vec::new(); 256], vec![Vec::new(); 256]],
+            starts: std::array::from_fn(|_| vec![Vec::new(); 256]),
+            counts_length: checks.iter().any(|(check, _)| check.max_length.is_some()),
             reads_json: checks.iter().any(|(check, _)| check.is_json),
         };
         for (check, rules) in checks {
@@ -44,8 +57,11 @@ impl Guard {
             for rule in rules {
                 let place = guard.rules.len();
                 for (starts, firsts) in guard.starts.iter_mut().zip(&rule.shape.firsts) {
-                    for (starts, begins) in starts.iter_mut().zip(firsts) {
-                        starts.extend(begins.then_some(place));
+                    for (byte, state) in firsts {
+                        starts[usize::from(*byte)].push(Start {
+                            rule: place,
+                            state: *state,
+                        });
                     }
                 }
                 guard.rules.push(Checked {

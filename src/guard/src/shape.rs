@@ -31,14 +31,24 @@ pub enum Ends {
 pub struct Shape {
     dfa: dense::DFA<Vec<u32>>,
     pub ends: Ends,
-    /// Bytes that a match can begin with, after a byte of a word and after any other.
-    pub firsts: [[bool; 256]; 2],
+    /// For each class of the byte before: bytes that a match can begin with, and where an attempt stands after them.
+    pub firsts: [Vec<(u8, StateID)>; CLASSES],
 }
+
+/// What the byte before a match may be, as far as assertions can tell: see [`class`].
+pub const CLASSES: usize = 5;
+/// One of each class, in order.
+const REPRESENTATIVES: [Option<u8>; CLASSES] = [None, Some(b'a'), Some(b' '), Some(b'\n'), Some(b'\r')];
 
 /// Which of [`Shape::firsts`] counts after that byte.
 pub fn class(before: Option<u8>) -> usize {
-    let is_word = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    usize::from(!is_word)
+    match before {
+        None => 0,
+        Some(byte) if byte.is_ascii_alphanumeric() || byte == b'_' => 1,
+        Some(b'\n') => 3,
+        Some(b'\r') => 4,
+        Some(_) => 2,
+    }
 }
 
 /// Where an attempt stands after a byte.
@@ -80,23 +90,33 @@ impl Shape {
         let mut shape = Self {
             dfa: dfa.map_err(|_| TOO_LARGE)?,
             ends,
-            firsts: [[false; 256]; 2],
+            firsts: Default::default(),
         };
-        // `None`, a letter and a blank are all that an assertion at the beginning can tell apart, but for newlines.
-        for before in [None, Some(b'a'), Some(b' '), Some(b'\n'), Some(b'\r')] {
-            for byte in 0..=u8::MAX {
-                let begins = shape.begin(before, byte).is_some_and(|step| !step.dead);
-                shape.firsts[class(before)][usize::from(byte)] |= begins;
-            }
-        }
+        shape.firsts = REPRESENTATIVES.map(|before| {
+            let begin = |byte| Some((byte, shape.begin(before, byte)?));
+            (0..=u8::MAX).filter_map(begin).collect()
+        });
         Ok(shape)
     }
 
-    /// An attempt at `byte`, which follows `before`.
-    pub fn begin(&self, before: Option<u8>, byte: u8) -> Option<Step> {
+    /// An attempt at `byte`, which follows `before`, unless nothing can come of it.
+    fn begin(&self, before: Option<u8>, byte: u8) -> Option<StateID> {
         let config = start::Config::new().anchored(Anchored::Yes).look_behind(before);
-        let state = self.dfa.start_state(&config).ok()?;
-        Some(self.step(state, byte))
+        let step = self.step(self.dfa.start_state(&config).ok()?, byte);
+        (!step.dead).then_some(step.state)
+    }
+
+    /// Whether `rest`, which follows, shows that nothing comes of an attempt. Most end after a few bytes, and it costs
+    /// less to look ahead than to keep account of them.
+    pub fn fails_within(&self, mut state: StateID, rest: &[u8]) -> bool {
+        for byte in rest {
+            let step = self.step(state, *byte);
+            if step.dead || step.matched {
+                return step.dead && !step.matched;
+            }
+            state = step.state;
+        }
+        false
     }
 
     /// One byte further.
@@ -162,19 +182,16 @@ mod tests {
     /// All ends of matches that begin at the start of `text`.
     fn ends(shape: &Shape, text: &str) -> Vec<usize> {
         let mut ends = Vec::new();
-        let mut state = None;
-        for (i, byte) in text.bytes().enumerate() {
-            let step = match state {
-                None => shape.begin(None, byte).unwrap(),
-                Some(state) => shape.step(state, byte),
-            };
+        let mut state = shape.begin(None, text.as_bytes()[0]).unwrap();
+        for (i, byte) in text.bytes().enumerate().skip(1) {
+            let step = shape.step(state, byte);
             ends.extend(step.matched.then_some(i));
             if step.dead {
                 return ends;
             }
-            state = Some(step.state);
+            state = step.state;
         }
-        ends.extend(state.is_some_and(|it| shape.matches_at_end(it)).then_some(text.len()));
+        ends.extend(shape.matches_at_end(state).then_some(text.len()));
         ends
     }
 
@@ -203,14 +220,26 @@ mod tests {
     #[test]
     fn bytes_that_no_match_begins_with_are_known() {
         let shape = Shape::new(r"\b[0-9]é", Ends::All).unwrap();
-        let firsts = |before: u8| {
-            let firsts = shape.firsts[class(Some(before))];
-            (0..=u8::MAX)
-                .filter(|byte| firsts[usize::from(*byte)])
-                .collect::<Vec<_>>()
+        let firsts = |before| {
+            let firsts = &shape.firsts[class(before)];
+            firsts.iter().map(|(byte, _)| *byte).collect::<Vec<_>>()
         };
-        assert_eq!(firsts(b' '), (b'0'..=b'9').collect::<Vec<_>>());
-        assert_eq!(firsts(0xA9), firsts(b' '));
-        assert!(firsts(b'_').is_empty());
+        for before in [None, Some(b' '), Some(0xA9), Some(b'\n'), Some(b'\r')] {
+            assert_eq!(firsts(before), (b'0'..=b'9').collect::<Vec<_>>());
+        }
+        assert!(firsts(Some(b'_')).is_empty());
+    }
+
+    #[rstest]
+    #[case("ab", "c", true)]
+    #[case("ab", "", false)]
+    #[case("abc", "b", false)]
+    #[case("ab", "bx", false)]
+    #[case(r"a\b", "é", false)]
+    #[case(r"a+b", "aaac", true)]
+    fn looking_ahead_finds_failures_only(#[case] pattern: &str, #[case] rest: &str, #[case] fails: bool) {
+        let shape = Shape::new(pattern, Ends::Preferred).unwrap();
+        let state = shape.begin(None, b'a').unwrap();
+        assert_eq!(shape.fails_within(state, rest.as_bytes()), fails);
     }
 }

@@ -53,6 +53,8 @@ struct Stop {
     start: usize,
 }
 
+/// Bytes that are looked at before an attempt is begun. Of a text that never decides, each byte is looked at as often.
+const LOOK_AHEAD: usize = 64;
 const UNDECIDED: &str = "UNDECIDED";
 const LENGTH: &str = "LENGTH";
 const JSON: &str = "JSON";
@@ -88,8 +90,9 @@ impl Stream {
         }
         let guard = self.guard.clone();
         self.window.push(piece);
-        for byte in piece.bytes() {
-            if let Some(stop) = self.take(&guard, byte) {
+        let bytes = piece.as_bytes();
+        for (place, byte) in bytes.iter().enumerate() {
+            if let Some(stop) = self.take(&guard, *byte, &bytes[place + 1..]) {
                 return Err(self.stop(stop, out));
             }
         }
@@ -154,14 +157,17 @@ impl Stream {
         self.settling.held(self.position)
     }
 
-    fn take(&mut self, guard: &Guard, byte: u8) -> Option<Stop> {
+    /// Takes a byte; `rest` is what follows as far as it is known.
+    fn take(&mut self, guard: &Guard, byte: u8, rest: &[u8]) -> Option<Stop> {
         let position = self.position;
         let begins_char = byte & 0xC0 != 0x80;
         let mut stop = None;
         if begins_char {
             self.char_start = position;
             self.characters += 1;
-            first_of(&mut stop, self.too_long());
+            if guard.counts_length {
+                first_of(&mut stop, self.too_long());
+            }
         }
         let mut found = Vec::new();
         for i in 0..self.busy.len() {
@@ -176,17 +182,20 @@ impl Stream {
         let tracks = &self.tracks;
         self.busy.retain(|place| tracks[*place].first().is_some());
         if begins_char {
-            for place in &guard.starts[shape::class(self.before)][usize::from(byte)] {
-                let check = &guard.checks[guard.rules[*place].check];
-                if self.is_trusted && check.scoring == Scoring::Summed {
+            let ahead = &rest[..rest.len().min(LOOK_AHEAD).min(self.max_held)];
+            for start in &guard.starts[shape::class(self.before)][usize::from(byte)] {
+                let checked = &guard.rules[start.rule];
+                if self.is_trusted && guard.checks[checked.check].scoring == Scoring::Summed {
                     continue;
                 }
-                let track = &mut self.tracks[*place];
-                let was_idle = track.first().is_none();
-                track.begin(&guard.rules[*place].rule, self.before, byte, position);
-                if was_idle && track.first().is_some() {
-                    self.busy.push(*place);
+                if checked.rule.shape.fails_within(start.state, ahead) {
+                    continue;
                 }
+                let track = &mut self.tracks[start.rule];
+                if track.first().is_none() {
+                    self.busy.push(start.rule);
+                }
+                track.begin(start.state, position);
             }
         }
         if guard.reads_json && !self.json.push(byte) {

@@ -48,17 +48,13 @@ impl Track {
         self.attempts.front().map(|attempt| attempt.start)
     }
 
-    /// Begins an attempt at `byte`, which is at `position` and follows `before`.
-    pub fn begin(&mut self, rule: &Rule, before: Option<u8>, byte: u8, position: usize) {
-        if let Some(step) = rule.shape.begin(before, byte)
-            && !step.dead
-        {
-            self.attempts.push_back(Attempt {
-                start: position,
-                stand: Stand::Open(step.state, Vec::new()),
-                known: None,
-            });
-        }
+    /// Begins an attempt at the byte at `position`, after which it stands in `state`.
+    pub fn begin(&mut self, state: StateID, position: usize) {
+        self.attempts.push_back(Attempt {
+            start: position,
+            stand: Stand::Open(state, Vec::new()),
+            known: None,
+        });
     }
 
     /// Takes `byte`, which is at `position`, and adds to `found` what is decided now. Less than `floor` is no find.

@@ -20,6 +20,7 @@ mod rollout;
 mod tls;
 mod trace;
 mod usage;
+mod wire;
 mod workers;
 
 use std::{future::Future, time::Duration};

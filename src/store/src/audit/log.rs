@@ -200,8 +200,9 @@ impl Log {
     }
 
     fn room(&self, rows: u32) -> Result<OwnedSemaphorePermit, Unavailable> {
-        // Nobody shall wait for what is known to fail.
-        if self.is_strict() && !self.shared.up.load(Ordering::Relaxed) {
+        // Nobody shall wait for what is known to fail; at first nothing is known.
+        let stats = self.stats();
+        if self.is_strict() && !stats.up && stats.failures > 0 {
             return Err(self.refuse(Unavailable::Down));
         }
         let room = self.room.clone().try_acquire_many_owned(rows);

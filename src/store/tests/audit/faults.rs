@@ -160,11 +160,26 @@ async fn no_row_that_counted_is_lost_when_the_database_is_killed() {
 }
 
 #[tokio::test]
+async fn the_first_request_waits_for_the_first_connection() {
+    let test = Postgres::shared().database().await;
+    let log = Log::start(test.database.clone(), strict()).unwrap();
+    assert!(!log.stats().up);
+    within(ask(&log, "r")).await.unwrap();
+    assert_eq!(log.stats().refused, 0);
+}
+
+#[tokio::test]
 async fn strict_refuses_at_once_what_it_knows_to_fail_and_serves_when_the_database_comes() {
     let server = Postgres::start();
     let test = server.database().await;
     server.kill();
     let log = Log::start(test.database.clone(), strict()).unwrap();
+    within(async {
+        while log.stats().failures == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
     let refused = log.open(opening("r")).err().unwrap();
     assert!(matches!(refused, Unavailable::Down), "{refused}");
     server.restart();

@@ -192,7 +192,7 @@ impl Question {
                 text.body.bytes = other;
             }
         }
-        let entry = trail.open(model, &self.name, &self.head).await?;
+        let entry = trail.open(model, &self.name, &self.head, &text.body.bytes).await?;
         let user = self.caller.pseudonym();
         self.trace.asks(self.operation, model, self.head.stream, &user);
         let observation = gateway.metrics.observe(self.operation, model, self.received);

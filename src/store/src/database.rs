@@ -123,6 +123,7 @@ fn migrator() -> Migrator {
     let migrations = [
         (1, "audit", include_str!("../migrations/0001_audit.sql")),
         (2, "feedback", include_str!("../migrations/0002_feedback.sql")),
+        (3, "content", include_str!("../migrations/0003_content.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(

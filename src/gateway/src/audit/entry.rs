@@ -3,7 +3,7 @@
 use std::{cell::Cell, time::Instant};
 
 use axum::http::StatusCode;
-use store::audit::{Draft, Kind, Opened};
+use store::audit::{Draft, Kind, Opened, content::Content};
 
 use super::event::Closing;
 use crate::usage::Usage;
@@ -21,10 +21,18 @@ pub struct Entry {
     usage: Cell<Option<Usage>>,
     has_begun: bool,
     error: String,
+    /// The answer, where it is kept.
+    answer: Option<Content>,
 }
 
 impl Entry {
-    pub(super) fn new(opened: Opened, request: &str, subject: &str, received: Instant) -> Self {
+    pub(super) fn new(
+        opened: Opened,
+        request: &str,
+        subject: &str,
+        received: Instant,
+        answer: Option<Content>,
+    ) -> Self {
         Self {
             closing: Closing {
                 opened: opened.place().seq,
@@ -37,6 +45,7 @@ impl Entry {
             usage: Cell::default(),
             has_begun: false,
             error: CLIENT_GONE.into(),
+            answer,
         }
     }
 
@@ -59,6 +68,9 @@ impl Entry {
     pub fn piece(&mut self, bytes: &[u8]) {
         if !std::mem::replace(&mut self.has_begun, true) {
             self.closing.answer = answer_id(bytes);
+        }
+        if let Some(answer) = &mut self.answer {
+            answer.push(bytes);
         }
     }
 
@@ -92,7 +104,14 @@ impl Drop for Entry {
             _ => "failed",
         };
         closing.error = Some(std::mem::take(&mut self.error)).filter(|error| !error.is_empty());
-        opened.close(Draft::new(Kind::Closed, &self.request, &self.subject, &closing));
+        let answer = self.answer.take();
+        opened.close(Draft::with(
+            Kind::Closed,
+            &self.request,
+            &self.subject,
+            &closing,
+            answer,
+        ));
     }
 }
 

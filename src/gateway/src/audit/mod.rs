@@ -5,12 +5,14 @@
 //! [`Entry`], when the answer has ended. Requests whose caller is not known leave no row: they are counted as answers with
 //! status 401, and nobody shall be able to fill the database without a name.
 
+mod commands;
+mod content;
 mod entry;
 mod event;
 mod metrics;
+mod period;
 mod settings;
 mod trail;
-mod verify;
 
 use std::{
     sync::Arc,
@@ -20,10 +22,10 @@ use std::{
 use axum::http::HeaderMap;
 use store::{Database, audit::Log};
 
+pub use commands::{Command, run as run_command};
 pub use entry::Entry;
 pub use settings::AuditArgs;
 pub use trail::Trail;
-pub use verify::{Command, run as run_command};
 
 use crate::identity::Identity;
 

@@ -8,11 +8,12 @@ use store::{
     Database,
     audit::{
         Log, Mode, Settings,
+        retention::Keeper,
         seal::{self, Key},
     },
 };
 
-use super::Recorder;
+use super::{Recorder, content::ContentArgs};
 
 /// How long a request waits for its row.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -55,6 +56,9 @@ pub struct AuditArgs {
     /// logged only.
     #[arg(long, env = "ATELIER_AUDIT_ANCHOR_FILE")]
     pub audit_anchor_file: Option<PathBuf>,
+    /// What is kept of requests and answers, and how long.
+    #[command(flatten)]
+    pub content: ContentArgs,
 }
 
 impl AuditArgs {
@@ -64,6 +68,11 @@ impl AuditArgs {
     /// When a file cannot be used, or options do not fit together.
     pub fn recorder(&self) -> anyhow::Result<Recorder> {
         let mode = match (self.audit_mode, &self.database_url_file) {
+            (None, None) | (Some(AuditMode::Off), _) if !self.content.is_idle() => {
+                bail!(
+                    "--audit-content and --audit-retention-... without an audit trail: set --database-url-file and no --audit-mode off"
+                )
+            }
             (None, None) | (Some(AuditMode::Off), _) => return Ok(Recorder::default()),
             (Some(_), None) => bail!("--audit-mode without a database: set --database-url-file"),
             (None | Some(AuditMode::Strict), Some(_)) => Mode::Strict,
@@ -79,7 +88,9 @@ impl AuditArgs {
             mode,
             capacity: self.audit_queue,
             patience: PATIENCE,
+            vault: self.content.vault()?,
         };
+        let retention = self.content.retention()?;
         let key = self.audit_key_file.clone().map(Key::read).transpose()?;
         let log = Log::start(database.clone(), settings).context("failed to use the audit spool")?;
         tokio::spawn(seal::keep_sealing(
@@ -90,6 +101,7 @@ impl AuditArgs {
                 anchor: self.audit_anchor_file.clone(),
             },
         ));
+        tokio::spawn(Keeper::new(database.clone(), retention).keep(self.content.every()));
         Ok(Recorder::new(log, database))
     }
 
@@ -115,6 +127,8 @@ mod tests {
     #[case(&["--audit-mode", "strict"], "--database-url-file")]
     #[case(&["--audit-mode", "buffered", "--database-url-file", "/x"], "--audit-spool-dir")]
     #[case(&["--database-url-file", "/nowhere"], "/nowhere")]
+    #[case(&["--audit-content", "encrypted"], "--database-url-file")]
+    #[case(&["--audit-retention-metadata", "400d"], "--database-url-file")]
     fn what_does_not_fit_together_names_the_option(#[case] options: &[&str], #[case] named: &str) {
         let args = Args::parse_from([&["atelier-gateway"], options].concat());
         let error = args.audit.recorder().err().unwrap();

@@ -63,12 +63,18 @@ impl<'a> Trail<'a> {
         }
     }
 
-    /// The caller may ask that, and is about to. The entry tells the end. A model that answers for another has an entry
-    /// of its own.
+    /// The caller may ask `body`, and is about to. The entry tells the end. A model that answers for another has an
+    /// entry of its own.
     ///
     /// # Errors
     /// When that cannot be written down, so that it must not happen.
-    pub async fn open(&mut self, model: &Model, name: &ModelName, head: &Head) -> Result<Option<Entry>, Error> {
+    pub async fn open(
+        &mut self,
+        model: &Model,
+        name: &ModelName,
+        head: &Head,
+        body: &[u8],
+    ) -> Result<Option<Entry>, Error> {
         let (Some(log), Some(asker)) = (self.log, &self.asker) else {
             return Ok(None);
         };
@@ -84,9 +90,12 @@ impl<'a> Trail<'a> {
             hosted: model.hosted.is_some(),
             stream: head.stream,
         };
-        let draft = Draft::new(Kind::Opened, self.request, self.caller.user(), &opening);
+        let user = self.caller.user();
+        let content = log.content(&model.namespace, body).map_err(unavailable)?;
+        let draft = Draft::with(Kind::Opened, self.request, user, &opening, content);
         let (opened, committed) = log.open(draft).map_err(unavailable)?;
-        let mut entry = Entry::new(opened, self.request, self.caller.user(), self.received);
+        let answer = log.gather(&model.namespace);
+        let mut entry = Entry::new(opened, self.request, user, self.received, answer);
         if let Err(error) = committed.wait().await {
             let error = unavailable(error);
             entry.ended(error.code());

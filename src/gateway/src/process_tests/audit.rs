@@ -28,6 +28,7 @@ async fn gateway(test: &TestDatabase, mode: Mode, workers: &[&Worker]) -> (TestG
         mode: mode.clone(),
         capacity: 64,
         patience: Duration::from_secs(if mode == Mode::Strict { 2 } else { 30 }),
+        vault: None,
     };
     let log = Log::start(test.database.clone(), settings).unwrap();
     let recorder = Recorder::new(log.clone(), test.database.clone());

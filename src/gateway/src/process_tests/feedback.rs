@@ -23,6 +23,7 @@ async fn answered() -> (TestGateway, Arc<Log>) {
         mode: Mode::Strict,
         capacity: 64,
         patience: Duration::from_secs(30),
+        vault: None,
     };
     let log = Log::start(test.database.clone(), settings).unwrap();
     let recorder = Recorder::new(log.clone(), test.database.clone());

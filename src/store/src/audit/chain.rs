@@ -5,6 +5,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::content::{Commitment, Content, Sealed, WithContent};
 
 /// A SHA-256 sum.
 pub type Hash = [u8; 32];
@@ -22,6 +25,12 @@ pub enum Kind {
     Closed,
     /// It was refused before anything was asked.
     Refused,
+    /// What a user asked and got at the models of a namespace was made unreadable.
+    Erased,
+    /// Somebody has read what was asked and answered.
+    Shown,
+    /// Contents or rows have expired.
+    Pruned,
 }
 
 impl Kind {
@@ -31,17 +40,23 @@ impl Kind {
             Self::Opened => "opened",
             Self::Closed => "closed",
             Self::Refused => "refused",
+            Self::Erased => "erased",
+            Self::Shown => "shown",
+            Self::Pruned => "pruned",
         }
     }
 }
 
 /// A row that has no place yet.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Draft {
     pub(super) kind: Kind,
     pub(super) request: String,
     pub(super) subject: String,
     pub(super) event: String,
+    pub(super) content: Option<Box<Sealed>>,
+    /// The memory that the content takes.
+    pub(super) memory: Option<OwnedSemaphorePermit>,
 }
 
 impl Draft {
@@ -56,6 +71,23 @@ impl Draft {
                 false => event,
                 true => clean_json(&event),
             },
+            content: None,
+            memory: None,
+        }
+    }
+
+    /// A row with `content`, if there is any, which is encrypted. Its event names the hash of that.
+    pub fn with(kind: Kind, request: &str, subject: &str, event: &impl Serialize, content: Option<Content>) -> Self {
+        let Some(content) = content.filter(|content| !content.is_empty()) else {
+            return Self::new(kind, request, subject, event);
+        };
+        let cut = content.is_cut();
+        let (sealed, memory) = content.seal(kind.name(), &clean(request), &clean(subject));
+        let content = Commitment::to(&sealed, cut);
+        Self {
+            content: Some(Box::new(sealed)),
+            memory,
+            ..Self::new(kind, request, subject, &WithContent { event, content })
         }
     }
 }
@@ -97,7 +129,7 @@ pub struct Row {
     pub hash: Hash,
     /// When it was written, in microseconds since 1970.
     pub at: i64,
-    /// `opened`, `closed` or `refused`.
+    /// The name of a [`Kind`].
     pub kind: String,
     /// The request's id.
     pub request: String,
@@ -105,6 +137,9 @@ pub struct Row {
     pub subject: String,
     /// All else, as JSON.
     pub event: String,
+    /// What was said, on its way to the database. Its hash is in the event, and it is not hashed itself: it will go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Box<Sealed>>,
 }
 
 impl Row {
@@ -159,6 +194,8 @@ impl Chain {
             request,
             subject,
             event,
+            content,
+            memory: _,
         } = draft;
         let mut row = Row {
             chain: self.name.clone(),
@@ -169,6 +206,7 @@ impl Chain {
             request,
             subject,
             event,
+            content,
         };
         row.hash = row.hash_after(&self.hash);
         row

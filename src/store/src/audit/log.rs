@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     chain::{Chain, Draft, Row},
+    content::{Content, Vault},
     spool::Spool,
     writer::Writer,
 };
@@ -35,7 +36,7 @@ pub enum Mode {
 }
 
 /// What can be set about the log.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Settings {
     /// When a row counts.
     pub mode: Mode,
@@ -43,6 +44,8 @@ pub struct Settings {
     pub capacity: u32,
     /// How long a request waits for its row to count.
     pub patience: Duration,
+    /// What encrypts requests and answers. Without it they are not kept.
+    pub vault: Option<Arc<Vault>>,
 }
 
 /// Why a row does not count.
@@ -54,8 +57,8 @@ pub enum Unavailable {
     /// It takes too long.
     #[error("the database does not commit in time")]
     Slow,
-    /// Too many rows are on their way.
-    #[error("as many rows wait for the database as may")]
+    /// Too many rows, or too much of what is in them, are on their way.
+    #[error("as much waits for the database as may")]
     Full,
     /// The local disk does not take it.
     #[error("the row cannot be kept on the local disk: {0}")]
@@ -102,6 +105,8 @@ pub struct Queued {
     pub done: Option<oneshot::Sender<()>>,
     /// Its place among those that may be on their way.
     pub _room: OwnedSemaphorePermit,
+    /// The memory that its content takes.
+    pub _memory: Option<OwnedSemaphorePermit>,
 }
 
 /// The chain of this process, and the way of its rows to the database.
@@ -177,6 +182,24 @@ impl Log {
         Ok(self.append(draft, room)?.1)
     }
 
+    /// `text`, asked of a model of `namespace`, for a row. `None` if nothing is kept.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn content(&self, namespace: &str, text: &[u8]) -> Result<Option<Content>, Unavailable> {
+        let Some(vault) = &self.settings.vault else {
+            return Ok(None);
+        };
+        let content = Content::whole(vault.clone(), namespace, text);
+        content.map(Some).map_err(|_| self.refuse(Unavailable::Full))
+    }
+
+    /// Where an answer of a model of `namespace` is gathered for a row. `None` if nothing is kept.
+    pub fn gather(&self, namespace: &str) -> Option<Content> {
+        let vault = self.settings.vault.clone()?;
+        Some(Content::new(vault, namespace))
+    }
+
     /// What has been done so far.
     pub fn stats(&self) -> Stats {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -229,11 +252,12 @@ impl Log {
     /// The one place where the chain grows. Rows are queued in the order of the chain.
     fn enqueue(
         &self,
-        draft: Draft,
+        mut draft: Draft,
         room: OwnedSemaphorePermit,
         done: Option<oneshot::Sender<()>>,
         must_be_kept: bool,
     ) -> io::Result<Place> {
+        let memory = draft.memory.take();
         let mut tail = lock(&self.tail);
         let row = tail.chain.next(draft);
         if let Some(spool) = &self.spool
@@ -250,7 +274,12 @@ impl Log {
             seq: row.seq,
         };
         self.shared.queued.fetch_add(1, Ordering::Relaxed);
-        let queued = Queued { row, done, _room: room };
+        let queued = Queued {
+            row,
+            done,
+            _room: room,
+            _memory: memory,
+        };
         // The writer ends after the log only.
         let _ = tail.queue.send(queued);
         Ok(place)

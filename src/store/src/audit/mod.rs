@@ -21,13 +21,16 @@
 //! what they can no longer keep: no row that counted is ever dropped. The row that closes a request has its place from
 //! the time on at which the request was opened.
 //!
-//! # Not here
-//! Prompts and answers are not stored. Rows are kept for ever: to drop old ones, their chains would have to begin
-//! anew behind a root that has sealed them.
+//! # Contents
+//! Prompts and answers are kept only where somebody asks for it, encrypted, and can be made unreadable: see [`content`].
+//! Contents and rows expire apart: see [`retention`]. Without settings neither is kept or goes.
 
 mod chain;
+pub mod content;
+mod evidence;
 mod log;
 mod merkle;
+pub mod retention;
 mod rows;
 pub mod seal;
 mod spool;
@@ -35,5 +38,6 @@ pub mod verify;
 mod writer;
 
 pub use chain::{Draft, Kind, Row};
+pub use evidence::Failed;
 pub use log::{Committed, Log, Mode, Opened, Place, Settings, Stats, Unavailable};
 pub use verify::{ChainReport, Range, Report, verify};

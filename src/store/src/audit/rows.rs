@@ -1,8 +1,8 @@
 //! Rows in the database.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection, PgConnection, Row as _, postgres::PgRow};
 
-use super::chain::Row;
+use super::{chain::Row, content};
 
 const INSERT: &str = "
     INSERT INTO audit (chain, seq, hash, at, kind, request, subject, event)
@@ -26,9 +26,19 @@ pub enum NotWritten {
     Taken(String),
 }
 
-/// Writes rows in one commit. Rows that are there already, since it was not known whether they were written, stay as they
-/// are.
+/// Writes rows with their contents in one commit. Rows that are there already, since it was not known whether they were
+/// written, stay as they are.
 pub async fn insert(connection: &mut PgConnection, rows: &[&Row]) -> Result<(), NotWritten> {
+    if rows.iter().all(|row| row.content.is_none()) {
+        return insert_rows(connection, rows).await;
+    }
+    let mut transaction = connection.begin().await?;
+    insert_rows(&mut transaction, rows).await?;
+    content::insert(&mut transaction, rows).await?;
+    Ok(transaction.commit().await?)
+}
+
+async fn insert_rows(connection: &mut PgConnection, rows: &[&Row]) -> Result<(), NotWritten> {
     let chains: Vec<_> = rows.iter().map(|row| &*row.chain).collect();
     let seqs: Vec<_> = rows.iter().map(|row| row.seq).collect();
     let hashes: Vec<_> = rows.iter().map(|row| row.hash.as_slice()).collect();
@@ -72,20 +82,22 @@ pub async fn page(connection: &mut PgConnection, chain: &str, after: i64, limit:
         .bind(limit)
         .fetch_all(connection)
         .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Row {
-                chain: chain.into(),
-                seq: row.try_get("seq")?,
-                hash: row.try_get::<Vec<u8>, _>("hash")?.try_into().unwrap_or_default(),
-                at: row.try_get("at")?,
-                kind: row.try_get("kind")?,
-                request: row.try_get("request")?,
-                subject: row.try_get("subject")?,
-                event: row.try_get("event")?,
-            })
-        })
-        .collect()
+    rows.iter().map(|row| of(row, chain.into())).collect()
+}
+
+/// A row of `chain` out of the columns of the same names. Its content is elsewhere.
+pub fn of(row: &PgRow, chain: String) -> sqlx::Result<Row> {
+    Ok(Row {
+        chain,
+        seq: row.try_get("seq")?,
+        hash: row.try_get::<Vec<u8>, _>("hash")?.try_into().unwrap_or_default(),
+        at: row.try_get("at")?,
+        kind: row.try_get("kind")?,
+        request: row.try_get("request")?,
+        subject: row.try_get("subject")?,
+        event: row.try_get("event")?,
+        content: None,
+    })
 }
 
 /// A skip scan: chains are few, rows are many.

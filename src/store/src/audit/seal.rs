@@ -277,6 +277,19 @@ pub async fn seal(database: &Database, key: Option<&Key>) -> Result<Option<Ancho
     }))
 }
 
+const BASE: &str = "
+    SELECT chain, seq, hash FROM audit_head WHERE chain = $1 AND root <= $2 ORDER BY seq DESC LIMIT 1";
+
+/// The last row of a chain that roots up to `root` have sealed.
+pub(super) async fn base(connection: &mut PgConnection, chain: &str, root: i64) -> sqlx::Result<Option<Head>> {
+    let row = sqlx::query(BASE)
+        .bind(chain)
+        .bind(root)
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(head).transpose()
+}
+
 async fn heads(connection: &mut PgConnection) -> sqlx::Result<Vec<Head>> {
     let rows = sqlx::query(HEADS).fetch_all(connection).await?;
     rows.iter().map(head).collect()

@@ -6,7 +6,10 @@ use sqlx::{PgConnection, Row as _};
 
 use super::{
     chain::{Hash, genesis},
-    merkle, rows,
+    content::{self, ContentReport},
+    merkle::{self, Head},
+    retention::{Marks, marks},
+    rows,
     seal::{self, Anchor, PublicKey, Root},
 };
 use crate::{Database, Unreachable};
@@ -90,12 +93,27 @@ pub struct Report {
     pub anchored: u64,
     /// The first that is not as it was written.
     pub broken_root: Option<(i64, RootFault)>,
+    /// Rows have expired.
+    pub pruned: Option<Pruned>,
+    /// Requests and answers.
+    pub contents: ContentReport,
+}
+
+/// Chains are walked from behind the rows that have expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// The root that sealed the last of them.
+    pub root: i64,
+    /// When it was made, in microseconds since 1970.
+    pub at: i64,
 }
 
 impl Report {
     /// Whether everything is as it was written.
     pub fn is_sound(&self) -> bool {
-        self.broken_root.is_none() && self.chains.iter().all(|chain| chain.broken.is_none())
+        self.broken_root.is_none()
+            && self.contents.broken.is_none()
+            && self.chains.iter().all(|chain| chain.broken.is_none())
     }
 }
 
@@ -111,43 +129,57 @@ pub async fn verify(
     anchors: &[Anchor],
 ) -> Result<Report, Unreachable> {
     let mut connection = database.connect().await?;
+    let marks = marks(&mut connection).await?;
     let mut chains = Vec::new();
     for chain in rows::chains(&mut connection).await? {
-        chains.extend(walk(&mut connection, chain, range).await?);
+        let base = match marks.root {
+            None => None,
+            Some((root, _)) => seal::base(&mut connection, &chain, root).await?,
+        };
+        chains.extend(walk(&mut connection, chain, base, range).await?);
     }
+    let contents = content::check(&mut connection, marks.contents, (range.since, range.until)).await?;
     let mut report = Report {
         chains,
         roots: 0,
         signed: 0,
         anchored: 0,
         broken_root: None,
+        pruned: None,
+        contents,
     };
-    roots(&mut connection, key, anchors, &mut report).await?;
+    roots(&mut connection, key, anchors, &marks, &mut report).await?;
     Ok(report)
 }
 
 const FIRST: &str = "
     SELECT min(seq) FROM audit WHERE chain = $1 AND at >= timestamptz 'epoch' + $2 * interval '1 microsecond'";
 
-/// `None` when the chain has no rows within the range.
-async fn walk(connection: &mut PgConnection, chain: String, range: Range) -> sqlx::Result<Option<ChainReport>> {
+/// `None` when the chain has no rows within the range. Rows up to `base`, which a root has sealed, may be gone.
+async fn walk(
+    connection: &mut PgConnection,
+    chain: String,
+    base: Option<Head>,
+    range: Range,
+) -> sqlx::Result<Option<ChainReport>> {
     let mut report = ChainReport {
         rows: 0,
         broken: None,
         chain,
     };
+    let (first, before) = base.map_or_else(|| (0, genesis(&report.chain)), |base| (base.seq, base.hash));
     // Times are believed only where somebody asks for a time.
     let mut last = match range.since {
-        None => 0,
+        None => first,
         Some(since) => {
-            let first = sqlx::query_scalar(FIRST).bind(&report.chain).bind(since);
-            let first: Option<i64> = first.fetch_one(&mut *connection).await?;
-            let Some(first) = first else { return Ok(None) };
-            first - 1
+            let asked = sqlx::query_scalar(FIRST).bind(&report.chain).bind(since);
+            let asked: Option<i64> = asked.fetch_one(&mut *connection).await?;
+            let Some(asked) = asked else { return Ok(None) };
+            first.max(asked - 1)
         }
     };
     let mut hash = match last {
-        0 => genesis(&report.chain),
+        last if last == first => before,
         _ => match rows::page(connection, &report.chain, last - 1, 1).await?.first() {
             Some(before) if before.seq == last => before.hash,
             _ => {
@@ -188,8 +220,10 @@ async fn roots(
     connection: &mut PgConnection,
     key: Option<&PublicKey>,
     anchors: &[Anchor],
+    marks: &Marks,
     report: &mut Report,
 ) -> sqlx::Result<()> {
+    let pruned = marks.root.as_ref().map_or(0, |(root, _)| *root);
     let mut previous: Hash = [0; 32];
     let mut last = 0;
     for row in sqlx::query(ROOTS).fetch_all(&mut *connection).await? {
@@ -208,18 +242,31 @@ async fn roots(
                 Some(RootFault::Signature)
             }
             () if anchors.iter().any(|anchor| anchor.id == root.id && anchor.hash != hash) => Some(RootFault::Anchor),
-            () => leaves(connection, &root).await?,
+            () if marks
+                .root
+                .as_ref()
+                .is_some_and(|(id, told)| *id == root.id && *told != hex::encode(hash)) =>
+            {
+                Some(RootFault::Changed)
+            }
+            () => leaves(connection, &root, root.id > pruned).await?,
         };
         if let Some(fault) = fault {
             report.broken_root = Some((last + 1, fault));
             return Ok(());
+        }
+        if root.id == pruned {
+            report.pruned = Some(Pruned {
+                root: root.id,
+                at: root.at,
+            });
         }
         (last, previous) = (root.id, hash);
         report.roots += 1;
         report.signed += u64::from(key.is_some());
         report.anchored += u64::from(anchors.iter().any(|anchor| anchor.id == root.id));
     }
-    if anchors.iter().any(|anchor| anchor.id > last) {
+    if pruned > last || anchors.iter().any(|anchor| anchor.id > last) {
         report.broken_root = Some((last + 1, RootFault::Missing));
     }
     Ok(())
@@ -230,15 +277,15 @@ const LEAVES: &str = "
     FROM audit_head leaf LEFT JOIN audit USING (chain, seq)
     WHERE leaf.root = $1 ORDER BY leaf.chain";
 
-/// What is wrong with the leaves of a root.
-async fn leaves(connection: &mut PgConnection, root: &Root) -> sqlx::Result<Option<RootFault>> {
+/// What is wrong with the leaves of a root, of which the rows are there unless they have expired.
+async fn leaves(connection: &mut PgConnection, root: &Root, have_rows: bool) -> sqlx::Result<Option<RootFault>> {
     let rows = sqlx::query(LEAVES).bind(root.id).fetch_all(connection).await?;
     let heads = rows.iter().map(seal::head).collect::<Result<Vec<_>, _>>()?;
     if merkle::root(&heads) != root.merkle {
         return Ok(Some(RootFault::Changed));
     }
     for (head, row) in heads.into_iter().zip(&rows) {
-        if !row.try_get::<bool, _>("is_there")? {
+        if have_rows && !row.try_get::<bool, _>("is_there")? {
             let (chain, seq) = (head.chain, head.seq);
             return Ok(Some(RootFault::Row { chain, seq }));
         }

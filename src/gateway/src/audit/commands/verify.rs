@@ -1,57 +1,27 @@
 //! `atelier-gateway audit verify`.
 
-use std::path::PathBuf;
-
 use anyhow::Context;
-use clap::Subcommand;
 use k8s_openapi::jiff::Timestamp;
 use store::audit::{
     Range, Report,
+    content::ContentReport,
     seal::{PublicKey, anchors},
     verify,
 };
 
-use super::AuditArgs;
+use super::{AuditArgs, VerifyArgs};
 
-/// What can be done instead of serving.
-#[derive(Clone, Debug, Subcommand)]
-pub enum Command {
-    /// Look after the audit trail.
-    #[command(subcommand)]
-    Audit(AuditCommand),
-}
-
-/// What can be done with the audit trail.
-#[derive(Clone, Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Find out whether it is as it was written, and where not.
-    Verify {
-        /// Rows from then on, such as 2026-11-01T00:00:00Z. Default: from the first on.
-        #[arg(long)]
-        since: Option<Timestamp>,
-        /// Rows before then. Default: up to the last.
-        #[arg(long)]
-        until: Option<Timestamp>,
-        /// A file with the Ed25519 public key, in PEM, that roots must be signed by. Default: signatures are not looked at.
-        #[arg(long)]
-        key_file: Option<PathBuf>,
-        /// A file with roots as they were told outside. Default: none.
-        #[arg(long)]
-        anchor_file: Option<PathBuf>,
-    },
-}
-
-/// Runs a command, and prints what it finds.
+/// Walks the trail, and prints what it finds.
 ///
 /// # Errors
 /// When it cannot be done, or the trail is not as it was written.
-pub async fn run(command: Command, args: &AuditArgs) -> anyhow::Result<()> {
-    let Command::Audit(AuditCommand::Verify {
+pub async fn run(wish: VerifyArgs, args: &AuditArgs) -> anyhow::Result<()> {
+    let VerifyArgs {
         since,
         until,
         key_file,
         anchor_file,
-    }) = command;
+    } = wish;
     let key = key_file.map(PublicKey::read).transpose()?;
     let anchors = anchor_file.map(anchors).transpose()?.unwrap_or_default();
     let range = Range {
@@ -87,14 +57,36 @@ fn text(report: &Report, has_key: bool) -> String {
         "roots: {} checked, {signed}, {} in the anchor file, {verdict}\n",
         report.roots, report.anchored
     );
-    lines
+    if let Some(pruned) = report.pruned {
+        let at = Timestamp::from_microsecond(pruned.at).unwrap_or_default();
+        lines += &format!(
+            "expired: rows up to root {} of {at}; chains are walked from there\n",
+            pruned.root
+        );
+    }
+    lines + &contents(&report.contents)
+}
+
+fn contents(report: &ContentReport) -> String {
+    let ContentReport {
+        kept,
+        erased,
+        expired,
+        broken,
+    } = report;
+    let verdict = match broken {
+        None => "sound".to_owned(),
+        Some((chain, seq, fault)) => format!("broken: that of row {seq} of chain {chain} is {fault}"),
+    };
+    format!("contents: {kept} kept, {erased} erased, {expired} expired, {verdict}\n")
 }
 
 #[cfg(test)]
 mod tests {
     use store::audit::{
         ChainReport,
-        verify::{Fault, RootFault},
+        content::ContentFault,
+        verify::{Fault, Pruned, RootFault},
     };
 
     use super::*;
@@ -112,9 +104,18 @@ mod tests {
             signed: 2,
             anchored: 1,
             broken_root: Some((3, RootFault::Signature)),
+            pruned: Some(Pruned { root: 1, at: 0 }),
+            contents: ContentReport {
+                kept: 3,
+                erased: 2,
+                expired: 1,
+                broken: Some(("a".into(), 4, ContentFault::Missing)),
+            },
         };
         let expected = "chain a: 7 rows, sound\nchain b: 7 rows, broken: row 8 is missing\nroots: 2 checked, 2 signed by \
-                        the key, 1 in the anchor file, broken: root 3: its signature is missing or not by this key\n";
+                        the key, 1 in the anchor file, broken: root 3: its signature is missing or not by this key\n\
+                        expired: rows up to root 1 of 1970-01-01T00:00:00Z; chains are walked from there\n\
+                        contents: 3 kept, 2 erased, 1 expired, broken: that of row 4 of chain a is missing\n";
         assert_eq!(text(&report, true), expected);
         assert!(text(&report, false).contains("signatures not looked at"));
     }

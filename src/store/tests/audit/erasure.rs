@@ -1,0 +1,108 @@
+//! Contents that nobody shall read any more.
+
+use store::{
+    audit::{
+        content::{Erased, State, erase},
+        retention::{self, Keeper},
+    },
+    testing::{Postgres, TestDatabase},
+};
+
+use super::{
+    check,
+    content::{kept, read, spooled, taken_over, two_requests},
+    drained, keeping, keys, ready, strict, tell, within,
+};
+
+async fn erased(test: &TestDatabase, subject: &str) -> Erased {
+    within(erase(&test.database, "ns", subject, "request 4711"))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_erased_users_contents_are_gone_and_the_chain_is_sound() {
+    let test = two_requests().await;
+    let keys = keys(&["a"], "a");
+    assert_eq!(erased(&test, "jane").await, Erased { keys: 1, contents: 2 });
+    assert_eq!(read(&test, &keys, "r1").await, [State::Gone, State::Gone]);
+    assert_eq!(read(&test, &keys, "r2").await[0], kept("secret two"));
+    let evidence = "SELECT count(*) FROM audit WHERE kind = 'erased' AND subject = 'jane' \
+                    AND event ->> 'namespace' = 'ns' AND event ->> 'reason' = 'request 4711' \
+                    AND event ->> 'keys' = '1' AND event ->> 'contents' = '2'";
+    assert_eq!(test.number(evidence).await, 1);
+    let report = check(&test.database).await;
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.contents.kept, report.contents.erased), (2, 2));
+    // What nobody can read is cleared away later, and the trail is still sound.
+    let mut keeper = Keeper::new(test.database.clone(), retention::Settings::default());
+    let pass = keeper.pass(store_now(&test).await).await.unwrap().unwrap();
+    assert_eq!((pass.contents, pass.rows), (2, 0));
+    assert_eq!(test.number("SELECT count(*) FROM audit_content").await, 2);
+    let report = check(&test.database).await;
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.contents.kept, report.contents.erased), (2, 2));
+}
+
+/// Now, in microseconds since 1970.
+async fn store_now(test: &TestDatabase) -> i64 {
+    test.number("SELECT (extract(epoch FROM now()) * 1000000)::bigint")
+        .await
+}
+
+#[tokio::test]
+async fn a_process_that_still_has_the_key_does_not_bring_it_back() {
+    let test = Postgres::shared().database().await;
+    let log = ready(&test.database, keeping(strict())).await;
+    tell(&log, "r1", "jane", "before").await.unwrap();
+    drained(&log).await;
+    assert_eq!(erased(&test, "jane").await.keys, 1);
+    // With the same key.
+    tell(&log, "r2", "jane", "after").await.unwrap();
+    drained(&log).await;
+    let keys = keys(&["a"], "a");
+    for request in ["r1", "r2"] {
+        assert_eq!(
+            read(&test, &keys, request).await,
+            [State::Gone, State::Gone],
+            "{request}"
+        );
+    }
+    let report = check(&test.database).await;
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!(report.contents.erased, 4);
+}
+
+#[tokio::test]
+async fn a_file_of_rows_from_before_does_not_either() {
+    let test = Postgres::shared().database().await;
+    // The tables are there.
+    let log = ready(&test.database, keeping(strict())).await;
+    let spool = tempfile::tempdir().unwrap();
+    spooled(spool.path(), "r", "jane", "secret").await;
+    // The database does not know of the key yet.
+    assert_eq!(erased(&test, "jane").await, Erased { keys: 0, contents: 0 });
+    taken_over(&test, spool.path()).await;
+    assert_eq!(test.number("SELECT count(*) FROM audit WHERE request = 'r'").await, 2);
+    assert_eq!(read(&test, &keys(&["a"], "a"), "r").await, [State::Gone, State::Gone]);
+    assert_eq!(test.number("SELECT count(*) FROM audit_key").await, 0);
+    let report = check(&test.database).await;
+    assert!(report.is_sound(), "{report:?}");
+    drop(log);
+}
+
+#[tokio::test]
+async fn an_erasure_excuses_nobody_elses_contents() {
+    let test = two_requests().await;
+    // Of other models, and by another user.
+    within(erase(&test.database, "other", "jane", "x")).await.unwrap();
+    assert_eq!(erased(&test, "joe").await.keys, 1);
+    test.tamper(
+        "DELETE FROM audit_content USING audit a WHERE a.chain = audit_content.chain \
+                 AND a.seq = audit_content.seq AND a.request = 'r1'",
+    )
+    .await;
+    let report = check(&test.database).await;
+    assert!(!report.is_sound(), "{report:?}");
+    assert_eq!(report.contents.broken.map(|(_, seq, _)| seq), Some(1));
+}

@@ -40,7 +40,7 @@ pub struct ContentArgs {
     /// Memory for requests and answers on their way to the database, in bytes. Where it is full, requests are refused, and
     /// of answers the beginning is kept.
     #[arg(long, env = "ATELIER_AUDIT_CONTENT_MEMORY", default_value_t = 64 << 20,
-        value_parser = clap::value_parser!(u32).range(1024..=1 << 31))]
+        value_parser = clap::value_parser!(u32).range(1024..=256 << 20))]
     pub audit_content_memory: u32,
     /// How long requests and answers are kept, such as 30d. Default: as long as their rows.
     #[arg(long, env = "ATELIER_AUDIT_RETENTION_CONTENT")]

@@ -4,6 +4,7 @@ mod access;
 mod adapters;
 mod audit;
 mod canary;
+mod content;
 mod drain;
 mod fallback;
 mod faults;

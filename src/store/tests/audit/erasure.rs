@@ -1,5 +1,6 @@
 //! Contents that nobody shall read any more.
 
+use futures::future::{join, join_all};
 use store::{
     audit::{
         content::{Erased, State, erase},
@@ -71,6 +72,35 @@ async fn a_process_that_still_has_the_key_does_not_bring_it_back() {
     let report = check(&test.database).await;
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(report.contents.erased, 4);
+}
+
+#[tokio::test]
+async fn no_key_slips_through_while_others_write() {
+    let test = Postgres::shared().database().await;
+    let mut logs = Vec::new();
+    for _ in 0..4 {
+        // Each process has keys of its own.
+        logs.push(ready(&test.database, keeping(strict())).await);
+    }
+    let asking = logs.iter().enumerate().map(async |(i, log)| {
+        for n in 0..20 {
+            tell(log, &format!("r{i}-{n}"), "jane", "secret").await.unwrap();
+        }
+    });
+    let erasing = async {
+        for _ in 0..5 {
+            erased(&test, "jane").await;
+        }
+    };
+    within(join(join_all(asking), erasing)).await;
+    for log in &logs {
+        drained(log).await;
+    }
+    let readable = "SELECT count(*) FROM audit_key WHERE wrapped IS NOT NULL";
+    assert_eq!(test.number(readable).await, 0);
+    let report = check(&test.database).await;
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!((report.contents.kept, report.contents.erased), (0, 160));
 }
 
 #[tokio::test]

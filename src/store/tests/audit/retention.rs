@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use sqlx::{Connection, Executor};
 use store::{
     audit::{
         ChainReport, Range,
@@ -198,10 +199,53 @@ async fn rows_go_only_where_it_is_said_that_they_expire() {
         "DELETE FROM audit",
         "SET atelier.retention = 'on'; UPDATE audit SET subject = 'x'",
     ] {
-        use sqlx::Executor;
         let error = connection.execute(statement).await.unwrap_err();
         assert!(error.to_string().contains("append-only"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_was_interrupted_is_sound_and_finished_later() {
+    let (test, _) = two_blocks().await;
+    // Somebody keeps a row of the first block from going.
+    let mut other = test.connection().await;
+    let mut transaction = other.begin().await.unwrap();
+    let lock = "SELECT seq FROM audit WHERE request = 'r1' FOR UPDATE";
+    sqlx::query(lock).fetch_all(&mut *transaction).await.unwrap();
+    let then = between(&test).await + 400 * DAY.as_micros() as i64;
+    let mut keeper = Keeper::new(test.database.clone(), settings());
+    let marked = async {
+        let mark = "SELECT count(*) FROM audit WHERE kind = 'pruned' AND event ->> 'through' = '1'";
+        while test.number(mark).await == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within(async {
+        tokio::select! {
+            done = keeper.pass(then) => panic!("it does not wait: {done:?}"),
+            () = marked => {}
+        }
+    })
+    .await;
+    drop(keeper);
+    assert_eq!(test.number("SELECT count(*) FROM audit WHERE request = 'r1'").await, 2);
+    let report = check(&test.database).await;
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!(report.pruned.map(|pruned| pruned.root), Some(1));
+    transaction.rollback().await.unwrap();
+    // The server may not know yet that the first one is gone.
+    let mut keeper = Keeper::new(test.database.clone(), settings());
+    let done = within(async {
+        loop {
+            if let Some(done) = keeper.pass(then).await.unwrap() {
+                return done;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(done.rows, 4);
+    assert!(check(&test.database).await.is_sound());
 }
 
 #[tokio::test]

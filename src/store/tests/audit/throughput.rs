@@ -3,26 +3,42 @@
 use std::time::Instant;
 
 use futures::future::join_all;
-use store::testing::Postgres;
+use store::{audit::Settings, testing::Postgres};
 
-use super::{ask, drained, ready, strict};
+use super::{ask, drained, keeping, ready, strict, tell};
 
 /// `cargo test -p atelier-store --release --test audit -- --ignored --nocapture requests_per_second`
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn requests_per_second() {
+    measure(strict(), None).await;
+}
+
+/// With 1 KB in each request and in each answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn requests_per_second_with_contents() {
+    let text = "x".repeat(1024);
+    measure(keeping(strict()), Some(text)).await;
+}
+
+async fn measure(settings: Settings, text: Option<String>) {
     const CLIENTS: usize = 256;
     const EACH: usize = 100;
     // Commits are synced to the disk.
     let server = Postgres::start_with(&[]);
     let test = server.database().await;
-    let log = ready(&test.database, strict()).await;
+    let log = ready(&test.database, settings).await;
     let begun = Instant::now();
     let client = |client: usize| {
-        let log = log.clone();
+        let (log, text) = (log.clone(), text.clone());
         tokio::spawn(async move {
             for i in 0..EACH {
-                ask(&log, &format!("{client}-{i}")).await.unwrap();
+                let request = format!("{client}-{i}");
+                match &text {
+                    None => ask(&log, &request).await.unwrap(),
+                    Some(text) => tell(&log, &request, &format!("user-{client}"), text).await.unwrap(),
+                }
             }
         })
     };

@@ -29,7 +29,7 @@ pub enum ContentFault {
 }
 
 /// Rows that have content, and what has become of it. The row that closes a request tells its namespace by the one that
-/// opened it.
+/// opened it, unless that one has expired.
 const NAMED: &str = "
     WITH named AS (
         SELECT a.chain, a.seq, a.at, k.wrapped IS NOT NULL AS is_kept,
@@ -37,7 +37,8 @@ const NAMED: &str = "
             EXISTS (
                 SELECT FROM audit e WHERE e.kind = 'erased' AND e.subject = a.subject
                     AND e.at >= a.at - $2 * interval '1 microsecond'
-                    AND e.event ->> 'namespace' = coalesce(a.event ->> 'namespace', o.event ->> 'namespace')
+                    AND e.event ->> 'namespace' =
+                        coalesce(a.event ->> 'namespace', o.event ->> 'namespace', e.event ->> 'namespace')
             ) AS was_erased
         FROM audit a
         LEFT JOIN audit_content c USING (chain, seq)

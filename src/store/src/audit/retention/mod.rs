@@ -28,6 +28,9 @@ pub(super) use marks::{Marks, marks};
 /// The advisory lock of whoever is about it; the number means nothing.
 const LOCK: i64 = 0x6174_656c_6965_7203;
 
+/// The first time is soon, for a process may not live long.
+const FIRST: Duration = Duration::from_secs(60);
+
 /// What can be set.
 #[derive(Clone, Default)]
 pub struct Settings {
@@ -69,8 +72,10 @@ impl Keeper {
 
     /// Does what is due, `every` so often.
     pub async fn keep(mut self, every: Duration) {
+        let mut pause = every.min(FIRST);
         loop {
-            tokio::time::sleep(every).await;
+            tokio::time::sleep(pause).await;
+            pause = every;
             match self.pass(now()).await {
                 Ok(None) => {}
                 Ok(Some(pass)) => tell(&pass),
@@ -84,18 +89,20 @@ impl Keeper {
     /// # Errors
     /// When the database is not there. What was not done is done the next time.
     pub async fn pass(&mut self, now: i64) -> Result<Option<Pass>, Failed> {
-        let mut connection = self.database.connect().await?;
-        let is_mine: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+        // Held by a transaction of its own: what pools connections may give each transaction another session.
+        let mut other = self.database.connect().await?;
+        let mut lock = other.begin().await?;
+        let is_mine: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
             .bind(LOCK)
-            .fetch_one(&mut connection)
+            .fetch_one(&mut *lock)
             .await?;
         if !is_mine {
             return Ok(None);
         }
-        let done = self.pass_with(&mut connection, now).await;
-        // The lock goes with the connection.
-        connection.close().await?;
-        done.map(Some)
+        let mut connection = self.database.connect().await?;
+        let pass = self.pass_with(&mut connection, now).await?;
+        lock.rollback().await?;
+        Ok(Some(pass))
     }
 
     async fn pass_with(&mut self, connection: &mut PgConnection, now: i64) -> Result<Pass, Failed> {

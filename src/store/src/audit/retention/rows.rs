@@ -1,6 +1,6 @@
 //! Rows that have expired, block by block.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection, PgConnection, Row as _};
 
 use super::marks::{Mark, marks};
 use crate::audit::{
@@ -17,8 +17,8 @@ const DUE: &str = "
     SELECT id, hash FROM audit_root WHERE at < timestamptz 'epoch' + $1 * interval '1 microsecond'
     ORDER BY id DESC LIMIT 1";
 
-/// Against accidents, tables are append-only.
-const ALLOW: &str = "SET atelier.retention = 'on'";
+/// Against accidents, the table takes nothing away otherwise.
+const ALLOW: &str = "SET LOCAL atelier.retention = 'on'";
 
 /// A crash may have left contents behind.
 const EXPIRE: &str = "
@@ -50,7 +50,6 @@ pub async fn expire(connection: &mut PgConnection, evidence: &mut Evidence, befo
     if through == 0 {
         return Ok(0);
     }
-    sqlx::query(ALLOW).execute(&mut *connection).await?;
     let mut gone = 0;
     // Those as well that were left when this was interrupted.
     for chain in rows::chains(connection).await? {
@@ -58,12 +57,15 @@ pub async fn expire(connection: &mut PgConnection, evidence: &mut Evidence, befo
             continue;
         };
         loop {
+            let mut transaction = connection.begin().await?;
+            sqlx::query(ALLOW).execute(&mut *transaction).await?;
             let done: i64 = sqlx::query_scalar(EXPIRE)
                 .bind(&chain)
                 .bind(base.seq)
                 .bind(BATCH)
-                .fetch_one(&mut *connection)
+                .fetch_one(&mut *transaction)
                 .await?;
+            transaction.commit().await?;
             if done == 0 {
                 break;
             }

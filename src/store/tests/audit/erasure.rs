@@ -1,6 +1,9 @@
 //! Contents that nobody shall read any more.
 
-use futures::future::{join, join_all};
+use std::{cell::Cell, time::Duration};
+
+use futures::future::{join, join_all, join3};
+use sqlx::Connection;
 use store::{
     audit::{
         content::{Erased, State, erase},
@@ -101,6 +104,42 @@ async fn no_key_slips_through_while_others_write() {
     let report = check(&test.database).await;
     assert!(report.is_sound(), "{report:?}");
     assert_eq!((report.contents.kept, report.contents.erased), (0, 160));
+}
+
+/// Somebody in this database waits for such a lock.
+const IS_WAITING: &str = "
+    SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+    WHERE d.datname = current_database() AND NOT granted AND locktype =";
+
+#[tokio::test]
+async fn an_erasure_waits_for_keys_that_are_about_to_be_written() {
+    let test = Postgres::shared().database().await;
+    let log = ready(&test.database, keeping(strict())).await;
+    // The writer has written the key and comes no further.
+    let mut other = test.connection().await;
+    let mut barrier = other.begin().await.unwrap();
+    let lock = "LOCK TABLE audit_content IN SHARE MODE";
+    sqlx::query(lock).execute(&mut *barrier).await.unwrap();
+    let is_erased = Cell::new(false);
+    let asking = async { tell(&log, "r", "jane", "secret").await.unwrap() };
+    let erasing = async {
+        while test.number(&format!("{IS_WAITING} 'relation'")).await == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        erased(&test, "jane").await;
+        is_erased.set(true);
+    };
+    let opening = async {
+        while !is_erased.get() && test.number(&format!("{IS_WAITING} 'advisory'")).await == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        barrier.rollback().await.unwrap();
+    };
+    within(join3(asking, erasing, opening)).await;
+    drained(&log).await;
+    let readable = "SELECT count(*) FROM audit_key WHERE wrapped IS NOT NULL";
+    assert_eq!(test.number(readable).await, 0);
+    assert!(check(&test.database).await.is_sound());
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ async fn a_process_that_still_has_the_key_does_not_bring_it_back() {
     // With the same key.
     tell(&log, "r2", "jane", "after").await.unwrap();
     drained(&log).await;
+    // What nobody could read is not even written.
+    assert_eq!(test.number("SELECT count(*) FROM audit_content").await, 2);
     let keys = keys(&["a"], "a");
     for request in ["r1", "r2"] {
         assert_eq!(

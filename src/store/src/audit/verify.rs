@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{Connection, PgConnection, Row as _};
 
 use super::{
     chain::{Hash, genesis},
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{Database, Unreachable};
 
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Rows in memory at once.
 const PAGE: i64 = 2000;
 
@@ -129,6 +130,8 @@ pub async fn verify(
     anchors: &[Anchor],
 ) -> Result<Report, Unreachable> {
     let mut connection = database.connect().await?;
+    // All as it is at one moment: things may expire meanwhile.
+    let mut connection = connection.begin_with(SNAPSHOT).await?;
     let marks = marks(&mut connection).await?;
     let mut chains = Vec::new();
     for chain in rows::chains(&mut connection).await? {
@@ -138,7 +141,7 @@ pub async fn verify(
         };
         chains.extend(walk(&mut connection, chain, base, range).await?);
     }
-    let contents = content::check(&mut connection, marks.contents, (range.since, range.until)).await?;
+    let contents = content::check(&mut connection, &marks, (range.since, range.until)).await?;
     let mut report = Report {
         chains,
         roots: 0,
@@ -223,7 +226,7 @@ async fn roots(
     marks: &Marks,
     report: &mut Report,
 ) -> sqlx::Result<()> {
-    let pruned = marks.root.as_ref().map_or(0, |(root, _)| *root);
+    let pruned = marks.through();
     let mut previous: Hash = [0; 32];
     let mut last = 0;
     for row in sqlx::query(ROOTS).fetch_all(&mut *connection).await? {

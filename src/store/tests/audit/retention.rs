@@ -180,6 +180,19 @@ async fn more_than_what_has_expired_is_missed() {
     test.tamper("UPDATE audit_head SET hash = sha256('x') WHERE root = 1")
         .await;
     assert_eq!(check(&test.database).await.broken_root, Some((1, RootFault::Changed)));
+    // What has expired vouches for nothing.
+    let (test, _) = two_blocks().await;
+    pass_of_first_block(&test).await;
+    let forged = "INSERT INTO audit SELECT chain, 1, sha256('x'), now(), 'pruned', '', '', json_build_object('through', \
+                  2, 'root', (SELECT encode(hash, 'hex') FROM audit_root WHERE id = 2)) FROM audit WHERE seq = 5";
+    test.tamper(forged).await;
+    test.tamper("DELETE FROM audit WHERE seq > 4").await;
+    let report = check(&test.database).await;
+    assert_eq!(report.pruned.map(|pruned| pruned.root), Some(1), "{report:?}");
+    assert!(
+        matches!(report.broken_root, Some((2, RootFault::Row { .. }))),
+        "{report:?}"
+    );
     // Contents that went before their time.
     let (test, _) = two_blocks().await;
     pass_of_first_block(&test).await;

@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, Row as _};
 
 use super::rows::{REACH, micros};
+use crate::audit::retention::Marks;
 
 /// What was found of contents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum ContentFault {
 }
 
 /// Rows that have content, and what has become of it. The row that closes a request tells its namespace by the one that
-/// opened it, unless that one has expired.
+/// opened it, unless that one has expired. An erasure counts if its row is walked.
 const NAMED: &str = "
     WITH named AS (
         SELECT a.chain, a.seq, a.at, k.wrapped IS NOT NULL AS is_kept,
@@ -39,6 +40,8 @@ const NAMED: &str = "
                     AND e.at >= a.at - $2 * interval '1 microsecond'
                     AND e.event ->> 'namespace' =
                         coalesce(a.event ->> 'namespace', o.event ->> 'namespace', e.event ->> 'namespace')
+                    AND NOT EXISTS (
+                        SELECT FROM audit_head h WHERE h.chain = e.chain AND h.seq >= e.seq AND h.root <= $5)
             ) AS was_erased
         FROM audit a
         LEFT JOIN audit_content c USING (chain, seq)
@@ -62,17 +65,18 @@ const CHANGED: &str = "
         AND ($2::bigint IS NULL OR c.at < timestamptz 'epoch' + $2 * interval '1 microsecond')
     ORDER BY c.chain, c.seq LIMIT 1";
 
-/// Looks at the contents of rows `since` and `until` then. Those from before `expired` may be gone.
+/// Looks at the contents of rows `since` and `until` then, of which some may be gone, as `marks` has it.
 pub async fn check(
     connection: &mut PgConnection,
-    expired: Option<i64>,
+    marks: &Marks,
     (since, until): (Option<i64>, Option<i64>),
 ) -> sqlx::Result<ContentReport> {
     let row = sqlx::query(NAMED)
-        .bind(expired)
+        .bind(marks.contents)
         .bind(micros(REACH))
         .bind(since)
         .bind(until)
+        .bind(marks.through())
         .fetch_one(&mut *connection)
         .await?;
     let mut report = ContentReport {

@@ -33,12 +33,18 @@ pub enum Mark {
     },
 }
 
-const MARKS: &str = "
-    SELECT max((event ->> 'content_before')::bigint) AS contents FROM audit WHERE kind = 'pruned'";
-
+/// A row that no walk passes is no evidence: one that claims to have expired itself would vouch for itself.
 const ROOT: &str = "
-    SELECT (event ->> 'through')::bigint AS through, event ->> 'root' AS root FROM audit
-    WHERE kind = 'pruned' AND event ->> 'through' IS NOT NULL ORDER BY 1 DESC LIMIT 1";
+    SELECT (p.event ->> 'through')::bigint AS through, p.event ->> 'root' AS root FROM audit p
+    WHERE p.kind = 'pruned' AND p.event ->> 'through' IS NOT NULL AND NOT EXISTS (
+        SELECT FROM audit_head h
+        WHERE h.chain = p.chain AND h.seq >= p.seq AND h.root <= (p.event ->> 'through')::bigint)
+    ORDER BY 1 DESC LIMIT 1";
+
+const CONTENTS: &str = "
+    SELECT max((p.event ->> 'content_before')::bigint) FROM audit p
+    WHERE p.kind = 'pruned' AND NOT EXISTS (
+        SELECT FROM audit_head h WHERE h.chain = p.chain AND h.seq >= p.seq AND h.root <= $1)";
 
 /// As the trail has them.
 pub async fn marks(connection: &mut PgConnection) -> sqlx::Result<Marks> {
@@ -50,6 +56,15 @@ pub async fn marks(connection: &mut PgConnection) -> sqlx::Result<Marks> {
             row.try_get::<Option<_>, _>("root")?.unwrap_or_default(),
         )),
     };
-    let contents = sqlx::query_scalar(MARKS).fetch_one(connection).await?;
-    Ok(Marks { root, contents })
+    let mut marks = Marks { root, contents: None };
+    let contents = sqlx::query_scalar(CONTENTS).bind(marks.through());
+    marks.contents = contents.fetch_one(connection).await?;
+    Ok(marks)
+}
+
+impl Marks {
+    /// The last root whose rows may be gone; 0 if there is none.
+    pub fn through(&self) -> i64 {
+        self.root.as_ref().map_or(0, |(root, _)| *root)
+    }
 }

@@ -33,7 +33,7 @@ const EXPIRE: &str = "
 
 /// Takes away rows that roots from before `before` have sealed; how many.
 pub async fn expire(connection: &mut PgConnection, evidence: &mut Evidence, before: i64) -> Result<u64, Failed> {
-    let mut through = marks(connection).await?.root.map_or(0, |(root, _)| root);
+    let mut through = marks(connection).await?.through();
     let due = sqlx::query(DUE).bind(before).fetch_optional(&mut *connection).await?;
     if let Some(due) = due {
         let root: i64 = due.try_get("id")?;

@@ -223,3 +223,49 @@ async fn a_request_that_cannot_be_kept_is_not_sent_on() {
     within(keeping.ask("r2", ASKED).await.text()).await.unwrap();
     assert_eq!(keeping.read("r2").await.len(), 2);
 }
+
+#[tokio::test]
+async fn options_keep_contents_and_let_them_expire_before_their_rows() {
+    let test = Postgres::shared().database().await;
+    let keys = tempfile::tempdir().unwrap();
+    std::fs::write(keys.path().join("k1"), "0a".repeat(32)).unwrap();
+    let with = |retention: &[&str]| {
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let (url, keys) = (path(test.url_file.path()), path(keys.path()));
+        let options = ["--database-url-file", &url, "--audit-content", "encrypted"];
+        let options = [
+            &options[..],
+            &["--audit-content-keys-dir", &keys, "--audit-content-key", "k1"],
+        ];
+        let often = ["--audit-seal-seconds", "1", "--audit-retention-seconds", "1"];
+        let options = [&["atelier-gateway"], &options.concat()[..], &often, retention].concat();
+        Args::parse_from(options).audit.recorder().unwrap()
+    };
+    let until = async |condition: &str| {
+        within(async {
+            while test.number(&format!("SELECT ({condition})::int::bigint")).await == 0 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        })
+        .await;
+    };
+    let worker = Worker::answering(StatusCode::OK, "application/json", ANSWER).await;
+    let recorder = with(&["--audit-retention-content", "1s"]);
+    let gateway = TestGateway::start(&[&worker], |timing| timing.audit = recorder).await;
+    // The tables are made meanwhile.
+    within(async {
+        while within(gateway.chat(ASKED)).await.status() != StatusCode::OK {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    until("(SELECT count(*) FROM audit WHERE event -> 'content' IS NOT NULL) >= 2").await;
+    until("NOT EXISTS (SELECT FROM audit_content)").await;
+    let report = verify(&test.database, Range::default(), None, &[]).await.unwrap();
+    assert!(report.is_sound() && report.contents.expired >= 2, "{report:?}");
+    // Another replica lets rows expire as well.
+    let _other = with(&["--audit-retention-metadata", "1s"]);
+    until("NOT EXISTS (SELECT FROM audit WHERE kind = 'opened')").await;
+    let report = verify(&test.database, Range::default(), None, &[]).await.unwrap();
+    assert!(report.is_sound() && report.pruned.is_some(), "{report:?}");
+}

@@ -16,7 +16,8 @@
 //! more, so none comes back. What the user asks in the next minutes with a key from before is not kept.
 //!
 //! Copies of the database have wrapped keys as well. They end with the key-encryption key: change to a new one and
-//! destroy the old one, and no copy from before can be read by anybody.
+//! destroy the old one, and no copy from before can be read by anybody. Before that, no process may be left that wraps by the
+//! old one, and no file with rows of such a process.
 
 mod check;
 mod cipher;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::home::Home;
-use crate::images::Image;
+use crate::images::{Image, POSTGRES};
 use crate::process;
 use crate::target::{NAMESPACE, Target};
 use crate::ui::Stage;
@@ -36,6 +36,8 @@ metadata:
 #[derive(Clone, Debug)]
 pub struct Images {
     references: Vec<(&'static str, String)>,
+    /// That of the embedded database, where it was built.
+    postgres: Option<String>,
     pull_policy: &'static str,
     registry: String,
 }
@@ -55,8 +57,10 @@ impl Images {
                 .map(|image| (*component, image.reference.clone()))
                 .with_context(|| format!("no image of the {component}"))
         });
+        let postgres = images.iter().find(|image| image.component == POSTGRES);
         Ok(Self {
             references: references.collect::<Result<_>>()?,
+            postgres: postgres.map(|image| image.reference.clone()),
             pull_policy: "Never",
             registry: LOCAL_REGISTRY.into(),
         })
@@ -68,6 +72,7 @@ impl Images {
         let references = COMPONENTS.map(|component| (component, format!("{registry}/{component}:{tag}")));
         Self {
             references: references.into(),
+            postgres: Some(format!("{registry}/{POSTGRES}:{tag}")),
             pull_policy: "IfNotPresent",
             registry: registry.into(),
         }
@@ -83,7 +88,10 @@ impl Images {
             .references
             .iter()
             .map(|(component, reference)| format!("{component}.image={reference}"));
+        let postgres = self.postgres.iter();
+        let postgres = postgres.map(|reference| format!("database.embedded.image={reference}"));
         images
+            .chain(postgres)
             .chain([format!("image.pullPolicy={}", self.pull_policy)])
             .collect()
     }
@@ -284,6 +292,10 @@ mod tests {
     fn a_registry_gives_one_reference_per_component() {
         let values = Images::remote("registry.example.com/team/", "1.0").values();
         assert_eq!(values[0], "operator.image=registry.example.com/team/operator:1.0");
+        assert_eq!(
+            values[3],
+            "database.embedded.image=registry.example.com/team/postgres:1.0"
+        );
         let manifest = Images::remote("registry.example.com/team", "1.0").relocate("image: localhost/atelier/m:0.1.2");
         assert_eq!(manifest, "image: registry.example.com/team/m:0.1.2");
         assert_eq!(values.last().unwrap(), "image.pullPolicy=IfNotPresent");

@@ -30,7 +30,7 @@ impl Buildah {
     pub fn new(home: &Home) -> Result<Self> {
         let root = home.cache.join("buildah");
         std::fs::create_dir_all(&root).with_context(|| format!("failed to create {}", root.display()))?;
-        // Our builds use no network, but buildah creates this directory with a lock in it, by default in /etc.
+        // Builds use this machine's network, but buildah creates this directory with a lock in it, by default in /etc.
         let settings = format!("[network]\nnetwork_config_dir = {:?}\n", root.join("cni"));
         let file = root.join(SETTINGS);
         std::fs::write(&file, settings).with_context(|| format!("failed to write {}", file.display()))?;
@@ -100,7 +100,7 @@ impl Buildah {
         process::run(stage, self.command().args(["push", reference, &target]))
     }
 
-    /// Bytes of the layers that an image adds to its base: our Containerfiles add one layer each.
+    /// Bytes of the layers that an image adds to its base: buildah makes one of all that a Containerfile does.
     pub fn added_bytes(&self, reference: &str) -> Result<u64> {
         let text = process::read(self.command().args(["inspect", "--type", "image", reference]))?;
         added_bytes(&text).with_context(|| format!("failed to find the size of {reference}"))

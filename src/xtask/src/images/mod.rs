@@ -21,10 +21,12 @@ use base::Base;
 use buildah::Buildah;
 use stage::{ENCODER, ENGINE, NAMES, QUICKSTART, Recipe, recipes};
 
+pub use stage::POSTGRES;
+
 /// One image, ready to be imported anywhere.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// What it is for: `operator`, `gateway`, `worker`, a model or `pause`.
+    /// What it is for: `operator`, `gateway`, `worker`, `postgres`, a model or `pause`.
     pub component: String,
     /// `localhost/atelier/operator:<key>`.
     pub reference: String,

@@ -25,7 +25,7 @@ const COMPONENTS: [&str; 3] = ["operator", "gateway", "worker"];
 /// How one image is made.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// `operator`, `gateway`, `worker`, `pause` or the name of a model.
+    /// `operator`, `gateway`, `worker`, `postgres`, `pause` or the name of a model.
     pub component: String,
     /// What builds it.
     pub containerfile: PathBuf,
@@ -36,13 +36,17 @@ pub struct Recipe {
 }
 
 /// Every image of the project, as `cargo xtask images` takes it.
-pub const NAMES: [&str; 7] = ["operator", "gateway", "worker", MODEL, "pause", ENCODER, ENGINE];
+pub const NAMES: [&str; 8] = [
+    "operator", "gateway", "worker", MODEL, "pause", ENCODER, POSTGRES, ENGINE,
+];
 /// Those that `up` takes.
 pub const QUICKSTART: &[&str] = &["operator", "gateway", "worker", MODEL, "pause"];
 /// The image of the quickstart's model.
 const MODEL: &str = "smollm2-135m-instruct";
 /// The image of the tests' embedding model.
 pub const ENCODER: &str = "all-minilm-l6-v2";
+/// The image of the database that the chart brings along where that is wished for.
+pub const POSTGRES: &str = "postgres";
 /// The image of another engine; building it takes minutes, so it is made only by name.
 pub const ENGINE: &str = "llama-server";
 /// The files that make up the encoder; the others change no vector.
@@ -68,6 +72,9 @@ pub fn recipes(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Recipe
     }
     if wanted(ENCODER) {
         recipes.push(minilm(home));
+    }
+    if wanted(POSTGRES) {
+        recipes.push(postgres(home));
     }
     if only.iter().any(|name| name == ENGINE) {
         recipes.push(llama_server(home, stage)?);
@@ -130,6 +137,17 @@ fn minilm(home: &Home) -> Recipe {
         containerfile: dir.join("Containerfile"),
         files,
         name: Some("localhost/atelier/all-minilm-l6-v2:0.1.0"),
+    }
+}
+
+/// PostgreSQL of the base's Debian: what apt installs into it is not in its key.
+fn postgres(home: &Home) -> Recipe {
+    let dir = home.repo.join("images/postgres");
+    Recipe {
+        component: POSTGRES.into(),
+        containerfile: dir.join("Containerfile"),
+        files: vec![("atelier-postgres".into(), dir.join("atelier-postgres"))],
+        name: None,
     }
 }
 

@@ -1,0 +1,122 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as Options, Parser, Subcommand};
+
+/// Where the README installs Atelier.
+const SYSTEM_NAMESPACE: &str = "atelier-system";
+
+/// Looks after the models of a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-atelier", bin_name = "kubectl atelier", version)]
+pub struct Args {
+    /// The context of the kubeconfig. Default: the current one.
+    #[arg(long, global = true)]
+    pub context: Option<String>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// One command each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Look after the audit trail.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Talk to a model.
+    Chat(Chat),
+    /// Show the history of a model: what served when, with which weights, and what was refused why.
+    Versions {
+        /// Which model.
+        #[command(flatten)]
+        model: ModelName,
+    },
+    /// Bring a version of the history back.
+    Rollback {
+        /// Which model.
+        #[command(flatten)]
+        model: ModelName,
+        /// The version. Default: the newest that has served and serves no longer.
+        version: Option<String>,
+        /// Change the model, instead of saying what would be changed.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// Whom to talk to, and as whom.
+#[derive(Debug, Options)]
+pub struct Chat {
+    /// Which model.
+    #[command(flatten)]
+    pub model: ModelName,
+    /// What to say. Default: the lines of the standard input, of which each is answered before the next.
+    pub prompt: Option<String>,
+    /// A ServiceAccount in the model's namespace, as which you ask; you need the right to create its tokens. Default: the
+    /// token or API key in $ATELIER_TOKEN.
+    #[arg(long)]
+    pub service_account: Option<String>,
+    /// The namespace that Atelier is installed in.
+    #[arg(long, default_value = SYSTEM_NAMESPACE)]
+    pub system_namespace: String,
+}
+
+/// A model by its names.
+#[derive(Debug, Options)]
+pub struct ModelName {
+    /// The model.
+    #[arg(value_name = "MODEL")]
+    pub name: String,
+    /// Its namespace. Default: that of the context.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+}
+
+/// What can be done with the audit trail.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Find out whether it is as it was written, and where not. The exit status tells.
+    Verify(Verify),
+}
+
+/// What to verify, and by what.
+#[derive(Debug, Options)]
+pub struct Verify {
+    /// The namespace that Atelier is installed in.
+    #[arg(long, short, default_value = SYSTEM_NAMESPACE)]
+    pub namespace: String,
+    /// Rows from then on, such as 2026-11-01T00:00:00Z. Default: from the first on.
+    #[arg(long)]
+    pub since: Option<String>,
+    /// Rows before then. Default: up to the last.
+    #[arg(long)]
+    pub until: Option<String>,
+    /// A file here with the Ed25519 public key, in PEM, that roots must be signed by. Default: signatures are not looked at.
+    #[arg(long)]
+    pub key_file: Option<PathBuf>,
+    /// A file here with roots as they were told outside. Default: none.
+    #[arg(long)]
+    pub anchor_file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+        let args = Args::parse_from(["kubectl-atelier", "rollback", "m", "-n", "models", "v-0123456789"]);
+        let Command::Rollback { model, version, yes } = args.command else {
+            panic!("not a rollback")
+        };
+        assert_eq!(
+            (&*model.name, model.namespace.as_deref(), version.as_deref(), yes),
+            ("m", Some("models"), Some("v-0123456789"), false)
+        );
+    }
+}

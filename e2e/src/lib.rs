@@ -18,6 +18,7 @@ pub mod model;
 pub mod namespace;
 pub mod nodes;
 pub mod operator;
+pub mod plugin;
 pub mod registry;
 pub mod s3;
 pub mod settings;

@@ -31,6 +31,11 @@ pub fn cluster_dir() -> Result<PathBuf> {
     variable("ATELIER_CLUSTER_DIR").map(Into::into)
 }
 
+/// The plugin of kubectl.
+pub fn plugin_program() -> Result<PathBuf> {
+    variable("ATELIER_PLUGIN_BIN").map(Into::into)
+}
+
 /// helm.
 pub fn helm_program() -> Result<PathBuf> {
     variable("ATELIER_HELM_BIN").map(Into::into)

@@ -8,7 +8,8 @@ use tokio::process::Command;
 
 use crate::ALONE;
 
-async fn helm(args: &[&str]) -> Result<String> {
+/// Runs helm on the release that all cases share.
+pub async fn helm(args: &[&str]) -> Result<String> {
     let output = Command::new(settings::helm_program()?)
         .args(args)
         .args(["--namespace", SYSTEM_NAMESPACE])

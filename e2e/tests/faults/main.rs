@@ -3,6 +3,7 @@
 mod apiserver;
 mod chart;
 mod clients;
+mod database;
 mod gateways;
 mod operator;
 mod steady;

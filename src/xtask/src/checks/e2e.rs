@@ -29,6 +29,9 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     if peers {
         up::tools(home, |stage| toolbox::for_peers(home, stage))?;
     }
+    let stage = Stage::begin("plugin");
+    let plugin = cargo::release(home, &stage, &["kubectl-atelier"])?;
+    stage.done("kubectl-atelier is built");
     drop(lock);
     let gateway_api = toolbox::go::module("sigs.k8s.io/gateway-api", table::GATEWAY_API_VERSION)?;
 
@@ -43,7 +46,8 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     test.args(peers.then_some("--include-ignored")).args(case);
     test.envs(env::cluster(&target)?);
     test.env("ATELIER_CLUSTER_BIN", &cluster.program)
-        .env("ATELIER_CLUSTER_DIR", &cluster.dir);
+        .env("ATELIER_CLUSTER_DIR", &cluster.dir)
+        .envs(plugin.first().map(|program| ("ATELIER_PLUGIN_BIN", program)));
     test.env("ATELIER_HELM_BIN", table::HELM.program(home))
         .env("ATELIER_OPENAI_PYTHONPATH", table::OPENAI.dir(home)?)
         .env("ATELIER_LANGCHAIN_PYTHONPATH", table::LANGCHAIN.dir(home)?)

@@ -9,6 +9,7 @@ mod feedback;
 mod killed;
 mod retention;
 mod seals;
+mod spending;
 mod throughput;
 mod trail;
 

@@ -132,7 +132,7 @@ impl Question {
         }
         for other in fallback::chain(gateway, &self.caller, model, self.operation.task()).await {
             let answer = self.ask(gateway, &other, Some(model), trail).await;
-            let has_failed = is_outage(&answer) || matches!(answer, Err(Error::RateLimited { .. }));
+            let has_failed = is_outage(&answer) || answer.as_ref().is_err_and(Error::is_limit);
             gateway.metrics.fell_back(model, &other, !has_failed);
             if !has_failed {
                 tracing::info!(

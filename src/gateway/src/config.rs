@@ -133,6 +133,11 @@ impl Args {
     /// When a file cannot be used, or options make no sense.
     pub fn settings(&self) -> anyhow::Result<Settings> {
         let issuers = self.oidc_file.as_deref().map(settings::read).transpose()?;
+        let audit = self.audit.recorder()?;
+        let database = match (audit.database(), &self.audit.database_url_file) {
+            (None, Some(_)) => Some(self.audit.database()?),
+            (database, _) => database.cloned(),
+        };
         Ok(Settings {
             audience: self.audience.clone(),
             issuers: Issuers::new(issuers.unwrap_or_default())?,
@@ -151,7 +156,8 @@ impl Args {
             zone: self.zone.clone().filter(|zone| !zone.is_empty()),
             origins: Origins::default(),
             providers_on_loopback: false,
-            audit: self.audit.recorder()?,
+            database,
+            audit,
         })
     }
 

@@ -85,6 +85,19 @@ pub enum Error {
         what: &'static str,
         wait: u64,
     },
+    #[error(
+        "{whom} may have {limit} requests for the model \"{model}\" under way at once; try again when one has ended"
+    )]
+    ConcurrencyLimited { model: String, whom: String, limit: u32 },
+    #[error(
+        "{whom} may spend {limit} on the model \"{model}\" in a month, and this would be more; wait for the next month \
+         (UTC), or have its spec.limits raised"
+    )]
+    QuotaExceeded { model: String, whom: String, limit: String },
+    #[error("what was spent on the model \"{model}\" this month cannot be read at the moment; try again")]
+    SpendingUnavailable { model: String },
+    #[error("the limits of the model \"{model}\" cannot be kept to: {reason}")]
+    LimitsUnusable { model: String, reason: &'static str },
     #[error("no worker of the model \"{model}\" took the request; try again")]
     UpstreamUnavailable { model: String },
     #[error("a worker of the model \"{model}\" broke off the request; try again")]
@@ -236,6 +249,11 @@ impl Error {
             Self::ModelNotReady { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "model_not_ready").retry(5),
             Self::TooManyHeld { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "too_many_held").retry(5),
             Self::RateLimited { wait, .. } => row(S::TOO_MANY_REQUESTS, LIMIT, "rate_limit_exceeded").retry(*wait),
+            Self::ConcurrencyLimited { .. } => row(S::TOO_MANY_REQUESTS, LIMIT, "concurrency_limit_exceeded").retry(1),
+            // As OpenAI has it: type and code.
+            Self::QuotaExceeded { .. } => row(S::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota"),
+            Self::SpendingUnavailable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "spending_unavailable").retry(2),
+            Self::LimitsUnusable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "limits_unusable"),
             Self::UpstreamUnavailable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "upstream_unavailable").retry(1),
             Self::UpstreamFailed { .. } => row(S::BAD_GATEWAY, SERVER, "upstream_failed"),
             Self::UpstreamTimeout { .. } => row(S::GATEWAY_TIMEOUT, SERVER, "upstream_timeout"),
@@ -298,6 +316,18 @@ impl Error {
         )
     }
 
+    /// Whether a limit of the caller's stands in the way, or cannot be kept to.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited { .. }
+                | Self::ConcurrencyLimited { .. }
+                | Self::QuotaExceeded { .. }
+                | Self::SpendingUnavailable { .. }
+                | Self::LimitsUnusable { .. }
+        )
+    }
+
     /// The status of the answer that tells it.
     pub fn status(&self) -> StatusCode {
         self.row().status
@@ -330,6 +360,10 @@ impl IntoResponse for Error {
                 ..
             } => {
                 headers.insert(header::RETRY_AFTER, after);
+            }
+            // OpenAI's clients would ask three times.
+            Self::QuotaExceeded { .. } | Self::LimitsUnusable { .. } => {
+                headers.insert("x-should-retry", HeaderValue::from_static("false"));
             }
             Self::MissingCredentials => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

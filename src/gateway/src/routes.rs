@@ -18,6 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use serde_json::{Value, json};
+use store::Database;
 use telemetry::Tracing;
 
 use crate::{
@@ -70,6 +71,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Whether they may be on this machine, as in tests.
     pub providers_on_loopback: bool,
+    /// Where money is counted.
+    pub database: Option<Database>,
     /// What keeps the audit trail.
     pub audit: Recorder,
 }
@@ -120,7 +123,7 @@ impl Gateway {
             )),
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
-            limiter: Limiter::new(peers),
+            limiter: Limiter::new(peers, settings.database),
             audit: settings.audit,
             proxy: Proxy::new(
                 catalog,
@@ -149,6 +152,11 @@ impl Gateway {
     /// What keeps the audit trail.
     pub fn audit(&self) -> &Recorder {
         &self.audit
+    }
+
+    /// What keeps to the limits of models.
+    pub fn limiter(&self) -> &Limiter {
+        &self.limiter
     }
 
     /// From now on, every answer asks its client to connect anew, to another replica.

@@ -57,6 +57,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     )?;
     let gateway = Arc::new(gateway.traced_by(tracing.clone()));
 
+    tokio::spawn(gateway.limiter().keep_counting());
+
     let admin = listen(args.admin_listen).await?;
     let ended = CancellationToken::new();
     let asked = token.map(|token| gateway.peer_routes(token)).unwrap_or_default();
@@ -106,6 +108,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             server::serve(grpc_listener, grpc, tls, http2, stop.cancelled(), || {}),
         );
         gateway.audit().drain().await;
+        gateway.limiter().drain().await;
     }
     tracing.shutdown().await;
     ended.cancel();

@@ -39,6 +39,14 @@ pub struct UserLimits {
     /// Tokens, of prompts and answers, in any minute. Default: no limit.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub tokens_per_minute: Option<i32>,
+    /// Requests under way at once, from their arrival to the end of their answers, streams and others alike.
+    /// Default: no limit.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrent_requests: Option<i32>,
+    /// What answers may cost in a calendar month (UTC), as a decimal string in the currency of
+    /// `source.provider.pricing`: `"20"`. The gateway needs a database for it. Default: no limit.
+    #[schemars(length(max = 32), regex(pattern = pattern::DECIMAL))]
+    pub spend_per_month: Option<String>,
 }
 
 /// Limits that the members of a group share.
@@ -55,6 +63,13 @@ pub struct GroupLimits {
     /// Tokens, of prompts and answers of all its members, in any minute. Default: no limit.
     #[schemars(range(min = 1, max = 2_000_000_000))]
     pub tokens_per_minute: Option<i32>,
+    /// Requests of all its members under way at once, streams and others alike. Default: no limit.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub concurrent_requests: Option<i32>,
+    /// What answers to all its members may cost in a calendar month (UTC), as a decimal string in the currency of
+    /// `source.provider.pricing`. The gateway needs a database for it. Default: no limit.
+    #[schemars(length(max = 32), regex(pattern = pattern::DECIMAL))]
+    pub spend_per_month: Option<String>,
 }
 
 /// Where requests may be sent.

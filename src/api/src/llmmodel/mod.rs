@@ -110,6 +110,11 @@ use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, Route, 
 #[x_kube(validation = Rule::new("!has(self.source.provider) || !has(self.limits) || self.limits.dataPolicy != 'LocalOnly'")
     .message("spec.limits.dataPolicy LocalOnly forbids source.provider: requests would leave the cluster")
     .field_path(".limits"))]
+#[x_kube(validation = Rule::new("!has(self.limits) || (has(self.source.provider) && has(self.source.provider.pricing)) || \
+        !((has(self.limits.perUser) && has(self.limits.perUser.spendPerMonth)) || \
+        (has(self.limits.perGroup) && self.limits.perGroup.exists(g, has(g.spendPerMonth))))")
+    .message("spec.limits spendPerMonth needs source.provider.pricing: without prices nothing is spent")
+    .field_path(".limits"))]
 #[x_kube(validation = Rule::new("!has(self.rollout) || !has(self.rollout.canary) || \
         !self.rollout.canary.steps.exists(s, has(s.gate) && s.gate == 'Slo') || (has(self.monitoring) && has(self.monitoring.slo) \
         && (has(self.monitoring.slo.ttftP95) || has(self.monitoring.slo.errorRate)))")

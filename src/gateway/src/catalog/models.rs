@@ -124,10 +124,13 @@ impl From<WatchedModel> for Model {
         let provider = object.spec.source.provider.as_ref();
         let known = provider.and_then(|provider| Provider::deserialize(provider).ok());
         let hosted = known.filter(|provider| Service::of(provider).is_some());
-        let limits = object.spec.limits.as_ref().map(llmmodel::Limits::deserialize);
+        let limits = object.spec.limits.as_ref().map(|limits| {
+            let known = llmmodel::Limits::deserialize(limits).ok();
+            known.and_then(|known| Limits::try_from(known).ok())
+        });
         let unknown = if provider.is_some() && hosted.is_none() {
             Some(("UnknownProvider", "provider"))
-        } else if matches!(limits, Some(Err(_))) {
+        } else if limits == Some(None) {
             Some(("UnknownLimits", "limits"))
         } else {
             None
@@ -155,7 +158,7 @@ impl From<WatchedModel> for Model {
         Self {
             hold,
             hosted,
-            limits: limits.and_then(Result::ok).map(Limits::from).unwrap_or_default(),
+            limits: limits.flatten().unwrap_or_default(),
             fallback: object.spec.fallback.iter().map(|it| it.model.clone()).collect(),
             guards: object.spec.guardrails.as_ref().map(Guards::of),
             namespace: object.namespace().unwrap_or_default(),

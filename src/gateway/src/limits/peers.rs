@@ -72,7 +72,7 @@ struct Other {
 }
 
 /// Who has counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Counter {
     /// This replica.
     Own,
@@ -80,15 +80,15 @@ pub enum Counter {
     Other(IpAddr),
 }
 
-/// Who counts for a key.
+/// Who counts for a key at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+pub enum Counting {
     /// This replica.
     Own,
     /// Another one.
     Other(IpAddr),
-    /// Another one that does not answer.
-    Silent,
+    /// Another one that does not answer: each of the others counts its share.
+    StandIn,
 }
 
 impl Peers {
@@ -129,13 +129,10 @@ impl Peers {
 
     /// What the replica that counts says to `wish`, and which one that is.
     pub async fn take(&self, wish: &Wish) -> (Verdict, Counter) {
-        match self.owner(&wish.key) {
-            Owner::Own => return (self.quotas.take(wish), Counter::Own),
-            Owner::Other(address) => match self.ask(address, TAKE_PATH, wish).await {
-                Ok(verdict) => return (verdict, Counter::Other(address)),
-                Err(error) => self.fell_silent(address, &error),
-            },
-            Owner::Silent => {}
+        match self.ask_counting(&wish.key, TAKE_PATH, wish).await {
+            Ok((verdict, address)) => return (verdict, Counter::Other(address)),
+            Err(Counting::Own) => return (self.quotas.take(wish), Counter::Own),
+            Err(_) => {}
         }
         let replicas = self.replicas();
         let share = |limit: u32| match limit {
@@ -157,15 +154,50 @@ impl Peers {
         let Counter::Other(address) = counter else {
             return self.quotas.settle(&settlement);
         };
+        self.tell(address, SETTLE_PATH, settlement);
+    }
+
+    /// Tells another replica something, in its own time.
+    pub(super) fn tell(
+        self: Arc<Self>,
+        address: IpAddr,
+        path: &'static str,
+        news: impl Serialize + Send + Sync + 'static,
+    ) {
         // Without a runtime the process is ending.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        runtime.spawn(async move {
-            if let Err(error) = self.ask::<_, ()>(address, SETTLE_PATH, &settlement).await {
-                self.fell_silent(address, &error);
-            }
-        });
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { self.ask_at::<_, ()>(address, path, &news).await });
+        }
+    }
+
+    /// Asks the replica that counts for `key`, if that is another one, and says which one answered.
+    ///
+    /// # Errors
+    /// When it is this one, or this one has to stand in.
+    pub(super) async fn ask_counting<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        key: &str,
+        path: &str,
+        question: &Q,
+    ) -> Result<(A, IpAddr), Counting> {
+        match self.counting(key) {
+            Counting::Other(address) => match self.ask_at(address, path, question).await {
+                Some(answer) => Ok((answer, address)),
+                None => Err(Counting::StandIn),
+            },
+            here => Err(here),
+        }
+    }
+
+    /// Asks another replica; one that does not answer is left alone for a moment.
+    pub(super) async fn ask_at<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        address: IpAddr,
+        path: &str,
+        question: &Q,
+    ) -> Option<A> {
+        let answer = self.ask(address, path, question).await;
+        answer.inspect_err(|error| self.fell_silent(address, error)).ok()
     }
 
     /// Answers another replica that asks [`TAKE_PATH`].
@@ -184,17 +216,18 @@ impl Peers {
         u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    fn owner(&self, key: &str) -> Owner {
+    /// Who counts for `key`.
+    pub(super) fn counting(&self, key: &str) -> Counting {
         let Some((link, _)) = &self.link else {
-            return Owner::Own;
+            return Counting::Own;
         };
         let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
         let best = others.iter().max_by_key(|other| weight(key, other.address));
         let best = best.filter(|other| weight(key, other.address) > weight(key, link.own));
         match best {
-            None => Owner::Own,
-            Some(other) if other.silent_until.is_some_and(|until| Instant::now() < until) => Owner::Silent,
-            Some(other) => Owner::Other(other.address),
+            None => Counting::Own,
+            Some(other) if other.silent_until.is_some_and(|until| Instant::now() < until) => Counting::StandIn,
+            Some(other) => Counting::Other(other.address),
         }
     }
 
@@ -256,13 +289,13 @@ mod tests {
         let mut counted = [0; 5];
         for key in 0..500 {
             let key = format!("u/ns/m/{key}");
-            let owners: Vec<_> = replicas.iter().map(|it| it.owner(&key)).collect();
-            let own: Vec<_> = (0..5).filter(|i| owners[*i] == Owner::Own).collect();
+            let owners: Vec<_> = replicas.iter().map(|it| it.counting(&key)).collect();
+            let own: Vec<_> = (0..5).filter(|i| owners[*i] == Counting::Own).collect();
             let [own] = own[..] else { panic!("{owners:?}") };
             counted[own] += 1;
             let others = owners.iter().enumerate().filter(|(i, _)| *i != own);
             for (_, owner) in others {
-                assert_eq!(*owner, Owner::Other(address(own as u8)));
+                assert_eq!(*owner, Counting::Other(address(own as u8)));
             }
         }
         assert!(counted.iter().all(|count| *count > 50), "{counted:?}");
@@ -273,9 +306,9 @@ mod tests {
         let (before, after) = (replica(9, 0..4), replica(9, 0..5));
         for key in 0..500 {
             let key = key.to_string();
-            let (before, after) = (before.owner(&key), after.owner(&key));
+            let (before, after) = (before.counting(&key), after.counting(&key));
             assert!(
-                before == after || after == Owner::Other(address(4)),
+                before == after || after == Counting::Other(address(4)),
                 "{before:?} {after:?}"
             );
         }
@@ -292,7 +325,10 @@ mod tests {
         .unwrap();
         peers.set([0, 1, 2, 3].map(address));
         let key = (0..).map(|i: u32| i.to_string());
-        let key = key.into_iter().find(|key| peers.owner(key) != Owner::Own).unwrap();
+        let key = key
+            .into_iter()
+            .find(|key| peers.counting(key) != Counting::Own)
+            .unwrap();
         let wish = Wish {
             key,
             limit: Amount {
@@ -306,6 +342,6 @@ mod tests {
             admitted += u32::from(peers.take(&wish).await.0.wait == 0);
         }
         assert_eq!(admitted, 2);
-        assert_eq!(peers.owner(&wish.key), Owner::Silent);
+        assert_eq!(peers.counting(&wish.key), Counting::StandIn);
     }
 }

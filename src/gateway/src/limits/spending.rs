@@ -1,6 +1,7 @@
 //! What a request turns out to have used.
 
 use super::Admission;
+use crate::usage::Usage;
 
 /// Follows an answer and, when it is dropped, settles what was noted for the request.
 #[derive(Default)]
@@ -20,7 +21,7 @@ enum Spent {
     /// A stream had so many events, of about a token each.
     Events(u64),
     /// The worker stated them.
-    Stated(u64),
+    Stated(Usage),
 }
 
 impl Spending {
@@ -52,8 +53,8 @@ impl Spending {
     }
 
     /// The answer states what it took.
-    pub fn states(&mut self, tokens: u64) {
-        self.spent = Spent::Stated(tokens);
+    pub fn states(&mut self, usage: Usage) {
+        self.spent = Spent::Stated(usage);
     }
 }
 
@@ -64,7 +65,7 @@ impl Drop for Spending {
             Spent::Nothing => {}
             Spent::Unstated => admission.keep_estimate(),
             Spent::Events(events) => admission.used_events(events),
-            Spent::Stated(tokens) => admission.used(tokens),
+            Spent::Stated(usage) => admission.used(usage),
         }
     }
 }

@@ -12,6 +12,14 @@ pub struct Amount {
     pub tokens: u32,
 }
 
+impl Amount {
+    /// As much as anybody wants.
+    pub const UNLIMITED: Self = Self {
+        requests: u32::MAX,
+        tokens: u32::MAX,
+    };
+}
+
 /// Use by the second. Whole seconds count, so that a limit holds in *any* minute, at the price of one second in 61.
 #[derive(Clone, Debug)]
 pub struct Window {

@@ -180,7 +180,7 @@ impl Observation {
 
     /// The worker stated what the answer took.
     pub fn used(&mut self, usage: Usage) {
-        self.spending.states(usage.prompt_tokens + usage.completion_tokens);
+        self.spending.states(usage);
         self.trace.used(usage);
         if let Some(entry) = &self.audit {
             entry.used(usage);

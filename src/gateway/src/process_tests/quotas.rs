@@ -26,14 +26,18 @@ const ANSWER: &str = r#"{"choices":[],"usage":{"prompt_tokens":300,"completion_t
 /// A gateway whose model allows each user so much.
 async fn limited(worker: &Worker, requests: u32, tokens: u32, adjust: impl FnOnce(&mut Timing)) -> TestGateway {
     let gateway = TestGateway::start(&[worker], adjust).await;
+    limit(&gateway, requests, tokens);
+    gateway
+}
+
+fn limit(gateway: &TestGateway, requests: u32, tokens: u32) {
     gateway.catalog.apply_model(Model {
         limits: Limits {
-            per_user: Some(Amount { requests, tokens }),
+            per_user: Some(Amount { requests, tokens }.into()),
             ..Limits::default()
         },
         ..model("ns", "m")
     });
-    gateway
 }
 
 fn header(response: &Response, name: &str) -> Option<String> {
@@ -123,7 +127,7 @@ async fn answers_are_cut_to_the_length_that_the_spec_allows() {
 }
 
 /// Replicas on loopback addresses that count together; their admin ports are one number.
-async fn replicas(worker: &Worker, count: u8, requests: u32) -> Vec<TestGateway> {
+pub(super) async fn replicas(workers: &[&Worker], count: u8, adjust: impl Fn(&mut Timing)) -> Vec<TestGateway> {
     let address = |i: u8| IpAddr::from([127, 0, 0, 1 + i]);
     let (port, listeners) = listeners((0..count).map(address).collect()).await;
     let token: Token = Arc::new(|| Ok("gateways".into()));
@@ -136,7 +140,11 @@ async fn replicas(worker: &Worker, count: u8, requests: u32) -> Vec<TestGateway>
         };
         let peers = Arc::new(Peers::linked(link).unwrap());
         peers.set((0..count).map(address));
-        let gateway = limited(worker, requests, u32::MAX, |timing| timing.peers = peers).await;
+        let with_peers = |timing: &mut Timing| {
+            timing.peers = peers;
+            adjust(timing);
+        };
+        let gateway = TestGateway::start(workers, with_peers).await;
         let routes = gateway.gateway.peer_routes(token.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         replicas.push(gateway);
@@ -162,7 +170,8 @@ async fn listeners(addresses: Vec<IpAddr>) -> (u16, Vec<TcpListener>) {
 #[tokio::test]
 async fn replicas_count_together() {
     let worker = Worker::answering(StatusCode::OK, JSON, ANSWER).await;
-    let replicas = replicas(&worker, 3, 20).await;
+    let replicas = replicas(&[&worker], 3, |_| {}).await;
+    replicas.iter().for_each(|gateway| limit(gateway, 20, u32::MAX));
     let requests = (0..60).map(|i| replicas[i % 3].chat(CHAT));
     let answers = within(futures::future::join_all(requests)).await;
     let admitted = answers.iter().filter(|answer| answer.status() == 200).count();

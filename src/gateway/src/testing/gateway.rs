@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use reqwest::{RequestBuilder, Response};
 use serde_json::json;
+use store::Database;
 use telemetry::Tracing;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -32,6 +33,7 @@ pub struct TestGateway {
     pub keys: Arc<Keys>,
     pub secrets: Arc<ScriptedSecrets>,
     pub metrics: Metrics,
+    pub peers: Arc<Peers>,
     /// What it serves besides.
     pub gateway: Arc<Gateway>,
     pub client: reqwest::Client,
@@ -56,6 +58,8 @@ pub struct Timing {
     pub tls: Option<Arc<Tls>>,
     /// Where traces go.
     pub tracing: Tracing,
+    /// Where money is counted.
+    pub database: Option<Database>,
     /// What keeps the audit trail.
     pub audit: Recorder,
 }
@@ -75,6 +79,7 @@ impl Default for Timing {
             peers: Arc::new(Peers::alone()),
             tls: None,
             tracing: Tracing::default(),
+            database: None,
             audit: Recorder::default(),
         }
     }
@@ -109,6 +114,7 @@ impl TestGateway {
             max_held: timing.max_held,
             zone: None,
             providers_on_loopback: true,
+            database: timing.database,
             audit: timing.audit,
             origins: timing.provider.map_or_else(Origins::default, origins),
         };
@@ -120,7 +126,7 @@ impl TestGateway {
             reviewer.clone(),
             keys.clone(),
             secrets.clone(),
-            timing.peers,
+            timing.peers.clone(),
             metrics.clone(),
         );
         let gateway = Arc::new(gateway.unwrap().traced_by(timing.tracing));
@@ -149,6 +155,7 @@ impl TestGateway {
             keys,
             secrets,
             metrics,
+            peers: timing.peers,
             gateway: shared,
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
             stop: Some(stop),

@@ -64,7 +64,8 @@ impl Reviewer for ScriptedReviewer {
     fn review_token(&self, token: String) -> BoxFuture<'static, Result<Option<Identity>, Unavailable>> {
         self.token_reviews.fetch_add(1, Ordering::Relaxed);
         let user = self.users.get(&token);
-        let identity = |user: &String| Identity::new(user.clone(), String::new(), Vec::new(), BTreeMap::new());
+        let groups = vec!["system:authenticated".to_owned()];
+        let identity = |user: &String| Identity::new(user.clone(), String::new(), groups, BTreeMap::new());
         self.answer(user.map(identity))
     }
 

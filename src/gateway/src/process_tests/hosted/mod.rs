@@ -28,7 +28,7 @@ async fn gateway(provider: Value, adjust: impl FnOnce(&mut Timing)) -> TestGatew
 }
 
 /// A service with OpenAI's API at `address`.
-fn compatible(address: impl std::fmt::Display) -> Value {
+pub(super) fn compatible(address: impl std::fmt::Display) -> Value {
     json!({
         "openAICompatible": {
             "url": format!("http://{address}/v1"), "model": "theirs",

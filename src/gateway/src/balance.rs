@@ -22,9 +22,10 @@ pub struct Preference<'a> {
 }
 
 /// Workers by preference: those that serve, those that serve but could not be reached a moment ago,
-/// and (when all are shutting down) those that may still take a request.
+/// those that are shutting down and may still take a request, and in the end those that fail more than others.
 fn tier(endpoint: &Endpoint) -> Option<u8> {
     match (endpoint.serving, endpoint.terminating) {
+        (true, _) if endpoint.is_ejected() => Some(3),
         (true, false) if !endpoint.is_suspect() => Some(0),
         (true, false) => Some(1),
         (true, true) => Some(2),

@@ -14,6 +14,7 @@ use crate::{
     body::{self, HeldBody},
     canary::Conversation,
     catalog::Model,
+    deadline::{self, Deadline},
     error::Error,
     fallback,
     guard::{self, Guarded},
@@ -126,25 +127,45 @@ impl Question {
         model: &Arc<Model>,
         trail: &mut Trail<'_>,
     ) -> Result<Response<Body>, Error> {
-        let outcome = self.ask(gateway, model, None, trail).await;
-        if !self.takes_another(model) || !is_outage(&outcome) {
+        let deadline = self.deadline(gateway, model);
+        let takes_another = self.takes_another(model);
+        let outcome = self
+            .ask(gateway, model, None, deadline.before(takes_another), trail)
+            .await;
+        if !takes_another || !is_outage(&outcome) || deadline.is_over() {
             return outcome;
         }
-        for other in fallback::chain(gateway, &self.caller, model, self.operation.task()).await {
-            let answer = self.ask(gateway, &other, Some(model), trail).await;
+        let chain = fallback::chain(gateway, &self.caller, model, self.operation.task()).await;
+        for (i, other) in chain.iter().enumerate() {
+            if deadline.is_over() {
+                break;
+            }
+            let deadline = deadline.before(i + 1 < chain.len());
+            let answer = self.ask(gateway, other, Some(model), deadline, trail).await;
             let has_failed = is_outage(&answer) || answer.as_ref().is_err_and(Error::is_limit);
-            gateway.metrics.fell_back(model, &other, !has_failed);
+            gateway.metrics.fell_back(model, other, !has_failed);
             if !has_failed {
                 tracing::info!(
                     model = model.qualified(),
                     other = other.qualified(),
                     "another model answers"
                 );
-                return answer.map(|answer| signed(answer, &other));
+                return answer.map(|answer| signed(answer, other));
             }
         }
         // What is wrong with the model that was asked for tells most.
         outcome
+    }
+
+    /// Until when the answer must begin, by whatever model. A model that sleeps has the time to wake up besides.
+    fn deadline(&self, gateway: &Gateway, model: &Model) -> Deadline {
+        let longest = gateway.first_byte + model.hold.unwrap_or_default();
+        let is_whole = self.generates() && !self.head.stream;
+        Deadline::of(&self.parts.headers, self.received.into(), longest, is_whole)
+    }
+
+    fn generates(&self) -> bool {
+        matches!(self.operation, Operation::Chat | Operation::TextCompletion)
     }
 
     /// Whether another model may answer: it has neither this one's versions nor its adapters.
@@ -158,6 +179,7 @@ impl Question {
         gateway: &Gateway,
         model: &Arc<Model>,
         asked: Option<&Arc<Model>>,
+        deadline: Deadline,
         trail: &mut Trail<'_>,
     ) -> Result<Response<Body>, Error> {
         if let Some(task) = model.task.filter(|task| *task != self.operation.task()) {
@@ -166,7 +188,7 @@ impl Question {
                 task,
             });
         }
-        let generates = matches!(self.operation, Operation::Chat | Operation::TextCompletion);
+        let generates = self.generates();
         let max_tokens = model.limits.max_tokens.filter(|_| generates);
         let answer = match (self.head.max_tokens, max_tokens) {
             _ if !generates => Some(0),
@@ -203,11 +225,11 @@ impl Question {
         }
         let mut answer = match model.hosted {
             Some(_) => {
-                let request = self.for_provider(model.clone(), text, max_tokens);
+                let request = self.for_provider(model.clone(), text, max_tokens, deadline);
                 gateway.hosts.forward(request, observation).await?
             }
             None => {
-                let request = self.for_worker(model.clone(), text, max_tokens, &user);
+                let request = self.for_worker(model.clone(), text, max_tokens, &user, deadline);
                 gateway.proxy.forward(request, observation).await?
             }
         };
@@ -215,10 +237,17 @@ impl Question {
             answer = guard::pass(Some(guarded), Ok(answer)).await?;
         }
         answer.headers_mut().extend(limits);
+        deadline::tell(&self.parts.headers, answer.headers_mut());
         Ok(answer)
     }
 
-    fn for_provider(&self, model: Arc<Model>, text: Text, max_tokens: Option<u32>) -> hosted::Request {
+    fn for_provider(
+        &self,
+        model: Arc<Model>,
+        text: Text,
+        max_tokens: Option<u32>,
+        deadline: Deadline,
+    ) -> hosted::Request {
         // OpenAI's newer models do not take the older name; elsewhere it is translated.
         let field = match self.operation {
             Operation::Chat => "max_completion_tokens",
@@ -232,12 +261,20 @@ impl Question {
             stream: self.head.stream,
             body: text.rewritten(&self.head.model, max_tokens, field),
             received: self.received,
+            deadline,
             trace: self.trace.clone(),
             model,
         }
     }
 
-    fn for_worker(&self, model: Arc<Model>, text: Text, max_tokens: Option<u32>, user: &str) -> proxy::Request {
+    fn for_worker(
+        &self,
+        model: Arc<Model>,
+        text: Text,
+        max_tokens: Option<u32>,
+        user: &str,
+        deadline: Deadline,
+    ) -> proxy::Request {
         let headers = &self.parts.headers;
         // Workers know their model by its bare name.
         let body = text.rewritten(&self.name.at_worker(&model.name), max_tokens, "max_tokens");
@@ -252,6 +289,8 @@ impl Question {
             adapter: Asked::of(&self.name),
             version: self.name.version.clone(),
             received: self.received,
+            deadline,
+            begins_soon: self.head.stream || !self.generates(),
             trace: self.trace.clone(),
             model,
         }

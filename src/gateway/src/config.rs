@@ -81,7 +81,11 @@ pub struct Args {
     /// Connections open at once.
     #[arg(long, env = "ATELIER_MAX_CONNECTIONS", default_value_t = ServerSettings::default().max_connections)]
     pub max_connections: usize,
-    /// Seconds a worker may take to begin its answer.
+    /// Send a request whose answer is late to a second worker as well: a stream, or vectors, that took longer to begin than
+    /// 95 of 100 before. What begins first is the answer.
+    #[arg(long, env = "ATELIER_HEDGE")]
+    pub hedge: bool,
+    /// Seconds a request may take to begin its answer, unless its client says less by `Prefer: wait=SECONDS`.
     #[arg(long, env = "ATELIER_FIRST_BYTE_TIMEOUT", default_value_t = UpstreamTimeouts::default().first_byte.as_secs())]
     pub first_byte_timeout: u64,
     /// Seconds a worker may fall silent within an answer.
@@ -156,6 +160,7 @@ impl Args {
             zone: self.zone.clone().filter(|zone| !zone.is_empty()),
             origins: Origins::default(),
             providers_on_loopback: false,
+            hedges: self.hedge,
             database,
             audit,
         })

@@ -4,8 +4,8 @@
 //! [`oidc`] (who is it), [`body`] and [`head`]
 //! (what do they want), [`name`] and [`resolve`] with [`authz`] (may they), [`limits`] (how
 //! much), [`guard`] (may this text), [`complete`] and [`fallback`] (of which model), [`proxy`] with [`balance`],
-//! [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's way back). A model that
-//! somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
+//! [`outlier`], [`deadline`], [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's
+//! way back). A model that somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
 //! What is asked and how it ended is written down by [`audit`]; [`feedback`] is what callers say about it.
 
@@ -20,6 +20,7 @@ pub mod canary;
 pub mod catalog;
 pub mod complete;
 pub mod config;
+pub mod deadline;
 pub mod error;
 pub mod events;
 pub mod fallback;
@@ -37,6 +38,7 @@ pub mod limits;
 pub mod metrics;
 pub mod name;
 pub mod oidc;
+pub mod outlier;
 pub mod price;
 pub mod provider;
 pub mod proxy;

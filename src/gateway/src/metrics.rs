@@ -114,7 +114,7 @@ impl Default for Metrics {
             ),
             attempts: counters(
                 "atelier_gateway_upstream_attempts_total",
-                "Tries to send a request to a worker.",
+                "Tries to send a request to a worker, by what came of them; \"over_retry_budget\" were not made.",
                 &["outcome"],
             ),
             guardrail_violations: counters(

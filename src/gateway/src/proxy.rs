@@ -1,5 +1,8 @@
 //! Sending a request to a worker, and to another one where that is safe.
 
+mod attempts;
+mod hedge;
+
 use std::{sync::Arc, time::Duration, time::Instant};
 
 use axum::{
@@ -16,6 +19,7 @@ use crate::{
     body::HeldBody,
     canary::{Conversation, Conversations},
     catalog::{Active, Catalog, Endpoint, Lease, Model},
+    deadline::Deadline,
     error::Error,
     headers,
     hold::{self, Holds},
@@ -24,6 +28,7 @@ use crate::{
     trace::Trace,
     upstream::{Failure, Upstream, UpstreamTimeouts},
 };
+use attempts::{Attempts, RETRY_PAUSE};
 
 /// A request for a model that its caller may use.
 pub struct Request {
@@ -43,6 +48,10 @@ pub struct Request {
     pub body: HeldBody,
     /// When it arrived.
     pub received: Instant,
+    /// When its answer must begin.
+    pub deadline: Deadline,
+    /// Whether the first byte tells that a worker is well, and not how long its answer is.
+    pub begins_soon: bool,
     /// Its trace.
     pub trace: Trace,
 }
@@ -56,62 +65,23 @@ pub struct Proxy {
     idle_timeout: Duration,
     patience: Duration,
     zone: Option<String>,
+    hedges: bool,
     attempts: IntCounterVec,
     overhead: Histogram,
-}
-
-/// How often one request is offered to workers when there is no time left to wait for them.
-const MAX_OFFERS: usize = 4;
-/// How many workers may break the connection after they had the request: there is one more try, so
-/// that a request which kills its worker does not go on to kill them all.
-const MAX_BROKEN: usize = 2;
-/// When all workers have been tried, how long until the first may be tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
-
-/// The story of one request so far.
-struct Attempts {
-    /// Workers that did not take it, lately.
-    tried: Vec<Arc<Endpoint>>,
-    /// Workers that do not have the adapter.
-    lacking: Vec<Arc<Endpoint>>,
-    offers: usize,
-    broken: usize,
-    last: Option<Error>,
-    /// The version on its way did not answer it as it should: the current one does.
-    shuns_canary: bool,
-    /// Where that was, until the current version tells whose fault it is.
-    accused: Option<Lease>,
-    /// It came while the model slept, so that it is one of many that come at once.
-    was_held: bool,
-    /// Until when a worker is waited for.
-    until: tokio::time::Instant,
-}
-
-impl Attempts {
-    /// Notes a failure; `Err` when there shall be no further try.
-    fn failed(&mut self, lease: &Lease, error: Error, broken: bool) -> Result<(), Error> {
-        self.tried.push(lease.endpoint().clone());
-        self.offers += 1;
-        self.broken += usize::from(broken);
-        let late = tokio::time::Instant::now() >= self.until;
-        if (late && self.offers >= MAX_OFFERS) || self.broken >= MAX_BROKEN {
-            return Err(error);
-        }
-        self.last = Some(error);
-        Ok(())
-    }
 }
 
 impl Proxy {
     /// A proxy to the workers in `catalog`. For a model that ought to be ready, a worker is waited
     /// for as long as `patience`: watches may bring the news of a roll-out in any order. Workers of `zone` come first. For one that sleeps
-    /// it is waited for in one of the places of `holds`, as long as the model says.
+    /// it is waited for in one of the places of `holds`, as long as the model says. A request whose answer is late goes to a
+    /// second worker as well if `hedges`.
     pub fn new(
         catalog: Arc<Catalog>,
         timeouts: UpstreamTimeouts,
         patience: Duration,
         holds: Holds,
         zone: Option<String>,
+        hedges: bool,
         metrics: &Metrics,
     ) -> Self {
         Self {
@@ -122,6 +92,7 @@ impl Proxy {
             idle_timeout: timeouts.idle,
             patience,
             zone,
+            hedges,
             attempts: metrics.attempts.clone(),
             overhead: metrics.overhead.clone(),
         }
@@ -147,38 +118,21 @@ impl Proxy {
 
     async fn send(&self, request: &Request, active: &Active) -> Result<(Response<Incoming>, Lease), Error> {
         let patience = request.model.hold.unwrap_or_default().max(self.patience);
-        let mut attempts = Attempts {
-            tried: Vec::new(),
-            lacking: Vec::new(),
-            offers: 0,
-            broken: 0,
-            last: None,
-            shuns_canary: false,
-            accused: None,
-            was_held: false,
-            until: tokio::time::Instant::now() + patience,
-        };
+        let mut attempts = Attempts::new(patience, request.deadline);
         let model = || request.model.qualified();
         loop {
-            let (mut lease, is_canary) = self.next_worker(request, active, &mut attempts).await?;
+            let (lease, is_canary) = self.next_worker(request, active, &mut attempts).await?;
             if attempts.offers == 0 && !attempts.was_held {
                 self.overhead.observe(request.received.elapsed().as_secs_f64());
             }
-            let mut headers = request.headers.clone();
-            request.trace.attempt(&lease, &mut headers);
-            let sent = self.upstream.post(
-                lease.endpoint().address,
-                request.operation.path(),
-                headers,
-                request.body.bytes.clone(),
-            );
-            let sent = sent.await;
+            let (sent, mut lease) = self.attempt(request, lease, is_canary, active, &mut attempts).await;
             if let Ok(response) = &sent {
                 request.trace.is_answered(response.status());
             }
             let (outcome, error, broken) = match sent {
                 // A worker that is stopping says so before it looks at the request.
                 Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                    lease.turned_away();
                     ("unavailable", Error::UpstreamUnavailable { model: model() }, false)
                 }
                 // The first worker cannot take all that waited for it at once.
@@ -220,6 +174,7 @@ impl Proxy {
                     return Ok((response, lease));
                 }
                 Err(Failure::Connect) => {
+                    lease.turned_away();
                     lease.endpoint().suspect();
                     ("connect", Error::UpstreamUnavailable { model: model() }, false)
                 }
@@ -230,12 +185,15 @@ impl Proxy {
                 }
                 Err(Failure::Timeout) => {
                     lease.failed();
-                    self.count(request, "timeout");
-                    return Err(Error::UpstreamTimeout { model: model() });
+                    attempts.shuns_canary |= is_canary;
+                    ("timeout", Error::UpstreamTimeout { model: model() }, !is_canary)
                 }
             };
             self.count(request, outcome);
-            attempts.failed(&lease, error, broken)?;
+            attempts.failed(&lease, error.clone(), broken)?;
+            if broken {
+                attempts.retry = Some(active.retry().ok_or_else(|| self.refuse_retry(error))?);
+            }
         }
     }
 
@@ -251,6 +209,11 @@ impl Proxy {
         self.attempts.with_label_values(&[outcome]).inc();
     }
 
+    fn refuse_retry(&self, error: Error) -> Error {
+        self.attempts.with_label_values(&["over_retry_budget"]).inc();
+        error
+    }
+
     /// The best worker not tried yet, waited for a while if the model claims to be ready, and whether it
     /// serves the version on its way.
     async fn next_worker(
@@ -261,7 +224,6 @@ impl Proxy {
     ) -> Result<(Lease, bool), Error> {
         let mut changes = self.catalog.subscribe();
         let mut hold = None;
-        let preference = self.preference(request);
         loop {
             changes.mark_unchanged();
             let Model { namespace, name, .. } = &*request.model;
@@ -273,12 +235,7 @@ impl Proxy {
             if let Some(lease) = self.pick_canary(request, &model, attempts) {
                 return Ok((lease, true));
             }
-            let passed_over = [attempts.tried.as_slice(), &attempts.lacking].concat();
-            let lease = match &request.version {
-                Some(version) => self.pick_version(&model, version, &passed_over, preference)?,
-                None => self.catalog.pick_current(&model, &passed_over, preference),
-            };
-            if let Some(lease) = lease {
+            if let Some(lease) = self.pick(request, &model, &attempts.passed_over(None))? {
                 return Ok((lease, false));
             }
             let all_lack_it = !attempts.lacking.is_empty() && attempts.tried.is_empty();
@@ -317,6 +274,15 @@ impl Proxy {
         let version = self.conversations.choose(model, request.conversation)?;
         self.catalog
             .pick(&model.served(version), &attempts.tried, self.preference(request))
+    }
+
+    /// The best worker that is not in `tried`, of the version that the caller insists on or of the current one.
+    fn pick(&self, request: &Request, model: &Model, tried: &[Arc<Endpoint>]) -> Result<Option<Lease>, Error> {
+        let preference = self.preference(request);
+        match &request.version {
+            Some(version) => self.pick_version(model, version, tried, preference),
+            None => Ok(self.catalog.pick_current(model, tried, preference)),
+        }
     }
 
     /// The best worker not tried yet of a version that the caller insists on.

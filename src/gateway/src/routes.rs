@@ -27,7 +27,7 @@ use crate::{
     auth::Authenticator,
     authz::Authorizer,
     body::{self, BodyLimits, BodyReader},
-    catalog::{Catalog, Model},
+    catalog::{Catalog, Model, OutliersCollector},
     complete::complete,
     error::Error,
     feedback, headers,
@@ -71,6 +71,8 @@ pub struct Settings {
     pub origins: Origins,
     /// Whether they may be on this machine, as in tests.
     pub providers_on_loopback: bool,
+    /// Whether a request whose answer is late goes to a second worker as well.
+    pub hedges: bool,
     /// Where money is counted.
     pub database: Option<Database>,
     /// What keeps the audit trail.
@@ -87,6 +89,8 @@ pub struct Gateway {
     pub(crate) hosts: Hosts,
     pub(crate) audit: Recorder,
     pub(crate) metrics: Metrics,
+    /// How long answers may take to begin.
+    pub(crate) first_byte: Duration,
     tracing: Tracing,
     draining: AtomicBool,
 }
@@ -111,6 +115,8 @@ impl Gateway {
         if let Some(collector) = settings.audit.collector() {
             metrics.registry.register(Box::new(collector))?;
         }
+        let outliers = OutliersCollector::new(catalog.clone());
+        metrics.registry.register(Box::new(outliers))?;
         let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         Ok(Self {
             hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
@@ -124,6 +130,7 @@ impl Gateway {
             resolver: Resolver::new(catalog.clone(), authorizer),
             bodies: BodyReader::new(settings.bodies),
             limiter: Limiter::new(peers, settings.database),
+            first_byte: settings.upstream.first_byte,
             audit: settings.audit,
             proxy: Proxy::new(
                 catalog,
@@ -131,6 +138,7 @@ impl Gateway {
                 settings.patience,
                 Holds::new(settings.max_held),
                 settings.zone,
+                settings.hedges,
                 &metrics,
             ),
             metrics,

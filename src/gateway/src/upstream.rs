@@ -17,7 +17,7 @@ use tokio::time::timeout;
 pub struct UpstreamTimeouts {
     /// To accept a connection.
     pub connect: Duration,
-    /// To begin their answer: an unstreamed one begins when it is complete.
+    /// To begin their answer, all tries together: an unstreamed one begins when it is complete.
     pub first_byte: Duration,
     /// Between two pieces of an answer.
     pub idle: Duration,
@@ -53,7 +53,6 @@ const DEAD_PEER: Duration = Duration::from_secs(20);
 /// Sends requests to workers over pooled HTTP/1.1 connections.
 pub struct Upstream {
     client: Client<HttpConnector, Full<Bytes>>,
-    timeouts: UpstreamTimeouts,
 }
 
 impl Upstream {
@@ -71,10 +70,10 @@ impl Upstream {
             .pool_idle_timeout(POOL_IDLE)
             .pool_max_idle_per_host(POOL_IDLE_PER_WORKER)
             .build(connector);
-        Self { client, timeouts }
+        Self { client }
     }
 
-    /// Posts `body` to `path` at `address`, and returns when the head of the answer is there.
+    /// Posts `body` to `path` at `address`, and returns when the head of the answer is there, within `patience`.
     ///
     /// # Errors
     /// When there is none. Dropping the future, or later the answer's body, closes the connection.
@@ -84,6 +83,7 @@ impl Upstream {
         path: &str,
         headers: HeaderMap,
         body: Bytes,
+        patience: Duration,
     ) -> Result<Response<Incoming>, Failure> {
         let uri = Uri::builder()
             .scheme("http")
@@ -95,7 +95,7 @@ impl Upstream {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        match timeout(self.timeouts.first_byte, self.client.request(request)).await {
+        match timeout(patience, self.client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 tracing::debug!(%address, error = &error as &dyn std::error::Error, "a worker did not answer");

@@ -10,11 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Of so many requests under way, one may be sent a second time at once: 20 %, as proxies have it by default.
+const ONE_OF: u64 = 5;
+/// So many may be in any case.
+const LEAST_RETRIES: u64 = 10;
+
 /// Requests for one model, since this gateway knows it.
 #[derive(Debug)]
 pub struct Activity {
     active: AtomicU64,
     held: AtomicU64,
+    retries: AtomicU64,
     last: Mutex<Instant>,
 }
 
@@ -23,6 +29,7 @@ impl Default for Activity {
         Self {
             active: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
             last: Mutex::new(Instant::now()),
         }
     }
@@ -60,6 +67,14 @@ impl Active {
         self.0.held.fetch_add(1, Ordering::Relaxed);
         Waiting(self.0.clone())
     }
+
+    /// The request is sent a second time to a worker that may compute it, until the guard is dropped. `None` when
+    /// that happens to too many: what fails all of them must not be made worse by twice the load.
+    pub fn retry(&self) -> Option<Retry> {
+        let most = (self.0.active.load(Ordering::Relaxed) / ONE_OF).max(LEAST_RETRIES);
+        let retry = Retry(self.0.clone());
+        (self.0.retries.fetch_add(1, Ordering::Relaxed) < most).then_some(retry)
+    }
 }
 
 impl Drop for Active {
@@ -76,6 +91,16 @@ pub struct Waiting(Arc<Activity>);
 impl Drop for Waiting {
     fn drop(&mut self) {
         self.0.held.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request that was sent a second time and has no answer yet.
+#[derive(Debug)]
+pub struct Retry(Arc<Activity>);
+
+impl Drop for Retry {
+    fn drop(&mut self) {
+        self.0.retries.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -128,5 +153,20 @@ mod tests {
         activities.forget("ns", "m");
         assert!(activities.of("ns", "m").is_none());
         drop(activities.begin("ns", "m"));
+    }
+
+    #[test]
+    fn a_share_of_the_requests_may_be_sent_again() {
+        let activities = Activities::default();
+        let one = activities.begin("ns", "m");
+        let mut retries: Vec<_> = std::iter::from_fn(|| one.retry()).collect();
+        assert_eq!(retries.len(), 10);
+        retries.pop();
+        assert!(one.retry().is_some());
+        let mut activities = activities;
+        activities.know("ns", "busy");
+        let many: Vec<_> = (0..100).map(|_| activities.begin("ns", "busy")).collect();
+        let retries: Vec<_> = many.iter().map_while(Active::retry).collect();
+        assert_eq!(retries.len(), 20);
     }
 }

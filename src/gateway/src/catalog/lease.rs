@@ -53,7 +53,7 @@ impl Lease {
     /// leaves, the request tells nothing about the worker.
     pub fn succeeded(&mut self) {
         if !std::mem::replace(&mut self.is_told, true) {
-            self.endpoint.stats().succeeded();
+            self.endpoint.stats().succeeded(self.endpoint.address);
         }
     }
 
@@ -62,10 +62,17 @@ impl Lease {
         self.is_told = true;
     }
 
+    /// The worker did not take the request. That is no failure of its version, but one of its own.
+    pub fn turned_away(&mut self) {
+        if !std::mem::replace(&mut self.is_told, true) {
+            self.endpoint.stats().turned_away(self.endpoint.address);
+        }
+    }
+
     /// The worker failed the request. See [`Self::succeeded`].
     pub fn failed(&mut self) {
         if !std::mem::replace(&mut self.is_told, true) {
-            self.endpoint.stats().failed();
+            self.endpoint.stats().failed(self.endpoint.address);
         }
     }
 }

@@ -3,9 +3,11 @@
 
 mod activity;
 mod endpoints;
+mod first_bytes;
 mod handover;
 mod lease;
 mod models;
+mod outliers;
 mod stats;
 pub mod watch;
 mod watched;
@@ -19,10 +21,11 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use protocol::{Held, HeldModel, ModelTraffic, Traffic};
 use tokio::sync::watch as signal;
 
-pub use activity::{Active, Waiting};
+pub use activity::{Active, Retry, Waiting};
 pub use endpoints::{Endpoint, ServedVersion};
 pub use lease::Lease;
 pub use models::{Adapter, Canary, Model, Readiness};
+pub use outliers::{Outliers, OutliersCollector};
 pub use stats::Stats;
 
 use crate::balance::{self, Preference};

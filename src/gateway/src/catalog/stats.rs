@@ -1,6 +1,7 @@
 //! What is counted of one version, for the operator.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -10,7 +11,7 @@ use std::{
 
 use protocol::{Latencies, VersionTraffic};
 
-use super::ServedVersion;
+use super::{ServedVersion, first_bytes::FirstBytes, outliers::Outliers};
 
 /// Counters of one version, shared by all its workers.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Stats {
     succeeded: AtomicU64,
     failed: AtomicU64,
     first_token: Mutex<Latencies>,
+    outliers: Outliers,
+    first_bytes: FirstBytes,
 }
 
 impl Stats {
@@ -44,12 +47,29 @@ impl Stats {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
-    pub(super) fn succeeded(&self) {
-        self.succeeded.fetch_add(1, Ordering::Relaxed);
+    /// Which of its workers fail more than the others.
+    pub fn outliers(&self) -> &Outliers {
+        &self.outliers
     }
 
-    pub(super) fn failed(&self) {
+    /// How soon its answers begin.
+    pub fn first_bytes(&self) -> &FirstBytes {
+        &self.first_bytes
+    }
+
+    pub(super) fn succeeded(&self, worker: SocketAddr) {
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
+        self.outliers.report(&self.version, worker, true);
+    }
+
+    pub(super) fn failed(&self, worker: SocketAddr) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+        self.outliers.report(&self.version, worker, false);
+    }
+
+    /// The worker did not take the request, which tells nothing about the version.
+    pub(super) fn turned_away(&self, worker: SocketAddr) {
+        self.outliers.report(&self.version, worker, false);
     }
 
     pub(super) fn first_token(&self, after: Duration) {

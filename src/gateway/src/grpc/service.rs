@@ -20,11 +20,12 @@ use super::{
     answer, status,
     stream::{self, ChatReader, Chunks},
 };
-use crate::{headers, metrics::Operation, routes::Gateway};
+use crate::{deadline, headers, metrics::Operation, routes::Gateway};
 
 /// What of a caller's metadata counts, as in HTTP.
-const PASSED: [HeaderName; 4] = [
+const PASSED: [HeaderName; 5] = [
     header::AUTHORIZATION,
+    deadline::GRPC_TIMEOUT,
     headers::REQUEST_ID,
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
@@ -178,5 +179,27 @@ impl Inference for Service {
         Ok(Response::new(v1::ListModelsResponse {
             models: models.into_iter().map(model).collect(),
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_of_the_metadata_is_passed_and_nothing_else() {
+        let mut metadata = MetadataMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer t"),
+            ("grpc-timeout", "5S"),
+            ("x-request-id", "r1"),
+            ("x-remote-user", "root"),
+        ] {
+            metadata.insert(name, value.parse().unwrap());
+        }
+        let request = request(Operation::Chat, &metadata, &Map::new()).unwrap();
+        let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "content-type", "grpc-timeout", "x-request-id"]);
     }
 }

@@ -51,7 +51,7 @@ impl Calls {
         })
     }
 
-    /// Sends a request, and returns when the head of the answer is there.
+    /// Sends a request, and returns when the head of the answer is there, within `patience`.
     ///
     /// # Errors
     /// When there is none.
@@ -61,6 +61,7 @@ impl Calls {
         outgoing: &Outgoing,
         secret: Option<&Secret>,
         model: &Model,
+        patience: Duration,
     ) -> Result<Response, Error> {
         let model = || model.qualified();
         let url = Url::parse(&outgoing.url).map_err(|_| Error::ProviderUnreachable { model: model() })?;
@@ -80,7 +81,7 @@ impl Calls {
                 request = request.header(name, value);
             }
         }
-        match timeout(self.timeouts.first_byte, request.send()).await {
+        match timeout(patience, request.send()).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => {
                 // Its address may hold more than callers and logs should see.

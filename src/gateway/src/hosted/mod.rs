@@ -29,6 +29,7 @@ use crate::{
     adapter::Asked,
     body::HeldBody,
     catalog::Model,
+    deadline::Deadline,
     error::Error,
     metrics::{Metrics, Observation, Operation},
     provider::{
@@ -58,6 +59,8 @@ pub struct Request {
     pub body: HeldBody,
     /// When it arrived.
     pub received: Instant,
+    /// When its answer must begin.
+    pub deadline: Deadline,
     /// Its trace.
     pub trace: Trace,
 }
@@ -198,7 +201,9 @@ impl Hosts {
     ) -> Result<Result<Response, Failure>, Error> {
         let (model, trace) = (&*request.model, &request.trace);
         trace.attempt_at_provider(&outgoing.url);
-        let response = self.calls.send(service, outgoing, secret, model).await;
+        // The second try, with another key, comes within a moment: the first one may have all of the model's time.
+        let patience = request.deadline.share(|| true);
+        let response = self.calls.send(service, outgoing, secret, model, patience).await;
         let response = self.count(trace, response)?;
         let status = response.status();
         if status.is_success() {

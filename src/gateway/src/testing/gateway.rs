@@ -58,6 +58,8 @@ pub struct Timing {
     pub tls: Option<Arc<Tls>>,
     /// Where traces go.
     pub tracing: Tracing,
+    /// Whether late requests go to a second worker as well.
+    pub hedges: bool,
     /// Where money is counted.
     pub database: Option<Database>,
     /// What keeps the audit trail.
@@ -79,6 +81,7 @@ impl Default for Timing {
             peers: Arc::new(Peers::alone()),
             tls: None,
             tracing: Tracing::default(),
+            hedges: false,
             database: None,
             audit: Recorder::default(),
         }
@@ -114,6 +117,7 @@ impl TestGateway {
             max_held: timing.max_held,
             zone: None,
             providers_on_loopback: true,
+            hedges: timing.hedges,
             database: timing.database,
             audit: timing.audit,
             origins: timing.provider.map_or_else(Origins::default, origins),

@@ -9,6 +9,7 @@
 //! a question or an answer is on a span, nor any name that a caller made up: only models that exist.
 
 mod answer;
+mod beside;
 
 use std::{
     future::Future,

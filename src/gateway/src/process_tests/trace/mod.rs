@@ -2,6 +2,7 @@
 
 mod attempts;
 mod collectors;
+mod hedges;
 mod requests;
 
 use reqwest::{Method, Response};

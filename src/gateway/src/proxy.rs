@@ -129,6 +129,8 @@ impl Proxy {
             if let Ok(response) = &sent {
                 request.trace.is_answered(response.status());
             }
+            // A worker that is gone computes nothing, and one that hangs may still do.
+            let hangs = matches!(sent, Err(Failure::Timeout));
             let (outcome, error, broken) = match sent {
                 // A worker that is stopping says so before it looks at the request.
                 Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
@@ -191,7 +193,7 @@ impl Proxy {
             };
             self.count(request, outcome);
             attempts.failed(&lease, error.clone(), broken)?;
-            if broken {
+            if broken && hangs {
                 attempts.retry = Some(active.retry().ok_or_else(|| self.refuse_retry(error))?);
             }
         }

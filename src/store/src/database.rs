@@ -124,7 +124,7 @@ fn migrator() -> Migrator {
         (1, "audit", include_str!("../migrations/0001_audit.sql")),
         (2, "feedback", include_str!("../migrations/0002_feedback.sql")),
         (3, "content", include_str!("../migrations/0003_content.sql")),
-        (5, "spending", include_str!("../migrations/0005_spending.sql")),
+        (4, "spending", include_str!("../migrations/0004_spending.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(

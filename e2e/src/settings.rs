@@ -56,6 +56,11 @@ pub fn litellm_package() -> Result<PathBuf> {
     variable("ATELIER_LITELLM_PYTHONPATH").map(Into::into)
 }
 
+/// A directory with the Python package `schemathesis`.
+pub fn schemathesis_package() -> Result<PathBuf> {
+    variable("ATELIER_SCHEMATHESIS_PYTHONPATH").map(Into::into)
+}
+
 /// A client of any gRPC server.
 pub fn grpcurl_program() -> Result<PathBuf> {
     variable("ATELIER_GRPCURL_BIN").map(Into::into)

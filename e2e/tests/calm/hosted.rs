@@ -16,7 +16,7 @@ const KEY: &str = "sk-of-this-test";
 const ROLE: &str = "atelier-gateway-provider-secrets";
 
 /// What the chart makes for a namespace in `gateway.providerSecrets.namespaces`.
-async fn let_the_gateway_read(namespace: &Namespace) -> Result<()> {
+pub async fn let_the_gateway_read(namespace: &Namespace) -> Result<()> {
     let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]);
     namespace
         .create_object::<Role>(json!({"metadata": {"name": ROLE}, "rules": rules}))

@@ -20,6 +20,7 @@ mod memory;
 mod node_cache;
 mod nodes;
 mod openai;
+mod openapi;
 mod plugin;
 mod quickstart;
 mod rollout;

@@ -368,7 +368,7 @@ impl IntoResponse for Error {
             Self::MissingCredentials => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::InvalidCredentials { .. } => {
+            Self::InvalidCredentials { .. } | Self::InvalidToken { .. } | Self::UnknownKey => {
                 let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }
@@ -407,6 +407,7 @@ mod tests {
             Error::InvalidCredentials {
                 audience: "atelier".into(),
             },
+            Error::UnknownKey,
         ] {
             let response = error.into_response();
             assert_eq!(response.status(), StatusCode::UNAUTHORIZED);

@@ -1,5 +1,6 @@
 //! `/v1/feedback`: what callers say about answers that they got.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
@@ -7,22 +8,52 @@ use store::{
     feedback::{self, Feedback, Kept},
 };
 
-use crate::{error::Error, identity::Identity};
+use crate::{error::Error, identity::Identity, openapi};
 
-/// Ids of requests and answers are shorter.
+/// Ids of requests and answers are shorter. All are characters.
 const LONGEST_ID: usize = 128;
 const LONGEST_REASON: usize = 64;
 const LONGEST_COMMENT: usize = 4096;
 const LONGEST_CORRECTION: usize = 32 << 10;
 
 /// What a caller sends.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = completed)]
 struct Body {
+    /// The `x-request-id` or the `id` of an answer.
+    #[schemars(with = "String", length(min = 1, max = LONGEST_ID), regex(pattern = NO_NUL))]
     id: Option<Value>,
+    /// What is said.
+    #[schemars(with = "String")]
     kind: Option<Value>,
+    /// What is meant, as the kind wants it.
     value: Option<Value>,
+    /// More about it.
+    #[schemars(with = "Option<String>", length(min = 1, max = LONGEST_COMMENT), regex(pattern = NO_NUL))]
     comment: Option<Value>,
+}
+
+/// The database takes no others.
+const NO_NUL: &str = "^[^\\u0000]*$";
+
+/// What values go with what kinds.
+fn completed(schema: &mut schemars::Schema) {
+    let text = |longest: usize| json!({"type": "string", "minLength": 1, "maxLength": longest, "pattern": NO_NUL});
+    let kinds = [
+        ("thumbs", json!({"enum": ["up", "down"]})),
+        ("rating", json!({"enum": [1, 2, 3, 4, 5]})),
+        ("error_report", text(LONGEST_REASON)),
+        ("correction", text(LONGEST_CORRECTION)),
+    ];
+    let of_kind = kinds.map(|(kind, value)| json!({"properties": {"kind": {"const": kind}, "value": value}}));
+    schema.insert("oneOf".into(), json!(of_kind));
+    schema.insert("required".into(), json!(["id", "kind", "value"]));
+}
+
+/// The JSON schema of what a caller sends.
+pub fn schema() -> Value {
+    openapi::schema_of::<Body>()
 }
 
 /// Feedback that makes sense, about the answer with an id.
@@ -61,6 +92,12 @@ pub async fn give(database: Option<&Database>, caller: &Identity, body: &[u8]) -
     }))
 }
 
+/// Whether a body makes sense.
+#[cfg(test)]
+pub fn is_understood(body: &[u8]) -> bool {
+    parse(body).is_ok()
+}
+
 fn parse(body: &[u8]) -> Result<Given, Error> {
     let body: Body = serde_json::from_slice(body).map_err(|error| Error::InvalidJson {
         detail: error.to_string(),
@@ -81,12 +118,17 @@ fn parse(body: &[u8]) -> Result<Given, Error> {
             Some(rating @ 1..=5) => rating.to_string(),
             _ => return Err(invalid("a whole number from 1 to 5")),
         },
-        "error_report" => text("value", Some(value), LONGEST_REASON, "a reason, of 64 bytes at most")?,
+        "error_report" => text(
+            "value",
+            Some(value),
+            LONGEST_REASON,
+            "a reason, of 64 characters at most",
+        )?,
         "correction" => text(
             "value",
             Some(value),
             LONGEST_CORRECTION,
-            "a better answer, of 32 KiB at most",
+            "a better answer, of 32768 characters at most",
         )?,
         _ => {
             return Err(Error::InvalidField {
@@ -96,7 +138,14 @@ fn parse(body: &[u8]) -> Result<Given, Error> {
         }
     };
     let comment = body.comment.filter(|comment| !comment.is_null());
-    let comment = comment.map(|comment| text("comment", Some(comment), LONGEST_COMMENT, "a text of 4 KiB at most"));
+    let comment = comment.map(|comment| {
+        text(
+            "comment",
+            Some(comment),
+            LONGEST_COMMENT,
+            "a text of 4096 characters at most",
+        )
+    });
     Ok(Given {
         id,
         feedback: Feedback {
@@ -112,7 +161,7 @@ const KINDS: &str = "\"thumbs\", \"rating\", \"error_report\" or \"correction\""
 /// A text that is none too long, and that the database takes.
 fn text(field: &'static str, value: Option<Value>, longest: usize, expected: &'static str) -> Result<String, Error> {
     match value.ok_or(Error::MissingField { field })? {
-        Value::String(text) if (1..=longest).contains(&text.len()) && !text.contains('\0') => Ok(text),
+        Value::String(text) if (1..=longest).contains(&text.chars().count()) && !text.contains('\0') => Ok(text),
         _ => Err(Error::InvalidField { field, expected }),
     }
 }

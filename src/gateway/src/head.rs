@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
-use crate::error::Error;
+use crate::{error::Error, name, openapi};
 
 /// What the gateway acts on in a completion request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,16 +24,31 @@ pub struct Head {
     token_spans: [Option<Range<usize>>; 2],
 }
 
-#[derive(Deserialize)]
+/// What is read of a body.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["model"], "additionalProperties" = true))]
 struct Fields<'a> {
+    /// The model: `[namespace/]model[:adapter][@version]`.
     #[serde(borrow, default, deserialize_with = "present")]
+    #[schemars(with = "String", length(min = 1, max = 512), regex(pattern = name::PATTERN))]
     model: Option<&'a RawValue>,
+    /// Whether the answer shall come as server-sent events. Default: false.
     #[serde(borrow, default, deserialize_with = "present")]
+    #[schemars(with = "Option<bool>")]
     stream: Option<&'a RawValue>,
+    /// Longest answer, in tokens. The model may have a lower limit.
     #[serde(borrow, default, deserialize_with = "present")]
+    #[schemars(with = "Option<u32>", extend("maximum" = u32::MAX))]
     max_tokens: Option<&'a RawValue>,
+    /// The same, by its newer name.
     #[serde(borrow, default, deserialize_with = "present")]
+    #[schemars(with = "Option<u32>", extend("maximum" = u32::MAX))]
     max_completion_tokens: Option<&'a RawValue>,
+}
+
+/// The JSON schema of what is read of a body.
+pub fn schema() -> Value {
+    openapi::schema_of::<Fields<'static>>()
 }
 
 /// Keeps `null` apart from an absent field.
@@ -62,8 +78,10 @@ impl Head {
             start..start + value.get().len()
         };
         let limits = [fields.max_tokens, fields.max_completion_tokens];
-        // What is no number is the worker's to refuse.
-        let counts = limits.map(|limit| limit.and_then(|limit| serde_json::from_str::<u64>(limit.get()).ok()));
+        let counts = [
+            count("max_tokens", fields.max_tokens)?,
+            count("max_completion_tokens", fields.max_completion_tokens)?,
+        ];
         let stream = fields.stream.map_or("null", RawValue::get);
         Ok(Self {
             model: serde_json::from_str(model.get()).map_err(|_| Error::InvalidField {
@@ -76,7 +94,7 @@ impl Head {
                     expected: "true or false",
                 })?
                 .unwrap_or(false),
-            max_tokens: counts.into_iter().flatten().min(),
+            max_tokens: counts.into_iter().flatten().min().map(u64::from),
             model_span: span(model),
             token_spans: limits.map(|limit| limit.map(span)),
         })
@@ -96,8 +114,8 @@ impl Head {
                 .flatten()
                 .filter(|span| !is_null(&body[(*span).clone()]));
             for span in set.clone() {
-                let asked = serde_json::from_slice::<u64>(&body[span.clone()]);
-                if asked.is_ok_and(|asked| asked > limit.into()) {
+                let asked = whole(&body[span.clone()]);
+                if asked.is_some_and(|asked| asked > limit) {
                     edits.push((span.clone(), limit.to_string()));
                 }
             }
@@ -112,6 +130,28 @@ impl Head {
         }
         apply(body, edits)
     }
+}
+
+/// A number of tokens. Servers take texts for numbers, too, and would pass the model's limit with what nobody here
+/// has compared.
+fn count(field: &'static str, value: Option<&RawValue>) -> Result<Option<u32>, Error> {
+    let Some(value) = value.map(RawValue::get).filter(|value| *value != "null") else {
+        return Ok(None);
+    };
+    let expected = "a whole number";
+    whole(value.as_bytes())
+        .map(Some)
+        .ok_or(Error::InvalidField { field, expected })
+}
+
+/// A whole number, however it is written: `16`, `16.0` and `1.6e1` are the same in JSON.
+fn whole(value: &[u8]) -> Option<u32> {
+    if let Ok(number) = serde_json::from_slice(value) {
+        return Some(number);
+    }
+    let number: f64 = serde_json::from_slice(value).ok()?;
+    let fits = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    fits.then_some(number as u32)
 }
 
 fn is_null(value: &[u8]) -> bool {
@@ -169,6 +209,19 @@ mod tests {
         "invalid_field",
         "\"stream\" must be true or false"
     )]
+    // Else it would pass a limit that only numbers are compared with.
+    #[case(
+        r#"{"model":"m","max_tokens":"99"}"#,
+        "invalid_field",
+        "\"max_tokens\" must be a whole number"
+    )]
+    #[case(r#"{"model":"m","max_tokens":99.5}"#, "invalid_field", "\"max_tokens\"")]
+    #[case(r#"{"model":"m","max_tokens":1e300}"#, "invalid_field", "\"max_tokens\"")]
+    #[case(
+        r#"{"model":"m","max_completion_tokens":-1}"#,
+        "invalid_field",
+        "\"max_completion_tokens\""
+    )]
     fn what_is_wrong_is_said(#[case] body: &str, #[case] code: &str, #[case] text: &str) {
         let error = Head::parse(body.as_bytes()).unwrap_err();
         assert_eq!(error.code(), code, "{error}");
@@ -221,9 +274,8 @@ mod tests {
         r#"{"max_tokens":null,"max_completion_tokens":5,"model":"m"}"#,
         Some(5)
     )]
-    // The worker says what is wrong.
-    #[case(r#"{"max_tokens":"many","model":"m"}"#, r#"{"max_tokens":"many","model":"m"}"#, None)]
-    #[case(r#"{"max_tokens":-1,"model":"m"}"#, r#"{"max_tokens":-1,"model":"m"}"#, None)]
+    #[case(r#"{"max_tokens":1.1e1,"model":"m"}"#, r#"{"max_tokens":10,"model":"m"}"#, Some(11))]
+    #[case(r#"{"max_tokens":9.0,"model":"m"}"#, r#"{"max_tokens":9.0,"model":"m"}"#, Some(9))]
     fn answers_are_cut_to_the_limit(#[case] body: &str, #[case] cut: &str, #[case] asked: Option<u64>) {
         let head = Head::parse(body.as_bytes()).unwrap();
         assert_eq!(head.max_tokens, asked);

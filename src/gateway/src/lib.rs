@@ -7,6 +7,7 @@
 //! [`outlier`], [`deadline`], [`hold`] and [`upstream`] (which worker, and when), [`relay`] and [`events`] (the answer's
 //! way back). A model that somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
+//! [`openapi`] describes the surface.
 //! What is asked and how it ended is written down by [`audit`]; [`feedback`] is what callers say about it.
 
 pub mod adapter;
@@ -38,6 +39,7 @@ pub mod limits;
 pub mod metrics;
 pub mod name;
 pub mod oidc;
+pub mod openapi;
 pub mod outlier;
 pub mod price;
 pub mod provider;

@@ -5,6 +5,9 @@ use crate::error::Error;
 /// Longest name accepted; Kubernetes names have at most 253 characters.
 const MAX_LENGTH: usize = 512;
 
+/// What names that exist look like, for clients.
+pub const PATTERN: &str = r"^([A-Za-z0-9._-]+/)?[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)?(@[A-Za-z0-9._-]+)?$";
+
 /// A parsed model name. Whether such a model exists is another question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelName {

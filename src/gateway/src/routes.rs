@@ -15,7 +15,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     middleware::{self, Next},
     response::IntoResponse,
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use serde_json::{Value, json};
 use store::Database;
@@ -42,6 +42,7 @@ use crate::{
     metrics::{Metrics, Operation},
     name::ModelName,
     oidc::Issuers,
+    openapi,
     provider::Origins,
     proxy::Proxy,
     resolve::Resolver,
@@ -175,16 +176,25 @@ impl Gateway {
 
 type Shared = State<Arc<Gateway>>;
 
+/// What there is at which path; [`openapi`] describes it.
+pub fn surface() -> [(&'static str, MethodRouter<Arc<Gateway>>); 8] {
+    [
+        (Operation::Chat.path(), post(chat)),
+        (Operation::TextCompletion.path(), post(text_completion)),
+        (Operation::Embeddings.path(), post(embeddings)),
+        (Operation::Rerank.path(), post(rerank)),
+        ("/v1/feedback", post(give_feedback)),
+        ("/v1/models", get(list_models)),
+        ("/v1/models/{*id}", get(get_model)),
+        (openapi::PATH, get(openapi::serve)),
+    ]
+}
+
 /// All routes.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route(Operation::Chat.path(), post(chat))
-        .route(Operation::TextCompletion.path(), post(text_completion))
-        .route(Operation::Embeddings.path(), post(embeddings))
-        .route(Operation::Rerank.path(), post(rerank))
-        .route("/v1/feedback", post(give_feedback))
-        .route("/v1/models", get(list_models))
-        .route("/v1/models/{*id}", get(get_model))
+    surface()
+        .into_iter()
+        .fold(Router::new(), |router, (path, route)| router.route(path, route))
         .fallback(|| async { Error::RouteNotFound })
         .method_not_allowed_fallback(|| async { Error::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(gateway.clone(), track))
@@ -201,6 +211,7 @@ fn route_name(path: &str) -> &'static str {
         "/v1/feedback" => "feedback",
         "/v1/models" => "models",
         path if path.starts_with("/v1/models/") => "model",
+        openapi::PATH => "openapi",
         _ => "other",
     }
 }

@@ -18,6 +18,7 @@ mod hold;
 mod hosted;
 mod limits;
 mod oidc;
+mod openapi;
 mod outliers;
 mod passage;
 mod quotas;

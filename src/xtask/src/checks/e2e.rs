@@ -52,6 +52,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
         .env("ATELIER_OPENAI_PYTHONPATH", table::OPENAI.dir(home)?)
         .env("ATELIER_LANGCHAIN_PYTHONPATH", table::LANGCHAIN.dir(home)?)
         .env("ATELIER_LITELLM_PYTHONPATH", table::LITELLM.dir(home)?)
+        .env("ATELIER_SCHEMATHESIS_PYTHONPATH", table::SCHEMATHESIS.dir(home)?)
         .env("ATELIER_GRPCURL_BIN", table::GRPCURL.program(home))
         .env("ATELIER_S3_BIN", table::VERSITYGW.program(home))
         .env("ATELIER_REGISTRY_BIN", table::REGISTRY.program(home))

@@ -85,6 +85,7 @@ pub fn for_e2e(home: &Home, stage: &Stage) -> Result<()> {
 pub fn for_peers(home: &Home, stage: &Stage) -> Result<()> {
     table::LANGCHAIN.ensure(home, stage)?;
     table::LITELLM.ensure(home, stage)?;
+    table::SCHEMATHESIS.ensure(home, stage)?;
     table::GRPCURL.ensure(home, stage)
 }
 

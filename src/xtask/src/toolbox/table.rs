@@ -142,6 +142,13 @@ pub const LITELLM: PythonPackage = PythonPackage {
     why: "a test calls the gateway with it",
 };
 
+/// Sends a server what its OpenAPI document describes, and what that rules out.
+pub const SCHEMATHESIS: PythonPackage = PythonPackage {
+    name: "schemathesis",
+    version: "4.32.5",
+    why: "a test holds the gateway against its own description with it",
+};
+
 /// LiteLLM as a server, with all that this takes. Later releases want packages that are not published.
 pub const LITELLM_PROXY: PythonPackage = PythonPackage {
     name: "litellm[proxy]",

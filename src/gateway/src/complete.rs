@@ -206,8 +206,9 @@ impl Question {
             head: self.head.clone(),
         };
         let mut guards = Vec::new();
+        let id = self.parts.headers[headers::REQUEST_ID].to_str().unwrap_or_default();
         for guarding in asked.into_iter().chain([model]) {
-            let guarded = Guarded::begin(guarding, self.operation, &text.body.bytes, &gateway.metrics).await?;
+            let guarded = Guarded::begin(gateway, guarding, self.operation, &text.body.bytes, id).await?;
             guards.extend(guarded);
             if let Some(other) = guards.last_mut().and_then(Guarded::take_body) {
                 text.head = Head::parse(&other)?;

@@ -104,7 +104,7 @@ pub enum Error {
     UpstreamFailed { model: String },
     #[error("no worker of the model \"{model}\" answered in time")]
     UpstreamTimeout { model: String },
-    #[error("the key of the model \"{model}\" cannot be used: {reason}")]
+    #[error("a Secret of the model \"{model}\" cannot be used: {reason}")]
     ProviderCredentials { model: String, reason: String },
     #[error("the provider of the model \"{model}\" does not accept the key that the LlmModel names")]
     ProviderRefusedKey { model: String },
@@ -143,6 +143,8 @@ pub enum Error {
          see its condition Ready"
     )]
     GuardrailsUnusable { model: String },
+    #[error("the check \"{check}\" of the model \"{model}\" cannot be made at the moment; try again")]
+    GuardrailUnavailable { model: String, check: String },
     #[error("the answer of the model \"{model}\" is in a form that its guardrails cannot look at")]
     Unguarded { model: String },
     #[error("the field \"{field}\" cannot be used with the guardrails of the model: {instead}")]
@@ -278,6 +280,7 @@ impl Error {
             Self::Refused => row(S::BAD_GATEWAY, SERVER, "request_refused"),
             Self::GuardrailViolation { .. } => row(S::BAD_REQUEST, INVALID, "guardrail_violation"),
             Self::GuardrailsUnusable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "guardrails_unusable"),
+            Self::GuardrailUnavailable { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "guardrail_unavailable").retry(2),
             Self::Unguarded { .. } => row(S::BAD_GATEWAY, SERVER, "answer_unchecked"),
             Self::NotWithGuardrails { field, .. } => {
                 row(S::BAD_REQUEST, INVALID, "unsupported_with_guardrails").about(field)

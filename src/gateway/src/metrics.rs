@@ -42,6 +42,8 @@ pub struct Metrics {
     pub overhead: Histogram,
     /// What guardrails found, by `namespace`, `model`, `check` and `action`.
     pub guardrail_violations: IntCounterVec,
+    /// What webhooks of guardrails said, or why nothing, by `namespace`, `model`, `check` and `outcome`.
+    pub webhook_verdicts: IntCounterVec,
     cost: CounterVec,
     in_flight: IntGauge,
     duration: HistogramVec,
@@ -122,6 +124,11 @@ impl Default for Metrics {
                 "Requests and answers in which a check of a model's guardrails found something.",
                 &["namespace", "model", "check", "action"],
             ),
+            webhook_verdicts: counters(
+                "atelier_gateway_guardrail_webhook_verdicts_total",
+                "Verdicts of the webhooks of a model's guardrails, or why there was none.",
+                &["namespace", "model", "check", "outcome"],
+            ),
             cost: register(
                 &registry,
                 CounterVec::new(
@@ -194,6 +201,7 @@ impl Metrics {
         let named = [("namespace", &*model.namespace), ("model", &*model.name)];
         forget_where(&self.cost, &named);
         forget_where(&self.guardrail_violations, &named);
+        forget_where(&self.webhook_verdicts, &named);
         self.client.forget(model);
     }
 }

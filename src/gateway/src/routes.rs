@@ -30,9 +30,11 @@ use crate::{
     catalog::{Catalog, Model, OutliersCollector},
     complete::complete,
     error::Error,
-    feedback, headers,
+    feedback,
+    guard::Webhooks,
+    headers,
     hold::Holds,
-    hosted::{Guard, Hosts, SecretReader},
+    hosted::{Clients, Credentials, Guard, Hosts, SecretReader},
     identity::Identity,
     keys::Keys,
     limits::{
@@ -88,6 +90,7 @@ pub struct Gateway {
     pub(crate) limiter: Limiter,
     pub(crate) proxy: Proxy,
     pub(crate) hosts: Hosts,
+    pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) audit: Recorder,
     pub(crate) metrics: Metrics,
     /// How long answers may take to begin.
@@ -119,8 +122,15 @@ impl Gateway {
         let outliers = OutliersCollector::new(catalog.clone());
         metrics.registry.register(Box::new(outliers))?;
         let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
+        let clients = Arc::new(Clients::new(guard, secrets.clone(), lookups())?);
+        let credentials = Credentials::new(secrets.clone(), lookups());
         Ok(Self {
-            hosts: Hosts::new(settings.origins, guard, secrets, settings.upstream, &metrics)?,
+            webhooks: Arc::new(Webhooks::new(
+                clients.clone(),
+                credentials,
+                metrics.webhook_verdicts.clone(),
+            )),
+            hosts: Hosts::new(settings.origins, clients, secrets, settings.upstream, &metrics),
             authenticator: Arc::new(Authenticator::new(
                 reviewer,
                 keys,

@@ -7,7 +7,7 @@ use crate::{
     detect::{injection, invisible, personal, secrets},
     guard::Guard,
     rule::Rule,
-    spec::{CheckSpec, Detector, Spec},
+    spec::{CheckSpec, Detector, Spec, Webhook},
 };
 
 /// What is wrong with a spec.
@@ -30,6 +30,19 @@ pub struct Guardrails {
     pub output: Arc<Guard>,
     /// For what comes beside an answer, like arguments of tools: it has a form and a length of its own.
     pub aside: Arc<Guard>,
+    /// Who is asked about requests after that.
+    pub input_webhooks: Arc<[NamedWebhook]>,
+    /// Who is asked about answers.
+    pub output_webhooks: Arc<[NamedWebhook]>,
+}
+
+/// A webhook and the check that asks it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedWebhook {
+    /// Name of the check.
+    pub check: String,
+    /// The webhook.
+    pub webhook: Webhook,
 }
 
 type Built = (Check, Detector, Vec<Arc<Rule>>);
@@ -52,8 +65,29 @@ impl Guardrails {
             input: guard(&input, |_| true),
             aside: guard(&output, |it| !is_about_all(it)),
             output: guard(&output, |_| true),
+            input_webhooks: webhooks(&spec.input),
+            output_webhooks: webhooks(&spec.output),
         })
     }
+
+    /// Whether anything looks at requests.
+    pub fn look_at_requests(&self) -> bool {
+        !(self.input.is_empty() && self.input_webhooks.is_empty())
+    }
+
+    /// Whether anything looks at answers.
+    pub fn look_at_answers(&self) -> bool {
+        !(self.output.is_empty() && self.output_webhooks.is_empty())
+    }
+}
+
+fn webhooks(specs: &[CheckSpec]) -> Arc<[NamedWebhook]> {
+    let named = specs.iter().filter_map(|spec| {
+        let webhook = spec.webhook.clone()?;
+        let check = spec.name.clone();
+        Some(NamedWebhook { check, webhook })
+    });
+    named.collect()
 }
 
 fn guard(built: &[Built], wanted: impl Fn(&Detector) -> bool) -> Arc<Guard> {
@@ -66,6 +100,13 @@ fn direction(name: &str, specs: &[CheckSpec], default: Action, faults: &mut Vec<
     let mut built = Vec::new();
     for spec in specs {
         let field = format!("spec.guardrails.{name}[{}]", spec.name);
+        if let Err(fault) = webhook(spec) {
+            faults.push(Fault::Invalid(format!("{field}.{fault}")));
+            continue;
+        }
+        if spec.webhook.is_some() {
+            continue;
+        }
         match check(spec, default, name == "input") {
             Ok(check) => built.push(check),
             Err(Fault::Unsupported(what)) => faults.push(Fault::Unsupported(format!("{field}.{what}"))),
@@ -73,6 +114,35 @@ fn direction(name: &str, specs: &[CheckSpec], default: Action, faults: &mut Vec<
         }
     }
     built
+}
+
+/// Whether a check that is a webhook, or is none, says so consistently.
+fn webhook(spec: &CheckSpec) -> Result<(), &'static str> {
+    let Some(webhook) = &spec.webhook else {
+        return match spec.detector {
+            Detector::Webhook => Err("webhook is required with detector Webhook"),
+            _ => Ok(()),
+        };
+    };
+    if spec.detector != Detector::Webhook {
+        return Err("webhook must be left out with any detector but Webhook");
+    }
+    if spec.on_violation.is_some() || spec.threshold.is_some() {
+        return Err("onViolation and threshold must be left out with detector Webhook: its verdict says what happens");
+    }
+    let has_scheme = ["http://", "https://"]
+        .iter()
+        .any(|scheme| webhook.url.starts_with(scheme));
+    if !has_scheme {
+        return Err("webhook.url must begin with http:// or https://");
+    }
+    if webhook.ca_secret_ref.is_some() && !webhook.url.starts_with("https://") {
+        return Err("webhook.caSecretRef means nothing without https:// in webhook.url");
+    }
+    match webhook.timeout_seconds {
+        1..=30 => Ok(()),
+        _ => Err("webhook.timeoutSeconds must be 1 to 30"),
+    }
 }
 
 fn check(spec: &CheckSpec, default: Action, is_input: bool) -> Result<Built, Fault> {
@@ -89,10 +159,12 @@ fn check(spec: &CheckSpec, default: Action, is_input: bool) -> Result<Built, Fau
             let rule = Rule::custom(pattern);
             vec![Arc::new(rule.map_err(|fault| invalid(format!("pattern: {fault}")))?)]
         }
-        Detector::Length | Detector::Json => Vec::new(),
+        // Webhooks have no rules, and do not come here.
+        Detector::Length | Detector::Json | Detector::Webhook => Vec::new(),
         Detector::Toxicity | Detector::Model => {
             return Err(Fault::Unsupported(format!(
-                "detector {detector:?} (use PersonalData, Secrets, PromptInjection, Pattern, InvisibleUnicode, Length or Json)"
+                "detector {detector:?} (use PersonalData, Secrets, PromptInjection, Pattern, InvisibleUnicode, Length, Json \
+                 or Webhook)"
             )));
         }
     };

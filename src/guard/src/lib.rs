@@ -24,10 +24,10 @@ mod stream;
 mod track;
 
 pub use check::Action;
-pub use compile::{Fault, Guardrails};
+pub use compile::{Fault, Guardrails, NamedWebhook};
 pub use guard::Guard;
 pub use report::{Report, Violations};
-pub use spec::{CheckSpec, Detector, Locale, PersonalDataKind, Spec};
+pub use spec::{CheckSpec, Detector, FailurePolicy, Locale, PersonalDataKind, SecretKey, Spec, Webhook};
 pub use stream::{Refusal, Stream};
 
 /// Names the detectors as they are: it changes whenever they find something else than before.

@@ -42,8 +42,52 @@ pub struct CheckSpec {
     pub max_length: Option<u64>,
     /// Score from which the check fails, as a decimal string.
     pub threshold: Option<String>,
+    /// For [`Detector::Webhook`].
+    pub webhook: Option<Webhook>,
     /// What happens then.
     pub on_violation: Option<Action>,
+}
+
+/// A service that is asked about texts. Who asks it how is not known here.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Webhook {
+    /// Where it is.
+    pub url: String,
+    /// What it wants to see of who asks it.
+    pub credentials_secret_ref: Option<SecretKey>,
+    /// Who vouches for it, beside the usual ones.
+    pub ca_secret_ref: Option<SecretKey>,
+    /// Longest wait for its answer.
+    #[serde(default = "default_timeout")]
+    pub timeout_seconds: u8,
+    /// What happens without one.
+    #[serde(default)]
+    pub failure_policy: FailurePolicy,
+}
+
+fn default_timeout() -> u8 {
+    5
+}
+
+/// A key of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretKey {
+    /// The Secret.
+    pub name: String,
+    /// The key.
+    pub key: String,
+}
+
+/// What happens where a webhook gives no answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum FailurePolicy {
+    /// Nothing passes.
+    #[default]
+    Fail,
+    /// All does.
+    Ignore,
 }
 
 /// What looks at the text.
@@ -63,6 +107,8 @@ pub enum Detector {
     Length,
     /// Text that is no JSON.
     Json,
+    /// A service of somebody else.
+    Webhook,
     /// Not built.
     Toxicity,
     /// Not built.

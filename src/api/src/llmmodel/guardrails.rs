@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
 
+use super::webhook::GuardrailWebhook;
 use crate::common::{ModelRef, pattern};
 
 /// Checks of requests and answers.
@@ -43,6 +44,10 @@ pub struct Guardrails {
     .message("guardrail pattern is required with detector Pattern and must be left out with any other"))]
 #[x_kube(validation = Rule::new("(self.detector == 'Model') == has(self.model)")
     .message("guardrail model is required with detector Model and must be left out with any other"))]
+#[x_kube(validation = Rule::new("(self.detector == 'Webhook') == has(self.webhook)")
+    .message("guardrail webhook is required with detector Webhook and must be left out with any other"))]
+#[x_kube(validation = Rule::new("self.detector != 'Webhook' || !(has(self.threshold) || has(self.onViolation))")
+    .message("guardrail threshold and onViolation must be left out with detector Webhook: its verdict says what happens"))]
 #[x_kube(validation = Rule::new("(self.detector == 'Length') == has(self.maxLength)")
     .message("guardrail maxLength is required with detector Length and must be left out with any other"))]
 #[x_kube(validation = Rule::new("self.detector == 'PersonalData' || !(has(self.kinds) || has(self.locales))")
@@ -72,6 +77,9 @@ pub struct GuardrailCheck {
     pub max_length: Option<i64>,
     /// LlmModel that judges, for detector Model.
     pub model: Option<ModelRef>,
+    /// Service that judges, for detector Webhook. It is asked after all other checks of the direction, and sees what
+    /// those have left.
+    pub webhook: Option<GuardrailWebhook>,
     /// Score between 0 and 1 from which the check fails, as a decimal string. Default: `0.5`.
     #[schemars(length(max = 12), regex(pattern = pattern::FRACTION))]
     pub threshold: Option<String>,
@@ -100,6 +108,8 @@ pub enum Detector {
     Json,
     /// Another model.
     Model,
+    /// A service of yours, asked over HTTP. Its verdict says what happens.
+    Webhook,
 }
 
 /// Data about people.

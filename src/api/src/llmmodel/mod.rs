@@ -12,6 +12,7 @@ mod provider;
 mod rollout;
 mod source;
 mod status;
+mod webhook;
 
 pub use adapters::Adapter;
 pub use autoscaling::{Autoscaling, AutoscalingMetric, AutoscalingTarget, ScaleToZero, ScalingBehavior};
@@ -32,6 +33,8 @@ pub use status::{
     AdapterState, AdapterStatus, CanaryStatus, Download, EvaluationScore, LlmModelStatus, Measured, MemoryEstimate,
     PerplexityChange, VersionState, VersionStatus, WeightsFacts,
 };
+
+pub use webhook::{FailurePolicy, GuardrailWebhook};
 
 pub use crate::common::{
     HttpSource, ImagePullPolicy, ObjectStoreSource, OciSource, OciType, PersistentVolumeClaimSource,

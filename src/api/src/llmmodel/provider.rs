@@ -94,8 +94,10 @@ pub struct WorkloadIdentity {
 
 /// A service with OpenAI's API.
 #[skip_serializing_none]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.caSecretRef) || self.url.startsWith('https://')")
+    .message("source.provider.openAICompatible.caSecretRef needs a url that begins with https://"))]
 pub struct OpenAiCompatibleProvider {
     /// Base URL, up to and including the `/v1`.
     #[schemars(length(max = 2048), regex(pattern = pattern::HTTP_URL))]
@@ -105,6 +107,8 @@ pub struct OpenAiCompatibleProvider {
     pub model: String,
     /// API key. Default: requests carry none.
     pub credentials_secret_ref: Option<SecretKeyRef>,
+    /// Certificates, in PEM, of authorities that the service's own may be from, beside the public ones. Default: the public ones alone.
+    pub ca_secret_ref: Option<SecretKeyRef>,
 }
 
 /// What tokens cost.

@@ -7,8 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Counted,
+    held::Held,
     notes::{Direction, Notes},
     texts,
+    webhook::{Jury, Unjudged},
 };
 
 /// Fields of a choice beside its texts. What nobody knows could hold the text again.
@@ -27,18 +29,21 @@ pub struct Choice {
     content: Arc<Guard>,
     aside: Arc<Guard>,
     streams: BTreeMap<Vec<Step>, Stream>,
+    /// What webhooks have to judge, if there are any.
+    held: Option<Held>,
     is_whole: bool,
     is_refused: bool,
     has_ended: bool,
 }
 
 impl Choice {
-    /// One that comes in pieces, unless it `is_whole`.
+    /// One that comes in pieces, unless it `is_whole`. Where webhooks judge, nothing leaves but by [`Self::judge`].
     pub fn new(rails: &Guardrails, is_whole: bool) -> Self {
         Self {
             content: rails.output.clone(),
             aside: rails.aside.clone(),
             streams: BTreeMap::new(),
+            held: (!rails.output_webhooks.is_empty()).then(Held::default),
             is_whole,
             is_refused: false,
             has_ended: false,
@@ -83,14 +88,41 @@ impl Choice {
         for (path, stream) in &mut self.streams {
             let mut rest = String::new();
             let outcome = stream.finish(&mut rest);
-            if !rest.is_empty() {
-                append(piece, path, &rest);
+            match &mut self.held {
+                _ if rest.is_empty() => {}
+                Some(held) => held.push(path, &rest),
+                None => append(piece, path, &rest),
             }
             if outcome.is_err() {
                 self.is_refused = true;
                 return self.refuse(piece);
             }
         }
+    }
+
+    /// Asks `jury` if that is due, and lets out into `piece` what it does not mind.
+    ///
+    /// # Errors
+    /// When there is no verdict where there has to be one.
+    pub async fn judge(&mut self, jury: &Jury, piece: &mut Map<String, Value>) -> Result<(), Unjudged> {
+        let Some(held) = self.held.as_mut().filter(|held| self.has_ended || held.is_due()) else {
+            return Ok(());
+        };
+        if self.is_refused {
+            return Ok(());
+        }
+        match held.judged(jury, self.has_ended).await? {
+            Some(released) => {
+                for (path, text) in released {
+                    append(piece, &path, &text);
+                }
+            }
+            None => {
+                self.is_refused = true;
+                self.refuse(piece);
+            }
+        }
+        Ok(())
     }
 
     fn refuse(&self, piece: &mut Map<String, Value>) {
@@ -110,6 +142,10 @@ impl Choice {
     pub fn note(&self, counted: &Counted, notes: &mut Notes) {
         for stream in self.streams.values() {
             counted.note(Direction::Output, stream, notes);
+        }
+        if let Some(held) = &self.held {
+            counted.count_all(&held.notes);
+            notes.extend(&held.notes);
         }
     }
 
@@ -157,7 +193,12 @@ impl Choice {
             }
         };
         let mut safe = String::new();
-        match stream.push(piece, &mut safe) {
+        let outcome = stream.push(piece, &mut safe);
+        if let Some(held) = &mut self.held {
+            held.push(path, &safe);
+            safe.clear();
+        }
+        match outcome {
             Ok(()) => Ok(safe),
             Err(_) => Err(safe),
         }

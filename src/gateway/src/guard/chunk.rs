@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use ::guard::Guardrails;
 use serde_json::{Map, Value};
 
-use super::{Counted, choice::Choice, notes::Notes};
+use super::{
+    Counted,
+    choice::Choice,
+    notes::Notes,
+    webhook::{Jury, Unjudged},
+};
 
 /// Fields of an answer beside its choices. What nobody knows could hold the text again.
 pub const KEPT: [&str; 7] = [
@@ -26,6 +31,7 @@ pub struct Chunks {
     rails: Guardrails,
     choices: BTreeMap<u64, Choice>,
     counted: Counted,
+    jury: Jury,
     /// What was found in the request.
     notes: Notes,
     expected: usize,
@@ -35,11 +41,12 @@ pub struct Chunks {
 
 impl Chunks {
     /// Of an answer with `expected` choices.
-    pub fn new(rails: &Guardrails, counted: Counted, notes: Notes, expected: usize) -> Self {
+    pub fn new(rails: &Guardrails, counted: Counted, jury: Jury, notes: Notes, expected: usize) -> Self {
         Self {
             rails: rails.clone(),
             choices: BTreeMap::new(),
             counted,
+            jury,
             notes,
             expected,
             frame: Map::new(),
@@ -56,8 +63,16 @@ impl Chunks {
         self.choices.values().filter(|choice| choice.is_refused()).count() >= self.expected
     }
 
+    /// Who judges answers.
+    pub fn jury(&self) -> &Jury {
+        &self.jury
+    }
+
     /// What may pass of a chunk.
-    pub fn pass(&mut self, chunk: Map<String, Value>) -> Option<Value> {
+    ///
+    /// # Errors
+    /// When there is no verdict where there has to be one.
+    pub async fn pass(&mut self, chunk: Map<String, Value>) -> Result<Option<Value>, Unjudged> {
         let mut passed = Map::new();
         let mut pieces = Vec::new();
         for (name, value) in chunk {
@@ -73,20 +88,24 @@ impl Chunks {
         }
         let had_pieces = !pieces.is_empty();
         let mut notes = Notes::default();
-        let pieces = pieces.into_iter().filter_map(|piece| match piece {
-            Value::Object(piece) => self.pass_piece(piece, &mut notes),
-            _ => None,
-        });
-        let pieces: Vec<_> = pieces.collect();
-        let tells_usage = passed.get("usage").is_some_and(|usage| !usage.is_null());
-        if pieces.is_empty() && had_pieces && !tells_usage {
-            return None;
+        let mut safe = Vec::new();
+        for piece in pieces {
+            if let Value::Object(piece) = piece {
+                safe.extend(self.pass_piece(piece, &mut notes).await?);
+            }
         }
-        Some(self.chunk(passed, pieces, notes))
+        let tells_usage = passed.get("usage").is_some_and(|usage| !usage.is_null());
+        if safe.is_empty() && had_pieces && !tells_usage {
+            return Ok(None);
+        }
+        Ok(Some(self.chunk(passed, safe, notes)))
     }
 
     /// What was held back, when the stream ends.
-    pub fn finish(&mut self) -> Option<Value> {
+    ///
+    /// # Errors
+    /// When there is no verdict where there has to be one.
+    pub async fn finish(&mut self) -> Result<Option<Value>, Unjudged> {
         let mut notes = Notes::default();
         let mut pieces = Vec::new();
         for (index, choice) in &mut self.choices {
@@ -95,33 +114,39 @@ impl Chunks {
             }
             let mut piece = Map::from_iter([("index".to_owned(), Value::from(*index))]);
             choice.end(&mut piece);
+            choice.judge(&self.jury, &mut piece).await?;
             choice.note(&self.counted, &mut notes);
             if piece.len() > 1 {
                 piece.entry("finish_reason").or_insert(Value::Null);
                 pieces.push(Value::Object(piece));
             }
         }
-        (!pieces.is_empty()).then(|| self.chunk(self.frame.clone(), pieces, notes))
+        Ok((!pieces.is_empty()).then(|| self.chunk(self.frame.clone(), pieces, notes)))
     }
 
-    fn pass_piece(&mut self, mut piece: Map<String, Value>, notes: &mut Notes) -> Option<Value> {
+    async fn pass_piece(
+        &mut self,
+        mut piece: Map<String, Value>,
+        notes: &mut Notes,
+    ) -> Result<Option<Value>, Unjudged> {
         let index = piece.get("index").and_then(Value::as_u64).unwrap_or_default();
         if self.choices.len() >= MAX_CHOICES && !self.choices.contains_key(&index) {
-            return None;
+            return Ok(None);
         }
         let rails = &self.rails;
         let choice = self.choices.entry(index);
         let choice = choice.or_insert_with(|| Choice::new(rails, false));
         if choice.has_ended() {
-            return None;
+            return Ok(None);
         }
         choice.pass(&mut piece);
+        choice.judge(&self.jury, &mut piece).await?;
         if choice.has_ended() {
             choice.note(&self.counted, notes);
         } else if says_nothing(&piece) {
-            return None;
+            return Ok(None);
         }
-        Some(Value::Object(piece))
+        Ok(Some(Value::Object(piece)))
     }
 
     fn chunk(&self, mut fields: Map<String, Value>, pieces: Vec<Value>, mut notes: Notes) -> Value {

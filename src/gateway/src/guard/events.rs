@@ -36,9 +36,6 @@ struct Passage {
     ending: Ending,
 }
 
-/// An event cannot be looked at.
-struct Blind;
-
 impl Passage {
     async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
         while let Some(answer) = &mut self.answer {
@@ -47,7 +44,7 @@ impl Passage {
                 Some(Ok(frame)) => match frame.into_data() {
                     // It keeps the connection alive.
                     Ok(data) if !self.is_inside && is_comment(&data) => return Some(Ok(data)),
-                    Ok(data) => self.push(&data, &mut told),
+                    Ok(data) => self.push(&data, &mut told).await,
                     Err(_trailers) => continue,
                 },
                 Some(Err(error)) => {
@@ -56,14 +53,15 @@ impl Passage {
                 }
                 None => {
                     self.answer = None;
-                    self.finish(&mut told)
+                    self.finish(&mut told).await
                 }
             };
-            if let Err(Blind) = outcome {
+            if let Err(error) = outcome {
                 self.answer = None;
                 let model = self.chunks.model();
-                tracing::warn!(model, "a stream with an event that guardrails cannot look at");
-                let error = WholeEvents::default().fail(&Error::Unguarded { model });
+                tracing::warn!(model, code = error.code(), "guardrails end a stream");
+                self.ending.because(error.code());
+                let error = WholeEvents::default().fail(&error);
                 return Some(Ok([Bytes::from(told), error].concat().into()));
             }
             if !told.is_empty() {
@@ -73,10 +71,17 @@ impl Passage {
         None
     }
 
-    fn push(&mut self, data: &[u8], told: &mut String) -> Result<(), Blind> {
+    /// For an event that cannot be looked at.
+    fn blind(&self) -> Error {
+        Error::Unguarded {
+            model: self.chunks.model(),
+        }
+    }
+
+    async fn push(&mut self, data: &[u8], told: &mut String) -> Result<(), Error> {
         self.is_inside = !(data.ends_with(b"\n\n") || data.ends_with(b"\n\r\n"));
-        for event in self.decoder.push(data).map_err(|_| Blind)? {
-            self.tell(&event, told)?;
+        for event in self.decoder.push(data).map_err(|_| self.blind())? {
+            self.tell(&event, told).await?;
             if self.chunks.are_refused() {
                 self.ending.because("guardrail_violation");
                 self.answer = None;
@@ -87,21 +92,20 @@ impl Passage {
         Ok(())
     }
 
-    fn finish(&mut self, told: &mut String) -> Result<(), Blind> {
-        if let Some(event) = self.decoder.finish().map_err(|_| Blind)? {
-            self.tell(&event, told)?;
+    async fn finish(&mut self, told: &mut String) -> Result<(), Error> {
+        if let Some(event) = self.decoder.finish().map_err(|_| self.blind())? {
+            self.tell(&event, told).await?;
         }
-        self.rest(told);
-        Ok(())
+        self.rest(told).await
     }
 
-    fn tell(&mut self, event: &str, told: &mut String) -> Result<(), Blind> {
+    async fn tell(&mut self, event: &str, told: &mut String) -> Result<(), Error> {
         if event == "[DONE]" {
-            self.rest(told);
+            self.rest(told).await?;
             told.push_str(DONE);
             return Ok(());
         }
-        let mut chunk: Map<String, Value> = serde_json::from_str(event).map_err(|_| Blind)?;
+        let mut chunk: Map<String, Value> = serde_json::from_str(event).map_err(|_| self.blind())?;
         match chunk.shift_remove("error") {
             Some(error) if !error.is_null() => {
                 let error = Map::from_iter([("error".to_owned(), error)]);
@@ -109,7 +113,8 @@ impl Passage {
                 data(&Value::Object(error), told);
             }
             _ => {
-                if let Some(chunk) = self.chunks.pass(chunk) {
+                let passed = self.chunks.pass(chunk).await;
+                if let Some(chunk) = passed.map_err(|unjudged| self.chunks.jury().unavailable(unjudged))? {
                     data(&chunk, told);
                 }
             }
@@ -117,10 +122,12 @@ impl Passage {
         Ok(())
     }
 
-    fn rest(&mut self, told: &mut String) {
-        if let Some(chunk) = self.chunks.finish() {
+    async fn rest(&mut self, told: &mut String) -> Result<(), Error> {
+        let rest = self.chunks.finish().await;
+        if let Some(chunk) = rest.map_err(|unjudged| self.chunks.jury().unavailable(unjudged))? {
             data(&chunk, told);
         }
+        Ok(())
     }
 }
 

@@ -6,13 +6,17 @@ use std::{
     sync::{Arc, LazyLock, Mutex, PoisonError, Weak},
 };
 
-use ::guard::{Fault, Guardrails};
+use ::guard::{Fault, Guardrails, NamedWebhook};
 use serde_json::Value;
+
+use super::{notes::Direction, webhook::Hook};
 
 /// The guardrails of a model. A spec that cannot be used makes some that refuse everything.
 pub struct Guards {
     spec: String,
     rails: Result<Guardrails, String>,
+    input: Vec<Hook>,
+    output: Vec<Hook>,
 }
 
 /// Those in use: a model's status changes more often than its guardrails.
@@ -27,8 +31,15 @@ impl Guards {
             return guards;
         }
         in_use.retain(|_, guards| guards.strong_count() > 0);
+        let rails = compile(spec);
+        let hooks = |named: fn(&Guardrails) -> &[NamedWebhook]| {
+            let named = rails.as_ref().map(named).unwrap_or_default();
+            named.iter().map(Hook::new).collect()
+        };
         let guards = Arc::new(Self {
-            rails: compile(spec),
+            input: hooks(|rails| &rails.input_webhooks),
+            output: hooks(|rails| &rails.output_webhooks),
+            rails,
             spec: text.clone(),
         });
         in_use.insert(text, Arc::downgrade(&guards));
@@ -41,6 +52,14 @@ impl Guards {
     /// Why nothing can.
     pub fn rails(&self) -> Result<&Guardrails, &str> {
         self.rails.as_ref().map_err(String::as_str)
+    }
+
+    /// The webhooks that judge texts of that direction.
+    pub fn hooks(&self, direction: Direction) -> &[Hook] {
+        match direction {
+            Direction::Input => &self.input,
+            Direction::Output => &self.output,
+        }
     }
 }
 
@@ -97,6 +116,11 @@ mod tests {
                 "spec.guardrails.input[x].pattern",
             ),
             (json!({"name": "x", "detector": "Toxicity"}), "Toxicity"),
+            (
+                json!({"name": "x", "detector": "Webhook", "webhook": {"url": "ftp://h"}}),
+                "spec.guardrails.input[x].webhook.url",
+            ),
+            (json!({"name": "x", "detector": "Webhook"}), "webhook is required"),
         ] {
             let guards = Guards::of(&json!({"input": [check]}));
             let why = guards.rails().unwrap_err();

@@ -2,16 +2,18 @@
 //!
 //! The detectors are in the crate `guard`; here is where the texts of requests and answers are. [`Guards`] are compiled when
 //! the catalog learns of a model. [`Guarded`] takes one request through: its texts first, then whatever answers it,
-//! [`whole`] or as [`events`]. Whatever cannot be looked at does not pass.
+//! [`whole`] or as [`events`]. After all that a model's [`webhook`]s are asked. Whatever cannot be looked at does not pass.
 
 mod choice;
 mod chunk;
 mod events;
 mod guards;
+mod held;
 mod notes;
 mod request;
 mod strict;
 mod texts;
+mod webhook;
 mod whole;
 
 use std::sync::Arc;
@@ -25,20 +27,25 @@ use bytes::Bytes;
 use prometheus::IntCounterVec;
 
 pub use guards::Guards;
+pub use webhook::Webhooks;
 
 use crate::{
     catalog::Model,
     error::Error,
-    metrics::{Ending, Metrics, Observation, Operation},
+    metrics::{Ending, Observation, Operation},
+    routes::Gateway,
 };
 use notes::{Direction, Notes};
 use request::Looked;
+use webhook::Jury;
 
 /// A request to a model with guardrails, on its way.
 pub struct Guarded {
     guards: Arc<Guards>,
     counted: Counted,
     operation: Operation,
+    /// Who judges the answer.
+    jury: Jury,
     looked: Looked,
     ending: Ending,
 }
@@ -65,21 +72,22 @@ pub async fn pass(guarded: Option<Guarded>, answer: Result<Response<Body>, Error
 }
 
 impl Guarded {
-    /// Looks at the texts of `body`. `None` for a model without guardrails.
+    /// Looks at the texts of `body`, of the request with this `id`. `None` for a model without guardrails.
     ///
     /// # Errors
     /// When a check refuses the request, or cannot look at it.
     pub async fn begin(
+        gateway: &Gateway,
         model: &Arc<Model>,
         operation: Operation,
         body: &Bytes,
-        metrics: &Metrics,
+        id: &str,
     ) -> Result<Option<Self>, Error> {
         let Some(guards) = &model.guards else {
             return Ok(None);
         };
         let counted = Counted {
-            violations: metrics.guardrail_violations.clone(),
+            violations: gateway.metrics.guardrail_violations.clone(),
             model: model.clone(),
         };
         let look = {
@@ -97,11 +105,22 @@ impl Guarded {
         } else {
             look()
         };
+        let jury = |direction| Jury {
+            webhooks: gateway.webhooks.clone(),
+            guards: guards.clone(),
+            model: model.clone(),
+            operation,
+            id: id.into(),
+            direction,
+        };
+        let mut looked = looked?;
+        looked.judge(&jury(Direction::Input), &counted).await?;
         Ok(Some(Self {
             guards: guards.clone(),
             counted,
             operation,
-            looked: looked?,
+            jury: jury(Direction::Output),
+            looked,
             ending: Ending::default(),
         }))
     }
@@ -125,7 +144,7 @@ impl Guarded {
         let rails = self.guards.rails().map_err(|_| unguarded())?;
         parts.headers.remove(notes::HEADER);
         let generates = matches!(self.operation, Operation::Chat | Operation::TextCompletion);
-        if !parts.status.is_success() || !generates || rails.output.is_empty() {
+        if !parts.status.is_success() || !generates || !rails.look_at_answers() {
             notes.tell(&mut parts.headers);
             return Ok(Response::from_parts(parts, body));
         }
@@ -137,13 +156,13 @@ impl Guarded {
         let is = |name: &[u8]| kind.is_some_and(|kind| kind.starts_with(name));
         if is(b"text/event-stream") {
             notes.tell(&mut parts.headers);
-            let chunks = chunk::Chunks::new(rails, self.counted.clone(), notes, choices);
+            let chunks = chunk::Chunks::new(rails, self.counted.clone(), self.jury, notes, choices);
             return Ok(Response::from_parts(parts, events::body(body, chunks, self.ending)));
         }
         if !is(b"application/json") {
             return Err(unguarded());
         }
-        let (answer, notes) = whole::look(body, rails, &self.counted, notes).await?;
+        let (answer, notes) = whole::look(body, rails, &self.counted, &self.jury, notes).await?;
         notes.tell(&mut parts.headers);
         Ok(Response::from_parts(parts, Body::from(answer)))
     }
@@ -160,6 +179,13 @@ impl Counted {
             };
             self.count(violations.check, action);
             notes.add(direction, violations.check, action, violations.kinds);
+        }
+    }
+
+    /// Counts what webhooks found.
+    fn count_all(&self, notes: &Notes) {
+        for (check, action) in notes.checks() {
+            self.count(check, action);
         }
     }
 

@@ -17,7 +17,8 @@ pub enum Direction {
 }
 
 impl Direction {
-    fn name(self) -> &'static str {
+    /// Its name in answers, headers and questions.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Input => "input",
             Self::Output => "output",
@@ -36,6 +37,11 @@ impl Notes {
         for (kind, count) in kinds {
             *known.entry(kind.clone()).or_default() += count;
         }
+    }
+
+    /// The checks that found something, and what happened.
+    pub fn checks(&self) -> impl Iterator<Item = (&str, Action)> {
+        self.0.keys().map(|(_, check, action)| (check.as_str(), *action))
     }
 
     /// Adds what others say.

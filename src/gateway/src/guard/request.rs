@@ -1,5 +1,7 @@
 //! The texts of a request, before the model sees them.
 
+use std::convert::Infallible;
+
 use ::guard::{Action, Guardrails, Stream};
 use bytes::Bytes;
 use serde_json::Value;
@@ -9,6 +11,7 @@ use super::{
     notes::{Direction, Notes},
     strict,
     texts::{self, Look},
+    webhook::{Jury, Text, Verdicts, redacted},
 };
 use crate::{error::Error, metrics::Operation};
 
@@ -20,6 +23,89 @@ pub struct Looked {
     pub notes: Notes,
     /// How many answers it asks for.
     pub choices: usize,
+    /// It as JSON, if webhooks have to judge its texts.
+    unjudged: Option<Value>,
+}
+
+impl Looked {
+    /// Asks `jury` about the texts.
+    ///
+    /// # Errors
+    /// When it refuses them, or gives no verdict where it has to.
+    pub async fn judge(&mut self, jury: &Jury, counted: &Counted) -> Result<(), Error> {
+        let Some(mut body) = self.unjudged.take() else {
+            return Ok(());
+        };
+        let mut texts = Vec::new();
+        let Ok(()) = texts::visit(&mut body, &mut Texts(&mut texts));
+        if texts.is_empty() {
+            return Ok(());
+        }
+        let verdicts = jury.judge(&texts, true).await;
+        let verdicts = verdicts.map_err(|unjudged| jury.unavailable(unjudged))?;
+        let mut found = Notes::default();
+        let all: Vec<_> = texts.iter().map(|it| it.text.len()).collect();
+        verdicts.note(Direction::Input, &all, &mut found);
+        counted.count_all(&found);
+        if let Some(check) = verdicts.refusal() {
+            return Err(Error::GuardrailViolation {
+                model: jury.model.qualified(),
+                check: check.into(),
+            });
+        }
+        self.notes.extend(&found);
+        let mut redacting = Redacting {
+            verdicts: &verdicts,
+            next: 0,
+            is_changed: false,
+        };
+        let Ok(()) = texts::visit(&mut body, &mut redacting);
+        if redacting.is_changed {
+            self.body = Some(body.to_string().into());
+        }
+        Ok(())
+    }
+}
+
+/// Collects the texts of a request.
+struct Texts<'a>(&'a mut Vec<Text>);
+
+impl Look<Infallible> for Texts<'_> {
+    fn text(&mut self, text: &mut String, is_trusted: bool) -> Result<(), Infallible> {
+        self.0.push(Text {
+            text: text.clone(),
+            trusted: is_trusted,
+        });
+        Ok(())
+    }
+
+    // They are there already, one after the other.
+    fn joined(&mut self, _: &str, _: bool) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// Replaces what has to be, in the same texts.
+struct Redacting<'a> {
+    verdicts: &'a Verdicts,
+    next: usize,
+    is_changed: bool,
+}
+
+impl Look<Infallible> for Redacting<'_> {
+    fn text(&mut self, text: &mut String, _: bool) -> Result<(), Infallible> {
+        let finds = self.verdicts.redactions(self.next);
+        self.next += 1;
+        if !finds.is_empty() {
+            *text = redacted(text, &finds);
+            self.is_changed = true;
+        }
+        Ok(())
+    }
+
+    fn joined(&mut self, _: &str, _: bool) -> Result<(), Infallible> {
+        Ok(())
+    }
 }
 
 /// Looks at a request.
@@ -39,11 +125,12 @@ pub fn look(guards: &Guards, counted: &Counted, operation: Operation, body: &[u8
         body: None,
         notes: Notes::default(),
         choices: choices(&value),
+        unjudged: None,
     };
-    if !rails.output.is_empty() {
+    if rails.look_at_answers() {
         refuse_probabilities(&value)?;
     }
-    if rails.input.is_empty() {
+    if !rails.look_at_requests() {
         return Ok(looked);
     }
     refuse_tokens(&value, operation)?;
@@ -62,6 +149,7 @@ pub fn look(guards: &Guards, counted: &Counted, operation: Operation, body: &[u8
         return Err(Error::GuardrailViolation { model: model(), check });
     }
     looked.body = is_changed.then(|| value.to_string().into());
+    looked.unjudged = (!rails.input_webhooks.is_empty()).then_some(value);
     Ok(looked)
 }
 

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
-use super::{Counted, choice::Choice, chunk::KEPT, notes::Notes};
+use super::{Counted, choice::Choice, chunk::KEPT, notes::Notes, webhook::Jury};
 use crate::error::Error;
 
 /// An answer with many choices is far below.
@@ -19,6 +19,7 @@ pub async fn look(
     body: Body,
     rails: &Guardrails,
     counted: &Counted,
+    jury: &Jury,
     mut notes: Notes,
 ) -> Result<(String, Notes), Error> {
     let model = || counted.model.qualified();
@@ -43,6 +44,8 @@ pub async fn look(
         let piece = choice.as_object_mut().ok_or_else(unguarded)?;
         let mut choice = Choice::new(rails, true);
         choice.pass(piece);
+        let judged = choice.judge(jury, piece).await;
+        judged.map_err(|unjudged| jury.unavailable(unjudged))?;
         choice.note(counted, &mut notes);
     }
     passed.insert("choices".into(), Value::Array(choices));

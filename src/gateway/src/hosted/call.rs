@@ -1,16 +1,12 @@
 //! Calls over HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use anyhow::Context;
 use axum::http::{HeaderName, header};
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Response, Url};
 use tokio::time::timeout;
 
-use super::{
-    Secret,
-    guard::{self, Guard},
-};
+use super::{Clients, KeyName, Secret, explain, guard};
 use crate::{
     catalog::Model,
     error::Error,
@@ -18,37 +14,19 @@ use crate::{
     upstream::UpstreamTimeouts,
 };
 
-/// To open a connection: providers are further away than workers.
-const CONNECT: Duration = Duration::from_secs(10);
 /// A whole answer with many vectors is far below.
 const MAX_ANSWER: usize = 64 << 20;
 
-/// A client for all providers.
+/// Asks all providers.
 pub struct Calls {
-    client: Client,
-    guard: Guard,
+    clients: Arc<Clients>,
     timeouts: UpstreamTimeouts,
 }
 
 impl Calls {
-    /// Without connections yet, which go where `guard` lets them.
-    ///
-    /// # Errors
-    /// When TLS is not available.
-    pub fn new(guard: Guard, timeouts: UpstreamTimeouts) -> anyhow::Result<Self> {
-        let client = Client::builder()
-            // A key is for one host.
-            .redirect(redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .dns_resolver(Arc::new(guard.clone()))
-            .user_agent(concat!("atelier-gateway/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .context("failed to build an HTTP client for providers")?;
-        Ok(Self {
-            client,
-            guard,
-            timeouts,
-        })
+    /// By `clients`, without connections yet.
+    pub fn new(clients: Arc<Clients>, timeouts: UpstreamTimeouts) -> Self {
+        Self { clients, timeouts }
     }
 
     /// Sends a request, and returns when the head of the answer is there, within `patience`.
@@ -60,15 +38,24 @@ impl Calls {
         service: Service<'_>,
         outgoing: &Outgoing,
         secret: Option<&Secret>,
-        model: &Model,
+        called: &Model,
         patience: Duration,
     ) -> Result<Response, Error> {
-        let model = || model.qualified();
+        let model = || called.qualified();
         let url = Url::parse(&outgoing.url).map_err(|_| Error::ProviderUnreachable { model: model() })?;
-        if !url.host_str().is_some_and(|host| self.guard.admits_host(host)) {
+        if !url
+            .host_str()
+            .is_some_and(|host| self.clients.guard().admits_host(host))
+        {
             return Err(Error::ProviderAddress { model: model() });
         }
-        let mut request = self.client.post(url).json(&outgoing.body);
+        let authorities = service.authorities().map(|it| KeyName::new(&called.namespace, it));
+        let client = self.clients.trusting(authorities.as_ref()).await;
+        let client = client.map_err(|why| Error::ProviderCredentials {
+            model: model(),
+            reason: authorities.map(|name| explain(&name, why)).unwrap_or_default(),
+        })?;
+        let mut request = client.post(url).json(&outgoing.body);
         for (name, value) in &outgoing.headers {
             request = request.header(*name, value);
         }

@@ -58,15 +58,21 @@ impl KeyName {
 
 /// Reads keys.
 pub trait SecretReader: Send + Sync + 'static {
+    /// What is there, or why nothing is.
+    fn read_bytes(&self, name: &KeyName) -> BoxFuture<'static, Result<Vec<u8>, NoKey>>;
+
     /// The key of that name, or why there is none.
-    fn read(&self, name: &KeyName) -> BoxFuture<'static, Result<Secret, NoKey>>;
+    fn read(&self, name: &KeyName) -> BoxFuture<'static, Result<Secret, NoKey>> {
+        let bytes = self.read_bytes(name);
+        async move { Secret::new(&bytes.await?).ok_or(NoKey::Malformed) }.boxed()
+    }
 }
 
 /// [`SecretReader`] by the Kubernetes API server.
 pub struct KubeSecrets(pub Client);
 
 impl SecretReader for KubeSecrets {
-    fn read(&self, name: &KeyName) -> BoxFuture<'static, Result<Secret, NoKey>> {
+    fn read_bytes(&self, name: &KeyName) -> BoxFuture<'static, Result<Vec<u8>, NoKey>> {
         let api = Api::<v1::Secret>::namespaced(self.0.clone(), &name.namespace);
         let name = name.clone();
         async move {
@@ -76,8 +82,8 @@ impl SecretReader for KubeSecrets {
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Err(NoKey::NoSecret),
                 Ok(Err(_)) | Err(_) => return Err(NoKey::Unavailable),
             };
-            let entry = secret.data.as_ref().and_then(|data| data.get(&name.key));
-            Secret::new(&entry.ok_or(NoKey::NoEntry)?.0).ok_or(NoKey::Malformed)
+            let entry = secret.data.and_then(|mut data| data.remove(&name.key));
+            Ok(entry.ok_or(NoKey::NoEntry)?.0)
         }
         .boxed()
     }

@@ -2,6 +2,7 @@
 //! their answers mean is in [`provider`](crate::provider).
 
 mod call;
+mod clients;
 mod credentials;
 mod guard;
 mod secret;
@@ -21,8 +22,9 @@ use prometheus::{Histogram, IntCounterVec};
 use reqwest::Response;
 use serde_json::{Map, Value};
 
+pub use clients::Clients;
 pub use credentials::{Credentials, KeyName, KubeSecrets, NoKey, SecretReader};
-pub use guard::Guard;
+pub use guard::{Guard, is_forbidden};
 pub use secret::Secret;
 
 use crate::{
@@ -76,25 +78,22 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Asks at `origins`, and wherever `guard` lets them be, with keys that `secrets` reads.
-    ///
-    /// # Errors
-    /// When TLS is not available.
+    /// Asks at `origins`, and wherever `clients` may go, with keys that `secrets` reads.
     pub fn new(
         origins: Origins,
-        guard: Guard,
+        clients: Arc<Clients>,
         secrets: Arc<dyn SecretReader>,
         timeouts: UpstreamTimeouts,
         metrics: &Metrics,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
-            calls: Calls::new(guard, timeouts)?,
+    ) -> Self {
+        Self {
+            calls: Calls::new(clients, timeouts),
             credentials: Credentials::new(secrets, metrics.cache_lookups.clone()),
             origins,
             idle_timeout: timeouts.idle,
             attempts: metrics.attempts.clone(),
             overhead: metrics.overhead.clone(),
-        })
+        }
     }
 
     /// The provider's answer to `request`. `observation` measures it to its end.
@@ -288,7 +287,7 @@ fn failed(failure: Failure, model: &Model) -> Error {
 }
 
 /// Why there is no key, and what to do about it.
-fn explain(name: &KeyName, why: NoKey) -> String {
+pub fn explain(name: &KeyName, why: NoKey) -> String {
     let KeyName { namespace, secret, key } = name;
     match why {
         NoKey::Forbidden => format!(
@@ -298,8 +297,8 @@ fn explain(name: &KeyName, why: NoKey) -> String {
         NoKey::NoSecret => format!("Secret \"{secret}\" in namespace \"{namespace}\" does not exist: create it"),
         NoKey::NoEntry => format!("Secret \"{secret}\" in namespace \"{namespace}\" has no key \"{key}\": add it"),
         NoKey::Malformed => format!(
-            "key \"{key}\" of Secret \"{secret}\" in namespace \"{namespace}\" is empty or holds more than printable \
-             ASCII without blanks"
+            "key \"{key}\" of Secret \"{secret}\" in namespace \"{namespace}\" is empty or holds something else: a key is printable \
+             ASCII without blanks, certificates are PEM"
         ),
         NoKey::Unavailable => format!(
             "Secret \"{secret}\" in namespace \"{namespace}\" cannot be read: the Kubernetes API server does not \

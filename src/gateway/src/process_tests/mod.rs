@@ -3,6 +3,7 @@
 mod access;
 mod adapters;
 mod audit;
+mod behind_tls;
 mod canary;
 mod content;
 mod concurrency;

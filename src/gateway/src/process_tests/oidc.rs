@@ -13,7 +13,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{CHAT, refused, within};
+use super::{CHAT, behind_tls::Certified, refused, within};
 use crate::{
     oidc::Issuers,
     testing::{TestGateway, Worker},
@@ -60,8 +60,14 @@ impl Key {
 
 impl Provider {
     async fn start(keys: &[&Key]) -> Self {
+        Self::behind(None, keys).await
+    }
+
+    /// One that speaks TLS, if it has a certificate.
+    async fn behind(certified: Option<&Certified>, keys: &[&Key]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if certified.is_some() { "https" } else { "http" };
+        let issuer = format!("{scheme}://{}", listener.local_addr().unwrap());
         let published: Published = Published::default();
         let discovery = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")});
         let published_keys = async |State(published): State<Published>| {
@@ -76,7 +82,10 @@ impl Provider {
             )
             .route("/keys", get(published_keys))
             .with_state(published.clone());
-        tokio::spawn(axum::serve(listener, router).into_future());
+        match certified {
+            Some(certified) => certified.serve(listener, router),
+            None => drop(tokio::spawn(axum::serve(listener, router).into_future())),
+        }
         let this = Self { issuer, published };
         this.publish(keys);
         this
@@ -105,6 +114,26 @@ impl Provider {
         let issuers = Issuers::new(serde_json::from_value(settings).unwrap()).unwrap();
         TestGateway::start(&[worker], |timing| timing.issuers = issuers).await
     }
+}
+
+#[tokio::test]
+async fn an_issuer_may_have_an_authority_of_its_own() {
+    let (key, certified) = (Key::new("1"), Certified::new("127.0.0.1"));
+    let provider = Provider::behind(Some(&certified), &[&key]).await;
+    let worker = worker().await;
+    let ask_trusting = async |pem: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), pem).unwrap();
+        let settings = json!([{
+            "issuer": provider.issuer, "audience": "atelier", "usernamePrefix": "", "caFile": file.path(),
+        }]);
+        let issuers = Issuers::new(serde_json::from_value(settings).unwrap()).unwrap();
+        let gateway = TestGateway::start(&[&worker], |timing| timing.issuers = issuers).await;
+        ask(&gateway, &key.sign(&provider.claims())).await
+    };
+    assert_eq!(ask_trusting(&certified.pem).await.status(), StatusCode::OK);
+    let other = Certified::new("127.0.0.1").pem;
+    refused(ask_trusting(&other).await, 503, "authentication_unavailable").await;
 }
 
 async fn worker() -> Worker {

@@ -132,6 +132,14 @@ impl<'a> Service<'a> {
         }
     }
 
+    /// Where the certificates of those are who vouch for it, beside the usual ones.
+    pub fn authorities(self) -> Option<&'a SecretKeyRef> {
+        match self {
+            Self::Compatible(model) => model.ca_secret_ref.as_ref(),
+            Self::OpenAi(_) | Self::Azure(_) | Self::Anthropic(_) | Self::Gemini(_) => None,
+        }
+    }
+
     /// How its key is shown.
     pub fn key_header(self) -> KeyHeader {
         match self {

@@ -10,19 +10,19 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 
-use crate::hosted::{KeyName, NoKey, Secret, SecretReader};
+use crate::hosted::{KeyName, NoKey, SecretReader};
 
 /// Keys by the names of their Secrets, of whatever namespace.
 #[derive(Default)]
 pub struct ScriptedSecrets {
-    known: Mutex<HashMap<String, Result<Secret, NoKey>>>,
+    known: Mutex<HashMap<String, Result<Vec<u8>, NoKey>>>,
     reads: AtomicUsize,
 }
 
 impl ScriptedSecrets {
     /// From now on, that is what a Secret gives.
     pub fn set(&self, secret: &str, key: Result<&str, NoKey>) {
-        let key = key.map(|key| Secret::new(key.as_bytes()).unwrap());
+        let key = key.map(|key| key.as_bytes().to_vec());
         self.known.lock().unwrap().insert(secret.into(), key);
     }
 
@@ -33,7 +33,7 @@ impl ScriptedSecrets {
 }
 
 impl SecretReader for ScriptedSecrets {
-    fn read(&self, name: &KeyName) -> BoxFuture<'static, Result<Secret, NoKey>> {
+    fn read_bytes(&self, name: &KeyName) -> BoxFuture<'static, Result<Vec<u8>, NoKey>> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let known = self.known.lock().unwrap().get(&name.secret).cloned();
         std::future::ready(known.unwrap_or(Err(NoKey::NoSecret))).boxed()

@@ -3,6 +3,7 @@
 mod answers;
 mod requests;
 mod streams;
+mod webhooks;
 
 use serde_json::{Value, json};
 

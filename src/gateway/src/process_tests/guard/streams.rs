@@ -15,13 +15,13 @@ use futures::stream;
 use super::*;
 
 /// A worker that streams what it is told.
-struct Streamer {
-    worker: Worker,
+pub struct Streamer {
+    pub worker: Worker,
     pieces: Arc<Mutex<Vec<Bytes>>>,
 }
 
 impl Streamer {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let pieces = Arc::new(Mutex::new(Vec::new()));
         let told = pieces.clone();
         let worker = Worker::start(move || {
@@ -36,12 +36,12 @@ impl Streamer {
         }
     }
 
-    fn says(&self, pieces: impl IntoIterator<Item = impl Into<Bytes>>) {
+    pub fn says(&self, pieces: impl IntoIterator<Item = impl Into<Bytes>>) {
         *self.pieces.lock().unwrap() = pieces.into_iter().map(Into::into).collect();
     }
 }
 
-fn chunk(index: u64, delta: Value, finish_reason: Option<&str>) -> String {
+pub fn chunk(index: u64, delta: Value, finish_reason: Option<&str>) -> String {
     let choice = json!({"index": index, "delta": delta, "finish_reason": finish_reason, "logprobs": null});
     event(&json!({"id": "x", "object": "chat.completion.chunk", "model": "m", "choices": [choice]}))
 }
@@ -50,10 +50,10 @@ fn event(value: &Value) -> String {
     format!("data: {value}\n\n")
 }
 
-const DONE: &str = "data: [DONE]\n\n";
+pub const DONE: &str = "data: [DONE]\n\n";
 
 /// The events of an answer.
-async fn events(gateway: &TestGateway, more: Value) -> Vec<Value> {
+pub async fn events(gateway: &TestGateway, more: Value) -> Vec<Value> {
     let mut body = chat("hello");
     body["stream"] = json!(true);
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -68,7 +68,7 @@ async fn events(gateway: &TestGateway, more: Value) -> Vec<Value> {
 }
 
 /// All of one choice.
-fn content(events: &[Value], index: u64) -> String {
+pub fn content(events: &[Value], index: u64) -> String {
     let pieces = events.iter().flat_map(|event| event["choices"].as_array().unwrap());
     let pieces = pieces.filter(|piece| piece["index"] == index);
     pieces.filter_map(|piece| piece["delta"]["content"].as_str()).collect()

@@ -13,7 +13,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::{ANSWER, CHAT, KEY, asking, gateway, refused, within};
-use crate::{hosted::NoKey, testing::Worker};
+use crate::{catalog::Model, guard::Guards, hosted::NoKey, testing::Worker};
 
 #[tokio::test]
 async fn a_key_is_read_again_when_it_is_refused() {
@@ -96,7 +96,7 @@ impl io::Write for Log {
 }
 
 #[tokio::test]
-async fn no_log_has_the_key() {
+async fn no_log_has_a_key_or_a_text() {
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -116,7 +116,30 @@ async fn no_log_has_the_key() {
         let gateway = asking(&provider).await;
         within(gateway.chat(CHAT)).await;
     }
+    const TEXT: &str = "what somebody said in confidence";
+    let provider = Worker::answering(StatusCode::OK, "application/json", ANSWER).await;
+    for verdict in [
+        "{\"verdict\":\"refuse\"}",
+        "I was told: what somebody said in confidence",
+    ] {
+        let judge = Worker::answering(StatusCode::OK, "application/json", verdict).await;
+        let gateway = asking(&provider).await;
+        let url = format!("http://{}/{KEY}", judge.address);
+        let webhook = json!({"url": url, "credentialsSecretRef": {"name": "keys", "key": "api"}});
+        let guardrails = json!({"input": [{"name": "ours", "detector": "Webhook", "webhook": webhook}]});
+        let model = gateway.catalog.model("ns", "m").unwrap();
+        gateway.catalog.apply_model(Model {
+            guards: Some(Guards::of(&guardrails)),
+            ..Model::clone(&model)
+        });
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": TEXT}]});
+        assert!(!within(gateway.chat(&body.to_string())).await.status().is_success());
+        assert!(judge.received()[0].body.contains(TEXT));
+    }
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(text.contains("refused a request"), "{text}");
-    assert!(!text.contains(KEY), "{text}");
+    assert!(text.contains("a webhook gives no verdict"), "{text}");
+    for secret in [KEY, TEXT] {
+        assert!(!text.contains(secret), "{text}");
+    }
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod faults;
 mod keys;
+mod trust;
 
 use serde_json::{Value, json};
 

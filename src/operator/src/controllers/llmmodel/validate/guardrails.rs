@@ -69,6 +69,10 @@ mod tests {
         json!({"output": [{"name": "x", "detector": "Json"}], "onViolation": "Redact"}),
         "spec.guardrails.output[x].onViolation Redact"
     )]
+    #[case(
+        json!({"input": [{"name": "x", "detector": "Webhook", "webhook": {"url": "http://h/", "caSecretRef": {"name": "s", "key": "k"}}}]}),
+        "spec.guardrails.input[x].webhook.caSecretRef"
+    )]
     fn what_the_gateway_could_not_use_is_refused_with_its_field(#[case] guardrails: Value, #[case] text: &str) {
         let trouble = validate(&model(json!({"guardrails": guardrails}))).unwrap_err();
         assert_eq!(trouble.reason, reasons::INVALID_SPEC);
@@ -95,6 +99,10 @@ mod tests {
             json!({"name": "d", "detector": "Pattern", "pattern": "(?i)project x"}),
             json!({"name": "e", "detector": "InvisibleUnicode"}),
             json!({"name": "f", "detector": "Length", "maxLength": 100}),
+            json!({"name": "h", "detector": "Webhook", "webhook": {
+                "url": "https://guard.example.com/", "timeoutSeconds": 30, "failurePolicy": "Ignore",
+                "credentialsSecretRef": {"name": "s", "key": "token"}, "caSecretRef": {"name": "s", "key": "ca.crt"},
+            }}),
         ];
         let output = checks.iter().cloned().chain([json!({"name": "g", "detector": "Json"})]);
         let guardrails = json!({"input": checks, "output": output.collect::<Vec<_>>()});

@@ -27,4 +27,5 @@ mod rollout;
 mod route;
 mod schema;
 mod sources;
+mod trace;
 mod unschedulable;

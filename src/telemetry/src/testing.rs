@@ -1,5 +1,7 @@
 //! A collector for tests: real OTLP over HTTP on a loopback port.
 
+pub mod waterfall;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -69,14 +71,19 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// Takes whatever comes.
+    /// Takes whatever comes, from this machine alone.
     pub async fn start() -> std::io::Result<Self> {
+        Self::start_at("127.0.0.1").await
+    }
+
+    /// As [`Self::start`], at an address of this machine that others reach.
+    pub async fn start_at(host: &str) -> std::io::Result<Self> {
         let received = Received::default();
         let status = Arc::new(Mutex::new(StatusCode::OK));
         let router = Router::new()
             .route("/v1/traces", post(take))
             .with_state((received.clone(), status.clone()));
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let listener = TcpListener::bind((host, 0)).await?;
         let address = listener.local_addr()?;
         let serving = tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self {

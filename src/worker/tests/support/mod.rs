@@ -130,6 +130,11 @@ impl Worker {
         self.until_ready_is(false).await
     }
 
+    /// Where it serves the API.
+    pub fn address(&self) -> &str {
+        &self.api
+    }
+
     /// Where it serves gRPC.
     pub fn grpc(&self) -> String {
         format!("http://{}", self.grpc)

@@ -1,6 +1,6 @@
 //! Calls over HTTP.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderName, header};
 use reqwest::{Response, Url};

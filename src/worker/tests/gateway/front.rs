@@ -80,6 +80,8 @@ impl Front {
             zone: None,
             origins: Origins::default(),
             providers_on_loopback: false,
+            hedges: false,
+            database: None,
             audit: Recorder::default(),
         };
         let (keys, peers) = (Arc::new(Keys::unread()), Arc::new(Peers::alone()));

@@ -49,6 +49,7 @@ async fn gateway() -> (TestGateway, Arc<Log>) {
         mode: Mode::Strict,
         capacity: 1024,
         patience: Duration::from_secs(30),
+        vault: None,
     };
     let log = Log::start(test.database.clone(), settings).unwrap();
     let recorder = Recorder::new(log.clone(), test.database.clone());

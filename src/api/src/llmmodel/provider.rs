@@ -80,7 +80,9 @@ pub struct AzureOpenAi {
     pub workload_identity: Option<WorkloadIdentity>,
 }
 
-/// A Microsoft Entra identity that the gateway takes on.
+/// A Microsoft Entra identity, application or managed, with a federated credential for a ServiceAccount of the model's
+/// namespace. The gateway takes it on once it may issue that ServiceAccount's tokens: a Role with the verb `create` on
+/// `serviceaccounts/token` and its name under `resourceNames`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkloadIdentity {
@@ -88,8 +90,11 @@ pub struct WorkloadIdentity {
     #[schemars(length(min = 1, max = 64))]
     pub client_id: String,
     /// Tenant of the identity.
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[-.a-zA-Z0-9]+$"))]
     pub tenant_id: String,
+    /// The ServiceAccount, in the model's namespace, that the identity trusts.
+    #[schemars(length(min = 1, max = 253))]
+    pub service_account_name: String,
 }
 
 /// A service with OpenAI's API.

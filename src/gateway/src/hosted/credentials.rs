@@ -4,8 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use api::common::SecretKeyRef;
 use futures::{FutureExt, future::BoxFuture};
-use k8s_openapi::api::core::v1;
-use kube::{Api, Client};
+use k8s_openapi::api::{
+    authentication::v1::{TokenRequest, TokenRequestSpec},
+    core::v1,
+};
+use kube::{Api, Client, api::PostParams};
 use prometheus::IntCounterVec;
 use tokio::time::timeout;
 
@@ -17,6 +20,8 @@ const TTL: Duration = Duration::from_secs(60);
 /// How long it is believed that there is none: somebody is about to mend it.
 const MISSING_TTL: Duration = Duration::from_secs(2);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
+/// The shortest time that the API server issues tokens for: they are exchanged at once.
+const ACCOUNT_TOKEN_SECONDS: i64 = 600;
 const CACHED_KEYS: usize = 4096;
 
 /// Why there is no key.
@@ -24,7 +29,7 @@ const CACHED_KEYS: usize = 4096;
 pub enum NoKey {
     /// The gateway may not read it.
     Forbidden,
-    /// The Secret does not exist.
+    /// The Secret, or ServiceAccount, does not exist.
     NoSecret,
     /// The Secret does not have that key.
     NoEntry,
@@ -61,6 +66,14 @@ pub trait SecretReader: Send + Sync + 'static {
     /// What is there, or why nothing is.
     fn read_bytes(&self, name: &KeyName) -> BoxFuture<'static, Result<Vec<u8>, NoKey>>;
 
+    /// A token of the ServiceAccount `account` for `audience`, or why there is none.
+    fn account_token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audience: &'static str,
+    ) -> BoxFuture<'static, Result<Secret, NoKey>>;
+
     /// The key of that name, or why there is none.
     fn read(&self, name: &KeyName) -> BoxFuture<'static, Result<Secret, NoKey>> {
         let bytes = self.read_bytes(name);
@@ -84,6 +97,37 @@ impl SecretReader for KubeSecrets {
             };
             let entry = secret.data.and_then(|mut data| data.remove(&name.key));
             Ok(entry.ok_or(NoKey::NoEntry)?.0)
+        }
+        .boxed()
+    }
+
+    fn account_token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audience: &'static str,
+    ) -> BoxFuture<'static, Result<Secret, NoKey>> {
+        let api = Api::<v1::ServiceAccount>::namespaced(self.0.clone(), namespace);
+        let account = account.to_owned();
+        let request = TokenRequest {
+            spec: Some(TokenRequestSpec {
+                audiences: Some(vec![audience.into()]),
+                expiration_seconds: Some(ACCOUNT_TOKEN_SECONDS),
+                ..TokenRequestSpec::default()
+            }),
+            ..TokenRequest::default()
+        };
+        async move {
+            let params = PostParams::default();
+            let issued = api.create_token_request(&account, &params, &request);
+            let issued = match timeout(READ_TIMEOUT, issued).await {
+                Ok(Ok(issued)) => issued.status.unwrap_or_default(),
+                Ok(Err(kube::Error::Api(status))) if status.code == 403 => return Err(NoKey::Forbidden),
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Err(NoKey::NoSecret),
+                Ok(Err(_)) | Err(_) => return Err(NoKey::Unavailable),
+            };
+            let token = issued.token.unwrap_or_default();
+            Secret::new(token.as_bytes()).ok_or(NoKey::Malformed)
         }
         .boxed()
     }

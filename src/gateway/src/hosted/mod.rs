@@ -5,7 +5,9 @@ mod call;
 mod clients;
 mod credentials;
 mod guard;
+mod identity;
 mod secret;
+mod source;
 mod stream;
 
 use std::{
@@ -42,6 +44,8 @@ use crate::{
     upstream::UpstreamTimeouts,
 };
 use call::Calls;
+use identity::Identities;
+use source::Source;
 
 /// A request for a hosted model that its caller may use.
 pub struct Request {
@@ -71,6 +75,7 @@ pub struct Request {
 pub struct Hosts {
     calls: Calls,
     credentials: Credentials,
+    identities: Identities,
     origins: Origins,
     idle_timeout: Duration,
     attempts: IntCounterVec,
@@ -87,8 +92,9 @@ impl Hosts {
         metrics: &Metrics,
     ) -> Self {
         Self {
-            calls: Calls::new(clients, timeouts),
-            credentials: Credentials::new(secrets, metrics.cache_lookups.clone()),
+            calls: Calls::new(clients.clone(), timeouts),
+            credentials: Credentials::new(secrets.clone(), metrics.cache_lookups.clone()),
+            identities: Identities::new(secrets, clients, origins.entra.clone(), metrics.cache_lookups.clone()),
             origins,
             idle_timeout: timeouts.idle,
             attempts: metrics.attempts.clone(),
@@ -171,24 +177,38 @@ impl Hosts {
     /// does not know.
     async fn call(&self, service: Service<'_>, request: &Request, outgoing: &Outgoing) -> Result<Response, Error> {
         let model = &*request.model;
-        let name = service.credentials().map(|it| KeyName::new(&model.namespace, it));
-        let Some(name) = name else {
+        let Some(source) = Source::of(service, &model.namespace) else {
             let response = self.attempt(service, outgoing, None, request).await?;
             return response.map_err(|failure| failed(failure, model));
         };
-        let no_key = |why| Error::ProviderCredentials {
+        let no_key = |reason| Error::ProviderCredentials {
             model: model.qualified(),
-            reason: explain(&name, why),
+            reason,
         };
-        let secret = self.credentials.get(&name).await.map_err(no_key)?;
+        let secret = self.key(&source, None).await.map_err(no_key)?;
         let mut outcome = self.attempt(service, outgoing, Some(&secret), request).await?;
         if let Err(Failure::Credentials { is_unknown: true }) = outcome {
-            let other = self.credentials.get_other_than(&name, &secret).await.map_err(no_key)?;
+            let other = self.key(&source, Some(&secret)).await.map_err(no_key)?;
             if other != secret {
                 outcome = self.attempt(service, outgoing, Some(&other), request).await?;
             }
         }
         outcome.map_err(|failure| failed(failure, model))
+    }
+
+    /// A key, and another one than `refused` if there is that; or why there is none.
+    async fn key(&self, source: &Source, refused: Option<&Secret>) -> Result<Secret, String> {
+        match (source, refused) {
+            (Source::Secret(name), None) => self.credentials.get(name).await.map_err(|why| explain(name, why)),
+            (Source::Secret(name), Some(old)) => {
+                let other = self.credentials.get_other_than(name, old).await;
+                other.map_err(|why| explain(name, why))
+            }
+            (Source::Identity(identity), refused) => {
+                let token = self.identities.get(identity, refused).await;
+                token.map_err(|why| identity.explain(&why))
+            }
+        }
     }
 
     async fn attempt(

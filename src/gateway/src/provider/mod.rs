@@ -20,7 +20,7 @@ mod tests;
 
 use api::{
     common::SecretKeyRef,
-    llmmodel::{self, AzureOpenAi, OpenAi, OpenAiCompatibleProvider, ProviderModel},
+    llmmodel::{self, AzureOpenAi, OpenAi, OpenAiCompatibleProvider, ProviderModel, WorkloadIdentity},
 };
 use serde_json::{Map, Value};
 
@@ -53,6 +53,8 @@ pub struct Origins {
     pub anthropic: String,
     /// Google Gemini.
     pub gemini: String,
+    /// Microsoft Entra, which issues tokens for Azure.
+    pub entra: String,
 }
 
 impl Default for Origins {
@@ -61,6 +63,7 @@ impl Default for Origins {
             open_ai: "https://api.openai.com".into(),
             anthropic: "https://api.anthropic.com".into(),
             gemini: "https://generativelanguage.googleapis.com".into(),
+            entra: "https://login.microsoftonline.com".into(),
         }
     }
 }
@@ -132,6 +135,14 @@ impl<'a> Service<'a> {
         }
     }
 
+    /// The identity that is shown instead of a key.
+    pub fn identity(self) -> Option<&'a WorkloadIdentity> {
+        match self {
+            Self::Azure(model) => model.workload_identity.as_ref(),
+            Self::OpenAi(_) | Self::Anthropic(_) | Self::Gemini(_) | Self::Compatible(_) => None,
+        }
+    }
+
     /// Where the certificates of those are who vouch for it, beside the usual ones.
     pub fn authorities(self) -> Option<&'a SecretKeyRef> {
         match self {
@@ -144,6 +155,7 @@ impl<'a> Service<'a> {
     pub fn key_header(self) -> KeyHeader {
         match self {
             Self::OpenAi(_) | Self::Compatible(_) => KeyHeader::Bearer,
+            Self::Azure(model) if model.workload_identity.is_some() => KeyHeader::Bearer,
             Self::Azure(_) => KeyHeader::Named("api-key"),
             Self::Anthropic(_) => KeyHeader::Named("x-api-key"),
             Self::Gemini(_) => KeyHeader::Named("x-goog-api-key"),

@@ -205,7 +205,8 @@ fn origins(provider: SocketAddr) -> Origins {
     Origins {
         open_ai: url.clone(),
         anthropic: url.clone(),
-        gemini: url,
+        gemini: url.clone(),
+        entra: url,
     }
 }
 

@@ -10,9 +10,9 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 
-use crate::hosted::{KeyName, NoKey, SecretReader};
+use crate::hosted::{KeyName, NoKey, Secret, SecretReader};
 
-/// Keys by the names of their Secrets, of whatever namespace.
+/// Keys by the names of their Secrets, of whatever namespace, and tokens by those of their ServiceAccounts.
 #[derive(Default)]
 pub struct ScriptedSecrets {
     known: Mutex<HashMap<String, Result<Vec<u8>, NoKey>>>,
@@ -37,5 +37,19 @@ impl SecretReader for ScriptedSecrets {
         self.reads.fetch_add(1, Ordering::Relaxed);
         let known = self.known.lock().unwrap().get(&name.secret).cloned();
         std::future::ready(known.unwrap_or(Err(NoKey::NoSecret))).boxed()
+    }
+
+    fn account_token(
+        &self,
+        namespace: &str,
+        account: &str,
+        audience: &'static str,
+    ) -> BoxFuture<'static, Result<Secret, NoKey>> {
+        let name = KeyName {
+            namespace: namespace.into(),
+            secret: account.into(),
+            key: audience.into(),
+        };
+        self.read(&name)
     }
 }

@@ -10,7 +10,7 @@ use gateway::{
     body::BodyLimits,
     cache::Unavailable,
     catalog::{Catalog, Model, Readiness},
-    hosted::{KeyName, NoKey, SecretReader},
+    hosted::{KeyName, NoKey, Secret, SecretReader},
     identity::Identity,
     keys::Keys,
     limits::{Limits, peers::Peers},
@@ -47,6 +47,10 @@ struct NoSecrets;
 
 impl SecretReader for NoSecrets {
     fn read_bytes(&self, _: &KeyName) -> BoxFuture<'static, Result<Vec<u8>, NoKey>> {
+        std::future::ready(Err(NoKey::NoSecret)).boxed()
+    }
+
+    fn account_token(&self, _: &str, _: &str, _: &'static str) -> BoxFuture<'static, Result<Secret, NoKey>> {
         std::future::ready(Err(NoKey::NoSecret)).boxed()
     }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod faults;
+mod identity;
 mod keys;
 mod trust;
 

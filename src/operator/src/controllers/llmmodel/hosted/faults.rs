@@ -60,13 +60,6 @@ pub fn unsupported(spec: &LlmModelSpec, provider: &Provider) -> Vec<String> {
     if *task == Task::Embed && provider.anthropic.is_some() {
         found.push("spec.task Embed with spec.source.provider.anthropic".into());
     }
-    let azure = provider.azure_open_ai.as_ref();
-    if azure.is_some_and(|azure| azure.workload_identity.is_some()) {
-        found.push(
-            "spec.source.provider.azureOpenAI.workloadIdentity (use spec.source.provider.azureOpenAI.credentialsSecretRef)"
-                .into(),
-        );
-    }
     found.extend(guardrails::unsupported(spec));
     found
 }

@@ -79,8 +79,8 @@ fn what_a_hosted_model_cannot_do_is_refused_by_field(#[case] spec: Value, #[case
 
 #[rstest]
 #[case::identity(
-    json!({"workloadIdentity": {"clientId": "c", "tenantId": "t"}}),
-    "spec.source.provider.azureOpenAI.workloadIdentity"
+    json!({"endpoint": "http://h", "workloadIdentity": {"clientId": "c", "tenantId": "t", "serviceAccountName": "s"}}),
+    "spec.source.provider.azureOpenAI.endpoint must begin with https://"
 )]
 #[case::plain(
     json!({"endpoint": "http://h", "credentialsSecretRef": {"name": "k", "key": "k"}}),

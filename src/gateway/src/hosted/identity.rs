@@ -42,7 +42,7 @@ pub enum NoToken {
     Account(NoKey),
     /// Entra does not exchange it, for the reason with this code.
     Refused(String),
-    /// Entra does not answer, or not as it should.
+    /// The API server or Entra does not answer, or not as it should.
     Unavailable,
 }
 
@@ -80,7 +80,9 @@ impl Identity {
                 "Microsoft Entra refuses client {client} of tenant {tenant} ({code}): it needs a federated credential for \
                  system:serviceaccount:{namespace}:{account} and the audience {AUDIENCE}"
             ),
-            NoToken::Unavailable => "Microsoft Entra issues no token, or does not answer; try again".into(),
+            NoToken::Unavailable => {
+                "no token can be had: the Kubernetes API server or Microsoft Entra does not answer as it should; try again".into()
+            }
         }
     }
 }
@@ -119,8 +121,9 @@ impl Identities {
                 match exchange(&*reader, &clients, &origin, &identity).await {
                     Ok((token, ttl)) => Ok((Ok(token), ttl)),
                     // A token that is known goes on to be used: half of its time is left.
-                    Err(NoToken::Unavailable) => Err(Unavailable("no token can be had".into())),
-                    Err(NoToken::Account(NoKey::Unavailable)) => Err(Unavailable("no token can be had".into())),
+                    Err(NoToken::Unavailable | NoToken::Account(NoKey::Unavailable)) => {
+                        Err(Unavailable("no token can be had".into()))
+                    }
                     Err(why) => Ok((Err(why), REFUSED_TTL)),
                 }
             }

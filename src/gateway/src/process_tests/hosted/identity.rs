@@ -89,7 +89,7 @@ async fn a_token_that_azure_refuses_is_exchanged_anew() {
 #[rstest]
 #[case(NoKey::Forbidden, "serviceaccounts/token and resourceNames [asker]")]
 #[case(NoKey::NoSecret, "does not exist: create it")]
-#[case(NoKey::Unavailable, "try again")]
+#[case(NoKey::Unavailable, "the Kubernetes API server or Microsoft Entra does not answer")]
 #[tokio::test]
 async fn without_a_token_of_the_account_nobody_is_asked(#[case] why: NoKey, #[case] text: &str) {
     let azure = Worker::answering(StatusCode::OK, "application/json", ANSWER).await;

@@ -29,6 +29,7 @@ use super::{
     demand::Demand,
     diagnose::{hangs, needs_events},
     plan::Growth,
+    prepare,
     recollection::{Before, Kinds},
     route::Routes,
     validate::Owner,
@@ -161,6 +162,10 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         lister.list(known.config_maps),
         lister.list(known.pods),
     )?;
+    let pods = match jobs.iter().any(|job| is_unexplained(job, &pods)) {
+        true => cluster.list::<Pod>(namespace, labels).await?,
+        false => pods,
+    };
     let events = events_of(cluster, namespace, &pods, &jobs).await;
     let progress = progress_of(cluster, namespace, &pods).await;
     Ok(Observed {
@@ -211,6 +216,23 @@ impl Lister<'_> {
             Err(error) if error.status() == Some(404) => Ok(Vec::new()),
             answer => answer,
         }
+    }
+}
+
+/// Whether a Job has ended of which no known pod tells how: it may have been read after its pods, or the watch of
+/// pods lags behind. To take its report for lost would be to do its work again.
+fn is_unexplained(job: &Job, pods: &[Pod]) -> bool {
+    let is_its = |pod: &&Pod| {
+        let mut owners = pod.owner_references().iter();
+        owners.any(|owner| Some(&owner.uid) == job.meta().uid.as_ref())
+    };
+    let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone());
+    let phases: Vec<_> = pods.iter().filter(is_its).filter_map(phase).collect();
+    let is_known = |wanted: &str| phases.iter().any(|phase| phase == wanted);
+    match (prepare::ended(job, "Complete"), prepare::ended(job, "Failed")) {
+        (Some(_), _) => !is_known("Succeeded"),
+        (_, Some(_)) => !is_known("Failed") || is_known("Running") || is_known("Pending"),
+        (None, None) => false,
     }
 }
 

@@ -1,3 +1,4 @@
+use rstest::rstest;
 use serde_json::json;
 
 use super::*;
@@ -37,4 +38,27 @@ fn pods_of_a_replaced_template_tell_nothing_about_the_new_one() {
         .map(ResourceExt::name_any)
         .collect();
     assert_eq!(names, ["second", "first"]);
+}
+
+#[rstest]
+#[case::under_way("Suspended", &["Running"], false)]
+#[case::told("Complete", &["Failed", "Succeeded"], false)]
+#[case::its_last_pod_is_old("Complete", &["Failed", "Running"], true)]
+#[case::its_pods_are_gone("Complete", &[], true)]
+#[case::told_why_it_failed("Failed", &["Failed", "Failed"], false)]
+#[case::its_last_failure_is_old("Failed", &["Failed", "Running"], true)]
+fn the_pods_of_a_job_that_has_ended_are_read_after_it(
+    #[case] condition: &str,
+    #[case] phases: &[&str],
+    #[case] expected: bool,
+) {
+    let status = json!({"conditions": [{"type": condition, "status": "True"}]});
+    let job: Job = serde_json::from_value(json!({"metadata": {"name": "j", "uid": "1"}, "status": status})).unwrap();
+    let pod = |uid: &str, phase: &str| -> Pod {
+        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": uid});
+        serde_json::from_value(json!({"metadata": {"ownerReferences": [owner]}, "status": {"phase": phase}})).unwrap()
+    };
+    let of_another = [pod("2", "Succeeded"), pod("2", "Failed")];
+    let pods: Vec<_> = phases.iter().map(|phase| pod("1", phase)).chain(of_another).collect();
+    assert_eq!(is_unexplained(&job, &pods), expected);
 }

@@ -1,0 +1,1 @@
+//! Data for training: read from many places, cleaned, counted, and split, in bounded memory.

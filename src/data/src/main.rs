@@ -1,0 +1,3 @@
+//! `atelier-data`.
+
+fn main() {}

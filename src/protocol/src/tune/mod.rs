@@ -18,9 +18,9 @@ pub use data::{
 };
 pub use layout::{MANIFEST, checkpoints_dir, data_dir, output_dir, outputs_dir, records_file};
 pub use train::{
-    Adapter, Architecture, Checkpointing, EarlyStopping, Gate, GateOutcome, GateReference, Hyperparameters, LoraSettings,
-    Members, Method, Objective, Optimizer, OutputKind, OutputManifest, Schedule, TrainFailure, TrainOutcome, TrainPlan,
-    TrainProgress, TrainReport, TrainSample, Warmup,
+    Adapter, Architecture, Checkpointing, EarlyStopping, Gate, GateOutcome, GateReference, Hyperparameters,
+    LoraSettings, Members, Method, Objective, Optimizer, OutputKind, OutputManifest, Schedule, TrainFailure,
+    TrainOutcome, TrainPlan, TrainProgress, TrainReport, TrainSample, Warmup,
 };
 
 /// Environment variable with the plan.

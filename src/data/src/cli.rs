@@ -69,7 +69,9 @@ fn plan_of(file: Option<&Path>) -> Result<DataPlan> {
         }
         None => {
             let text = std::env::var(PLAN_VARIABLE).map_err(|_| {
-                invalid(format!("failed to find a plan: set {PLAN_VARIABLE} to it, or name its file by --plan"))
+                invalid(format!(
+                    "failed to find a plan: set {PLAN_VARIABLE} to it, or name its file by --plan"
+                ))
             })?;
             (text, PLAN_VARIABLE.to_owned())
         }

@@ -46,15 +46,22 @@ pub fn check(plan: &DataPlan) -> Result<()> {
     let mut names = BTreeSet::new();
     if plan.sources.is_empty() || plan.sources.len() > MAX_SOURCES {
         let count = plan.sources.len();
-        return Err(invalid(format!("dataset.sources has {count} entries; give 1 to {MAX_SOURCES}")));
+        return Err(invalid(format!(
+            "dataset.sources has {count} entries; give 1 to {MAX_SOURCES}"
+        )));
     }
     for source in &plan.sources {
         if source.weight == 0 {
             let name = &source.name;
-            return Err(invalid(format!("dataset.sources[{name}].weight is 0; give 1 or more, or leave the source out")));
+            return Err(invalid(format!(
+                "dataset.sources[{name}].weight is 0; give 1 or more, or leave the source out"
+            )));
         }
         if !names.insert(&source.name) {
-            return Err(invalid(format!("dataset.sources has two entries with the name {:?}", source.name)));
+            return Err(invalid(format!(
+                "dataset.sources has two entries with the name {:?}",
+                source.name
+            )));
         }
     }
     let (validation, test) = (plan.split.validation, plan.split.test);
@@ -67,7 +74,9 @@ pub fn check(plan: &DataPlan) -> Result<()> {
     }
     let most = plan.max_record_bytes.unwrap_or(MAX_RECORD_BYTES);
     if most == 0 || most > MOST_RECORD_BYTES {
-        return Err(invalid(format!("maxRecordBytes is {most}; give 1 to {MOST_RECORD_BYTES}")));
+        return Err(invalid(format!(
+            "maxRecordBytes is {most}; give 1 to {MOST_RECORD_BYTES}"
+        )));
     }
     Ok(())
 }

@@ -84,8 +84,14 @@ async fn work_in(plan: &DataPlan, work: &Path, report: &ReportFile) -> Result<Da
 fn complete(to: &Path, digest: &str) -> Option<DataReport> {
     let text = fs::read(to.join(MANIFEST)).ok()?;
     let manifest: DatasetManifest = serde_json::from_slice(&text).ok()?;
-    let lengths = ["train", "validation", "test"].map(|part| fs::metadata(records_file(to, part)).map(|file| file.len()));
-    let bytes: u64 = lengths.into_iter().collect::<io::Result<Vec<_>>>().ok()?.into_iter().sum();
+    let lengths =
+        ["train", "validation", "test"].map(|part| fs::metadata(records_file(to, part)).map(|file| file.len()));
+    let bytes: u64 = lengths
+        .into_iter()
+        .collect::<io::Result<Vec<_>>>()
+        .ok()?
+        .into_iter()
+        .sum();
     (manifest.plan == digest && manifest.report.bytes == bytes).then_some(manifest.report)
 }
 
@@ -113,7 +119,10 @@ fn lock(path: &Path) -> Result<File> {
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            let message = format!("failed to begin: another process prepares the same data ({})", path.display());
+            let message = format!(
+                "failed to begin: another process prepares the same data ({})",
+                path.display()
+            );
             Err(PrepareFailure::new(reasons::INTERNAL, message, true))
         }
         Err(TryLockError::Error(error)) => Err(disk("lock", path)(error)),

@@ -67,7 +67,10 @@ impl Place {
     }
 
     fn all(&self) -> Vec<Value> {
-        ["train", "validation", "test"].iter().flat_map(|part| self.records(part)).collect()
+        ["train", "validation", "test"]
+            .iter()
+            .flat_map(|part| self.records(part))
+            .collect()
     }
 }
 
@@ -84,7 +87,11 @@ fn serve(content: &'static [u8]) -> String {
             let mut stream = stream.unwrap();
             let mut head = [0; 4096];
             let _ = stream.read(&mut head);
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", content.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                content.len()
+            );
             let _ = stream.write_all(content);
         }
     });
@@ -94,9 +101,18 @@ fn serve(content: &'static [u8]) -> String {
 #[test]
 fn every_format_becomes_conversations() {
     let place = Place::new();
-    place.write("in/a.jsonl", "{\"messages\":[{\"role\":\"user\",\"content\":\"q1\"},{\"role\":\"assistant\",\"content\":\"a1\"}]}\n");
-    place.write("in/b.json", r#"[{"conversations":[{"from":"human","value":"q2"},{"from":"gpt","value":"a2"}]}]"#);
-    place.write("in/c/alpaca.csv", "instruction,input,output\nq3,,a3\n\"q4, really\",i4,a4\n");
+    place.write(
+        "in/a.jsonl",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"q1\"},{\"role\":\"assistant\",\"content\":\"a1\"}]}\n",
+    );
+    place.write(
+        "in/b.json",
+        r#"[{"conversations":[{"from":"human","value":"q2"},{"from":"gpt","value":"a2"}]}]"#,
+    );
+    place.write(
+        "in/c/alpaca.csv",
+        "instruction,input,output\nq3,,a3\n\"q4, really\",i4,a4\n",
+    );
     place.write("in/c/d.yml", "categories:\n- x\nconversations:\n- - q5\n  - a5\n");
     place.write("in/e.tsv", "messages\n\"[{\"\"role\"\":\"\"user\"\",\"\"content\"\":\"\"q6\"\"},{\"\"role\"\":\"\"assistant\"\",\"\"content\"\":\"\"a6\"\"}]\"\n");
     place.write("in/README.md", "# About");
@@ -108,7 +124,10 @@ fn every_format_becomes_conversations() {
         .all()
         .iter()
         .map(|record| {
-            assert_eq!((record["source"].as_str(), record["id"].as_str().map(str::len)), (Some("files"), Some(16)));
+            assert_eq!(
+                (record["source"].as_str(), record["id"].as_str().map(str::len)),
+                (Some("files"), Some(16))
+            );
             record["messages"][1]["content"].as_str().unwrap().to_owned()
         })
         .collect();
@@ -116,7 +135,10 @@ fn every_format_becomes_conversations() {
     assert_eq!(answers, ["a1", "a2", "a3", "a4", "a5", "a6"]);
     assert!(report.parts.train > 0 && report.parts.validation > 0);
     // Only the data are left.
-    let left: Vec<_> = std::fs::read_dir(place.path("data")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(place.path("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
     assert!(left.iter().all(|name| name == "run" || name == "run.lock"), "{left:?}");
 }
 
@@ -148,10 +170,15 @@ fn a_file_of_a_server_is_read_by_its_name() {
     let kind = json!({"http": {"url": format!("{url}/train.csv"), "sha256": "0".repeat(64)}});
     let plan = place.plan("PromptCompletion", json!([{"name": "web", "weight": 1, "kind": kind}]));
     let (output, outcome) = place.run(&plan);
-    let DataOutcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    let DataOutcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(output.status.code(), Some(EXIT_PERMANENT));
     assert_eq!(failure.reason, reasons::DIGEST_MISMATCH);
-    assert!(failure.message.contains("dataset.sources[web].http.sha256"), "{failure}");
+    assert!(
+        failure.message.contains("dataset.sources[web].http.sha256"),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -159,7 +186,9 @@ fn what_cannot_be_read_says_where_and_what() {
     let place = Place::new();
     place.write("in/x.jsonl", "{\"question\":\"q\"}\n".repeat(3));
     let (output, outcome) = place.run(&place.plan("Chat", mounted(&place.path("in"))));
-    let DataOutcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
+    let DataOutcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(output.status.code(), Some(EXIT_PERMANENT));
     let says = "dataset.format is Chat, but line 1 of x.jsonl has no field `messages`";
     assert!(failure.message.contains(says), "{failure}");
@@ -176,13 +205,24 @@ fn a_full_disk_is_worth_another_try() {
     let plan = place.plan("Text", mounted(&place.path("in")));
     // Files of 64 blocks of 512 bytes, as if there were no more room; without the signal that would end the process.
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_atelier-data")]);
+    command.args([
+        "-c",
+        "trap '' XFSZ; ulimit -f 64; exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_atelier-data"),
+    ]);
     let (output, outcome) = place.run_as(&mut command, &plan);
-    let DataOutcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
-    assert_eq!((failure.reason.as_str(), failure.retryable), (reasons::NO_SPACE, true), "{failure}");
+    let DataOutcome::Failed(failure) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(
+        (failure.reason.as_str(), failure.retryable),
+        (reasons::NO_SPACE, true),
+        "{failure}"
+    );
     assert_eq!(output.status.code(), Some(EXIT_TEMPORARY));
     assert!(!place.path("data/run").exists());
-    assert_eq!(place.ready(&plan).parts.train > 3000, true);
+    assert!(place.ready(&plan).parts.train > 3000);
 }
 
 #[test]
@@ -192,7 +232,10 @@ fn the_log_tells_progress_and_the_end() {
     let (output, _) = place.run(&place.plan("Text", mounted(&place.path("in"))));
     let text = String::from_utf8(output.stdout).unwrap();
     let outcomes: Vec<_> = text.lines().map(|line| DataOutcome::parse(line).unwrap()).collect();
-    assert!(matches!(outcomes.first(), Some(DataOutcome::Running(progress)) if progress.read == 1), "{text}");
+    assert!(
+        matches!(outcomes.first(), Some(DataOutcome::Running(progress)) if progress.read == 1),
+        "{text}"
+    );
     assert!(matches!(outcomes.last(), Some(DataOutcome::Ready(_))), "{text}");
 }
 

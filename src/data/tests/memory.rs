@@ -26,7 +26,9 @@ fn a_large_corpus_takes_little_memory() {
     while written < size << 20 {
         let mut text = String::new();
         for _ in 0..200 {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             text += &format!("w{} ", (state >> 33) % 50_000);
         }
         let line = json!({"text": text}).to_string();
@@ -56,8 +58,14 @@ fn a_large_corpus_takes_little_memory() {
     assert!(output.status.success(), "{said}");
     let peak: u64 = said.lines().last().unwrap().trim().parse().unwrap();
     let speed = size as f64 / seconds;
-    println!("{size} MiB in {seconds:.1} s, {speed:.1} MiB/s, {} MiB of memory at most", peak >> 10);
+    println!(
+        "{size} MiB in {seconds:.1} s, {speed:.1} MiB/s, {} MiB of memory at most",
+        peak >> 10
+    );
     let words = std::fs::read_to_string(dir.path().join("report")).unwrap();
-    assert!(matches!(DataOutcome::parse(&words), Some(DataOutcome::Ready(_))), "{words}");
+    assert!(
+        matches!(DataOutcome::parse(&words), Some(DataOutcome::Ready(_))),
+        "{words}"
+    );
     assert!(peak < MOST, "{peak} KiB");
 }

@@ -1,35 +1,41 @@
-//! The first pass: records are read, cleaned, judged, and written to the disk.
+//! The first pass: what readers find is worked on in batches by several threads, and taken in the order in which it was
+//! found, so that the number of threads changes nothing.
 
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 
 use artifacts::digest::Digest;
 use sha2::{Digest as _, Sha256};
 
-use super::samples::{Samples, shortened};
+use super::samples::Samples;
 use super::spill::{Entry, Spill};
 use super::tally::Tally;
-use crate::dedup::{Contamination, Deduplicator};
+use super::worker::{End, Kept, Outcome, Worker};
+use crate::dedup::Deduplicator;
 use crate::failure::{Result, disk};
 use crate::readers::{self, Item};
-use crate::record::{self, Bad, Record, reasons};
+use crate::record::reasons;
 use crate::report::Progress;
 use crate::sources::SourceFile;
-use crate::stages::{Cleaner, Verdict};
 
-/// Records of a source of which each is kept a moment longer, should it be shown to a human.
+/// Things of a source of which each is kept a moment longer, should it turn out to be no record and be shown.
 const SHOWN: u64 = 1000;
+/// Things of a batch at most.
+const BATCH: usize = 1024;
+/// About so many bytes of a batch, or one thing that is larger.
+const BATCH_BYTES: usize = 4 << 20;
 
 /// Where records go.
 pub(super) struct Intake<'a> {
-    /// Cleans texts.
-    pub cleaner: &'a Cleaner,
-    /// Knows what must not be learned from.
-    pub contamination: Option<&'a Contamination>,
+    /// Cleans and judges.
+    pub worker: Worker<'a>,
     /// Looks for duplicates.
     pub dedup: Deduplicator,
     /// Where that works, for messages.
     pub near: &'a Path,
-    /// Keeps them.
+    /// Keeps records.
     pub spill: Spill,
     /// Counts.
     pub tally: Tally,
@@ -39,16 +45,13 @@ pub(super) struct Intake<'a> {
     pub progress: Progress,
     /// What readers need to know.
     pub settings: readers::Settings,
-    /// Seed of the split.
-    pub seed: u64,
 }
 
-/// Where something was read.
-struct Place<'a> {
-    source: usize,
-    file: &'a str,
-    /// None for a file as a whole.
-    line: Option<u64>,
+/// What was found, with its file.
+#[derive(Default)]
+struct Batch {
+    items: Vec<(Arc<str>, Item)>,
+    bytes: usize,
 }
 
 impl Intake<'_> {
@@ -58,146 +61,141 @@ impl Intake<'_> {
     /// When more than half of it is no good, or the disk fails.
     pub(super) fn source(&mut self, source: usize, files: &[SourceFile]) -> Result<()> {
         let mut digest = Sha256::new();
+        let mut batch = Batch::default();
         for file in files {
             // What was read is told by its content: a source may change from run to run.
             let sha256 = Digest::of_file(&file.path)?;
             digest.update(format!("{} {sha256}\n", file.name));
             let settings = self.settings.clone();
+            let name: Arc<str> = file.name.as_str().into();
             readers::read(&file.path, &file.name, &settings, &mut |item| {
-                self.item(source, &file.name, item)
+                batch.bytes += size(&item);
+                batch.items.push((name.clone(), item));
+                match batch.items.len() >= BATCH || batch.bytes >= BATCH_BYTES {
+                    true => self.batch(source, std::mem::take(&mut batch)),
+                    false => Ok(()),
+                }
             })?;
         }
+        self.batch(source, batch)?;
         self.tally.sources[source].digest = format!("sha256:{}", hex::encode(digest.finalize()));
         self.tally.end_source(source)
     }
 
-    fn item(&mut self, source: usize, file: &str, item: Item) -> Result<()> {
-        self.tally.read(source);
-        self.progress.now.read += 1;
-        self.progress.tick();
-        let at = |line| Place { source, file, line };
-        match item {
-            Item::Value { line, value } => {
-                let place = at(Some(line));
-                let shown = self.may_be_shown().then(|| shortened(&value.to_string()).to_owned());
-                match Record::of(value, self.settings.format) {
-                    Ok(record) => self.record(&place, record),
-                    Err(bad) => self.bad(&place, &bad, shown.as_deref().unwrap_or_default()),
-                }
-            }
-            Item::Text(text) => match Record::of_text(text) {
-                Ok(record) => self.record(&at(None), record),
-                Err(bad) => self.bad(&at(None), &bad, ""),
-            },
-            Item::Bad { line, bad } => self.bad(&at(Some(line)), &bad, ""),
-            Item::Unknown(why) => self.bad(&at(None), &Bad::new(reasons::UNKNOWN_FILE, why), ""),
-            Item::Broken(why) => {
-                self.tally.quarantined(&self.origin(&at(None)), &why);
-                self.bad(&at(None), &Bad::new(reasons::BROKEN_FILE, why), "")
-            }
-            Item::Quarantined(why) => {
-                self.tally.quarantined(&self.origin(&at(None)), &why);
-                self.bad(&at(None), &Bad::new(reasons::QUARANTINED, why), "")
-            }
-        }
-    }
-
-    /// Whether what was read is worth keeping a moment longer, should it turn out to be no record: copies cost time, and
-    /// where some are bad, mostly the first ones are.
-    fn may_be_shown(&self) -> bool {
-        let wanted = [reasons::MISSING_FIELD, reasons::INVALID_ROLE, reasons::EMPTY];
+    fn batch(&mut self, source: usize, batch: Batch) -> Result<()> {
+        let shown = [reasons::MISSING_FIELD, reasons::INVALID_ROLE, reasons::EMPTY];
+        // Copies cost time, and where some are bad, mostly the first ones are.
         let is_likely = self.tally.candidates() < SHOWN || self.tally.has_bad();
-        is_likely && wanted.iter().any(|reason| self.samples.wants(reason))
-    }
-
-    fn bad(&mut self, place: &Place<'_>, bad: &Bad, shown: &str) -> Result<()> {
-        let words = match place.line {
-            Some(line) => format!("line {line} of {}", place.file),
-            None => place.file.to_owned(),
+        let worker = Worker {
+            shows_bad: is_likely && shown.iter().any(|reason| self.samples.wants(reason)),
+            ..self.worker
         };
-        self.tally.bad(&words, bad);
-        let shown = if shown.is_empty() { &bad.what } else { shown };
-        self.samples.dropped(bad.reason, &self.origin(place), shown);
+        for (file, outcome) in outcomes(worker, batch.items) {
+            self.take(source, &file, outcome)?;
+        }
+        self.progress.tick();
         Ok(())
     }
 
-    fn record(&mut self, place: &Place<'_>, mut record: Record) -> Result<()> {
-        let length: usize = record.texts_mut().iter().map(|text| text.len()).sum();
-        self.progress.now.bytes += length as u64;
-        if length > self.settings.max_bytes {
-            return self.bad(place, &Bad::too_long(self.settings.max_bytes), &record.joined());
-        }
-        let mut before = None;
-        self.clean(&mut record, &mut before);
-        if let Err(bad) = record.check() {
-            return self.bad(place, &bad, before.as_deref().unwrap_or_default());
-        }
-        let joined = record.joined();
-        let reason = match self.cleaner.judge(&joined) {
-            Verdict::Drop { reason } => Some(reason),
-            Verdict::Keep { flags } => {
-                for flag in flags {
-                    *self.tally.flags.entry(flag.into()).or_default() += 1;
-                }
-                let contaminated = |known: &Contamination| known.is_contaminated(&joined);
-                self.contamination.is_some_and(contaminated).then_some(reasons::CONTAMINATED)
-            }
+    fn take(&mut self, source: usize, file: &str, outcome: Outcome) -> Result<()> {
+        self.tally.read(source);
+        self.progress.now.read += 1;
+        self.progress.now.bytes += outcome.bytes;
+        let name = &self.tally.sources[source].name;
+        let origin = match outcome.line {
+            Some(line) => format!("{name}/{file}:{line}"),
+            None => format!("{name}/{file}"),
         };
-        let content = record.content();
-        if let Some(reason) = reason {
-            self.tally.dropped(reason);
-            self.samples
-                .dropped(reason, &self.origin(place), before.as_deref().unwrap_or(&content));
-            return Ok(());
+        match outcome.end {
+            End::Kept(kept) => self.keep(source, origin, kept),
+            End::Dropped { reason, before } => {
+                self.tally.dropped(reason);
+                self.samples.dropped(reason, &origin, &before);
+                Ok(())
+            }
+            End::Bad {
+                bad,
+                before,
+                is_set_aside,
+            } => {
+                let place = match outcome.line {
+                    Some(line) => format!("line {line} of {file}"),
+                    None => file.to_owned(),
+                };
+                self.tally.bad(&place, &bad);
+                if is_set_aside {
+                    self.tally.quarantined(&origin, &bad.what);
+                }
+                let before = if before.is_empty() { &bad.what } else { &before };
+                self.samples.dropped(bad.reason, &origin, before);
+                Ok(())
+            }
+        }
+    }
+
+    fn keep(&mut self, source: usize, origin: String, kept: Kept) -> Result<()> {
+        for flag in kept.flags {
+            self.tally.flag(flag);
         }
         let entry = Entry {
-            source: place.source as u32,
-            hash: split_hash(self.seed, &content),
-            origin: self.origin(place),
-            before: before.unwrap_or_default(),
-            content,
+            source: source as u32,
+            hash: kept.hash,
+            origin,
+            before: kept.before,
+            content: kept.content,
         };
         let number = self.spill.append(&entry)?;
         self.progress.now.kept += 1;
-        self.dedup.add(number, &joined).map_err(disk("write", self.near))
-    }
-
-    /// Cleans the texts; keeps how the record was before the first change.
-    fn clean(&self, record: &mut Record, before: &mut Option<String>) {
-        let cleaned: Vec<Option<String>> = record
-            .texts_mut()
-            .into_iter()
-            .map(|text| match self.cleaner.clean(text) {
-                std::borrow::Cow::Borrowed(same) if same.len() == text.len() => None,
-                other => Some(other.into_owned()),
-            })
-            .collect();
-        if cleaned.iter().all(Option::is_none) {
-            return;
-        }
-        *before = Some(shortened(&record.content()).to_owned());
-        for (text, clean) in record.texts_mut().into_iter().zip(cleaned) {
-            if let Some(clean) = clean {
-                *text = clean;
-            }
-        }
-    }
-
-    fn origin(&self, place: &Place<'_>) -> String {
-        let source = &self.tally.sources[place.source].name;
-        match place.line {
-            Some(line) => format!("{source}/{}:{line}", place.file),
-            None => format!("{source}/{}", place.file),
-        }
+        self.dedup.add(number, &kept.joined).map_err(disk("write", self.near))
     }
 }
 
-/// What decides about the part that a record goes to: its content and the seed, and nothing around it.
-fn split_hash(seed: u64, content: &str) -> u64 {
-    let mut hasher = Sha256::new();
-    hasher.update(seed.to_le_bytes());
-    hasher.update(record::digest(content));
-    let digest: [u8; 32] = hasher.finalize().into();
-    let [a, b, c, d, e, f, g, h, ..] = digest;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+/// What becomes of all of these, in their order.
+fn outcomes(worker: Worker<'_>, items: Vec<(Arc<str>, Item)>) -> Vec<(Arc<str>, Outcome)> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = items.len().div_ceil(threads).max(1);
+    let work = move |items: Vec<(Arc<str>, Item)>| {
+        let outcomes = items.into_iter().map(|(file, item)| (file, worker.outcome(item)));
+        outcomes.collect::<Vec<_>>()
+    };
+    if items.len() <= share {
+        return work(items);
+    }
+    let mut items = items.into_iter();
+    let mut shares = Vec::new();
+    loop {
+        let next: Vec<_> = items.by_ref().take(share).collect();
+        if next.is_empty() {
+            break;
+        }
+        shares.push(next);
+    }
+    thread::scope(|scope| {
+        let running: Vec<_> = shares
+            .into_iter()
+            .map(|share| scope.spawn(move || work(share)))
+            .collect();
+        let done = running.into_iter().map(thread::ScopedJoinHandle::join);
+        done.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+/// About the bytes of memory that it takes.
+fn size(item: &Item) -> usize {
+    match item {
+        Item::Value { value, .. } => size_of_value(value),
+        Item::Text(text) => text.len(),
+        _ => 0,
+    }
+}
+
+fn size_of_value(value: &serde_json::Value) -> usize {
+    let inside = match value {
+        serde_json::Value::String(text) => text.len(),
+        serde_json::Value::Array(list) => list.iter().map(size_of_value).sum(),
+        serde_json::Value::Object(object) => object.values().map(size_of_value).sum(),
+        _ => 0,
+    };
+    size_of::<serde_json::Value>() + inside
 }

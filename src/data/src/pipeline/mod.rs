@@ -14,6 +14,7 @@ mod samples;
 mod spill;
 mod split;
 mod tally;
+mod worker;
 
 use std::{fs, io, path::Path};
 
@@ -32,6 +33,7 @@ use crate::stages::Cleaner;
 
 use intake::Intake;
 use spill::Spill;
+use worker::Worker;
 
 /// Bytes of memory for the search for duplicates, which goes to the disk beyond.
 const DEDUP_MEMORY: usize = 256 << 20;
@@ -60,8 +62,14 @@ pub fn run(
         _ => disk("write", &near)(error),
     })?;
     let mut intake = Intake {
-        cleaner: &cleaner,
-        contamination: contamination.as_ref(),
+        worker: Worker {
+            cleaner: &cleaner,
+            contamination: contamination.as_ref(),
+            format: plan.format,
+            max_bytes: plan::max_record_bytes(plan),
+            seed: plan.split.seed,
+            shows_bad: false,
+        },
         dedup,
         near: &near,
         spill: Spill::create(scratch)?,
@@ -74,7 +82,6 @@ pub fn run(
             scratch: scratch.to_owned(),
             programs: Programs::default(),
         },
-        seed: plan.split.seed,
     };
     for (index, files) in sources.iter().enumerate() {
         intake.source(index, files)?;
@@ -89,7 +96,12 @@ pub fn run(
     } = intake;
     let spilled = spill.finish()?;
     let duplicates = dedup.finish().map_err(disk("sort", &near))?;
-    let fates = split::decide(&plan.split, &spilled, duplicates.map(|next| next.map_err(disk("read", &near))), scratch)?;
+    let fates = split::decide(
+        &plan.split,
+        &spilled,
+        duplicates.map(|next| next.map_err(disk("read", &near))),
+        scratch,
+    )?;
     if fates.kept == 0 {
         return Err(PrepareFailure::new(EMPTY_DATASET, tally.nothing_left(), false));
     }
@@ -99,7 +111,11 @@ pub fn run(
 /// What is impossible unless somebody else writes our files.
 fn changed(path: &Path) -> PrepareFailure {
     let error = io::Error::other("it ends too early; nobody else may write there");
-    PrepareFailure::new(reasons::INTERNAL, format!("failed to read {}: {error}", path.display()), true)
+    PrepareFailure::new(
+        reasons::INTERNAL,
+        format!("failed to read {}: {error}", path.display()),
+        true,
+    )
 }
 
 #[cfg(test)]

@@ -47,7 +47,11 @@ pub(super) fn write(
             Fate::Near => Some(record::reasons::NEAR_DUPLICATE),
             _ => None,
         };
-        let before = if entry.before.is_empty() { &entry.content } else { &entry.before };
+        let before = if entry.before.is_empty() {
+            &entry.content
+        } else {
+            &entry.before
+        };
         if let Some(reason) = duplicate {
             tally.dropped(reason);
             samples.dropped(reason, &entry.origin, before);

@@ -126,7 +126,11 @@ fn moved(split: &Split, parts: &[Extremes; 3]) -> Vec<(u64, Fate)> {
     }
     if split.validation > 0.0 && validation.count == 0 {
         let from = if train.count > 1 { train } else { test };
-        return from.smallest.map(|(_, number)| (number, Fate::Validation)).into_iter().collect();
+        return from
+            .smallest
+            .map(|(_, number)| (number, Fate::Validation))
+            .into_iter()
+            .collect();
     }
     Vec::new()
 }
@@ -139,7 +143,10 @@ impl Fates {
             let mut byte = [0];
             file.read_exact(&mut byte).map_err(|_| changed(&self.path))?;
             let moved = self.moved.iter().find(|(moved, _)| *moved == number);
-            let fate = FATES.get(usize::from(byte[0])).copied().ok_or_else(|| changed(&self.path))?;
+            let fate = FATES
+                .get(usize::from(byte[0]))
+                .copied()
+                .ok_or_else(|| changed(&self.path))?;
             Ok(moved.map_or(fate, |(_, fate)| *fate))
         }))
     }

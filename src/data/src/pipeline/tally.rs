@@ -68,6 +68,16 @@ impl Tally {
         }
     }
 
+    /// A quality rule would have struck.
+    pub(super) fn flag(&mut self, rule: &str) {
+        match self.flags.get_mut(rule) {
+            Some(count) => *count += 1,
+            None => {
+                self.flags.insert(rule.into(), 1);
+            }
+        }
+    }
+
     /// What was read is no record.
     pub(super) fn bad(&mut self, place: &str, bad: &Bad) {
         self.dropped(bad.reason);
@@ -103,8 +113,15 @@ impl Tally {
         let candidates = std::mem::take(&mut self.candidates);
         let bad = std::mem::take(&mut self.bad);
         let counts = |reason: &&'static str| *reason != reasons::UNKNOWN_FILE && *reason != reasons::QUARANTINED;
-        let faults: u64 = bad.iter().filter(|(reason, _)| counts(reason)).map(|(_, (count, _))| count).sum();
-        let worst = bad.iter().filter(|(reason, _)| counts(reason)).max_by_key(|(_, (count, _))| *count);
+        let faults: u64 = bad
+            .iter()
+            .filter(|(reason, _)| counts(reason))
+            .map(|(_, (count, _))| count)
+            .sum();
+        let worst = bad
+            .iter()
+            .filter(|(reason, _)| counts(reason))
+            .max_by_key(|(_, (count, _))| *count);
         if let Some((reason, (count, words))) = worst
             && faults * 2 > candidates
         {
@@ -115,7 +132,9 @@ impl Tally {
             )));
         }
         if self.first_bad.is_none() {
-            let first = bad.into_iter().max_by_key(|(reason, (count, _))| (counts(reason), *count));
+            let first = bad
+                .into_iter()
+                .max_by_key(|(reason, (count, _))| (counts(reason), *count));
             self.first_bad = first.map(|(_, (_, words))| words);
         }
         Ok(())
@@ -135,7 +154,11 @@ impl Tally {
     pub(super) fn nothing_left(&self) -> String {
         let read = self.read;
         let mut message = format!("no record is left to learn from, of {read} that were read");
-        let drops: Vec<String> = self.dropped.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let drops: Vec<String> = self
+            .dropped
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
         if !drops.is_empty() {
             message += &format!(" ({})", drops.join(", "));
         }

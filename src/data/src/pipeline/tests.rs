@@ -61,7 +61,12 @@ impl Run {
 
     fn texts(&self, part: &str) -> Vec<String> {
         let text = fs::read_to_string(records_file(&self.to(), part)).unwrap();
-        let text_of = |line: &str| serde_json::from_str::<Value>(line).unwrap()["text"].as_str().unwrap().to_owned();
+        let text_of = |line: &str| {
+            serde_json::from_str::<Value>(line).unwrap()["text"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
         text.lines().map(text_of).collect()
     }
 
@@ -86,18 +91,34 @@ fn everything_that_is_read_is_counted_once() {
     let report = run.run().unwrap();
     assert_eq!(report.read, 10);
     assert_eq!(report.parts.train, 5);
-    let dropped: Vec<_> = report.dropped.iter().map(|(reason, count)| (reason.as_str(), *count)).collect();
-    assert_eq!(dropped, [("duplicate", 2), ("empty", 1), ("invalidJson", 1), ("quality", 1)]);
+    let dropped: Vec<_> = report
+        .dropped
+        .iter()
+        .map(|(reason, count)| (reason.as_str(), *count))
+        .collect();
+    assert_eq!(
+        dropped,
+        [("duplicate", 2), ("empty", 1), ("invalidJson", 1), ("quality", 1)]
+    );
     assert_eq!((report.sources[0].read, report.sources[0].kept), (10, 5));
     let manifest = run.manifest();
     assert_eq!(manifest.report, report);
     assert_eq!(manifest.plan, plan::digest(&run.plan));
-    let kept = manifest.samples.iter().filter(|sample| sample.fate == "kept" && sample.after.is_some());
+    let kept = manifest
+        .samples
+        .iter()
+        .filter(|sample| sample.fate == "kept" && sample.after.is_some());
     assert_eq!(kept.count(), 5);
     let sample = manifest.samples.iter().find(|sample| sample.fate == "empty").unwrap();
-    assert_eq!((sample.origin.as_str(), sample.before.as_str()), ("a/x.jsonl:9", "{\"text\":\"\"}"));
+    assert_eq!(
+        (sample.origin.as_str(), sample.before.as_str()),
+        ("a/x.jsonl:9", "{\"text\":\"\"}")
+    );
     let length = |part| fs::metadata(records_file(&run.to(), part)).unwrap().len();
-    assert_eq!(report.bytes, ["train", "validation", "test"].map(length).iter().sum::<u64>());
+    assert_eq!(
+        report.bytes,
+        ["train", "validation", "test"].map(length).iter().sum::<u64>()
+    );
 }
 
 #[test]
@@ -116,13 +137,20 @@ fn the_same_data_and_seed_give_the_same_bytes_and_neighbours_do_not_matter() {
     assert_eq!(digest(&numbered(50), 1).0, first);
     assert_ne!(digest(&numbered(50), 2).0, first);
     let (_, more) = digest(&numbered(100), 1);
-    assert!(more.len() > validation.len() && more.starts_with(&validation), "{more:?}");
+    assert!(
+        more.len() > validation.len() && more.starts_with(&validation),
+        "{more:?}"
+    );
 }
 
 #[test]
 fn weights_repeat_records_to_learn_from_and_no_others() {
     let (heavy, light) = (numbered(20), lines(["light".into()]));
-    let mut run = Run::new(&[("heavy", 6, &heavy), ("light", 2, &light), ("middle", 4, "{\"text\":\"middle\"}")]);
+    let mut run = Run::new(&[
+        ("heavy", 6, &heavy),
+        ("light", 2, &light),
+        ("middle", 4, "{\"text\":\"middle\"}"),
+    ]);
     run.plan.split.validation = 0.2;
     let report = run.run().unwrap();
     let (train, validation) = (run.texts("train"), run.texts("validation"));
@@ -139,6 +167,7 @@ fn weights_repeat_records_to_learn_from_and_no_others() {
     }
     // Round by round.
     let mut first = train[..distinct].to_vec();
+    first.sort();
     first.dedup();
     assert_eq!(first.len(), distinct);
     assert!(fs::read_dir(run.to()).unwrap().count() == 4);
@@ -157,9 +186,17 @@ fn few_records_are_shared_out(#[case] count: usize, #[case] train: u64, #[case] 
 
 #[rstest]
 #[case::wrong_format(DataFormat::Chat, &numbered(3), "dataset.format is Chat, but line 1 of x.jsonl has no field `messages` (it has `text`)")]
-#[case::mostly_wrong(DataFormat::Text, "{\"text\":\"a\"}\n{\"txt\":1}\n{\"txt\":2}\n", "line 2 of x.jsonl has no field `text`")]
+#[case::mostly_wrong(
+    DataFormat::Text,
+    "{\"text\":\"a\"}\n{\"txt\":1}\n{\"txt\":2}\n",
+    "line 2 of x.jsonl has no field `text`"
+)]
 #[case::no_json(DataFormat::Text, "hello\nworld\n", "line 1 of x.jsonl is no JSON")]
-#[case::nothing(DataFormat::Text, "", "no record is left to learn from, of 0 that were read; check what dataset.sources (a)")]
+#[case::nothing(
+    DataFormat::Text,
+    "",
+    "no record is left to learn from, of 0 that were read; check what dataset.sources (a)"
+)]
 #[case::all_dropped(DataFormat::Text, "{\"text\":\"drop me\"}\n", "1 quality); relax dataset.prepare")]
 fn what_is_no_good_fails_with_line_and_field(#[case] format: DataFormat, #[case] content: &str, #[case] says: &str) {
     let mut run = Run::new(&[("a", 1, content)]);

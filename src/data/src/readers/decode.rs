@@ -138,7 +138,10 @@ mod tests {
     }
 
     fn utf16(text: &str, to: fn(u16) -> [u8; 2]) -> Vec<u8> {
-        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(to).collect()
+        std::iter::once(0xfeff)
+            .chain(text.encode_utf16())
+            .flat_map(to)
+            .collect()
     }
 
     #[rstest]
@@ -149,7 +152,11 @@ mod tests {
     #[case(Vec::new(), "")]
     #[case(b"\xef".to_vec(), "\u{0}")]
     fn marks_say_what_bytes_are(#[case] bytes: Vec<u8>, #[case] text: &str) {
-        let expected = if text == "\u{0}" { vec![0xef] } else { text.as_bytes().to_vec() };
+        let expected = if text == "\u{0}" {
+            vec![0xef]
+        } else {
+            text.as_bytes().to_vec()
+        };
         assert_eq!(read(&bytes).unwrap(), expected);
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
         packed.write_all(&bytes).unwrap();

@@ -13,7 +13,10 @@ mod pdf;
 mod text;
 mod yaml;
 
-use std::{io::Read as _, path::{Path, PathBuf}};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use protocol::tune::DataFormat;
 use serde_json::Value;
@@ -89,7 +92,10 @@ pub fn read(path: &Path, name: &str, settings: &Settings, sink: &mut Sink<'_>) -
     match (kind, settings.format) {
         (Kind::Text | Kind::Pdf, DataFormat::Text) => {}
         (Kind::Text | Kind::Pdf, format) => {
-            let why = format!("is a document, and dataset.format is {}; documents are Text", name_of(format));
+            let why = format!(
+                "is a document, and dataset.format is {}; documents are Text",
+                name_of(format)
+            );
             return sink(Item::Unknown(why));
         }
         _ => {}

@@ -1,11 +1,11 @@
 use std::io::Write as _;
 use std::sync::Arc;
 
-use flate2::{Compression, write::GzEncoder};
 use ::parquet::column::writer::ColumnWriter;
 use ::parquet::data_type::ByteArray;
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
+use flate2::{Compression, write::GzEncoder};
 use rstest::rstest;
 use serde_json::json;
 
@@ -37,7 +37,10 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn utf16(text: &str) -> Vec<u8> {
-    std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    std::iter::once(0xfeff)
+        .chain(text.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect()
 }
 
 const A: &str = r#"{"text":"a"}"#;
@@ -75,8 +78,8 @@ fn files_are_what_their_names_say(#[case] name: &str, #[case] text: &str, #[case
 #[case::latin1_table(b"text\n\xe9\nb".to_vec(), "a.csv", &["2 notUtf8", "3 {\"text\":\"b\"}"])]
 #[case::latin1_document(b"\xe9".to_vec(), "a.txt", &["1 notUtf8"])]
 #[case::half_a_character(b"{\"text\":\"\\ud800\"}".to_vec(), "a.jsonl", &["1 invalidJson"])]
-#[case::deep(b"[".repeat(100), "a.jsonl", &["1 invalidJson"])]
-#[case::deep_list([b"[".repeat(MAX), b"]".repeat(MAX)].concat(), "a.json", &["1 invalidJson"])]
+#[case::deep(b"[".repeat(150), "a.jsonl", &["1 invalidJson"])]
+#[case::deep_list([b"[".repeat(MAX), b"]".repeat(MAX)].concat(), "a.json", &["1 tooLong"])]
 #[case::long([b"x".repeat(10_000).as_slice(), b"\n", A.as_bytes()].concat(), "a.jsonl", &["1 tooLong", "2 {\"text\":\"a\"}"])]
 #[case::long_in_list([b"[\"".as_slice(), &b"x".repeat(10_000), b"\",", A.as_bytes()].concat(), "a.json", &["1 tooLong", "1 {\"text\":\"a\"}"])]
 #[case::long_row([b"text\n".as_slice(), &b"x".repeat(10_000), b"\nb"].concat(), "a.csv", &["2 tooLong", "3 {\"text\":\"b\"}"])]
@@ -87,7 +90,8 @@ fn bytes_that_are_odd(#[case] bytes: Vec<u8>, #[case] name: &str, #[case] expect
     assert_eq!(found(&bytes, name, DataFormat::Text), expected);
 }
 
-const CORPUS: &str = "categories:\n- AI\nconversations:\n- - What is AI?\n  - A field.\n- - Hi\n  - Yes\n  - 42\n  - true\n- - alone\n";
+const CORPUS: &str =
+    "categories:\n- AI\nconversations:\n- - What is AI?\n  - A field.\n- - Hi\n  - Yes\n  - 42\n  - true\n- - alone\n";
 
 #[test]
 fn conversations_of_a_corpus_take_turns() {

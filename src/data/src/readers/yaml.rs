@@ -33,7 +33,9 @@ pub(super) fn read(path: &Path, settings: &Settings, sink: &mut Sink<'_>) -> Res
         return dialogues(conversations, settings, sink);
     }
     let serde_yaml_ng::Value::Sequence(records) = value else {
-        return sink(Item::Unknown("is YAML without `conversations`, and no list of records".into()));
+        return sink(Item::Unknown(
+            "is YAML without `conversations`, and no list of records".into(),
+        ));
     };
     for (line, record) in (1..).zip(records) {
         sink(match serde_json::to_value(&record) {
@@ -49,7 +51,9 @@ pub(super) fn read(path: &Path, settings: &Settings, sink: &mut Sink<'_>) -> Res
 
 fn dialogues(conversations: &[serde_yaml_ng::Value], settings: &Settings, sink: &mut Sink<'_>) -> Result<()> {
     if !matches!(settings.format, DataFormat::Chat | DataFormat::PromptCompletion) {
-        return sink(Item::Unknown("holds conversations, which are Chat or PromptCompletion".into()));
+        return sink(Item::Unknown(
+            "holds conversations, which are Chat or PromptCompletion".into(),
+        ));
     }
     for (line, conversation) in (1..).zip(conversations) {
         let turns = conversation.as_sequence().map(Vec::as_slice).unwrap_or_default();

@@ -115,7 +115,10 @@ fn message(value: Value, place: &str) -> Result<Message, Bad> {
         Some(Value::String(content)) => content,
         Some(Value::Null) | None => return Err(inside(missing(&object, "content"))),
         Some(other) => {
-            let what = format!("has a field `content` in `{place}` that is {} and no text", kind(&other));
+            let what = format!(
+                "has a field `content` in `{place}` that is {} and no text",
+                kind(&other)
+            );
             return Err(Bad::new(reasons::MISSING_FIELD, what));
         }
     };

@@ -157,7 +157,10 @@ impl Record {
                 let mut answers = messages.iter().filter(|message| message.role == Role::Assistant);
                 match answers.any(|answer| !answer.content.trim().is_empty()) {
                     true => Ok(()),
-                    false => Err(Bad::new(reasons::EMPTY, "has no message with the role assistant and a content")),
+                    false => Err(Bad::new(
+                        reasons::EMPTY,
+                        "has no message with the role assistant and a content",
+                    )),
                 }
             }
             Self::PromptCompletion { completion, .. } => need("completion", completion),

@@ -43,7 +43,12 @@ fn fields_of_the_other_formats(#[case] value: Value, #[case] format: DataFormat,
 #[case(json!({"messages": []}), DataFormat::Chat, reasons::EMPTY, "assistant")]
 #[case(json!({"prompt": "q", "completion": " \n"}), DataFormat::PromptCompletion, reasons::EMPTY, "`completion`")]
 #[case(json!({"prompt": "q", "chosen": "a", "rejected": ""}), DataFormat::Preference, reasons::EMPTY, "`rejected`")]
-fn what_is_no_record_says_why(#[case] value: Value, #[case] format: DataFormat, #[case] reason: &str, #[case] says: &str) {
+fn what_is_no_record_says_why(
+    #[case] value: Value,
+    #[case] format: DataFormat,
+    #[case] reason: &str,
+    #[case] says: &str,
+) {
     let bad = Record::of(value, format).unwrap_err();
     assert_eq!(bad.reason, reason, "{}", bad.what);
     assert!(bad.what.contains(says), "{}", bad.what);

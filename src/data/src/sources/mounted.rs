@@ -18,7 +18,10 @@ const MAX_DEPTH: usize = 32;
 /// followed to a file that is below the directory as well, as Kubernetes publishes files of volumes.
 pub(super) fn files(path: &Path) -> Result<Vec<SourceFile>> {
     let missing = |error: std::io::Error| {
-        let message = format!("failed to find {}: {error}; check the path in the source", path.display());
+        let message = format!(
+            "failed to find {}: {error}; check the path in the source",
+            path.display()
+        );
         PrepareFailure::new(reasons::FILE_NOT_FOUND, message, false)
     };
     let root = path.canonicalize().map_err(missing)?;
@@ -36,7 +39,9 @@ fn walk(directory: &Path, root: &Path, depth: usize, found: &mut Vec<SourceFile>
     let refused = |message: String| PrepareFailure::new(reasons::FILE_NOT_FOUND, message, false);
     if depth > MAX_DEPTH {
         let place = directory.display();
-        return Err(refused(format!("failed to read {place}: it is more than {MAX_DEPTH} directories deep")));
+        return Err(refused(format!(
+            "failed to read {place}: it is more than {MAX_DEPTH} directories deep"
+        )));
     }
     for entry in fs::read_dir(directory).map_err(disk("read", directory))? {
         let entry = entry.map_err(disk("read", directory))?;
@@ -50,12 +55,17 @@ fn walk(directory: &Path, root: &Path, depth: usize, found: &mut Vec<SourceFile>
             continue;
         }
         let Some(real) = file(&path, &kind, root) else {
-            tracing::warn!("{} is skipped: it is no file, or a link that leads elsewhere", path.display());
+            tracing::warn!(
+                "{} is skipped: it is no file, or a link that leads elsewhere",
+                path.display()
+            );
             continue;
         };
         if found.len() == MAX_FILES {
             let place = root.display();
-            return Err(refused(format!("failed to read {place}: it holds more than {MAX_FILES} files; join them")));
+            return Err(refused(format!(
+                "failed to read {place}: it holds more than {MAX_FILES} files; join them"
+            )));
         }
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
         found.push(SourceFile { name, path: real });
@@ -105,6 +115,9 @@ mod tests {
     fn what_is_not_there_is_told() {
         let failure = files(Path::new("/no/such/place")).unwrap_err();
         assert_eq!(failure.reason, reasons::FILE_NOT_FOUND);
-        assert!(failure.message.contains("/no/such/place") && !failure.retryable, "{failure}");
+        assert!(
+            failure.message.contains("/no/such/place") && !failure.retryable,
+            "{failure}"
+        );
     }
 }

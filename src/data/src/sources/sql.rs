@@ -57,7 +57,12 @@ impl Asked<'_> {
         let result = self.copy(&mut connection, query, &directory.join(FILE)).await;
         let _ = connection.close().await;
         let path = directory.join(FILE);
-        result.map(|()| vec![SourceFile { name: FILE.into(), path }])
+        result.map(|()| {
+            vec![SourceFile {
+                name: FILE.into(),
+                path,
+            }]
+        })
     }
 
     async fn connect(&self) -> Result<PgConnection> {
@@ -83,7 +88,8 @@ impl Asked<'_> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("it does not answer within {} s", CONNECT.as_secs()),
         };
-        let message = format!("failed to connect to the database: {why}; check sql.connectionSecretRef and that it runs");
+        let message =
+            format!("failed to connect to the database: {why}; check sql.connectionSecretRef and that it runs");
         Err(PrepareFailure::new(reasons::DOWNLOAD_FAILED, message, true))
     }
 
@@ -96,7 +102,10 @@ impl Asked<'_> {
         ];
         for statement in settings {
             let statement = sqlx::query(AssertSqlSafe(statement));
-            statement.execute(&mut *connection).await.map_err(|error| refused(&error))?;
+            statement
+                .execute(&mut *connection)
+                .await
+                .map_err(|error| refused(&error))?;
         }
         // One that closes the parenthesis to begin another statement is refused: a prepared statement is only one. The
         // query's own comment ends with its line.
@@ -186,10 +195,19 @@ fn refused(error: &sqlx::Error) -> PrepareFailure {
         "42501" => ("grant its user the right to read what it asks for", false),
         "57014" => ("it took too long; make it faster or ask for less", false),
         // Connections that break, servers that stop, locks that nobody gives up, conflicts with a replica's recovery.
-        code if ["08", "53", "57", "55", "40"].iter().any(|class| code.starts_with(class)) => ("it is tried again", true),
+        code if ["08", "53", "57", "55", "40"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            ("it is tried again", true)
+        }
         _ => ("give exactly one SELECT in sql.query, as PostgreSQL takes it", false),
     };
-    PrepareFailure::new(QUERY_FAILED, format!("failed to run sql.query: {said} ({code}); {advice}"), retryable)
+    PrepareFailure::new(
+        QUERY_FAILED,
+        format!("failed to run sql.query: {said} ({code}); {advice}"),
+        retryable,
+    )
 }
 
 #[cfg(test)]

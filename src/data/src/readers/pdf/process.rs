@@ -163,7 +163,14 @@ mod tests {
     #[test]
     fn what_a_program_prints_comes_back() {
         assert_eq!(sh("echo hi; echo no >&2", &Limits::text(100)), Ok(b"hi\n".to_vec()));
-        assert_eq!(sh("pwd; echo ${HOME-none}", &Limits::text(1000)).unwrap().split(|byte| *byte == b'\n').nth(1).unwrap(), b"none");
+        assert_eq!(
+            sh("pwd; echo ${HOME-none}", &Limits::text(1000))
+                .unwrap()
+                .split(|byte| *byte == b'\n')
+                .nth(1)
+                .unwrap(),
+            b"none"
+        );
     }
 
     #[rstest]
@@ -177,7 +184,10 @@ mod tests {
 
     #[test]
     fn a_program_without_end_is_ended() {
-        assert_eq!(sh("while :; do echo xxxxxxxxxxxxxxxx; done", &Limits::text(1000)), Err(Refused::TooLong));
+        assert_eq!(
+            sh("while :; do echo xxxxxxxxxxxxxxxx; done", &Limits::text(1000)),
+            Err(Refused::TooLong)
+        );
         let limits = Limits {
             time: Duration::from_millis(100),
             ..Limits::text(100)

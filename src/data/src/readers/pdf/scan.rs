@@ -41,7 +41,11 @@ pub(super) fn recognize(path: &Path, pages: usize, settings: &Settings) -> Resul
         read.push(Page::of(&String::from_utf8_lossy(&table)));
     }
     judge(&read)?;
-    Ok(read.iter().map(|page| page.text.trim()).collect::<Vec<_>>().join("\n\n"))
+    Ok(read
+        .iter()
+        .map(|page| page.text.trim())
+        .collect::<Vec<_>>()
+        .join("\n\n"))
 }
 
 /// Draws a page; the name of the picture.
@@ -56,7 +60,12 @@ fn draw(path: &Path, page: usize, directory: &Path, settings: &Settings) -> Resu
 /// Refuses a document whose pages are mostly pictures of too few dots.
 fn check_resolution(path: &Path, settings: &Settings) -> Result<(), Refused> {
     let arguments = ["-list".into(), path.into()];
-    let table = run(&settings.programs.pdfimages, &arguments, &settings.scratch, &Limits::text(16 << 20))?;
+    let table = run(
+        &settings.programs.pdfimages,
+        &arguments,
+        &settings.scratch,
+        &Limits::text(16 << 20),
+    )?;
     match resolution(&String::from_utf8_lossy(&table)) {
         Some(dots) if dots < LEAST_RESOLUTION => Err(Refused::Because(format!(
             "is a scan with {dots:.0} dots in an inch; {LEAST_RESOLUTION:.0} are needed, scan it again"
@@ -97,7 +106,7 @@ impl Page {
     /// Reads the recognizer's table: a word a row, after rows for pages, blocks, paragraphs and lines.
     fn of(table: &str) -> Self {
         let mut page = Self::default();
-        let mut place = None;
+        let mut place: Option<[String; 3]> = None;
         for row in table.lines().skip(1) {
             let columns: Vec<&str> = row.split('\t').collect();
             let [level, _, block, paragraph, line, _, _, _, _, _, confidence, word] = columns[..] else {
@@ -132,12 +141,16 @@ fn judge(pages: &[Page]) -> Result<(), Refused> {
     }
     let mean = words.iter().sum::<f64>() / words.len() as f64;
     let guessed = words.iter().filter(|sure| **sure < GUESSED).count() as f64 / words.len() as f64;
-    let figures = format!("confidence {mean:.0} of 100, {:.0}% of the words are guesses", guessed * 100.0);
+    let figures = format!(
+        "confidence {mean:.0} of 100, {:.0}% of the words are guesses",
+        guessed * 100.0
+    );
     if mean < HOPELESS {
         return Err(Refused::Because(format!("is a bad scan ({figures}); scan it again")));
     }
     if mean < ACCEPTED || guessed > MOST_GUESSED {
-        let why = format!("is a scan that a human should check ({figures}); correct its text and give it as a text file");
+        let why =
+            format!("is a scan that a human should check ({figures}); correct its text and give it as a text file");
         return Err(Refused::Because(why));
     }
     Ok(())

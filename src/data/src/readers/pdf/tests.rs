@@ -86,7 +86,9 @@ fn read(bytes: &[u8], max: usize) -> Item {
 #[test]
 #[ignore = "needs poppler-utils"]
 fn a_text_layer_is_read() {
-    let Item::Text(text) = read(&text_pdf(&LINES), 10_000) else { panic!() };
+    let Item::Text(text) = read(&text_pdf(&LINES), 10_000) else {
+        panic!()
+    };
     assert_eq!(text.lines().collect::<Vec<_>>(), LINES);
     assert!(matches!(read(&text_pdf(&LINES), 50), Item::Bad { bad, .. } if bad.reason == "tooLong"));
 }
@@ -94,7 +96,9 @@ fn a_text_layer_is_read() {
 #[test]
 #[ignore = "needs poppler-utils and tesseract-ocr"]
 fn a_good_scan_is_recognized() {
-    let Item::Text(text) = read(&scanned(&LINES, 300), 10_000) else { panic!() };
+    let Item::Text(text) = read(&scanned(&LINES, 300), 10_000) else {
+        panic!()
+    };
     let words: Vec<&str> = text.split_whitespace().collect();
     assert_eq!(words, LINES.join(" ").split(' ').collect::<Vec<_>>());
 }

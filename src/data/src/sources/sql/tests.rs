@@ -13,7 +13,10 @@ async fn database() -> TestDatabase {
         "INSERT INTO parts VALUES (1, 'bolt', 1.50, '2026-01-02T03:04:05Z', '[\"a\"]'), (2, 'nut', NULL, NULL, NULL)",
         "CREATE SEQUENCE counter",
     ] {
-        sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        sqlx::query(AssertSqlSafe(statement.to_owned()))
+            .execute(&mut connection)
+            .await
+            .unwrap();
     }
     database
 }
@@ -25,7 +28,10 @@ async fn rows(database: &TestDatabase, query: &str, format: DataFormat) -> Resul
         connection_file: database.url_file.path(),
         query,
         descriptions: &descriptions,
-        settings: Settings { format, max_bytes: 1000 },
+        settings: Settings {
+            format,
+            max_bytes: 1000,
+        },
     };
     let files = asked.rows(dir.path()).await?;
     let text = std::fs::read_to_string(&files[0].path).unwrap();
@@ -40,11 +46,25 @@ async fn columns_become_fields_or_lines_of_text() {
     assert_eq!(found[0], r#"{"prompt":"bolt","completion":"It is 1"}"#);
     let query = "SELECT * FROM parts ORDER BY id -- the end";
     let found = rows(&database, query, DataFormat::Text).await.unwrap();
-    let text = |line: &str| serde_json::from_str::<Value>(line).unwrap()["text"].as_str().unwrap().to_owned();
+    let text = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
     let first = text(&found[0]);
-    assert!(first.starts_with("id: 1\nName of the part: bolt\nprice: 1.5\nsold: 2026-01-02"), "{first}");
+    assert!(
+        first.starts_with("id: 1\nName of the part: bolt\nprice: 1.5\nsold: 2026-01-02"),
+        "{first}"
+    );
     assert_eq!(text(&found[1]), "id: 2\nName of the part: nut");
-    let found = rows(&database, "SELECT name AS text, id FROM parts LIMIT 1", DataFormat::Text).await.unwrap();
+    let found = rows(
+        &database,
+        "SELECT name AS text, id FROM parts LIMIT 1",
+        DataFormat::Text,
+    )
+    .await
+    .unwrap();
     assert_eq!(text(&found[0]), "bolt");
 }
 
@@ -94,5 +114,8 @@ async fn a_database_that_is_not_there_is_told_without_its_password(#[case] url: 
         },
     };
     let failure = asked.rows(dir.path()).await.unwrap_err();
-    assert!(failure.message.contains(says) && !failure.message.contains("secret@"), "{failure}");
+    assert!(
+        failure.message.contains(says) && !failure.message.contains("secret@"),
+        "{failure}"
+    );
 }

@@ -1,4 +1,5 @@
 //! The program, from a plan to a directory.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

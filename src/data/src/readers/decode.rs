@@ -26,9 +26,11 @@ fn decoded(mut bytes: Box<dyn Read>) -> io::Result<Box<dyn BufRead>> {
     if head.starts_with(&[0x1f, 0x8b]) {
         let packed = Cursor::new(head).chain(bytes);
         let mut unpacked: Box<dyn Read> = Box::new(MultiGzDecoder::new(BufReader::new(packed)));
-        // Bytes that are broken are told when they are read.
-        let head = peek(&mut unpacked).unwrap_or_default();
-        return Ok(text(head, unpacked));
+        return Ok(match peek(&mut unpacked) {
+            Ok(head) => text(head, unpacked),
+            // What is no good is told when it is read, and no more than once by its decoder.
+            Err(error) => Box::new(BufReader::new(Broken(error))),
+        });
     }
     Ok(text(head, bytes))
 }
@@ -49,6 +51,15 @@ fn peek(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     reader.take(3).read_to_end(&mut head)?;
     Ok(head)
+}
+
+/// Bytes that cannot be unpacked.
+struct Broken(io::Error);
+
+impl Read for Broken {
+    fn read(&mut self, _buffer: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::new(self.0.kind(), self.0.to_string()))
+    }
 }
 
 /// UTF-16 as UTF-8.

@@ -37,6 +37,9 @@ struct Splitter<R> {
     is_over: bool,
 }
 
+/// The line where a value begins, and its bytes unless they are too many.
+type Value<'a> = (u64, Option<&'a [u8]>);
+
 /// Where in a value the next byte is.
 #[derive(Default)]
 struct State {
@@ -61,7 +64,7 @@ impl<R: BufRead> Splitter<R> {
     }
 
     /// The next value with the line where it begins; no bytes if it is too long.
-    fn next(&mut self) -> io::Result<Option<(u64, Option<&[u8]>)>> {
+    fn next(&mut self) -> io::Result<Option<Value<'_>>> {
         self.value.clear();
         let mut state = State::default();
         while !self.is_over {

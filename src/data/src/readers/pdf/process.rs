@@ -70,7 +70,7 @@ pub(super) fn run(
     let mut command = Command::new("/bin/sh");
     command
         .args(["-c", LIMITED, "sh"])
-        .args([limits.memory, seconds + seconds / 2, limits.file].map(|limit| limit.to_string()))
+        .args([limits.memory, seconds + seconds / 2 + 1, limits.file].map(|limit| limit.to_string()))
         .arg(program)
         .args(arguments)
         .current_dir(directory)

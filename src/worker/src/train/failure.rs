@@ -10,7 +10,7 @@ const MAX_MESSAGE: usize = 2048;
 
 /// The reasons that a [`TrainFailure`] can carry, beside those of [`protocol::report::reasons`].
 pub mod reasons {
-    pub use protocol::report::reasons::{DIGEST_MISMATCH, INTERNAL, INVALID_SUITE, NO_SPACE};
+    pub use protocol::report::reasons::{INTERNAL, NO_SPACE};
 
     /// The plan cannot be read, or contradicts itself, the data or the base.
     pub const INVALID_PLAN: &str = "InvalidPlan";

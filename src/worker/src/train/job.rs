@@ -70,6 +70,11 @@ fn attempt(
     let stopped = || process.stop.load(std::sync::atomic::Ordering::Relaxed);
     let interrupted = |reporter: &Reporter| Ok(Some(TrainOutcome::Interrupted(reporter.progress())));
     let digest = base_digest(plan)?;
+    // States name it: whether the plan does must make no difference.
+    let plan = &TrainPlan {
+        digest: Some(digest.clone()),
+        ..plan.clone()
+    };
     let model = Checkpoint::open(&plan.model).map_err(|error| of_base(&plan.model, &error))?;
     let tokenizer = Tokenizer::from_metadata(&model.header().metadata).map_err(|error| of_base(&plan.model, &error))?;
     let config = ModelConfig::from_header(model.header()).map_err(|error| of_base(&plan.model, &error))?;

@@ -94,7 +94,8 @@ impl Session<'_> {
         let mut saved = Instant::now();
         loop {
             let step = self.trainer.step_number();
-            let mut stop = members::any(&mut *self.group, self.stopped())?;
+            let own = self.stop.load(Ordering::Relaxed);
+            let mut stop = members::any(&mut *self.group, own)?;
             if !stop && self.is_to_be_measured(step, total) {
                 self.reporter.stage("Evaluating");
                 stop = !self.measure(step)?;
@@ -128,10 +129,6 @@ impl Session<'_> {
         // The first one publishes alone: it must have saved before the others go.
         members::any(&mut *self.group, false)?;
         Ok(End::Finished)
-    }
-
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
     }
 
     /// Measures what there is to compare with. Returns whether it was completed.

@@ -174,7 +174,7 @@ impl Group for Ring {
             return Ok(());
         }
         let rank = self.before();
-        let header = self.receive(8)?.try_into().expect("it has 8 bytes");
+        let header: [u8; 8] = self.receive(8)?.try_into().expect("it has 8 bytes");
         let length = u64::from_le_bytes(header);
         if length > MAX_BROADCAST {
             let why = format!("it announced {length} bytes, at most {MAX_BROADCAST} are taken");

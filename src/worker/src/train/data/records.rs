@@ -112,7 +112,7 @@ mod tests {
     #[rstest]
     #[case("", "EOF")]
     #[case("{", "EOF")]
-    #[case("[]", "neither messages")]
+    #[case("[]", "invalid length")]
     #[case("7", "invalid type")]
     #[case(r#"{"messages": []}"#, "messages is empty")]
     #[case(r#"{"messages": [{"role": "user"}]}"#, "content")]

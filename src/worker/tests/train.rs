@@ -17,9 +17,10 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use protocol::{
     report::{EXIT_PERMANENT, EXIT_TEMPORARY},
-    tune::{OutputManifest, TrainOutcome},
+    tune::{OutputKind, OutputManifest, TrainOutcome},
 };
-use serde_json::json;
+use rstest::rstest;
+use serde_json::{Value, json};
 
 use place::{Place, weights};
 
@@ -118,52 +119,135 @@ fn any_temporary(checkpoints: &std::path::Path) -> bool {
 #[test]
 fn told_to_end_it_saves_its_state() -> Result<()> {
     let place = Place::new()?;
-    // States are saved at the end only.
-    let plan = place.plan(&[("checkpoint", json!({"everySeconds": 3600, "keep": 1}))]);
-    let whole = place.publishes(&plan)?;
+    let changes = [
+        ("checkpoint", json!({"everySteps": 20, "keep": 1})),
+        ("hyperparameters.epochs", json!(60)),
+        ("evaluateEvery", json!(50)),
+    ];
+    let whole = place.publishes(&place.plan(&changes))?;
 
     let other = Place::new()?;
-    let plan = other.plan(&[("checkpoint", json!({"everySeconds": 3600, "keep": 1}))]);
+    let plan = other.plan(&changes);
     let mut child = other.start(&plan, None)?;
-    // The file for TensorBoard is there when the loop begins.
-    let events = other.path("checkpoints/r/runs");
-    until("the loop", || fs::read_dir(&events).is_ok_and(|mut it| it.next().is_some()))?;
-    sleep(Duration::from_millis(100));
+    until("a state", || !other.states().is_empty())?;
     signal(&child, rustix::process::Signal::TERM)?;
     let code = child.wait()?.code();
     let words = fs::read_to_string(other.report(None))?;
     match TrainOutcome::parse(&words) {
         Some(TrainOutcome::Interrupted(progress)) => {
-            ensure!(code == Some(EXIT_TEMPORARY));
-            ensure!(progress.step == 0 || other.states().len() == 1, "{words}");
+            ensure!(code == Some(EXIT_TEMPORARY) && progress.step < whole.steps, "{words}");
+            let name = format!("step-{:08}", progress.step);
+            ensure!(other.states().last().is_some_and(|state| state.ends_with(&name)), "{words}");
         }
         // It was faster than the signal.
         Some(TrainOutcome::Published(_)) => ensure!(code == Some(0)),
         _ => anyhow::bail!("{code:?} {words}"),
     }
     let report = other.publishes(&plan)?;
-    ensure!(report.digest == whole.digest);
+    ensure!(report.digest == whole.digest && report.tokens == whole.tokens);
     Ok(())
 }
 
 #[test]
 fn a_worse_result_is_rejected_and_nothing_is_published() -> Result<()> {
     let place = Place::new()?;
-    let plan = place.plan(&[
-        ("gate", json!({"against": "Base", "maxRegression": 0.01})),
-        ("hyperparameters.learningRate", json!(3.0)),
-        ("hyperparameters.schedule", json!("Constant")),
-        ("hyperparameters.epochs", json!(1)),
-    ]);
+    let good = place.publishes(&place.plan(&[]))?;
+    let gate = json!({"against": "Current", "current": place.output(&good.digest), "maxRegression": 0.01});
+    let plan = place.plan(&[("gate", gate), ("hyperparameters.steps", json!(1))]);
     let ended = place.run(&plan)?;
     let TrainOutcome::Rejected(report) = &ended.outcome else {
         anyhow::bail!("{:?} {}", ended.outcome, ended.stderr)
     };
-    ensure!(ended.code == Some(0) && report.eval_loss > report.reference_loss);
+    // On the same data what was measured then is compared.
+    ensure!(ended.code == Some(0) && report.reference_loss == good.eval_loss, "{report:?}");
     ensure!(report.gate.as_ref().is_some_and(|gate| gate.reason.contains("too bad")), "{report:?}");
     ensure!(!place.output(&report.digest).exists());
     let left = fs::read_dir(place.path("outputs"))?.count();
-    ensure!(left == 0, "{left} are left in outputs");
+    ensure!(left == 1, "{left} are left in outputs");
+    Ok(())
+}
+
+#[rstest]
+#[case::qlora(&[("method", json!("QLoRA"))], OutputKind::Adapter)]
+#[case::bottleneck(
+    &[("method", json!("Adapter")), ("hyperparameters.adapter", json!({"bottleneck": 8}))],
+    OutputKind::Adapter
+)]
+#[case::prefix(&[("method", json!("Prefix")), ("hyperparameters.virtualTokens", json!(4))], OutputKind::Adapter)]
+#[case::full(&[("method", json!("Full")), ("hyperparameters.learningRate", json!(0.001))], OutputKind::Weights)]
+#[case::packed(&[("hyperparameters.packing", json!(true))], OutputKind::Adapter)]
+#[case::all_of_the_text(&[("objective", json!("CausalLM"))], OutputKind::Adapter)]
+fn every_method_learns(#[case] changes: &[(&str, Value)], #[case] kind: OutputKind) -> Result<()> {
+    let place = Place::new()?;
+    let gate = ("gate", json!({"against": "Base", "maxRegression": 0.0}));
+    let report = place.publishes(&place.plan(&[changes, &[gate]].concat()))?;
+    ensure!(report.kind == kind && report.last_loss < report.first_loss, "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn preferences_are_learned() -> Result<()> {
+    let place = Place::new()?;
+    let record = |at: usize| json!({"prompt": format!("{}?", at % 9), "chosen": "yes", "rejected": "no"});
+    let lines: Vec<String> = (0..40).map(|at| record(at).to_string()).collect();
+    place.data(&lines[..32], &lines[32..])?;
+    let gate = ("gate", json!({"against": "Base", "maxRegression": 0.0}));
+    let report = place.publishes(&place.plan(&[("objective", json!("DPO")), gate]))?;
+    // Before anything is learned, nothing is preferred: the loss is that of a coin.
+    let base = report.reference_loss.context("no loss")?;
+    ensure!((base - 2f64.ln()).abs() < 1e-4 && report.eval_loss < Some(0.6), "{report:?}");
+    Ok(())
+}
+
+#[test]
+fn weights_are_a_model_of_their_own() -> Result<()> {
+    let place = Place::new()?;
+    let shape = json!({
+        "layers": 2, "hiddenSize": 32, "feedForwardSize": 64, "heads": 4, "kvHeads": 2, "contextLength": 64,
+        "tieEmbeddings": true,
+    });
+    let new = [
+        ("method", json!("Pretrain")),
+        ("objective", json!("CausalLM")),
+        ("architecture", shape),
+        ("template", json!("{% for m in messages %}{{ m.content }}{% endfor %}")),
+    ];
+    let report = place.publishes(&place.plan(&new))?;
+    ensure!(report.kind == OutputKind::Weights && report.last_loss < report.first_loss, "{report:?}");
+    let output = place.output(&report.digest);
+    // Its digest is that of the model, so that whoever serves it can check it; and it can be trained again.
+    let again = [
+        ("model", json!(output)),
+        ("digest", json!(report.digest)),
+        ("hyperparameters.epochs", json!(1)),
+        ("run", json!("again")),
+        ("checkpoints", json!(place.path("checkpoints/again"))),
+    ];
+    let second = place.publishes(&place.plan(&again))?;
+    ensure!(second.kind == OutputKind::Adapter && second.eval_loss < second.reference_loss, "{second:?}");
+    Ok(())
+}
+
+#[test]
+fn a_full_disk_is_said_and_mended() -> Result<()> {
+    let place = Place::new()?;
+    let plan = place.plan(&[]);
+    // Files may have 16 KiB: less than a state.
+    let train = place.command(&plan, None)?;
+    let mut shell = std::process::Command::new("bash");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "bash"]);
+    shell.arg(train.get_program()).args(train.get_args());
+    let output = shell.output()?;
+    let words = fs::read_to_string(place.report(None))?;
+    let Some(TrainOutcome::Failed(failure)) = TrainOutcome::parse(&words) else {
+        anyhow::bail!("{words} {}", String::from_utf8_lossy(&output.stderr))
+    };
+    ensure!(output.status.code() == Some(EXIT_TEMPORARY) && failure.retryable, "{failure}");
+    let directory = place.path("checkpoints/r").display().to_string();
+    ensure!(failure.reason == "NoSpace" && failure.message.contains(&directory), "{failure}");
+    ensure!(failure.message.contains("bytes were written"), "{failure}");
+    ensure!(place.states().is_empty());
+    place.publishes(&plan)?;
     Ok(())
 }
 

@@ -10,6 +10,9 @@ use std::{
 /// How names of what is not complete begin.
 const PREFIX: &str = ".tmp-";
 
+/// What stands between the name that it is to have and what tells it from others.
+const AFTER: char = '@';
+
 /// A directory under a name of its own, which goes with the value unless it is published.
 #[derive(Debug)]
 pub struct Temporary(PathBuf);
@@ -27,7 +30,7 @@ pub fn temporary(target: &Path) -> io::Result<Temporary> {
     // Process numbers are the same in pods: the time tells their directories apart.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let nanos = now.map_or(0, |now| now.as_nanos());
-    let path = parent.join(format!("{PREFIX}{name}-{process}-{number}-{nanos}"));
+    let path = parent.join(format!("{PREFIX}{name}{AFTER}{process}-{number}-{nanos}"));
     fs::create_dir(&path)?;
     Ok(Temporary(path))
 }
@@ -73,11 +76,12 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes directories of processes that are gone.
-pub fn sweep(directory: &Path) {
+/// Removes what processes that are gone have left in a directory; of the one name that is given, if it is.
+pub fn sweep(directory: &Path, name: Option<&str>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
+    let begin = name.map_or_else(|| PREFIX.into(), |name| format!("{PREFIX}{name}{AFTER}"));
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+        if entry.file_name().to_string_lossy().starts_with(&begin) {
             tracing::info!("removing {}, which is not complete", entry.path().display());
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -153,7 +157,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::mem::forget(temporary(&dir.path().join("x")).unwrap());
         fs::create_dir(dir.path().join("step-1")).unwrap();
-        sweep(dir.path());
+        std::mem::forget(temporary(&dir.path().join("x-2")).unwrap());
+        sweep(dir.path(), Some("x"));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        sweep(dir.path(), None);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

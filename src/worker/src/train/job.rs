@@ -14,6 +14,7 @@ use train::Trainer;
 use super::{
     checkpoints::{self, Checkpoints, Saved},
     data::{self, Batching, Dataset, Renderer, Stream},
+    durable,
     failure::{of_prepare, of_train, permanent, reasons, temporary},
     finish::Finish,
     members,
@@ -23,7 +24,7 @@ use super::{
     samples,
     session::{End, Session},
     state::State,
-    suites::Asker,
+    suites::{self, Asker},
 };
 use crate::serve::chat_template::ChatTemplate;
 
@@ -94,6 +95,14 @@ fn attempt(
     };
     asker.check()?;
 
+    if rank == 0 {
+        durable::sweep(&plan.outputs, Some(&plan.run));
+        durable::sweep(&plan.outputs, Some(&suites::scratch(&plan.run)));
+    }
+    if plan::processes(plan) == 1 {
+        // Nobody else makes tokens of these data for this run.
+        data::sweep(&plan.dataset);
+    }
     let data_digest = data::manifest(&plan.dataset)?.report.digest;
     let tokens_key = plan::tokens_key(plan, &data_digest, &digest, length);
     let prepared = data::prepare(&plan.dataset, &plan.checkpoints, &tokens_key, &renderer(), &stopped)?;

@@ -93,6 +93,9 @@ fn train(args: Train, runtime: &Runtime) -> Result<Option<TrainOutcome>, TrainFa
     let listener = runtime.block_on(TcpListener::bind(address));
     let listener = listener
         .map_err(|error| temporary(reasons::INTERNAL, format!("failed to listen on {address}: {error}")))?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, run = plan.run, "probes and metrics");
+    }
     runtime.spawn(admin::serve_on(
         listener,
         registry.clone(),

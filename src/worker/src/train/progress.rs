@@ -65,11 +65,11 @@ impl Reporter {
         self.speed = Speed::default();
     }
 
-    /// Says what it does now, at once.
+    /// Says what it does now; not more often than all the rest, as some measure after every step.
     pub fn stage(&mut self, stage: &str) {
         if self.progress.stage != stage {
             self.progress.stage = stage.into();
-            self.say();
+            self.say_in_time();
         }
     }
 
@@ -101,9 +101,7 @@ impl Reporter {
         ];
         let more = report.metrics.iter().map(|(name, value)| (*name, *value));
         self.event(step, own.into_iter().chain(more));
-        if self.said.is_none_or(|said| said.elapsed() >= INTERVAL) {
-            self.say();
-        }
+        self.say_in_time();
     }
 
     /// Tells of a measurement.
@@ -139,6 +137,12 @@ impl Reporter {
             && let Err(error) = events.flush()
         {
             tracing::warn!("failed to write for TensorBoard: {error}");
+        }
+    }
+
+    fn say_in_time(&mut self) {
+        if self.said.is_none_or(|said| said.elapsed() >= INTERVAL) {
+            self.say();
         }
     }
 

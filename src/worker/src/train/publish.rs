@@ -7,7 +7,7 @@ use std::{
 };
 
 use artifacts::digest::Digest;
-use protocol::tune::{MANIFEST, OutputKind, OutputManifest, TrainFailure, TrainPlan, output_dir};
+use protocol::tune::{MANIFEST, OutputKind, OutputManifest, TrainFailure, TrainPlan};
 use sha2::{Digest as _, Sha256};
 use train::Trainer;
 
@@ -67,11 +67,7 @@ impl Output {
     /// # Errors
     /// When it cannot be written.
     pub fn publish(self, outputs: &Path, manifest: &OutputManifest, events: &Path) -> Result<PathBuf, TrainFailure> {
-        // `outputs` is the directory of all outputs here.
-        let target = match outputs.parent() {
-            Some(volume) if outputs.ends_with("outputs") => output_dir(volume, &self.digest),
-            _ => outputs.join(self.digest.trim_start_matches("sha256:")),
-        };
+        let target = outputs.join(self.digest.trim_start_matches("sha256:"));
         if target.join(MANIFEST).is_file() {
             tracing::info!("{} is there already", target.display());
             return Ok(target);

@@ -22,6 +22,8 @@ use crate::{
 const AT_ONCE: u64 = 8;
 /// Longest conversation, in tokens.
 const CONTEXT: u64 = 4096;
+/// How directories of files that the engine wants are named.
+const SCRATCH: &str = "suites-of-";
 /// The name of an adapter that answers.
 const NAME: &str = "tuned";
 
@@ -45,6 +47,11 @@ pub struct Asker<'a> {
     pub runtime: Handle,
 }
 
+/// The name of the directory that a run has for such files.
+pub fn scratch(run: &str) -> String {
+    format!("{SCRATCH}{run}")
+}
+
 impl Asker<'_> {
     /// Checks that the suites can be read: better before a training than after it.
     ///
@@ -63,7 +70,7 @@ impl Asker<'_> {
             return Ok(Vec::new());
         }
         // Files that the engine wants to read: they go with it.
-        let scratch = durable::temporary(&self.plan.outputs.join("suites"));
+        let scratch = durable::temporary(&self.plan.outputs.join(scratch(&self.plan.run)));
         let scratch = scratch.map_err(io_at("write to", &self.plan.outputs))?;
         let (path, adapter) = match candidate {
             Candidate::Base => (self.plan.model.clone(), None),

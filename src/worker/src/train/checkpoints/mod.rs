@@ -76,9 +76,9 @@ impl Checkpoints {
 
     /// Removes what earlier attempts did not complete, and says which states are of other plans.
     pub fn tidy(&self) {
-        durable::sweep(&self.directory);
+        durable::sweep(&self.directory, None);
         let Some(all) = self.directory.parent() else { return };
-        durable::sweep(all);
+        durable::sweep(all, None);
         for entry in fs::read_dir(all).into_iter().flatten().flatten() {
             let path = entry.path();
             if path != self.directory && !numbers(&path).is_empty() {

@@ -22,7 +22,7 @@ use train::Work;
 
 pub use self::{
     batches::{Batch, Batching, Lengths, window, windows},
-    prepare::{Dataset, manifest, prepare},
+    prepare::{Dataset, manifest, prepare, sweep},
     records::Record,
     render::Renderer,
     stream::Stream,

@@ -117,6 +117,11 @@ pub fn prepare(
     }))
 }
 
+/// Removes what attempts that are gone did not complete.
+pub fn sweep(dataset: &Path) {
+    durable::sweep(&dataset.join(DIRECTORY), None);
+}
+
 fn open(place: &Path) -> std::io::Result<(Tokens, Option<Tokens>, Summary)> {
     let invalid = |error: serde_json::Error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
     let summary: Summary = serde_json::from_slice(&fs::read(place.join("summary.json"))?).map_err(invalid)?;

@@ -1,5 +1,7 @@
 //! Processes that train together. The transport is a trait: TCP on CPUs now, NCCL on GPUs later.
 
+pub mod ring;
+
 /// A process among those of a training, which all call the same operations in the same order.
 pub trait Group: Send {
     /// Its number, from 0.

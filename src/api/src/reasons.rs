@@ -25,6 +25,8 @@ pub const TRAINING: &str = "Training";
 pub const PUBLISHING: &str = "Publishing";
 /// The result is published.
 pub const PUBLISHED: &str = "Published";
+/// Nothing has been published so far.
+pub const NOTHING_PUBLISHED: &str = "NothingPublished";
 /// The gate kept the result from being published.
 pub const GATE_FAILED: &str = "GateFailed";
 /// The training ended without a result.

@@ -81,7 +81,6 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         let stop = ended.clone().cancelled_owned();
         tokio::spawn(metrics_api::run(settings, cluster, gateways, metrics, stop));
     }
-    let events = Events::new(cluster.clone(), instance);
     let trainings = finetunejob::Controller::new(
         cluster.clone(),
         Events::new(cluster.clone(), instance.clone()),

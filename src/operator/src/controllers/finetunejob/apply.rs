@@ -2,10 +2,7 @@
 //! pass.
 
 use api::{FineTuneJob, names::FIELD_MANAGER_FINETUNEJOB};
-use k8s_openapi::{
-    api::batch::v1::Job,
-    apimachinery::pkg::apis::meta::v1::OwnerReference,
-};
+use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::ResourceExt;
 use serde_json::json;
 
@@ -64,7 +61,9 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &Obs
     }
     for (name, suspend) in &plan.suspend {
         let patch = json!({"spec": {"suspend": suspend}});
-        let patched = cluster.merge::<Job>(FIELD_MANAGER_FINETUNEJOB, &owner.namespace, name, &patch).await;
+        let patched = cluster
+            .merge::<Job>(FIELD_MANAGER_FINETUNEJOB, &owner.namespace, name, &patch)
+            .await;
         // One that has ended meanwhile, or is gone, needs nothing.
         match patched {
             Err(error) if matches!(error.status(), Some(404 | 422)) => {}
@@ -80,7 +79,9 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &Obs
     for child in &plan.create {
         match cluster.create(child).await {
             // A list that was older than the last pass did not show it.
-            Err(error) if error.status() == Some(409) => writer.refuse_foreign::<FineTuneJob>(&child.name_any()).await?,
+            Err(error) if error.status() == Some(409) => {
+                writer.refuse_foreign::<FineTuneJob>(&child.name_any()).await?
+            }
             other => other?,
         }
     }
@@ -114,7 +115,9 @@ impl Writer<'_> {
         let size = spec.pointer("/spec/resources/requests").cloned().unwrap_or_default();
         let patch = json!({"spec": {"resources": {"requests": size}}});
         let (namespace, name) = (&self.owner.namespace, live.name_any());
-        let merged = self.cluster.merge::<K>(FIELD_MANAGER_FINETUNEJOB, namespace, &name, &patch);
+        let merged = self
+            .cluster
+            .merge::<K>(FIELD_MANAGER_FINETUNEJOB, namespace, &name, &patch);
         merged.await.map(drop)
     }
 

@@ -149,7 +149,9 @@ fn train(
             (true, _) => {}
             // Who admits it would let it go on: it is made anew, and goes on from its checkpoint.
             (false, true) => plan.delete.extend(suspend.then(|| identity(job))),
-            (false, false) => plan.suspend.extend((waits != suspend).then(|| (job.name_any(), suspend))),
+            (false, false) => plan
+                .suspend
+                .extend((waits != suspend).then(|| (job.name_any(), suspend))),
         }
     }
     let dataset = match data(builder, observed, status, suspend, plan) {
@@ -186,7 +188,10 @@ pub fn finished(
     plan: &mut Plan,
 ) -> Option<Stage> {
     let wanted = builder.wanted;
-    let completed = status.completed.as_ref().filter(|_| status.plan.as_ref() == Some(&wanted.key))?;
+    let completed = status
+        .completed
+        .as_ref()
+        .filter(|_| status.plan.as_ref() == Some(&wanted.key))?;
     let ttl = wanted.spec.ttl_seconds_after_finished.map(i64::from);
     let age = now.as_second().saturating_sub(completed.0.as_second());
     let is_expired = ttl.is_some_and(|ttl| age >= ttl);
@@ -207,7 +212,10 @@ pub fn finished(
 
 /// Deletes what an earlier spec has left; whether there was anything.
 pub fn forget_others(builder: &Builder<'_>, observed: &Observed, plan: &mut Plan) -> bool {
-    let others = observed.jobs.iter().filter(|job| key_of(*job) != Some(&builder.wanted.key));
+    let others = observed
+        .jobs
+        .iter()
+        .filter(|job| key_of(*job) != Some(&builder.wanted.key));
     plan.delete.extend(others.map(identity));
     !plan.delete.is_empty()
 }
@@ -221,7 +229,10 @@ pub fn data(
     plan: &mut Plan,
 ) -> Result<DatasetStatus, Stage> {
     if builder.owner.is_trial() {
-        let of_parent = observed.parent.as_ref().and_then(|it| it.status.as_ref()?.dataset.clone());
+        let of_parent = observed
+            .parent
+            .as_ref()
+            .and_then(|it| it.status.as_ref()?.dataset.clone());
         let words = "the data of the sweep are not ready";
         return of_parent.ok_or_else(|| Stage::Waiting(Trouble::new(reasons::WAITING_FOR_PARENT, words)));
     }
@@ -274,7 +285,11 @@ fn dataset(report: &protocol::tune::DataReport) -> DatasetStatus {
 
 /// Whether a run would learn again what the last one that published has learned.
 fn is_unchanged(builder: &Builder<'_>, observed: &Observed, dataset: &DatasetStatus) -> bool {
-    let is_run = builder.owner.parent.as_ref().is_some_and(|parent| parent.role == Role::Run);
+    let is_run = builder
+        .owner
+        .parent
+        .as_ref()
+        .is_some_and(|parent| parent.role == Role::Run);
     let status = observed.parent.as_ref().and_then(|parent| parent.status.as_ref());
     let Some(status) = status.filter(|_| is_run) else {
         return false;

@@ -3,7 +3,7 @@
 use api::{
     FineTuneJob, LlmModel,
     common::ModelVersionRef,
-    names::{self, CONTAINER_DATA, CONTAINER_TRAIN, COMPONENT_DATA, LABEL_COMPONENT, LABEL_PARENT},
+    names::{self, COMPONENT_DATA, CONTAINER_DATA, CONTAINER_TRAIN, LABEL_COMPONENT, LABEL_PARENT},
     reasons,
 };
 use jiff::Timestamp;
@@ -141,7 +141,9 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, job: &FineTuneJob) -> Res
     let base = match has_started || has_children {
         true => None,
         // A change of the spec starts it anew: the next pass looks at the base.
-        false if is_over && job.status.as_ref().and_then(|it| it.observed_generation) == job.metadata.generation => None,
+        false if is_over && job.status.as_ref().and_then(|it| it.observed_generation) == job.metadata.generation => {
+            None
+        }
         false => Some(base(cluster, namespace, job).await?),
     };
     let events = events_of(cluster, namespace, &pods, &jobs).await;
@@ -171,11 +173,15 @@ async fn base(cluster: &Cluster, namespace: &str, job: &FineTuneJob) -> Result<B
     };
     let ModelVersionRef { name, version } = reference;
     let Some(raw) = cluster.get_raw::<LlmModel>(namespace, name).await? else {
-        let message = format!("LlmModel {name}, which {field} names, does not exist in this namespace: create it, and this goes on");
+        let message = format!(
+            "LlmModel {name}, which {field} names, does not exist in this namespace: create it, and this goes on"
+        );
         return Ok(missing(reasons::BASE_NOT_READY, message));
     };
     let Ok(model) = serde_json::from_value::<LlmModel>(raw) else {
-        let message = format!("LlmModel {name}, which {field} names, is none that this release knows: apply the CRDs of this release");
+        let message = format!(
+            "LlmModel {name}, which {field} names, is none that this release knows: apply the CRDs of this release"
+        );
         return Ok(missing(reasons::BASE_UNSUITABLE, message));
     };
     if let Some(why) = unsuitable(&model) {
@@ -184,7 +190,9 @@ async fn base(cluster: &Cluster, namespace: &str, job: &FineTuneJob) -> Result<B
     }
     let current = || model.status.as_ref()?.current_version.clone();
     let Some(wanted) = version.clone().or_else(current) else {
-        let message = format!("LlmModel {name}, which {field} names, has no version yet: `kubectl describe llm {name}` tells why; this goes on when it has one");
+        let message = format!(
+            "LlmModel {name}, which {field} names, has no version yet: `kubectl describe llm {name}` tells why; this goes on when it has one"
+        );
         return Ok(missing(reasons::BASE_NOT_READY, message));
     };
     let revision = cluster
@@ -200,7 +208,9 @@ async fn base(cluster: &Cluster, namespace: &str, job: &FineTuneJob) -> Result<B
         }
         Some(version) => Base::Ready(Box::new(version)),
         None => {
-            let message = format!("LlmModel {name}, which {field} names, has no version {wanted}: `kubectl get llm {name} -o yaml` lists those that it has");
+            let message = format!(
+                "LlmModel {name}, which {field} names, has no version {wanted}: `kubectl get llm {name} -o yaml` lists those that it has"
+            );
             missing(reasons::BASE_NOT_READY, message)
         }
     })

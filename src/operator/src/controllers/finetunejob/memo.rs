@@ -25,7 +25,9 @@ impl Waiting {
     /// The FineTuneJobs that wait for an LlmModel.
     pub fn of(&self, namespace: &str, model: &str) -> Vec<String> {
         let waiting = self.lock();
-        let theirs = waiting.iter().filter(|((space, _), awaited)| space == namespace && *awaited == model);
+        let theirs = waiting
+            .iter()
+            .filter(|((space, _), awaited)| space == namespace && *awaited == model);
         theirs.map(|((_, name), _)| name.clone()).collect()
     }
 
@@ -42,7 +44,9 @@ impl Written {
     /// Whether figures may be written again.
     pub fn may_write(&self, key: &str) -> bool {
         // Passes that are as far apart as writes are not to lose every second one.
-        self.lock().get(key).is_none_or(|last| last.elapsed() >= PROGRESS.mul_f64(0.9))
+        self.lock()
+            .get(key)
+            .is_none_or(|last| last.elapsed() >= PROGRESS.mul_f64(0.9))
     }
 
     /// Notes a write.

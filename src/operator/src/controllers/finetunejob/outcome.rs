@@ -59,23 +59,28 @@ pub struct Pods<'a> {
 
 /// What the Job that cleans data says.
 pub fn cleaning(job: &Job, pods: Pods<'_>) -> Cleaning {
-    let words = |pod: &&Pod| Some((*pod, DataOutcome::parse(last_message(pod)?.1)?));
+    let words = |pod: &Pod| DataOutcome::parse(last_message(pod)?.1);
     let mut said = pods.pods.iter().filter_map(|pod| words(pod));
-    let found = said.find_map(|(_, words)| match words {
+    let found = said.find_map(|words| match words {
         DataOutcome::Ready(report) => Some(report),
         DataOutcome::Failed(_) | DataOutcome::Running(_) => None,
     });
     if let Some(report) = found {
         return Cleaning::Ready(report);
     }
-    let newest = pods.pods.first().and_then(words);
-    let failure = newest.and_then(|(_, words)| match words {
+    let newest = pods.pods.first().and_then(|pod| words(pod));
+    let failure = newest.and_then(|words| match words {
         DataOutcome::Failed(failure) => Some(Trouble::new(&failure.reason, failure.message)),
         DataOutcome::Ready(_) | DataOutcome::Running(_) => None,
     });
     let trouble = failure.or_else(|| diagnosed(job, pods));
     if let Some(why) = ended(job, "Failed") {
-        let otherwise = || Trouble::new(reasons::PREPARE_FAILED, format!("the data could not be prepared: {why}"));
+        let otherwise = || {
+            Trouble::new(
+                reasons::PREPARE_FAILED,
+                format!("the data could not be prepared: {why}"),
+            )
+        };
         return Cleaning::Failed(with_way_out(trouble.unwrap_or_else(otherwise), job));
     }
     match ended(job, "Complete") {
@@ -166,7 +171,9 @@ fn neutral() -> Source {
 /// Memory and CPU of pods that train, for messages.
 pub fn size(wanted: &Wanted) -> (&str, &str) {
     let asked = wanted.spec.resources.as_ref();
-    let memory = asked.and_then(|it| it.memory.as_deref()).unwrap_or("the estimated amount");
+    let memory = asked
+        .and_then(|it| it.memory.as_deref())
+        .unwrap_or("the estimated amount");
     let cpu = asked.and_then(|it| it.cpu.as_deref()).unwrap_or("500m");
     (memory, cpu)
 }
@@ -179,7 +186,8 @@ mod tests {
     use super::*;
 
     fn job(conditions: Value) -> Job {
-        serde_json::from_value(json!({"metadata": {"name": "tune-train"}, "status": {"conditions": conditions}})).unwrap()
+        serde_json::from_value(json!({"metadata": {"name": "tune-train"}, "status": {"conditions": conditions}}))
+            .unwrap()
     }
 
     fn pod(index: &str, phase: &str, words: Option<&TrainOutcome>) -> Pod {
@@ -236,7 +244,11 @@ mod tests {
             panic!("it failed");
         };
         assert_eq!(trouble.reason, "NotFinite");
-        assert!(trouble.message.contains("kubectl delete job tune-train"), "{}", trouble.message);
+        assert!(
+            trouble.message.contains("kubectl delete job tune-train"),
+            "{}",
+            trouble.message
+        );
         let Training::Failed(trouble) = look(&over, &[]) else {
             panic!("it failed");
         };
@@ -245,7 +257,11 @@ mod tests {
 
     #[test]
     fn an_interrupted_pod_is_no_trouble() {
-        let saved = pod("0", "Failed", Some(&TrainOutcome::Interrupted(TrainProgress::default())));
+        let saved = pod(
+            "0",
+            "Failed",
+            Some(&TrainOutcome::Interrupted(TrainProgress::default())),
+        );
         assert_eq!(look(&job(json!([])), &[&saved]), Training::Underway(None));
     }
 

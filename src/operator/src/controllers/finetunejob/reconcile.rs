@@ -16,7 +16,10 @@ use super::{
     status::{self, Facts},
     validate::{self, Owner, Wanted},
 };
-use crate::{cluster::ClusterError, controllers::llmmodel::{diagnose, trouble::Trouble}};
+use crate::{
+    cluster::ClusterError,
+    controllers::llmmodel::{diagnose, trouble::Trouble},
+};
 
 /// Between looks at something that tells how far it is, and between two writes of that.
 pub const PROGRESS: Duration = Duration::from_secs(5);
@@ -127,7 +130,13 @@ pub async fn reconcile(
         }
     }
     applied?;
-    Ok(Action::requeue(next(&plan, &observed, wanted.as_ref().ok(), &before, now)))
+    Ok(Action::requeue(next(
+        &plan,
+        &observed,
+        wanted.as_ref().ok(),
+        &before,
+        now,
+    )))
 }
 
 /// The LlmModel that it waits for, if it waits for one.
@@ -175,7 +184,9 @@ fn next(
         _ if hangs => LOOK_AGAIN,
         Stage::Waiting(_) | Stage::Queued | Stage::Suspended => WAITING,
         Stage::Following(None) => {
-            let until = plan.next_scheduled.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
+            let until = plan
+                .next_scheduled
+                .and_then(|next| Duration::try_from(next.duration_since(now)).ok());
             until.map_or(settled, |until| settled.min(until + BEHIND))
         }
         Stage::Preparing(_) | Stage::Training(_) | Stage::Sweeping(..) | Stage::Following(Some(_)) => PROGRESS,

@@ -119,7 +119,11 @@ impl Watches {
         let (jobs, cluster) = (jobs.clone(), self.context.cluster.clone());
         let notify = move |event: Event<PartialObjectMeta<K>>| match event {
             Event::Init | Event::InitApply(_) => Vec::new(),
-            Event::InitDone => jobs.state().iter().map(|job| ObjectRef::from_obj(job.as_ref())).collect(),
+            Event::InitDone => jobs
+                .state()
+                .iter()
+                .map(|job| ObjectRef::from_obj(job.as_ref()))
+                .collect(),
             Event::Apply(child) | Event::Delete(child) => {
                 cluster.saw::<K>(&child.metadata);
                 named(&child.metadata, LABEL_JOB).into_iter().collect()

@@ -32,9 +32,19 @@ pub fn build(builder: &Builder<'_>) -> PersistentVolumeClaim {
 
 /// How the volume may be mounted.
 fn access_modes(builder: &Builder<'_>) -> Vec<String> {
-    let asked = builder.wanted.spec.storage.as_ref().map(|it| it.access_modes.as_slice());
+    let asked = builder
+        .wanted
+        .spec
+        .storage
+        .as_ref()
+        .map(|it| it.access_modes.as_slice());
     match asked {
-        Some(modes @ [_, ..]) => modes.iter().copied().map(VolumeAccess::as_str).map(Into::into).collect(),
+        Some(modes @ [_, ..]) => modes
+            .iter()
+            .copied()
+            .map(VolumeAccess::as_str)
+            .map(Into::into)
+            .collect(),
         _ => builder.settings.storage.access_modes.clone(),
     }
 }

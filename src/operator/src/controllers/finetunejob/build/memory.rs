@@ -17,10 +17,7 @@
 use api::finetunejob::{Method, Optimizer};
 
 use super::Builder;
-use crate::controllers::{
-    finetunejob::validate::architecture,
-    llmmodel::version::Version,
-};
+use crate::controllers::{finetunejob::validate::architecture, llmmodel::version::Version};
 
 const MIB: u64 = 1 << 20;
 const RUNTIME: u64 = 400 * MIB;

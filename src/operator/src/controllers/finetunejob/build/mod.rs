@@ -128,9 +128,12 @@ impl Builder<'_> {
 
     /// Labels that only pods of this step have.
     fn selector(&self, component: &str) -> BTreeMap<String, String> {
-        [(names::LABEL_JOB, self.owner.name.as_str()), (names::LABEL_COMPONENT, component)]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into()
+        [
+            (names::LABEL_JOB, self.owner.name.as_str()),
+            (names::LABEL_COMPONENT, component),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
     }
 }
 

@@ -26,7 +26,13 @@ pub fn data(builder: &Builder<'_>) -> NetworkPolicy {
             egress.push(rule);
         }
     }
-    policy(builder, data_job(&builder.owner.name), COMPONENT_DATA, Vec::new(), egress)
+    policy(
+        builder,
+        data_job(&builder.owner.name),
+        COMPONENT_DATA,
+        Vec::new(),
+        egress,
+    )
 }
 
 /// The policy of pods that train.
@@ -50,7 +56,13 @@ pub fn train(builder: &Builder<'_>, base: &Version) -> NetworkPolicy {
             to: peers(),
         });
     }
-    policy(builder, train_job(&builder.owner.name), COMPONENT_TRAIN, ingress, egress)
+    policy(
+        builder,
+        train_job(&builder.owner.name),
+        COMPONENT_TRAIN,
+        ingress,
+        egress,
+    )
 }
 
 fn policy(

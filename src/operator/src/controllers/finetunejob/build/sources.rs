@@ -3,9 +3,7 @@
 use std::path::PathBuf;
 
 use api::finetunejob::DatasetSource;
-use k8s_openapi::api::core::v1::{
-    KeyToPath, LocalObjectReference, SecretVolumeSource, Volume, VolumeMount,
-};
+use k8s_openapi::api::core::v1::{KeyToPath, LocalObjectReference, SecretVolumeSource, Volume, VolumeMount};
 use protocol::{
     paths::{DATA_SECRETS_DIR, DATA_SOURCES_DIR},
     tune::{DataSource, DataSourceKind},
@@ -80,7 +78,9 @@ fn kind(source: &DatasetSource) -> Option<DataSourceKind> {
     };
     if let Some(path) = path {
         let directory = PathBuf::from(directory(&source.name));
-        let path = path.as_ref().map_or_else(|| directory.clone(), |path| directory.join(path));
+        let path = path
+            .as_ref()
+            .map_or_else(|| directory.clone(), |path| directory.join(path));
         return Some(DataSourceKind::Mounted { path });
     }
     if let Some(http) = &source.http {

@@ -120,7 +120,9 @@ fn children_are_whole_finetunejobs_that_use_the_volume_of_their_parent() {
         wanted: &sweep,
         settings: &settings,
     };
-    let mut trial = builder.trial(3, &[("lora.r".to_owned(), "4".to_owned())].into()).unwrap();
+    let mut trial = builder
+        .trial(3, &[("lora.r".to_owned(), "4".to_owned())].into())
+        .unwrap();
     assert_eq!(trial.metadata.name.as_deref(), Some("tune-t3"));
     assert_eq!((trial.spec.sweep.is_some(), trial.spec.suspend), (false, false));
     trial.metadata.uid = Some("child-uid".into());
@@ -141,7 +143,10 @@ fn children_are_whole_finetunejobs_that_use_the_volume_of_their_parent() {
     };
     let plan: TrainPlan = serde_json::from_str(&plan_of(&builder.train_job(start))).unwrap();
     assert_eq!(plan.dataset.to_str(), Some("/tune/data/tune"));
-    assert_eq!((plan.run.as_str(), plan.hyperparameters.lora.unwrap().r), ("tune-t3", 4));
+    assert_eq!(
+        (plan.run.as_str(), plan.hyperparameters.lora.unwrap().r),
+        ("tune-t3", 4)
+    );
 }
 
 #[test]

@@ -77,7 +77,12 @@ impl World {
             self.observed.jobs.push(job);
         }
         for (name, suspend) in &plan.suspend {
-            let job = self.observed.jobs.iter_mut().find(|job| job.name_any() == *name).unwrap();
+            let job = self
+                .observed
+                .jobs
+                .iter_mut()
+                .find(|job| job.name_any() == *name)
+                .unwrap();
             job.spec.as_mut().unwrap().suspend = Some(*suspend);
         }
         let is_left = |child: &FineTuneJob| !plan.delete_children.iter().any(|(name, _)| *name == child.name_any());
@@ -92,7 +97,11 @@ impl World {
 
     /// A pod of a Job ends with these words, and the Job with it if it says so.
     pub fn ends(&mut self, name: &str, words: &str, condition: Option<&str>) {
-        let phase = if condition == Some("Complete") { "Succeeded" } else { "Failed" };
+        let phase = if condition == Some("Complete") {
+            "Succeeded"
+        } else {
+            "Failed"
+        };
         let pod: Pod = serde_json::from_value(json!({
             "metadata": {"name": format!("{name}-x"), "ownerReferences": [{
                 "apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": format!("uid-{name}"),
@@ -104,7 +113,12 @@ impl World {
         }))
         .unwrap();
         self.observed.pods.push(pod);
-        let job = self.observed.jobs.iter_mut().find(|job| job.name_any() == name).unwrap();
+        let job = self
+            .observed
+            .jobs
+            .iter_mut()
+            .find(|job| job.name_any() == name)
+            .unwrap();
         let conditions: Vec<_> = condition
             .iter()
             .map(|type_| json!({"type": type_, "status": "True", "message": "why"}))
@@ -244,7 +258,10 @@ fn failures_are_tried_anew_when_their_job_is_deleted() {
     });
     world.ends("tune-train", &serde_json::to_string(&failure).unwrap(), Some("Failed"));
     world.pass();
-    assert_eq!((world.phase(), world.reason("Failed")), (Phase::Failed, "NotFinite".into()));
+    assert_eq!(
+        (world.phase(), world.reason("Failed")),
+        (Phase::Failed, "NotFinite".into())
+    );
     assert!(world.pass().jobs.is_empty());
     world.observed.jobs.retain(|job| job.name_any() != "tune-train");
     assert_eq!(world.pass().jobs[0].name_any(), "tune-train");
@@ -274,7 +291,10 @@ fn a_changed_spec_waits_for_what_is_at_work() {
     assert_eq!(plan.jobs[0].name_any(), "tune-data");
     let status = world.status();
     assert_ne!(status.plan, before);
-    assert_eq!((status.output.unwrap().digest.as_str(), status.report), ("sha256:aa", None));
+    assert_eq!(
+        (status.output.unwrap().digest.as_str(), status.report),
+        ("sha256:aa", None)
+    );
 }
 
 #[test]
@@ -310,11 +330,17 @@ fn a_queue_admits_and_suspension_takes_the_job_away() {
 #[test]
 fn without_a_base_it_waits_and_says_so() {
     let mut world = World::new(json!({}));
-    world.observed.base = Some(Base::Missing(Trouble::new(reasons::BASE_NOT_READY, "LlmModel small has no version")));
+    world.observed.base = Some(Base::Missing(Trouble::new(
+        reasons::BASE_NOT_READY,
+        "LlmModel small has no version",
+    )));
     world.pass();
     world.data_ready();
     assert!(world.pass().jobs.is_empty());
-    assert_eq!((world.phase(), world.reason("Progressing")), (Phase::Pending, reasons::BASE_NOT_READY.into()));
+    assert_eq!(
+        (world.phase(), world.reason("Progressing")),
+        (Phase::Pending, reasons::BASE_NOT_READY.into())
+    );
     world.observed.base = Some(Base::Ready(Box::new(base())));
     assert_eq!(world.pass().jobs.len(), 1);
 }
@@ -347,7 +373,11 @@ fn run(world: &World, digest: &str) -> World {
     .unwrap();
     run.observed.parent = Some(Box::new(world.job.clone()));
     run.pass();
-    run.ends("tune-data", &serde_json::to_string(&data(digest)).unwrap(), Some("Complete"));
+    run.ends(
+        "tune-data",
+        &serde_json::to_string(&data(digest)).unwrap(),
+        Some("Complete"),
+    );
     run
 }
 
@@ -359,7 +389,10 @@ fn unchanged_data_are_not_learned_again() {
     parent.job.status = serde_json::from_value(json!({"runs": [published]})).unwrap();
     let mut same = run(&parent, "sha256:d1");
     assert!(same.pass().jobs.is_empty());
-    assert_eq!((same.phase(), same.reason("Complete")), (Phase::Succeeded, reasons::DATA_UNCHANGED.into()));
+    assert_eq!(
+        (same.phase(), same.reason("Complete")),
+        (Phase::Succeeded, reasons::DATA_UNCHANGED.into())
+    );
     assert_eq!(run(&parent, "sha256:d2").pass().jobs.len(), 1);
     // Another spec makes another model of the same data.
     parent.job.status.as_mut().unwrap().runs[0].plan = Some("p-other".into());

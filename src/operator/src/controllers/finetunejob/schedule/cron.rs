@@ -71,7 +71,11 @@ impl Cron {
             return Err(format!("{text:?} has {} fields instead of 5", fields.len()));
         };
         let mut bits = [0; 5];
-        for ((bits, field), text) in bits.iter_mut().zip(&FIELDS).zip([minutes, hours, days, months, weekdays]) {
+        for ((bits, field), text) in bits
+            .iter_mut()
+            .zip(&FIELDS)
+            .zip([minutes, hours, days, months, weekdays])
+        {
             *bits = field.parse(text)?;
         }
         let [minutes, hours, day_bits, months, weekday_bits] = bits;
@@ -228,7 +232,10 @@ mod tests {
     #[case("0 0 */2 * mon", "2026-11-26T18:00:00Z", "2026-12-07T00:00:00Z")]
     #[case("30 4 1,15 JAN-MAR ?", "2026-11-26T18:00:00Z", "2027-01-01T04:30:00Z")]
     fn the_next_time(#[case] cron: &str, #[case] from: &str, #[case] next: &str) {
-        assert_eq!(Cron::parse(cron).unwrap().after(at(from), &TimeZone::UTC), Some(at(next)));
+        assert_eq!(
+            Cron::parse(cron).unwrap().after(at(from), &TimeZone::UTC),
+            Some(at(next))
+        );
     }
 
     #[rstest]

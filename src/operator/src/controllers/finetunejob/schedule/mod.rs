@@ -77,7 +77,9 @@ impl Timetable {
     /// When the next run starts.
     pub fn next(&self, seed: &str, after: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let put_off = self.cron.until(now, &self.zone).filter(|found| *found > after);
-        let put_off = put_off.and_then(|found| self.start(seed, found)).filter(|start| *start > now);
+        let put_off = put_off
+            .and_then(|found| self.start(seed, found))
+            .filter(|start| *start > now);
         put_off.or_else(|| self.start(seed, self.cron.after(now, &self.zone)?))
     }
 
@@ -133,7 +135,9 @@ mod tests {
     fn jitter_is_the_same_each_time_and_within_its_bound() {
         let nightly = timetable(json!({"cron": "0 3 * * *", "jitter": "30m"}));
         let (after, early) = (at("2026-01-01T12:00:00Z"), at("2026-01-02T03:00:00Z"));
-        let starts: Vec<_> = ["a", "b", "c", "d"].map(|seed| nightly.start(seed, early).unwrap()).into();
+        let starts: Vec<_> = ["a", "b", "c", "d"]
+            .map(|seed| nightly.start(seed, early).unwrap())
+            .into();
         assert!(starts.iter().any(|start| *start != starts[0]), "{starts:?}");
         for (seed, start) in ["a", "b", "c", "d"].iter().zip(starts) {
             assert!(start >= early && start <= at("2026-01-02T03:30:00Z"));
@@ -150,7 +154,10 @@ mod tests {
     fn a_storm_of_missed_runs_costs_little() {
         let each_minute = timetable(json!({"cron": "* * * * *", "jitter": "9000d"}));
         // All of them are put off: looking back ends.
-        assert_eq!(each_minute.due("u", at("2020-01-01T00:00:00Z"), at("2020-01-01T12:00:00Z")), None);
+        assert_eq!(
+            each_minute.due("u", at("2020-01-01T00:00:00Z"), at("2020-01-01T12:00:00Z")),
+            None
+        );
         let each_minute = timetable(json!({"cron": "* * * * *"}));
         assert_eq!(
             each_minute.due("u", at("2020-01-01T00:00:00Z"), at("2026-01-01T00:00:30Z")),

@@ -59,7 +59,9 @@ pub fn decide(
 
     let is_stopped = timetable.suspended || is_suspended(builder, observed);
     let after = last.max(observed.created).unwrap_or(now);
-    let due = timetable.due(uid, after, now).filter(|_| active.is_none() && !is_stopped);
+    let due = timetable
+        .due(uid, after, now)
+        .filter(|_| active.is_none() && !is_stopped);
     if let Some(due) = due {
         let run = builder.run(due);
         active = Some(run.name_any());

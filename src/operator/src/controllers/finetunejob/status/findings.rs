@@ -51,7 +51,9 @@ fn known(facts: &Facts<'_>, after: &FineTuneJobStatus) -> Vec<Finding> {
             Some(Finding::new(type_, status, &condition.reason, &condition.message))
         })
         .collect();
-    let has_failed = list.iter().any(|it| it.type_ == types::FAILED && it.status == Status::True);
+    let has_failed = list
+        .iter()
+        .any(|it| it.type_ == types::FAILED && it.status == Status::True);
     for finding in &mut list {
         // What kept children from being written is over, or is told anew.
         if finding.type_ == types::DEGRADED && !has_failed {
@@ -71,7 +73,12 @@ fn ready(after: &FineTuneJobStatus) -> Finding {
             let message = format!("the output {} is published", output.digest);
             Finding::new(types::READY, true, reasons::PUBLISHED, message)
         }
-        None => Finding::new(types::READY, false, reasons::PROGRESSING, "nothing is published yet"),
+        None => Finding::new(
+            types::READY,
+            false,
+            reasons::NOTHING_PUBLISHED,
+            "nothing is published yet",
+        ),
     }
 }
 
@@ -79,7 +86,11 @@ fn ended(end: &End, after: &FineTuneJobStatus) -> Vec<Finding> {
     let (is_complete, reason, message) = match end {
         End::Published(report) => {
             let words = after.report.as_ref().map(numbers).unwrap_or_default();
-            (true, reasons::PUBLISHED, format!("published {}: {words}", report.digest))
+            (
+                true,
+                reasons::PUBLISHED,
+                format!("published {}: {words}", report.digest),
+            )
         }
         End::Rejected(_) => {
             let report = after.report.clone().unwrap_or_default();
@@ -193,11 +204,17 @@ fn words(facts: &Facts<'_>, stage: &Stage, after: &FineTuneJobStatus) -> (bool, 
             };
             with(trouble.as_ref(), reasons::TRAINING, &message)
         }
-        Stage::Queued => say(true, reasons::QUEUED, "the queue of spec.queueName has not admitted the training yet"),
-        Stage::Suspended => say(false, reasons::SUSPENDED, "spec.suspend is set: unset it to go on from the last checkpoint"),
-        Stage::Sweeping(ended, all) => {
-            say(true, reasons::SWEEPING, &format!("{ended} of {all} trials have ended"))
-        }
+        Stage::Queued => say(
+            true,
+            reasons::QUEUED,
+            "the queue of spec.queueName has not admitted the training yet",
+        ),
+        Stage::Suspended => say(
+            false,
+            reasons::SUSPENDED,
+            "spec.suspend is set: unset it to go on from the last checkpoint",
+        ),
+        Stage::Sweeping(ended, all) => say(true, reasons::SWEEPING, &format!("{ended} of {all} trials have ended")),
         Stage::Following(Some(run)) => say(true, reasons::RUNNING, &format!("run {run} is under way")),
         Stage::Following(None) => {
             let next = after.next_scheduled.as_ref().map(|time| time.0.to_string());

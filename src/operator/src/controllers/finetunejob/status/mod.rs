@@ -121,7 +121,9 @@ fn end(facts: &Facts<'_>, after: &mut FineTuneJobStatus, now: &Time) {
         End::Best(_, output, report) => {
             after.output = Some((**output).clone());
             after.report = report.as_ref().map(|report| (**report).clone());
-            after.eval_loss = report.as_ref().and_then(|report: &Box<ReportStatus>| report.eval_loss.clone());
+            after.eval_loss = report
+                .as_ref()
+                .and_then(|report: &Box<ReportStatus>| report.eval_loss.clone());
         }
         End::Failed(_) => after.report = None,
         End::Unchanged | End::Known => {}
@@ -185,7 +187,12 @@ fn is_active(phase: Phase) -> bool {
 ///
 /// # Errors
 /// See [`ClusterError`].
-pub async fn write(cluster: &Cluster, owner: &Owner, job: &FineTuneJob, status: &FineTuneJobStatus) -> Result<(), ClusterError> {
+pub async fn write(
+    cluster: &Cluster,
+    owner: &Owner,
+    job: &FineTuneJob,
+    status: &FineTuneJobStatus,
+) -> Result<(), ClusterError> {
     // The uid keeps it from a successor of the same name.
     let body = json!({
         "apiVersion": format!("{}/{}", names::GROUP, names::VERSION),

@@ -96,7 +96,10 @@ fn a_spec_that_is_refused_says_why_and_keeps_what_was_published() {
     let output = json!({"digest": "sha256:aa", "uri": "pvc://x", "kind": "Adapter"});
     job.status = serde_json::from_value(json!({"plan": "p-1", "output": output, "phase": "Succeeded"})).unwrap();
     let owner = the_owner();
-    let trouble = Trouble::new(reasons::INVALID_SPEC, "spec.hyperparameters.clip must be greater than 0");
+    let trouble = Trouble::new(
+        reasons::INVALID_SPEC,
+        "spec.hyperparameters.clip must be greater than 0",
+    );
     let plan = Plan {
         stage: Stage::Refused(trouble.clone()),
         ..Plan::default()
@@ -110,10 +113,16 @@ fn a_spec_that_is_refused_says_why_and_keeps_what_was_published() {
         failure: None,
     };
     let status = compute(&facts, &at(1));
-    assert_eq!((status.phase, status.plan.as_deref()), (Some(Phase::Failed), Some("p-1")));
+    assert_eq!(
+        (status.phase, status.plan.as_deref()),
+        (Some(Phase::Failed), Some("p-1"))
+    );
     assert!(conditions::is_true(&status.conditions, "Ready"));
     let failed = conditions::find(&status.conditions, "Failed").unwrap();
-    assert_eq!((failed.reason.as_str(), &failed.message), (reasons::INVALID_SPEC, &trouble.message));
+    assert_eq!(
+        (failed.reason.as_str(), &failed.message),
+        (reasons::INVALID_SPEC, &trouble.message)
+    );
     let told = notices(&FineTuneJobStatus::default(), &status);
     assert_eq!((told.len(), told[0].warning), (1, true));
 }

@@ -47,9 +47,7 @@ fn best(curve: &[Measurement], step: i64) -> Option<f64> {
 
 /// Adds a measurement, if it is news.
 pub fn note(curve: &mut Vec<Measurement>, step: i64, value: &str) {
-    let is_news = curve
-        .last()
-        .is_none_or(|last| last.step < step && last.value != value);
+    let is_news = curve.last().is_none_or(|last| last.step < step && last.value != value);
     if !is_news {
         return;
     }

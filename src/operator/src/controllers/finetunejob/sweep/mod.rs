@@ -35,7 +35,10 @@ pub fn decide(
     if let Some(known) = decide::finished(builder, observed, status, now, plan) {
         return known;
     }
-    let others = observed.children.iter().filter(|child| key_of(*child) != Some(&wanted.key));
+    let others = observed
+        .children
+        .iter()
+        .filter(|child| key_of(*child) != Some(&wanted.key));
     let others: Vec<_> = others.collect();
     if !others.is_empty() {
         // Trials of an earlier spec end first.
@@ -133,8 +136,17 @@ fn trials(
 /// trial would begin again.
 fn stop_poor(rows: &mut [(usize, TrialStatus)]) {
     let all: Vec<_> = rows.iter().map(|(_, row)| row.clone()).collect();
-    for (index, (_, row)) in rows.iter_mut().enumerate().filter(|(_, (_, row))| !has_ended(row.phase)) {
-        let others: Vec<_> = all.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, it)| it).collect();
+    for (index, (_, row)) in rows
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, (_, row))| !has_ended(row.phase))
+    {
+        let others: Vec<_> = all
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index)
+            .map(|(_, it)| it)
+            .collect();
         if median::is_poor(row, &others) {
             row.phase = Phase::Failed;
             row.reason = Some(reasons::STOPPED.into());
@@ -171,7 +183,12 @@ fn row(before: Option<&TrialStatus>, child: &FineTuneJob, settings: &Candidate, 
 
 /// The trial that is published.
 fn best(builder: &Builder<'_>, observed: &Observed, trials: &[TrialStatus]) -> Stage {
-    let is_loss = builder.wanted.spec.sweep.as_ref().is_some_and(|sweep| sweep.metric == EVAL_LOSS);
+    let is_loss = builder
+        .wanted
+        .spec
+        .sweep
+        .as_ref()
+        .is_some_and(|sweep| sweep.metric == EVAL_LOSS);
     let published = trials.iter().filter_map(|trial| {
         let status = observed.child(&trial.name)?.status.as_ref()?;
         let output = status.output.clone().filter(|_| trial.phase == Phase::Succeeded)?;
@@ -183,10 +200,11 @@ fn best(builder: &Builder<'_>, observed: &Observed, trials: &[TrialStatus]) -> S
     if let Some((_, name, output, report)) = best {
         return ended(name, output, report);
     }
-    let why: Vec<_> = trials.iter().take(5).map(|trial| {
+    let why = trials.iter().take(5).map(|trial| {
         let reason = trial.reason.as_deref().unwrap_or("no value of the metric");
         format!("{}: {reason}", trial.name)
     });
+    let why: Vec<_> = why.collect();
     let message = format!(
         "none of the {} trials has published anything with a value of spec.sweep.metric ({}); `kubectl describe ftj` of \
          a trial tells more",

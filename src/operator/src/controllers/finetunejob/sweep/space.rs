@@ -29,8 +29,16 @@ enum Kind {
 
 fn kind(path: &str) -> Option<Kind> {
     Some(match path {
-        "sequenceLength" | "batchTokens" | "gradientAccumulation" | "epochs" | "steps" | "lora.r" | "lora.alpha"
-        | "virtualTokens" | "bottleneck" | "seed" => Kind::Integer,
+        "sequenceLength"
+        | "batchTokens"
+        | "gradientAccumulation"
+        | "epochs"
+        | "steps"
+        | "lora.r"
+        | "lora.alpha"
+        | "virtualTokens"
+        | "bottleneck"
+        | "seed" => Kind::Integer,
         "learningRate" | "weightDecay" | "clip" | "beta" => Kind::Decimal,
         "dropout" => Kind::Fraction,
         "packing" | "gradientCheckpointing" | "lora.rankStabilized" => Kind::Flag,
@@ -82,7 +90,10 @@ fn random(sweep: &Sweep, most: usize, seed: i64) -> Result<Vec<Candidate>, Strin
     for draw in 0..most.saturating_mul(DRAWS) {
         let mut candidate = Candidate::new();
         for dimension in &sweep.space {
-            candidate.insert(dimension.name.clone(), value(dimension, unit(seed, draw, &dimension.name))?);
+            candidate.insert(
+                dimension.name.clone(),
+                value(dimension, unit(seed, draw, &dimension.name))?,
+            );
         }
         if !all.contains(&candidate) {
             all.push(candidate);
@@ -98,7 +109,11 @@ fn random(sweep: &Sweep, most: usize, seed: i64) -> Result<Vec<Candidate>, Strin
 fn unit(seed: i64, draw: usize, name: &str) -> f64 {
     let digest = Sha256::digest(format!("{seed}/{draw}/{name}"));
     // As many bits as a float holds.
-    let bits = digest.iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte)) >> 11;
+    let bits = digest
+        .iter()
+        .take(8)
+        .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte))
+        >> 11;
     #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
     let unit = bits as f64 / (1_u64 << 53) as f64;
     unit
@@ -251,7 +266,11 @@ mod tests {
             let count = column("lora.r").iter().filter(|it| *it == rank).count();
             assert!((20..=90).contains(&count), "{count} times {rank}");
         }
-        assert!(column("dropout").iter().all(|it| it.len() == 6 && it.parse::<f64>().unwrap() <= 0.1));
+        assert!(
+            column("dropout")
+                .iter()
+                .all(|it| it.len() == 6 && it.parse::<f64>().unwrap() <= 0.1)
+        );
     }
 
     #[test]
@@ -264,12 +283,17 @@ mod tests {
     fn trials_get_typed_settings_beside_the_others() {
         let spec = job(json!({"hyperparameters": {"lora": {"alpha": 8}, "epochs": 2}, "suspend": true})).spec;
         let candidate = [("lora.r", "4"), ("learningRate", "1.000e-3"), ("packing", "true")];
-        let candidate = candidate.map(|(path, value)| (path.to_owned(), value.to_owned())).into();
+        let candidate = candidate
+            .map(|(path, value)| (path.to_owned(), value.to_owned()))
+            .into();
         let trial = settled(&spec, &candidate).unwrap();
         let given = trial.hyperparameters.unwrap();
         let lora = given.lora.unwrap();
         assert_eq!((lora.r, lora.alpha, given.epochs), (Some(4), Some(8), Some(2)));
-        assert_eq!((given.learning_rate.as_deref(), given.packing), (Some("1.000e-3"), Some(true)));
+        assert_eq!(
+            (given.learning_rate.as_deref(), given.packing),
+            (Some("1.000e-3"), Some(true))
+        );
         assert!(!trial.suspend);
     }
 
@@ -280,7 +304,10 @@ mod tests {
             (json!({"name": "steps", "values": ["many"]}), "no value of that field"),
             (json!({"name": "optimizer", "values": ["Adagrad"]}), "Adagrad"),
             (json!({"name": "optimizer", "min": "1", "max": "2"}), "list its values"),
-            (json!({"name": "learningRate", "min": "0", "max": "1", "logarithmic": true}), "greater than 0"),
+            (
+                json!({"name": "learningRate", "min": "0", "max": "1", "logarithmic": true}),
+                "greater than 0",
+            ),
         ] {
             let error = all(json!({"maxTrials": 3, "space": [space]})).unwrap_err();
             assert!(error.contains(words), "{error}");

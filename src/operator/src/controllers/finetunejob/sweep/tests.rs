@@ -18,13 +18,22 @@ fn sweep(fields: Value) -> World {
 }
 
 fn report(world: &mut World, name: &str, status: Value) {
-    let child = world.observed.children.iter_mut().find(|it| it.name_any() == name).unwrap();
+    let child = world
+        .observed
+        .children
+        .iter_mut()
+        .find(|it| it.name_any() == name)
+        .unwrap();
     child.status = serde_json::from_value(status).unwrap();
 }
 
 fn succeed(world: &mut World, name: &str, loss: &str) {
     let output = json!({"digest": format!("sha256:{name}"), "uri": "pvc://x", "kind": "Adapter"});
-    report(world, name, json!({"phase": "Succeeded", "evalLoss": loss, "step": 40, "output": output}));
+    report(
+        world,
+        name,
+        json!({"phase": "Succeeded", "evalLoss": loss, "step": 40, "output": output}),
+    );
 }
 
 fn names(plan: &Plan) -> Vec<String> {
@@ -46,7 +55,11 @@ fn trials_begin_while_there_is_room_and_the_best_is_published() {
     let status = world.status();
     assert_eq!(world.phase(), Phase::Succeeded);
     assert_eq!(status.output.unwrap().digest, "sha256:tune-t3");
-    let rates: Vec<_> = status.trials.iter().map(|it| it.settings["learningRate"].clone()).collect();
+    let rates: Vec<_> = status
+        .trials
+        .iter()
+        .map(|it| it.settings["learningRate"].clone())
+        .collect();
     assert_eq!(rates, ["1e-5", "1e-4", "1e-3", "1e-2"]);
     // It is over.
     let before = world.status();
@@ -64,7 +77,10 @@ fn without_a_passing_trial_nothing_is_published() {
         report(&mut world, name, json!({"phase": "Failed", "conditions": [condition]}));
     }
     world.pass();
-    assert_eq!((world.phase(), world.reason("Complete")), (Phase::Failed, reasons::NO_TRIAL_PASSED.into()));
+    assert_eq!(
+        (world.phase(), world.reason("Complete")),
+        (Phase::Failed, reasons::NO_TRIAL_PASSED.into())
+    );
     let complete = conditions::find(&world.job.status.as_ref().unwrap().conditions, "Complete").cloned();
     assert!(complete.unwrap().message.contains("tune-t1: GateFailed"));
 }
@@ -82,7 +98,10 @@ fn poor_trials_are_stopped_after_the_status_says_so() {
         assert!(plan.delete_children.is_empty());
     }
     let stopped = world.status().trials[2].clone();
-    assert_eq!((stopped.phase, stopped.reason.as_deref()), (Phase::Failed, Some(reasons::STOPPED)));
+    assert_eq!(
+        (stopped.phase, stopped.reason.as_deref()),
+        (Phase::Failed, Some(reasons::STOPPED))
+    );
     let plan = world.pass();
     assert_eq!(plan.delete_children[0].0, "tune-t3");
     // Its row stays, and it does not begin again; the next one has begun in its place.

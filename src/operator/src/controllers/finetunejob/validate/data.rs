@@ -1,6 +1,6 @@
 //! What is learned from, with every default filled in. Places are added when pods are built.
 
-use api::finetunejob::{self as api, Dataset, DatasetFormat};
+use api::finetunejob::{self, Dataset, DatasetFormat};
 use protocol::tune;
 
 use super::number::{decimal, natural, percent};
@@ -22,7 +22,7 @@ pub fn format(format: DatasetFormat) -> tune::DataFormat {
 ///
 /// # Errors
 /// The first field that makes no sense.
-pub fn stages(prepare: Option<&api::Prepare>) -> Result<tune::Stages, String> {
+pub fn stages(prepare: Option<&finetunejob::Prepare>) -> Result<tune::Stages, String> {
     let Some(given) = prepare else {
         return Ok(tune::Stages::default());
     };
@@ -45,15 +45,15 @@ pub fn stages(prepare: Option<&api::Prepare>) -> Result<tune::Stages, String> {
         language: given.language.clone(),
         quality: quality.transpose()?,
         pii: match given.pii {
-            api::PersonalData::Keep => tune::PersonalData::Keep,
-            api::PersonalData::Redact => tune::PersonalData::Redact,
-            api::PersonalData::Drop => tune::PersonalData::Drop,
+            finetunejob::PersonalData::Keep => tune::PersonalData::Keep,
+            finetunejob::PersonalData::Redact => tune::PersonalData::Redact,
+            finetunejob::PersonalData::Drop => tune::PersonalData::Drop,
         },
         dedup: given.dedup.as_ref().map(dedup).transpose()?.unwrap_or_default(),
     })
 }
 
-fn dedup(given: &api::Dedup) -> Result<tune::Dedup, String> {
+fn dedup(given: &finetunejob::Dedup) -> Result<tune::Dedup, String> {
     let minhash = given.minhash.as_ref().map(|minhash| {
         Ok::<_, String>(tune::MinHash {
             threshold: decimal("spec.dataset.prepare.dedup.minhash.threshold", &minhash.threshold)?,
@@ -84,7 +84,10 @@ pub fn split(dataset: &Dataset) -> Result<tune::Split, String> {
         seed: natural(given.seed),
     };
     if split.validation + split.test >= 1.0 {
-        return Err("spec.dataset.split leaves nothing to learn from: validation and test must be less than 100% together".into());
+        return Err(
+            "spec.dataset.split leaves nothing to learn from: validation and test must be less than 100% together"
+                .into(),
+        );
     }
     Ok(split)
 }

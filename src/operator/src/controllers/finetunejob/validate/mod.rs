@@ -20,14 +20,9 @@ use super::{
     schedule::Timetable,
     sweep::{self, Candidate},
 };
-use crate::controllers::llmmodel::{
-    canonical,
-    source::Source,
-    trouble::Trouble,
-    validate::Settings,
-};
+use crate::controllers::llmmodel::{canonical, source::Source, trouble::Trouble, validate::Settings};
 use number::{natural, percent, positive};
-pub use owner::{Owner, Parent, Role};
+pub use owner::{Owner, Role};
 
 /// Characters that the name of a child adds at most: `-t1000`, and `-202601020304`.
 const TRIAL_SUFFIX: usize = 6;
@@ -92,7 +87,8 @@ pub fn validate(job: &FineTuneJob, settings: &Settings) -> Result<Wanted, Troubl
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     }
     if settings.data_image.is_none() {
-        let message = "this installation prepares no data: the operator runs without --data-image, which the chart sets";
+        let message =
+            "this installation prepares no data: the operator runs without --data-image, which the chart sets";
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     }
     let fault = |message: String| Trouble::new(reasons::INVALID_SPEC, message);

@@ -26,7 +26,14 @@ fn defaults_are_those_of_the_method() {
     let all = wanted(json!({}));
     assert_eq!((all.split.validation, all.members), (0.05, 1));
     assert_eq!(all.checkpoint.every_seconds, Some(600));
-    assert_eq!(wanted(json!({"method": "Adapter"})).hyperparameters.adapter.unwrap().bottleneck, 64);
+    assert_eq!(
+        wanted(json!({"method": "Adapter"}))
+            .hyperparameters
+            .adapter
+            .unwrap()
+            .bottleneck,
+        64
+    );
 }
 
 #[rstest]
@@ -104,7 +111,8 @@ fn names_of_children_must_fit() {
 
 #[test]
 fn a_model_from_scratch_has_the_usual_width() {
-    let shape = json!({"layers": 4, "hiddenSize": 256, "heads": 4, "contextLength": 256, "tokenizer": {"name": "small"}});
+    let shape =
+        json!({"layers": 4, "hiddenSize": 256, "heads": 4, "contextLength": 256, "tokenizer": {"name": "small"}});
     let shape = architecture(&serde_json::from_value(shape).unwrap());
     assert_eq!((shape.feed_forward_size, shape.kv_heads), (704, 4));
 }

@@ -20,7 +20,12 @@ fn at(world: &mut World, time: &str) -> Vec<String> {
 }
 
 fn end(world: &mut World, name: &str, output: Option<&str>) {
-    let child = world.observed.children.iter_mut().find(|it| it.name_any() == name).unwrap();
+    let child = world
+        .observed
+        .children
+        .iter_mut()
+        .find(|it| it.name_any() == name)
+        .unwrap();
     let output = output.map(|digest| json!({"digest": digest, "uri": "pvc://x", "kind": "Adapter"}));
     child.status = serde_json::from_value(json!({"phase": "Succeeded", "output": output})).unwrap();
 }

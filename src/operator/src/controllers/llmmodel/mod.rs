@@ -5,32 +5,32 @@ mod adapters;
 #[cfg(test)]
 mod any_spec;
 mod apply;
-mod backoff;
-mod build;
-mod canonical;
+pub(super) mod backoff;
+pub(super) mod build;
+pub(super) mod canonical;
 mod compression;
 mod demand;
 mod dereference;
-mod diagnose;
-mod drift;
-mod duration;
+pub(super) mod diagnose;
+pub(super) mod drift;
+pub(super) mod duration;
 mod evaluation;
 mod hosted;
 mod plan;
-mod prepare;
-mod quantity;
+pub(super) mod prepare;
+pub(super) mod quantity;
 mod recollection;
 mod reconcile;
 mod route;
 mod sleepers;
-mod source;
+pub(super) mod source;
 mod status;
 #[cfg(test)]
-mod testing;
-mod trouble;
-mod turns;
-mod validate;
-mod version;
+pub(super) mod testing;
+pub(super) mod trouble;
+pub(super) mod turns;
+pub(super) mod validate;
+pub(super) mod version;
 
 use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 

@@ -135,7 +135,7 @@ pub fn job(builder: &Builder<'_>, name: String, spec: PodSpec) -> Job {
 }
 
 /// Trying again cannot help.
-fn permanent(container: Option<String>) -> PodFailurePolicyRule {
+pub fn permanent(container: Option<String>) -> PodFailurePolicyRule {
     PodFailurePolicyRule {
         action: "FailJob".into(),
         on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
@@ -148,7 +148,7 @@ fn permanent(container: Option<String>) -> PodFailurePolicyRule {
 }
 
 /// A drained node is nobody's fault.
-fn disrupted() -> PodFailurePolicyRule {
+pub fn disrupted() -> PodFailurePolicyRule {
     PodFailurePolicyRule {
         action: "Ignore".into(),
         on_exit_codes: None,

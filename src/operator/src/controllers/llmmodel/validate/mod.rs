@@ -36,6 +36,8 @@ pub struct Settings {
     pub worker_image: String,
     /// When nodes pull it.
     pub worker_pull_policy: ImagePullPolicy,
+    /// Image of pods that read and clean data, if trainings are offered; it is pulled likewise.
+    pub data_image: Option<String>,
     /// Namespace of the gateway.
     pub gateway_namespace: String,
     /// What claims for compressed weights ask for.

@@ -81,6 +81,12 @@ const OPERATOR: &[Grant] = &[
         &["update"],
         "Children name their model as owner; OwnerReferencesPermissionEnforcement asks for this right. Finalizers are not used.",
     ),
+    grant(
+        names::GROUP,
+        &["finetunejobs"],
+        READ,
+        "What people want trained; specs are theirs and are never written.",
+    ),
     grant("apps", &["deployments"], OWN, "Workers of each live version."),
     grant(
         "apps",

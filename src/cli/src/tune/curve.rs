@@ -30,7 +30,11 @@ pub fn draw(points: &[(i64, f64)], width: usize, height: usize) -> Vec<String> {
         }
         let ((from, start), (to, end)) = (points[next], points[next + 1]);
         let (from, to) = (column(from), column(to));
-        let part = if to > from { ((x as f64 - from) / (to - from)).clamp(0.0, 1.0) } else { 1.0 };
+        let part = if to > from {
+            ((x as f64 - from) / (to - from)).clamp(0.0, 1.0)
+        } else {
+            1.0
+        };
         let y = row(start + part * (end - start));
         // Without gaps where it is steep.
         let (top, bottom) = match before {

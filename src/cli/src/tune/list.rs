@@ -14,7 +14,15 @@ use crate::{
 };
 
 const HEAD: [&str; 9] = [
-    "JOB", "METHOD", "BASE", "PHASE", "STEP", "LOSS", "VALIDATION", "LEFT", "OUTPUT",
+    "JOB",
+    "METHOD",
+    "BASE",
+    "PHASE",
+    "STEP",
+    "LOSS",
+    "VALIDATION",
+    "LEFT",
+    "OUTPUT",
 ];
 const NONE: &str = "-";
 

@@ -42,7 +42,12 @@ pub fn whole(text: &str) -> String {
 
 /// Bytes in the largest unit of which there is one.
 pub fn bytes(count: i64) -> String {
-    let units = [(1_i64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    let units = [
+        (1_i64 << 40, "TiB"),
+        (1 << 30, "GiB"),
+        (1 << 20, "MiB"),
+        (1 << 10, "KiB"),
+    ];
     let unit = units.into_iter().find(|(size, _)| count >= *size);
     unit.map_or_else(
         || format!("{count} B"),

@@ -212,7 +212,9 @@ fn message(job: &FineTuneJob) -> Option<String> {
         let found = conditions::find(&status.conditions, type_)?;
         (found.status == "True" && !found.message.is_empty()).then(|| format!("{}: {}", found.reason, found.message))
     };
-    told(types::FAILED).or_else(|| told(types::DEGRADED)).map(|it| clean(&it))
+    told(types::FAILED)
+        .or_else(|| told(types::DEGRADED))
+        .map(|it| clean(&it))
 }
 
 fn is_over(phase: Phase) -> bool {

@@ -99,13 +99,7 @@ enum Screen {
 }
 
 impl Screen {
-    fn show(
-        &mut self,
-        out: &mut impl Write,
-        job: &FineTuneJob,
-        history: &History,
-        now: Timestamp,
-    ) -> io::Result<()> {
+    fn show(&mut self, out: &mut impl Write, job: &FineTuneJob, history: &History, now: Timestamp) -> io::Result<()> {
         match self {
             Self::Terminal { drawn } => {
                 let (width, height) = size();
@@ -180,7 +174,10 @@ mod tests {
     fn a_picture_replaces_the_one_before() {
         let mut screen = Screen::Terminal { drawn: 0 };
         let first = shown(&mut screen, json!({"phase": "Training", "step": 1, "totalSteps": 9}));
-        assert!(first.starts_with("\r\x1b[Jn/j") && first.matches('\n').count() == 2, "{first:?}");
+        assert!(
+            first.starts_with("\r\x1b[Jn/j") && first.matches('\n').count() == 2,
+            "{first:?}"
+        );
         let second = shown(&mut screen, json!({"phase": "Succeeded"}));
         assert!(second.starts_with("\x1b[2A\r\x1b[J"), "{second:?}");
     }

@@ -55,7 +55,8 @@ async fn requests_that_name_no_adapter_are_computed_with_what_was_trained() -> R
     ensure!(answer(&worker, "m").await? == by_name);
     // Beside the weights, and not beside the other adapter.
     ensure!(answer(&worker, "m:other").await? == other);
-    let chat = json!({"model": "m", "messages": [{"role": "user", "content": "Hi."}], "temperature": 0, "max_tokens": 4});
+    let chat =
+        json!({"model": "m", "messages": [{"role": "user", "content": "Hi."}], "temperature": 0, "max_tokens": 4});
     let alike = json!({"model": "m:tuned", "messages": chat["messages"], "temperature": 0, "max_tokens": 4});
     let (chat, alike) = (
         worker.post("/v1/chat/completions", &chat).await?,
@@ -66,7 +67,12 @@ async fn requests_that_name_no_adapter_are_computed_with_what_was_trained() -> R
         "{chat} and {alike}"
     );
     let models = worker.get("/v1/models").await?;
-    let ids: Vec<_> = models["data"].as_array().into_iter().flatten().map(|it| &it["id"]).collect();
+    let ids: Vec<_> = models["data"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|it| &it["id"])
+        .collect();
     ensure!(ids == ["m", "m:other", "m:tuned"], "{models}");
     Ok(())
 }
@@ -125,10 +131,7 @@ fn suites_judge_what_was_trained() -> Result<()> {
         }
     };
     let directory = tuned.display().to_string();
-    let (before, after) = (
-        score(&[])?,
-        score(&["--tuned", &directory, "--tuned-digest", &digest])?,
-    );
+    let (before, after) = (score(&[])?, score(&["--tuned", &directory, "--tuned-digest", &digest])?);
     // Random weights make a sentence less likely.
     ensure!(after < before, "{before} and {after}");
     Ok(())

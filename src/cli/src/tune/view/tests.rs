@@ -44,7 +44,10 @@ fn a_training_on_its_way() {
     ];
     assert_eq!(lines[..5], expected);
     assert_eq!(lines.len(), 5 + CURVE_HEIGHT);
-    assert!(lines[5].starts_with('⢄') || lines[5].starts_with('⠑') || !lines[5].starts_with('⠀'), "{lines:?}");
+    assert!(
+        lines[5].starts_with('⢄') || lines[5].starts_with('⠑') || !lines[5].starts_with('⠀'),
+        "{lines:?}"
+    );
     assert!(!lines[5].ends_with(|dot| dot != '⠀'), "it falls: {lines:?}");
 }
 
@@ -80,11 +83,20 @@ fn an_end_is_told_with_its_reason() {
         Some(End::Failed("NotFinite: the loss of step 7 is [2J NaN".into()))
     );
     let output = json!({"digest": "sha256:1", "uri": "pvc://tone-tune/outputs/1", "kind": "Adapter"});
-    let done = job(json!({}), json!({"phase": "Succeeded", "step": 5, "totalSteps": 5, "output": output}));
+    let done = job(
+        json!({}),
+        json!({"phase": "Succeeded", "step": 5, "totalSteps": 5, "output": output}),
+    );
     assert_eq!(end(&done), Some(End::Succeeded));
     let lines = picture(&done, &History::default(), now(), 120);
-    assert_eq!(lines.last().unwrap(), "output: Adapter sha256:1 at pvc://tone-tune/outputs/1");
-    assert!(lines[1].starts_with(&"█".repeat(BAR_WIDTH)) && lines[1].contains("100 %"), "{lines:?}");
+    assert_eq!(
+        lines.last().unwrap(),
+        "output: Adapter sha256:1 at pvc://tone-tune/outputs/1"
+    );
+    assert!(
+        lines[1].starts_with(&"█".repeat(BAR_WIDTH)) && lines[1].contains("100 %"),
+        "{lines:?}"
+    );
     assert_eq!(end(&job(json!({}), training())), None);
     assert_eq!(end(&job(json!({}), json!({}))), None);
 }

@@ -65,7 +65,10 @@ fn verify(directory: &Path, expected: [Option<&str>; 2]) -> Result<String> {
     let mut lines = String::new();
     for (name, sha256) in &manifest.files {
         let is_plain = !name.is_empty() && !name.contains(['/', '\\', '\0']) && name != "." && name != "..";
-        ensure!(is_plain, "{MANIFEST} lists {name:?}, which is no name of a file beside it");
+        ensure!(
+            is_plain,
+            "{MANIFEST} lists {name:?}, which is no name of a file beside it"
+        );
         let wanted: Digest = sha256
             .parse()
             .with_context(|| format!("{MANIFEST} has no SHA-256 of {name}"))?;
@@ -155,7 +158,10 @@ mod tests {
             "digest": digest, "kind": "Adapter", "files": sums, "run": "job", "dataset": "sha256:0", "base": BASE,
             "report": report,
         });
-        manifest.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        manifest
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
         std::fs::write(dir.path().join(MANIFEST), manifest.to_string()).unwrap();
         dir
     }

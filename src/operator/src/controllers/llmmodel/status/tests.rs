@@ -109,7 +109,10 @@ fn a_training_that_takes_its_time_is_no_fault() {
         (found.status.clone(), found.reason.clone())
     };
     case.model.status = Some(case.compute());
-    let trouble = Trouble::new(reasons::WAITING_FOR_FINE_TUNE_JOB, "FineTuneJob tone has published nothing yet");
+    let trouble = Trouble::new(
+        reasons::WAITING_FOR_FINE_TUNE_JOB,
+        "FineTuneJob tone has published nothing yet",
+    );
     case.target = Target::Preparing(Some(trouble.clone()));
     case.trouble = Some(trouble);
     let status = case.compute();

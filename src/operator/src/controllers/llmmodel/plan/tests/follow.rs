@@ -165,7 +165,10 @@ fn an_adapter_goes_through_the_gates() {
     assert!(container["args"].to_string().contains("--tuned-digest"), "{container}");
     let mounts = container["volumeMounts"].as_array().unwrap();
     let tuned = mounts.iter().find(|it| it["name"] == "tuned").unwrap();
-    assert_eq!((&tuned["readOnly"], &tuned["mountPath"]), (&json!(true), &json!("/tuned")));
+    assert_eq!(
+        (&tuned["readOnly"], &tuned["mountPath"]),
+        (&json!(true), &json!("/tuned"))
+    );
     let first = plan.jobs[0].name_any();
     publish(&mut world, OutputKind::Adapter, "2");
     let plan = step(&mut world, follower(gates), 1);
@@ -207,7 +210,10 @@ fn what_is_missing_is_said(
     #[case] message: &str,
 ) {
     let mut world = World::default();
-    world.observed.followed.extend(found.map(|job| ("tone".to_owned(), job)));
+    world
+        .observed
+        .followed
+        .extend(found.map(|job| ("tone".to_owned(), job)));
     let plan = step(&mut world, follower(more), 0);
     let trouble = match &plan.target {
         Target::Preparing(Some(trouble)) if reason == reasons::WAITING_FOR_FINE_TUNE_JOB => trouble,
@@ -232,7 +238,11 @@ fn one_adapter_beside_another_is_refused() {
     let Target::Refused(trouble) = plan.target else {
         panic!("{:?}", plan.target)
     };
-    assert!(trouble.message.contains("one adapter beside another"), "{}", trouble.message);
+    assert!(
+        trouble.message.contains("one adapter beside another"),
+        "{}",
+        trouble.message
+    );
 }
 
 #[test]
@@ -271,8 +281,14 @@ fn outputs_come_into_pods_that_run() {
     let before = template(&world);
     let pod = json!(before)["spec"].clone();
     let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
-    let mount = mounts.iter().find(|it| it["mountPath"] == "/adapters/mounts/a").unwrap();
-    assert_eq!((&mount["subPath"], &mount["readOnly"]), (&json!("outputs"), &json!(true)));
+    let mount = mounts
+        .iter()
+        .find(|it| it["mountPath"] == "/adapters/mounts/a")
+        .unwrap();
+    assert_eq!(
+        (&mount["subPath"], &mount["readOnly"]),
+        (&json!("outputs"), &json!(true))
+    );
 
     publish(&mut world, OutputKind::Adapter, "2");
     step(&mut world, spec(), 3);
@@ -303,7 +319,10 @@ fn outputs_are_told_from_other_files_on_volumes() {
         serde_json::from_value(json!({"persistentVolumeClaim": {"claimName": claim, "path": path}})).unwrap()
     };
     let output = format!("outputs/{}", "a".repeat(64));
-    assert!(crate::controllers::llmmodel::follow::is_output(&on("tone-tune", &output)));
+    assert!(crate::controllers::llmmodel::follow::is_output(&on(
+        "tone-tune",
+        &output
+    )));
     for other in [on("tone-tune", "m.gguf"), on("weights", &output)] {
         assert!(!crate::controllers::llmmodel::follow::is_output(&other));
     }

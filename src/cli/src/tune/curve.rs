@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_falling_loss_falls() {
         let points = [(0, 4.0), (10, 2.0), (20, 1.0), (30, 0.5), (40, 0.0)];
-        assert_eq!(draw(&points, 8, 2), ["⠱⡀⠀⠀⠀⠀⠀⠀", "⠀⠈⠒⠤⣀⣀⡀⠀"].map(String::from));
+        assert_eq!(draw(&points, 8, 2), ["⠑⢄⠀⠀⠀⠀⠀⠀", "⠀⠀⠉⠒⠢⠤⢄⣀"].map(String::from));
     }
 
     #[test]

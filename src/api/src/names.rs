@@ -157,6 +157,11 @@ pub fn adapters(model: &str) -> String {
     format!("{model}-adapters")
 }
 
+/// The FineTuneJob whose claim has this name, if it is one by its name.
+pub fn job_of_tune_claim(claim: &str) -> Option<&str> {
+    claim.strip_suffix("-tune")
+}
+
 /// Name of the ResourceClaimTemplate for the devices of a model's pods; `key` tells which devices.
 pub fn device_claims(model: &str, key: &str) -> String {
     format!("{model}-d-{key}")

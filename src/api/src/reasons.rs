@@ -83,6 +83,10 @@ pub const STORAGE_UNAVAILABLE: &str = "StorageUnavailable";
 pub const PREPARE_FAILED: &str = "PrepareFailed";
 /// Pods of the wanted version are starting.
 pub const ROLLING_OUT: &str = "RollingOut";
+/// The FineTuneJob that the spec names has published nothing yet.
+pub const WAITING_FOR_FINE_TUNE_JOB: &str = "WaitingForFineTuneJob";
+/// What the FineTuneJob that the spec names has published cannot be served as the spec asks.
+pub const OUTPUT_UNUSABLE: &str = "OutputUnusable";
 /// The wanted version gets a share of the traffic.
 pub const CANARY: &str = "Canary";
 /// The wanted version broke a service level objective while it was on trial.

@@ -122,6 +122,14 @@ impl Watches {
         self.follow::<PartialObjectMeta<K>>(ours, notify);
     }
 
+    /// Follows whole objects of a kind that belong to nobody here; `touched` says which LlmModels an event concerns.
+    pub fn others<K>(&mut self, touched: impl FnMut(Event<K>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static)
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        self.follow(watcher::Config::default(), touched);
+    }
+
     /// Asks again and again which LlmModels to look at, with a pause in between.
     pub fn poll<F>(&mut self, pause: Duration, mut ask: impl FnMut() -> F + Send + 'static)
     where

@@ -93,6 +93,16 @@ pub struct Model {
     /// Chat template (Jinja) to use instead of the one in the weights file.
     #[arg(long, value_name = "FILE")]
     pub chat_template: Option<PathBuf>,
+    /// Directory with a LoRA adapter as a training publishes it, with its manifest.json: every request that names no
+    /// other adapter is computed with it.
+    #[arg(long, value_name = "DIR")]
+    pub tuned: Option<PathBuf>,
+    /// SHA-256 that it must have, as its manifest says: `sha256:` and 64 hex digits.
+    #[arg(long, value_name = "DIGEST", requires = "tuned")]
+    pub tuned_digest: Option<String>,
+    /// SHA-256 of the model that it must have been trained on. Default: the manifest's word is not looked at.
+    #[arg(long, value_name = "DIGEST", requires = "tuned")]
+    pub tuned_base: Option<String>,
 }
 
 /// Arguments of `evaluate`.

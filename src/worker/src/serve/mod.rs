@@ -20,7 +20,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use artifacts::digest::Digest;
 use axum::Router;
 use checkpoint::Checkpoint;
-use engine::{Cache, Device, Dtype, Engine, EngineOptions, ModelOptions, Ops, available_threads, text::Tokenizer};
+use engine::{
+    Cache, Device, Dtype, Engine, EngineOptions, ModelOptions, Ops, available_threads, lora::Adapter, text::Tokenizer,
+};
 use prometheus::Registry;
 use telemetry::{Readiness, Tracing, admin, shutdown_signal};
 use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking, time::interval};
@@ -206,6 +208,9 @@ fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) 
             args.model.device
         );
     }
+    if args.model.tuned.is_some() {
+        bail!("--tuned is for --task generate: encoders take no adapters");
+    }
     if args.model.cache_dir.is_some() {
         bail!("--cache-dir is for --task generate: encoders have nothing to keep");
     }
@@ -246,6 +251,8 @@ pub struct Loaded {
     constraints: Constraints,
     system_prompt: Option<String>,
     adapters: Arc<Adapters>,
+    /// What requests are computed with that name no adapter.
+    tuned: Option<Arc<Adapter>>,
 }
 
 impl Loaded {
@@ -342,11 +349,13 @@ fn load(args: &Serve) -> Result<Loaded> {
         context_length = options.model.context_length,
         "loaded"
     );
+    let tuned = adapters::tuned(&args.model, &engine)?;
     let adapters = Arc::new(Adapters::new(&engine, args));
     adapters.scan()?;
     Ok(Loaded {
         served_name: args.served_name.clone(),
         adapters,
+        tuned,
         engine,
         constraints: Constraints::new(tokenizer.clone()),
         tokenizer,

@@ -15,6 +15,7 @@ pub(super) mod diagnose;
 pub(super) mod drift;
 pub(super) mod duration;
 mod evaluation;
+mod follow;
 mod hosted;
 mod plan;
 pub(super) mod prepare;
@@ -64,6 +65,7 @@ use crate::{
     watches::{ModelMeta, Watches, is_no_status},
 };
 use backoff::Backoff;
+use follow::Followers;
 pub use quantity::nanos;
 use recollection::Recollection;
 use reconcile::{ReconcileError, reconcile};
@@ -81,6 +83,7 @@ struct Context {
     settings: Settings,
     backoff: Backoff<String>,
     sleepers: Sleepers,
+    followers: Arc<Followers>,
     recollection: Recollection,
     turns: Turns,
 }
@@ -109,6 +112,7 @@ impl Controller {
             settings,
             backoff: Backoff::default(),
             sleepers: Sleepers::default(),
+            followers: Arc::default(),
             recollection: Recollection::default(),
             turns: Turns::new(concurrency),
         };
@@ -144,6 +148,7 @@ impl Controller {
         self.watch::<Service>(&mut watches, &store);
         self.watch_but_status::<HorizontalPodAutoscaler>(&mut watches, &store);
         self.watch_but_status::<PodDisruptionBudget>(&mut watches, &store);
+        watches.others(self.context.followers.clone().touched());
         let (context, known) = (self.context.clone(), store.clone());
         watches.poll(sleepers::POLL, move || {
             let (context, known) = (context.clone(), known.clone());
@@ -174,6 +179,7 @@ impl Controller {
                 self.context.backoff.forget(&key(&gone));
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 self.context.recollection.remove(namespace, &gone.name);
+                self.context.followers.forget(&gone);
             }
         })
         .await;

@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::ResourceExt;
 use protocol::{CompressionReport, MemoryEstimate, ModelFacts, PrepareReport, ServingShape};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use api::{
     llmmodel::{DEFAULT_CONTEXT_LENGTH, ForeignEngine, Task},
@@ -70,12 +71,33 @@ pub struct Version {
     pub served: Served,
     /// How they are compressed.
     pub compression: Option<Compression>,
+    /// The adapter that every request is computed with which names none.
+    pub tuned: Option<Tuned>,
     /// Why they are never served; the report is then the source's.
     pub rejection: Option<Rejection>,
     /// Why it was stopped on trial.
     pub stopped: Option<Trouble>,
     /// What it scored.
     pub evaluation: Option<Evaluation>,
+}
+
+/// An adapter that a FineTuneJob has published, as a part of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuned {
+    /// `sha256:` and 64 hex digits, as its manifest has it.
+    pub digest: String,
+    /// Where it is.
+    pub place: TunedPlace,
+}
+
+/// Where the adapter of a version is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TunedPlace {
+    /// The PersistentVolumeClaim.
+    pub claim: String,
+    /// The directory on its volume.
+    pub path: String,
 }
 
 /// The evidence against a version.
@@ -102,6 +124,9 @@ struct Data {
     measured: Option<CompressionReport>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejection: Option<Rejection>,
+    /// Digest of the adapter that belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tuned: Option<String>,
 }
 
 /// What a ControllerRevision says of the weights beside its data: it may change.
@@ -113,6 +138,9 @@ struct Place {
     /// A fact of the model that data of earlier releases lack, and data cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     packed_bytes: Option<u64>,
+    /// Where the adapter is that belongs to the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tuned: Option<TunedPlace>,
 }
 
 impl Version {
@@ -132,16 +160,18 @@ impl Version {
             engine: wanted.foreign.clone(),
         };
         let compression = wanted.compress.clone();
-        let digest = match &compression {
-            None => canonical::digest(&(&report.digest, &served), 10),
-            Some(compression) => canonical::digest(&(&report.digest, &served, compression), 10),
-        };
+        // What there is not takes no place in it, so that names of earlier releases stay.
+        let mut parts = vec![json!(report.digest), json!(served)];
+        parts.extend(compression.as_ref().map(|it| json!(it)));
+        parts.extend(wanted.tuned.as_ref().map(|it| json!(it.digest)));
+        let digest = canonical::digest(&parts, 10);
         Self {
             name: format!("v-{digest}"),
             source: wanted.source.clone(),
             report,
             served,
             compression,
+            tuned: wanted.tuned.clone(),
             rejection: None,
             stopped: None,
             evaluation: None,
@@ -160,6 +190,12 @@ impl Version {
     pub fn from_revision(revision: &ControllerRevision) -> Option<Self> {
         let data: Data = serde_json::from_value(revision.data.as_ref()?.0.clone()).ok()?;
         let place: Place = serde_json::from_str(revision.annotations().get(ANNOTATION_SOURCE)?).ok()?;
+        let tuned = match (data.tuned, place.tuned) {
+            (None, _) => None,
+            (Some(digest), Some(place)) => Some(Tuned { digest, place }),
+            // Without its adapter it is another one.
+            (Some(_), None) => return None,
+        };
         Some(Self {
             name: revision.labels().get(LABEL_VERSION)?.clone(),
             source: place.source,
@@ -176,6 +212,7 @@ impl Version {
             },
             served: data.served,
             compression: data.compression,
+            tuned,
             rejection: data.rejection,
             stopped: noted(revision, ANNOTATION_STOPPED),
             evaluation: noted(revision, ANNOTATION_EVALUATION),
@@ -196,6 +233,7 @@ impl Version {
             compression: self.compression.clone(),
             measured: self.report.compression.clone(),
             rejection: self.rejection.clone(),
+            tuned: self.tuned.as_ref().map(|it| it.digest.clone()),
         };
         serde_json::to_value(data).expect("our own types are representable as JSON")
     }
@@ -206,6 +244,7 @@ impl Version {
             source: self.source.clone(),
             file: self.report.file.clone(),
             packed_bytes: self.report.model.packed_bytes,
+            tuned: self.tuned.as_ref().map(|it| it.place.clone()),
         };
         serde_json::to_string(&place).expect("our own types are representable as JSON")
     }
@@ -220,6 +259,12 @@ impl Version {
     pub fn artifact(&self) -> Option<String> {
         let compression = self.compression.as_ref().filter(|_| self.rejection.is_none())?;
         Some(compression.key(&self.source))
+    }
+
+    /// Digest of the weights before any compression: what adapters are trained on.
+    pub fn base_digest(&self) -> &str {
+        let measured = self.report.compression.as_ref();
+        measured.map_or(&self.report.digest, |measured| &measured.source_digest)
     }
 
     /// What compression did to the perplexity.
@@ -320,7 +365,32 @@ mod tests {
     }
 
     #[test]
+    fn the_adapter_of_a_training_belongs_to_the_name() {
+        let named = |digest: Option<&str>, claim: &str| {
+            let mut wanted = wanted(json!({}));
+            wanted.tuned = digest.map(|digest| tuned(digest, claim));
+            Version::new(&wanted, report()).name
+        };
+        assert_eq!(named(Some("sha256:1"), "a-tune"), named(Some("sha256:1"), "b-tune"));
+        assert_ne!(named(Some("sha256:1"), "a-tune"), named(Some("sha256:2"), "a-tune"));
+        assert_ne!(named(Some("sha256:1"), "a-tune"), named(None, ""));
+        assert_eq!(named(None, ""), Version::new(&wanted(json!({})), report()).name);
+    }
+
+    fn tuned(digest: &str, claim: &str) -> Tuned {
+        Tuned {
+            digest: digest.into(),
+            place: TunedPlace {
+                claim: claim.into(),
+                path: "outputs/1".into(),
+            },
+        }
+    }
+
+    #[test]
     fn a_revision_keeps_everything() {
+        let mut follower = wanted(json!({}));
+        follower.tuned = Some(tuned("sha256:1", "a-tune"));
         let compress = wanted(json!({"compress": {"quantization": "Int4", "maxPerplexityIncrease": "0.1%"}}));
         for version in [
             Version::new(&wanted(json!({})), report()),
@@ -330,6 +400,7 @@ mod tests {
                 report(),
             ),
             Version::rejected(&compress, report(), compression_report()),
+            Version::new(&follower, report()),
         ] {
             let revision = json!({
                 "metadata": {"name": "m", "labels": {LABEL_VERSION: version.name}, "annotations": {ANNOTATION_SOURCE: version.place()}},
@@ -377,6 +448,9 @@ mod tests {
         before.model.packed_bytes = None;
         let [before, now] = [before, report()].map(|report| Version::new(&wanted(json!({})), report));
         assert_eq!((&before.name, before.data()), (&now.name, now.data()));
+        // As earlier releases have named it.
+        assert_eq!(now.name, "v-87c1e783a5");
+        assert!(now.data().get("tuned").is_none() && !now.place().contains("tuned"));
         assert!(before.estimate().weights > now.estimate().weights);
     }
 

@@ -8,7 +8,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use protocol::paths::{CACHE_WEIGHTS, MODEL_DIR};
+use protocol::paths::{CACHE_WEIGHTS, MODEL_DIR, TUNED_DIR};
 
 use super::{
     Builder, devices, node_cache,
@@ -22,6 +22,7 @@ pub const HOSTNAME: &str = "kubernetes.io/hostname";
 const TEMPLATE_VOLUME: &str = "chat-template";
 const TEMPLATE_DIR: &str = "/chat-template";
 const TEMPLATE_FILE: &str = "template.jinja";
+const TUNED_VOLUME: &str = "tuned";
 
 /// A pod whose main container loads the weights.
 pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpec {
@@ -29,8 +30,12 @@ pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpe
     let must_be_fetched = !is_compressed && weights::must_be_fetched(&version.source);
     let mut volumes = weights::served(builder, version);
     volumes.extend(version.served.chat_template.is_some().then(template_volume));
+    let tuned = version.tuned.as_ref();
+    volumes.extend(tuned.map(|tuned| weights::claim(TUNED_VOLUME, &tuned.place.claim, true)));
+    // Both are volumes of ours, of the same class.
+    let is_on_one_node = (is_compressed || tuned.is_some()) && !builder.settings.storage.is_shared();
     PodSpec {
-        affinity: (is_compressed && !builder.settings.storage.is_shared()).then(|| together(builder, version)),
+        affinity: is_on_one_node.then(|| together(builder, version)),
         containers: vec![main],
         init_containers: must_be_fetched.then(|| {
             let source = &version.source;
@@ -59,6 +64,14 @@ pub fn mounts(builder: &Builder<'_>, version: &Version) -> Vec<VolumeMount> {
         None => vec![weights::mount()],
     };
     mounts.extend(template);
+    mounts.extend(version.tuned.as_ref().map(|tuned| VolumeMount {
+        name: TUNED_VOLUME.into(),
+        mount_path: TUNED_DIR.into(),
+        // Data and checkpoints on the volume are no business of those that serve.
+        sub_path: Some(tuned.place.path.clone()),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }));
     mounts
 }
 
@@ -87,6 +100,11 @@ pub fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     }
     if served.chat_template.is_some() {
         add("--chat-template", &format!("{TEMPLATE_DIR}/{TEMPLATE_FILE}"));
+    }
+    if let Some(tuned) = &version.tuned {
+        add("--tuned", TUNED_DIR);
+        add("--tuned-digest", &tuned.digest);
+        add("--tuned-base", version.base_digest());
     }
     if node_cache::of_version(builder, version).is_some() {
         args.extend(node_cache::args(builder));

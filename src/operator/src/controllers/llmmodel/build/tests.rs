@@ -5,6 +5,7 @@ use super::*;
 use crate::controllers::llmmodel::source::Source;
 use crate::controllers::llmmodel::testing::{self, compressed_report, report, the_owner, wanted};
 use crate::controllers::llmmodel::validate::{NodeCache, Settings};
+use crate::controllers::llmmodel::version::{Tuned, TunedPlace};
 
 #[test]
 fn the_list_of_adapters() {
@@ -28,7 +29,27 @@ fn the_list_of_adapters() {
 }
 
 fn children(spec: Value) -> Children {
-    let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
+    children_of(wanted(spec))
+}
+
+#[test]
+fn an_adapter_of_a_training_is_mounted_beside_its_base() {
+    let mut wanted = wanted(json!({"source": {"huggingFace": {"repo": "team/model"}}}));
+    wanted.tuned = Some(Tuned {
+        digest: format!("sha256:{}", "d1".repeat(32)),
+        place: TunedPlace {
+            claim: "tone-tune".into(),
+            path: format!("outputs/{}", "d1".repeat(32)),
+        },
+    });
+    let Children {
+        revision, deployment, ..
+    } = children_of(wanted);
+    insta::assert_yaml_snapshot!("children_tuned", [json!(revision), json!(deployment)]);
+}
+
+fn children_of(wanted: Wanted) -> Children {
+    let (owner, settings) = (the_owner(), settings());
     let builder = Builder {
         owner: &owner,
         wanted: &wanted,

@@ -59,9 +59,15 @@ fn corpus(count: u64, seed: u64) -> Vec<String> {
     texts.into_iter().map(|words| words.join(" ")).collect()
 }
 
-fn shingles(text: &str, shingle: usize) -> HashSet<Vec<&str>> {
+fn shingles(text: &str, shingle: usize) -> HashSet<u64> {
     let words: Vec<_> = text.split(' ').collect();
-    words.windows(shingle).map(<[_]>::to_vec).collect()
+    let shingles = words.windows(shingle).map(|words| hash(words.join(" ").as_bytes()));
+    shingles.collect()
+}
+
+fn jaccard(left: &HashSet<u64>, right: &HashSet<u64>) -> f64 {
+    let common = left.intersection(right).count() as f64;
+    common / (left.len() as f64 + right.len() as f64 - common)
 }
 
 #[rstest]
@@ -69,52 +75,37 @@ fn shingles(text: &str, shingle: usize) -> HashSet<Vec<&str>> {
 #[case(0.6, 3)]
 #[case(0.95, 1)]
 fn near_ones_are_those_that_comparing_all_finds(#[case] threshold: f64, #[case] shingle: u32) {
-    let texts = corpus(600, 7);
+    let texts = corpus(300, 7);
     let found = duplicates(&near(threshold, shingle), 1 << 20, &texts);
     let sets: Vec<_> = texts.iter().map(|text| shingles(text, shingle as usize)).collect();
     let (mut sure, mut missed) = (0, Vec::new());
     for (document, set) in sets.iter().enumerate() {
-        let others = sets.iter().enumerate().filter(|(other, _)| *other != document);
-        let similarity = others.map(|(other, set_of_other)| {
-            let common = set.intersection(set_of_other).count() as f64;
-            (
-                common
-                    / (set.len() + set_of_other.len()) as f64
-                    / (1.0 - common / (set.len() + set_of_other.len()) as f64),
-                other,
-            )
-        });
-        let (mut most, mut before) = (0.0, 0.0);
-        for (similarity, other) in similarity {
-            most = f64::max(most, similarity);
-            before = f64::max(before, if other < document { similarity } else { 0.0 });
-        }
+        let is_found = found.contains_key(&(document as u64));
+        let similarity = |other: &HashSet<u64>| jaccard(set, other);
+        let before = sets[..document].iter().map(similarity).fold(0.0, f64::max);
+        let most = sets[document + 1..].iter().map(similarity).fold(before, f64::max);
         // Estimates are off by up to four standard errors.
         if before >= threshold + 0.12 * (1.0 - threshold) + 0.02 {
             sure += 1;
-            missed.extend((!found.contains_key(&(document as u64))).then_some(document));
+            missed.extend((!is_found).then_some(document));
         }
-        if most < threshold - 0.17 {
-            assert!(
-                !found.contains_key(&(document as u64)),
-                "{document} is unlike all others: {most}"
-            );
-        }
+        let is_unlike = most < threshold - 0.17;
+        assert!(!(is_unlike && is_found), "{document} is unlike all others: {most}");
     }
-    assert!(sure > 30, "only {sure} are certainly duplicates");
+    assert!(sure >= 8, "only {sure} are certainly duplicates");
     assert!(missed.len() * 20 <= sure, "{missed:?} of {sure} were missed");
 }
 
 #[test]
 fn memory_changes_nothing() {
-    let mut texts = corpus(3000, 3);
-    for copy in 0..500 {
+    let mut texts = corpus(2000, 3);
+    for copy in 0..300 {
         texts.push(texts[copy * 5].to_uppercase());
     }
     let expected = duplicates(&near(0.8, 5), 1 << 30, &texts);
     let count = |kind| expected.values().filter(|it| **it == kind).count();
     assert!(
-        count(Kind::Exact) >= 500 && count(Kind::Near) >= 100,
+        count(Kind::Exact) >= 300 && count(Kind::Near) >= 60,
         "{} {}",
         count(Kind::Exact),
         count(Kind::Near)
@@ -208,11 +199,11 @@ fn all_equal_documents_are_one() {
 fn hostile_texts_end() {
     let texts = [
         "x".repeat(10 << 20),
-        "word ".repeat(2 << 20),
-        "WORD ".repeat(2 << 20),
-        "\u{301}".repeat(1 << 20),
+        "word ".repeat(1 << 19),
+        "WORD ".repeat(1 << 19),
+        "\u{301}".repeat(1 << 17),
         "1".into(),
-        "字".repeat(1 << 20),
+        "字".repeat(1 << 17),
         "\0".into(),
     ];
     let found = duplicates(&near(0.8, 5), 1 << 20, &texts);

@@ -79,7 +79,7 @@ const CODES: [(&str, Lang); 70] = [
 /// Letters below which nothing is said.
 const FEWEST_LETTERS: usize = 40;
 /// Bytes that are looked at: a text does not change its language often, and looking takes long.
-const SAMPLE: usize = 2 << 10;
+const SAMPLE: usize = 640;
 
 /// All codes, for messages.
 pub fn codes() -> String {

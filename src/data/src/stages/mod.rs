@@ -117,7 +117,7 @@ impl Cleaner {
         if measures.words.is_empty() {
             return Verdict::Drop { reason: "empty" };
         }
-        if !self.languages.is_empty() && language::is_other(text, &self.languages) {
+        if self.is_other_language(text, &measures) {
             return Verdict::Drop { reason: "language" };
         }
         let exceeded = self
@@ -133,6 +133,16 @@ impl Cleaner {
         Verdict::Keep {
             flags: quality::flags(&measures),
         }
+    }
+
+    /// Telling the language of a text takes longer than all the rest, and most texts leave no doubt.
+    fn is_other_language(&self, text: &str, measures: &quality::Measures) -> bool {
+        if self.languages.is_empty() {
+            return false;
+        }
+        let evident = measures.evident_language().and_then(language::find);
+        let is_wanted = evident.is_some_and(|language| self.languages.contains(&language));
+        !is_wanted && language::is_other(text, &self.languages)
     }
 }
 

@@ -114,15 +114,15 @@ fn what_makes_no_sense_is_refused_with_the_field(#[case] stages: Stages, #[case]
 }
 
 #[rstest]
-#[case::one_word("x".repeat(10 << 20))]
-#[case::words("word ".repeat(2 << 20))]
-#[case::lines("a\n".repeat(2 << 20))]
-#[case::marks("\u{301}".repeat(1 << 20))]
-#[case::joiners("\u{200D}".repeat(1 << 20))]
-#[case::leads("Ã".repeat(1 << 20))]
-#[case::brackets("[".repeat(1 << 20))]
-#[case::digits("1 ".repeat(1 << 20))]
-#[case::ats("a@".repeat(1 << 18))]
+#[case::one_word("x".repeat(1 << 20))]
+#[case::words("word ".repeat(1 << 17))]
+#[case::lines("a\n".repeat(1 << 18))]
+#[case::marks("\u{301}".repeat(1 << 17))]
+#[case::joiners("\u{200D}".repeat(1 << 17))]
+#[case::leads("Ã".repeat(1 << 17))]
+#[case::brackets("[".repeat(1 << 17))]
+#[case::digits("1 ".repeat(1 << 14))]
+#[case::ats("a@".repeat(1 << 14))]
 fn hostile_texts_end(#[case] text: String) {
     let stages = Stages {
         pii: PersonalData::Redact,

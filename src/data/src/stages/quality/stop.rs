@@ -16,7 +16,11 @@ const WORDS: [[&str; 8]; LANGUAGES] = [
     ["w", "na", "nie", "do", "jest", "to", "z", "że"],
 ];
 
+/// ISO 639-1 of each.
+const CODES: [&str; LANGUAGES] = ["en", "de", "fr", "es", "it", "pt", "nl", "pl"];
 const LONGEST: usize = 5;
+/// So many of the eight are in a text of the language, and hardly in others.
+const MANY: u32 = 4;
 
 /// The words with the language and the bit of each, sorted by their bytes as a number.
 static TABLE: std::sync::LazyLock<Vec<(u64, usize, u8)>> = std::sync::LazyLock::new(|| {
@@ -52,6 +56,15 @@ pub fn note(token: &str, found: &mut [u8; LANGUAGES]) {
     }
 }
 
+/// The language of which many words were found, and more than of any other.
+pub fn language(found: &[u8; LANGUAGES]) -> Option<&'static str> {
+    let counts = found.map(u8::count_ones);
+    let most = counts.iter().max().filter(|most| **most >= MANY)?;
+    let mut places = counts.iter().enumerate().filter(|(_, count)| *count == most);
+    let (place, _) = places.next()?;
+    places.next().is_none().then_some(CODES[place])
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -69,6 +82,17 @@ mod tests {
             .chain(text.split(' '))
             .for_each(|token| note(token, &mut found));
         assert_eq!(found[language].count_ones(), expected);
+    }
+
+    #[rstest]
+    #[case("The end of it, and that is what we have", Some("en"))]
+    #[case("das ist nicht mit Absicht und zu sehen", Some("de"))]
+    #[case("the end of it and", None)]
+    #[case("de la que", None)]
+    fn a_language_is_told_by_many(#[case] text: &str, #[case] expected: Option<&str>) {
+        let mut found = [0; LANGUAGES];
+        text.split(' ').for_each(|token| note(token, &mut found));
+        assert_eq!(language(&found), expected);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! UTF-8 that somebody read as Windows-1252 or Latin-1, and wrote as UTF-8 again: `Ã©` for `é`.
 //!
 //! Some letters and signs that follow each other are valid UTF-8 as bytes but no accident: `vidíš…` is Czech. So a sequence
-//! is repaired where it hardly occurs otherwise, and once there is such a one, other sequences in the same text are, too.
+//! is repaired where it hardly occurs otherwise, or follows another one; and once there is such a one, so are all others in
+//! the same text.
 //! What comes out has to be an assigned character. Each repair makes a text shorter.
 
 use unicode_normalization::char::is_public_assigned;
@@ -51,8 +52,22 @@ fn reduce(text: &str, start: usize, is_certain: bool) -> (String, usize) {
     (out, found)
 }
 
-/// The sequence at the end of `text`: its length, and what it should have been.
+/// The sequence at the end of `text` that has to be repaired: its length, and what it should have been.
 fn last(text: &str, is_certain: bool) -> Option<(usize, char)> {
+    let found = at_end(text)?;
+    // Two in a row are no accident.
+    let is_taken = is_certain || found.is_telling || at_end(&text[..text.len() - found.length]).is_some();
+    is_taken.then_some((found.length, found.repaired))
+}
+
+/// Characters that may have been the bytes of one.
+struct Sequence {
+    length: usize,
+    repaired: char,
+    is_telling: bool,
+}
+
+fn at_end(text: &str) -> Option<Sequence> {
     let mut bytes = [0; 4];
     let mut trails = ['\0'; 3];
     let mut length = 0;
@@ -65,8 +80,11 @@ fn last(text: &str, is_certain: bool) -> Option<(usize, char)> {
             trails[..count].reverse();
             let repaired = std::str::from_utf8(&bytes[..=count]).ok()?.chars().next()?;
             let is_plausible = is_public_assigned(repaired) && !repaired.is_control();
-            let is_taken = is_plausible && (is_certain || is_telling(c, &trails[..count]));
-            return is_taken.then_some((length, repaired));
+            return is_plausible.then(|| Sequence {
+                length,
+                repaired,
+                is_telling: is_telling(c, &trails[..count]),
+            });
         }
         if count == 3 {
             return None;
@@ -136,7 +154,7 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::letters("cafÃ© Ã  la crÃ¨me", "café à la crème")]
+    #[case::letters("cafÃ© Ã\u{A0} la crÃ¨me", "café à la crème")]
     #[case::quotes("itâ€™s â€œfineâ€\u{9D} â€“ really", "it’s “fine” – really")]
     #[case::latin_1("it\u{E2}\u{80}\u{99}s", "it’s")]
     #[case::signs("20Â°C, Â£5, â‚¬6, Â©, â„¢", "20°C, £5, €6, ©, ™")]
@@ -144,7 +162,7 @@ mod tests {
     #[case::german("GrÃ¼ÃŸe aus KÃ¶ln, Ãœbung", "Grüße aus Köln, Übung")]
     #[case::polish("zaÅ¼Ã³Å‚Ä‡", "zażółć")]
     #[case::cyrillic("ÐŸÑ€Ð¸Ð²ÐµÑ‚", "Привет")]
-    #[case::chinese("ä¸­æ–‡ï¼Œä½ å¥½", "中文，你好")]
+    #[case::chinese("ä¸\u{AD}æ–‡ï¼Œä½\u{A0}å¥½", "中文，你好")]
     #[case::emoji("ðŸ˜€", "😀")]
     #[case::byte_order_mark("ï»¿Hello", "\u{FEFF}Hello")]
     #[case::broken_twice("cafÃƒÂ©", "café")]

@@ -37,6 +37,8 @@ pub const COMPONENT_ADAPTERS: &str = "adapters";
 /// The LlmModel an object belongs to. Services pass it on to their EndpointSlices, where the gateway
 /// reads it.
 pub const LABEL_MODEL: &str = "atelier.dev/model";
+/// On pods that mount the volume of a training: the name of its claim.
+pub const LABEL_VOLUME: &str = "atelier.dev/volume";
 /// The version an object belongs to; passed on like [`LABEL_MODEL`].
 pub const LABEL_VERSION: &str = "atelier.dev/version";
 

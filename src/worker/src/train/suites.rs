@@ -95,6 +95,9 @@ impl Asker<'_> {
             threads: self.threads,
             system_prompt: None,
             chat_template,
+            tuned: None,
+            tuned_digest: None,
+            tuned_base: None,
         };
         let scored = self.runtime.block_on(evaluate::score(model, adapter, &self.plan.suites));
         scored.map_err(of_prepare)

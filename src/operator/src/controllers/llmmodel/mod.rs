@@ -179,7 +179,7 @@ impl Controller {
                 self.context.backoff.forget(&key(&gone));
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 self.context.recollection.remove(namespace, &gone.name);
-                self.context.followers.forget(&gone);
+                self.context.followers.forget(namespace, &gone.name);
             }
         })
         .await;

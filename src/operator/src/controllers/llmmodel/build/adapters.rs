@@ -1,7 +1,7 @@
 //! Adapters beside a model. The list of them is a ConfigMap that pods mount: the kubelet brings a new one into pods
 //! that run, and the worker loads and unloads. So it belongs to the model, and to no version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{llmmodel::Task, names};
 use k8s_openapi::api::core::v1::{
@@ -162,7 +162,12 @@ pub fn volumes(builder: &Builder<'_>) -> Vec<Volume> {
         empty_dir: Some(EmptyDirVolumeSource::default()),
         ..Volume::default()
     };
-    let mounted = mounted(builder).map(|it| weights::volume(&volume_name(&it.name), &it.source));
+    // Adapters of one FineTuneJob share a volume.
+    let mut known = BTreeSet::new();
+    let mounted = mounted(builder).filter(|it| known.insert(volume_name(it)));
+    let mounted: Vec<_> = mounted
+        .map(|it| weights::volume(&volume_name(it), &it.source))
+        .collect();
     let secrets = secrets(builder).into_iter().map(|(secret, name)| Volume {
         name,
         secret: Some(SecretVolumeSource {
@@ -187,10 +192,14 @@ pub fn mounts(builder: &Builder<'_>) -> Vec<VolumeMount> {
         mount(LIST_VOLUME, ADAPTERS_DIR.into(), true),
         mount(STORE_VOLUME, ADAPTER_STORE_DIR.into(), false),
     ];
-    mounts.extend(mounted(builder).map(|Adapter { name, follows, .. }| VolumeMount {
+    mounts.extend(mounted(builder).map(|adapter| VolumeMount {
         // All outputs of a FineTuneJob, so that the next one is there without another pod; and nothing else of it.
-        sub_path: follows.as_ref().map(|_| OUTPUTS.into()),
-        ..mount(&volume_name(name), format!("{ADAPTER_MOUNTS_DIR}/{name}"), true)
+        sub_path: adapter.follows.as_ref().map(|_| OUTPUTS.into()),
+        ..mount(
+            &volume_name(adapter),
+            format!("{ADAPTER_MOUNTS_DIR}/{}", adapter.name),
+            true,
+        )
     }));
     let secrets = secrets(builder).into_iter();
     mounts.extend(secrets.map(|(secret, name)| mount(&name, format!("{ADAPTER_SECRETS_DIR}/{secret}"), true)));
@@ -235,8 +244,11 @@ fn secrets(builder: &Builder<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn volume_name(adapter: &str) -> String {
-    format!("adapter-{adapter}")
+fn volume_name(adapter: &Adapter) -> String {
+    match &adapter.follows {
+        Some(job) => format!("outputs-{job}"),
+        None => format!("adapter-{}", adapter.name),
+    }
 }
 
 /// The name of the list, for whoever looks for it.

@@ -1,6 +1,8 @@
 //! What pods that load a version's weights have in common: those that serve it and those that evaluate it.
 
-use api::names::ANNOTATION_CHAT_TEMPLATE;
+use std::collections::BTreeMap;
+
+use api::names::{ANNOTATION_CHAT_TEMPLATE, LABEL_VOLUME};
 use k8s_openapi::{
     api::core::v1::{
         Affinity, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, ObjectFieldSelector, PodAffinity,
@@ -15,7 +17,7 @@ use super::{
     pod::{literal, memory_and_cpu},
     weights,
 };
-use crate::controllers::llmmodel::{accelerator::Accelerator, quantity, version::Version};
+use crate::controllers::llmmodel::{accelerator::Accelerator, follow, quantity, version::Version};
 
 /// Where pods are apart from each other.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
@@ -32,10 +34,10 @@ pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpe
     volumes.extend(version.served.chat_template.is_some().then(template_volume));
     let tuned = version.tuned.as_ref();
     volumes.extend(tuned.map(|tuned| weights::claim(TUNED_VOLUME, &tuned.place.claim, true)));
-    // Both are volumes of ours, of the same class.
-    let is_on_one_node = (is_compressed || tuned.is_some()) && !builder.settings.storage.is_shared();
+    let volume = follow::claim_of(version).map(of_volume);
+    let peers = is_compressed.then(|| builder.selector(version));
     PodSpec {
-        affinity: is_on_one_node.then(|| together(builder, version)),
+        affinity: together(builder, [peers, volume].into_iter().flatten()),
         containers: vec![main],
         init_containers: must_be_fetched.then(|| {
             let source = &version.source;
@@ -112,12 +114,13 @@ pub fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     args
 }
 
-/// Puts the chat template where the pod reads it from.
+/// Puts the chat template where the pod reads it from, and says which volume of a training it mounts.
 pub fn annotate(pod: &mut PodTemplateSpec, version: &Version) {
     if let (Some(text), Some(metadata)) = (&version.served.chat_template, &mut pod.metadata) {
         let annotations = metadata.annotations.get_or_insert_default();
         annotations.insert(ANNOTATION_CHAT_TEMPLATE.into(), text.clone());
     }
+    label(pod, follow::claim_of(version));
 }
 
 /// What the main container gets.
@@ -162,20 +165,40 @@ fn template_volume() -> Volume {
     }
 }
 
-/// All pods on one node: no other one can mount their volume.
-fn together(builder: &Builder<'_>, version: &Version) -> Affinity {
-    Affinity {
+/// Label of pods that mount the volume of a training.
+fn of_volume(claim: &str) -> BTreeMap<String, String> {
+    [(LABEL_VOLUME.to_owned(), claim.to_owned())].into()
+}
+
+/// All pods with one of these sets of labels on one node, where no other one can mount their volume.
+fn together(builder: &Builder<'_>, peers: impl Iterator<Item = BTreeMap<String, String>>) -> Option<Affinity> {
+    let term = |labels| PodAffinityTerm {
+        label_selector: Some(LabelSelector {
+            match_labels: Some(labels),
+            ..LabelSelector::default()
+        }),
+        topology_key: HOSTNAME.into(),
+        ..PodAffinityTerm::default()
+    };
+    let terms: Vec<_> = peers.map(term).collect();
+    let is_needed = !terms.is_empty() && !builder.settings.storage.is_shared();
+    is_needed.then(|| Affinity {
         pod_affinity: Some(PodAffinity {
-            required_during_scheduling_ignored_during_execution: Some(vec![PodAffinityTerm {
-                label_selector: Some(LabelSelector {
-                    match_labels: Some(builder.selector(version)),
-                    ..LabelSelector::default()
-                }),
-                topology_key: HOSTNAME.into(),
-                ..PodAffinityTerm::default()
-            }]),
+            required_during_scheduling_ignored_during_execution: Some(terms),
             ..PodAffinity::default()
         }),
         ..Affinity::default()
+    })
+}
+
+/// Where a pod runs that mounts the volume of a training: beside all others that do.
+pub fn beside(builder: &Builder<'_>, claim: Option<&str>) -> Option<Affinity> {
+    together(builder, claim.map(of_volume).into_iter())
+}
+
+/// Lets other pods find the node that a volume of a training is on.
+pub fn label(pod: &mut PodTemplateSpec, claim: Option<&str>) {
+    if let (Some(claim), Some(metadata)) = (claim, &mut pod.metadata) {
+        metadata.labels.get_or_insert_default().extend(of_volume(claim));
     }
 }

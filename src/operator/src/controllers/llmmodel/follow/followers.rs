@@ -53,9 +53,8 @@ impl Followers {
     }
 
     /// Forgets a model that is gone.
-    pub fn forget(&self, model: &ObjectRef<ModelMeta>) {
-        let namespace = model.namespace.clone().unwrap_or_default();
-        self.lock().remove(&(namespace, model.name.clone()));
+    pub fn forget(&self, namespace: &str, model: &str) {
+        self.lock().remove(&(namespace.to_owned(), model.to_owned()));
     }
 
     /// Says which models an event of the watch concerns. Most change a step and a loss, which is no news here.

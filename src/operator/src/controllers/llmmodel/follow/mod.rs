@@ -74,6 +74,20 @@ pub fn is_output(source: &Source) -> bool {
     names::job_of_tune_claim(&claim.claim_name).is_some() && digits.is_some_and(are_digits)
 }
 
+/// The claim of a FineTuneJob that pods of a version mount for what the version itself is made of.
+pub fn claim_of(version: &Version) -> Option<&str> {
+    let tuned = version.tuned.as_ref().map(|tuned| tuned.place.claim.as_str());
+    tuned.or_else(|| version.artifact().is_none().then(|| claim_of_source(&version.source))?)
+}
+
+/// The claim of a FineTuneJob that a source is on.
+pub fn claim_of_source(source: &Source) -> Option<&str> {
+    match source {
+        Source::PersistentVolumeClaim(claim) if is_output(source) => Some(&claim.claim_name),
+        _ => None,
+    }
+}
+
 /// The directory of an output on its volume.
 fn directory(digest: &str) -> String {
     output_dir(Path::new(""), digest).to_string_lossy().into_owned()

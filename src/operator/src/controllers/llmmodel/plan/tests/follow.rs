@@ -290,6 +290,10 @@ fn outputs_come_into_pods_that_run() {
         (&json!("outputs"), &json!(true))
     );
 
+    let volumes = pod["volumes"].as_array().unwrap();
+    let volume = volumes.iter().find(|it| it["name"] == mount["name"]).unwrap();
+    assert_eq!(volume["persistentVolumeClaim"]["claimName"], "tone-tune");
+
     publish(&mut world, OutputKind::Adapter, "2");
     step(&mut world, spec(), 3);
     assert_eq!(list(&world), [("a".to_owned(), "2".repeat(64))]);
@@ -304,6 +308,21 @@ fn outputs_come_into_pods_that_run() {
     publish(&mut world, OutputKind::Weights, "3");
     let trouble = missed(&testing::model(spec()).spec, "a", &world.observed.followed).unwrap();
     assert_eq!(trouble.reason, reasons::OUTPUT_UNUSABLE);
+}
+
+#[test]
+fn a_claim_is_one_volume_of_a_pod() {
+    let adapter = |name: &str| json!({"name": name, "source": {"fineTuneJob": {"name": "tone"}}});
+    let (mut world, _) = World::rolled_out(json!({}));
+    publish(&mut world, OutputKind::Adapter, "1");
+    step(&mut world, json!({"adapters": [adapter("a"), adapter("b")]}), 1);
+    let pod = json!(world.observed.deployments[0])["spec"]["template"]["spec"].clone();
+    let of = |list: &Value, key: &str| {
+        let names = list.as_array().unwrap().iter().filter_map(|it| it[key].as_str());
+        names.filter(|name| *name == "outputs-tone").count()
+    };
+    let mounts = &pod["containers"][0]["volumeMounts"];
+    assert_eq!((of(&pod["volumes"], "name"), of(mounts, "name")), (1, 2));
 }
 
 fn list(world: &World) -> Vec<(String, String)> {

@@ -57,8 +57,6 @@ pub const ANNOTATION_PLAN: &str = "atelier.dev/plan";
 pub const ANNOTATION_TRIAL: &str = "atelier.dev/trial";
 /// On a run of a schedule: when it was due, in RFC 3339.
 pub const ANNOTATION_SCHEDULED: &str = "atelier.dev/scheduled";
-/// On pods that mount the volume of a training: the name of its claim.
-pub const LABEL_VOLUME: &str = "atelier.dev/volume";
 /// The version an object belongs to; passed on like [`LABEL_MODEL`].
 pub const LABEL_VERSION: &str = "atelier.dev/version";
 

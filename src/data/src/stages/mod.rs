@@ -1,11 +1,13 @@
-//! A stand-in until the stages are there: it lets everything through.
+//! A stand-in until the stages are there: it counts words.
 
 use std::borrow::Cow;
 
 use protocol::tune::Stages;
 
 /// Cleans nothing.
-pub struct Cleaner;
+pub struct Cleaner {
+    min_words: usize,
+}
 
 /// What becomes of a record.
 pub enum Verdict {
@@ -23,8 +25,11 @@ pub enum Verdict {
 
 impl Cleaner {
     /// Takes every setting.
-    pub fn new(_stages: &Stages) -> Result<Self, std::convert::Infallible> {
-        Ok(Self)
+    pub fn new(stages: &Stages) -> Result<Self, std::convert::Infallible> {
+        let least = stages.quality.as_ref().and_then(|quality| quality.min_words);
+        Ok(Self {
+            min_words: least.unwrap_or(0) as usize,
+        })
     }
 
     /// The text as it is.
@@ -32,10 +37,12 @@ impl Cleaner {
         Cow::Borrowed(text)
     }
 
-    /// Keeps all but what says that it is to go.
+    /// Drops what has fewer words than it should.
     pub fn judge(&self, text: &str) -> Verdict {
-        match text.contains("drop me") {
-            true => Verdict::Drop { reason: "quality" },
+        match text.split_whitespace().count() < self.min_words {
+            true => Verdict::Drop {
+                reason: "quality.minWords",
+            },
             false => Verdict::Keep { flags: Vec::new() },
         }
     }

@@ -51,12 +51,26 @@ pub fn run() -> ExitCode {
         let runtime = runtime.map_err(|error| {
             PrepareFailure::new(reasons::INTERNAL, format!("failed to start the runtime: {error}"), true)
         })?;
-        runtime.block_on(prepare::prepare(plan, report_file.clone()))
+        let result = runtime.block_on(async {
+            tokio::select! {
+                result = prepare::prepare(plan, report_file.clone()) => result,
+                // The first process of a container gets no signal that it does not ask for.
+                () = telemetry::shutdown_signal() => Err(stopped()),
+            }
+        });
+        // Nothing waits for a thread that goes on reading: the process ends.
+        runtime.shutdown_background();
+        result
     });
     match report::finish(&report_file, result) {
         0 => ExitCode::SUCCESS,
         code => ExitCode::from(code as u8),
     }
+}
+
+fn stopped() -> PrepareFailure {
+    let message = "it was asked to stop before the data were ready; downloads are continued at the next try";
+    PrepareFailure::new(reasons::INTERNAL, message, true)
 }
 
 fn plan_of(file: Option<&Path>) -> Result<DataPlan> {

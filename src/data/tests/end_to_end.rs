@@ -83,6 +83,11 @@ fn mounted(path: &Path) -> Value {
 fn serve(content: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    answer(listener, content);
+    format!("http://{address}")
+}
+
+fn answer(listener: TcpListener, content: &'static [u8]) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
@@ -96,7 +101,6 @@ fn serve(content: &'static [u8]) -> String {
             let _ = stream.write_all(content);
         }
     });
-    format!("http://{address}")
 }
 
 #[test]
@@ -238,6 +242,37 @@ fn the_log_tells_progress_and_the_end() {
         "{text}"
     );
     assert!(matches!(outcomes.last(), Some(DataOutcome::Ready(_))), "{text}");
+}
+
+#[test]
+fn a_signal_ends_it_and_the_next_try_succeeds() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/x.jsonl", listener.local_addr().unwrap());
+    let plan = place.plan(
+        "Text",
+        json!([{"name": "web", "weight": 1, "kind": {"http": {"url": url}}}]),
+    );
+    let report = place.path("report.json");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_atelier-data"))
+        .args(["prepare", "--report"])
+        .arg(&report)
+        .env(PLAN_VARIABLE, plan.to_string())
+        .spawn()
+        .unwrap();
+    // A server that takes its time.
+    let silent = listener.accept().unwrap();
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(EXIT_TEMPORARY));
+    let words = std::fs::read_to_string(report).unwrap();
+    assert!(
+        matches!(DataOutcome::parse(&words), Some(DataOutcome::Failed(failure)) if failure.retryable),
+        "{words}"
+    );
+    drop(silent);
+    answer(listener, b"{\"text\":\"a\"}\n");
+    assert_eq!(place.ready(&plan).read, 1);
 }
 
 #[test]

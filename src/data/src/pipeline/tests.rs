@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
-use protocol::tune::{DataFormat, DataSource, DataSourceKind, DatasetManifest, MANIFEST, Split, Stages, records_file};
+use protocol::tune::{
+    DataFormat, DataSource, DataSourceKind, DatasetManifest, MANIFEST, Quality, Split, Stages, records_file,
+};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -80,6 +82,17 @@ fn lines(texts: impl IntoIterator<Item = String>) -> String {
     texts.into_iter().map(line).collect()
 }
 
+/// Stages that drop shorter records.
+fn three_words() -> Stages {
+    Stages {
+        quality: Some(Quality {
+            min_words: Some(3),
+            ..Quality::default()
+        }),
+        ..Stages::default()
+    }
+}
+
 fn numbered(count: usize) -> String {
     lines((0..count).map(|number| format!("text number {number} of them")))
 }
@@ -87,7 +100,8 @@ fn numbered(count: usize) -> String {
 #[test]
 fn everything_that_is_read_is_counted_once() {
     let content = numbered(5) + &numbered(2) + "{\"text\":\"drop me\"}\n{\"text\":\"\"}\nno json\n";
-    let run = Run::new(&[("a", 1, &content)]);
+    let mut run = Run::new(&[("a", 1, &content)]);
+    run.plan.stages = three_words();
     let report = run.run().unwrap();
     assert_eq!(report.read, 10);
     assert_eq!(report.parts.train, 5);
@@ -98,7 +112,12 @@ fn everything_that_is_read_is_counted_once() {
         .collect();
     assert_eq!(
         dropped,
-        [("duplicate", 2), ("empty", 1), ("invalidJson", 1), ("quality", 1)]
+        [
+            ("duplicate", 2),
+            ("empty", 1),
+            ("invalidJson", 1),
+            ("quality.minWords", 1)
+        ]
     );
     assert_eq!((report.sources[0].read, report.sources[0].kept), (10, 5));
     let manifest = run.manifest();
@@ -197,10 +216,15 @@ fn few_records_are_shared_out(#[case] count: usize, #[case] train: u64, #[case] 
     "",
     "no record is left to learn from, of 0 that were read; check what dataset.sources (a)"
 )]
-#[case::all_dropped(DataFormat::Text, "{\"text\":\"drop me\"}\n", "1 quality); relax dataset.prepare")]
+#[case::all_dropped(
+    DataFormat::Text,
+    "{\"text\":\"drop me\"}\n",
+    "1 quality.minWords); relax dataset.prepare"
+)]
 fn what_is_no_good_fails_with_line_and_field(#[case] format: DataFormat, #[case] content: &str, #[case] says: &str) {
     let mut run = Run::new(&[("a", 1, content)]);
     run.plan.format = format;
+    run.plan.stages = three_words();
     let failure = run.run().unwrap_err();
     assert!(failure.message.contains(says) && !failure.retryable, "{failure}");
     assert!(!run.to().join(MANIFEST).exists());

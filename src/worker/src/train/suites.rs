@@ -96,7 +96,9 @@ impl Asker<'_> {
             system_prompt: None,
             chat_template,
         };
-        let scored = self.runtime.block_on(evaluate::score(model, adapter, &self.plan.suites));
+        let scored = self
+            .runtime
+            .block_on(evaluate::score(model, adapter, &self.plan.suites));
         scored.map_err(of_prepare)
     }
 

@@ -212,7 +212,10 @@ fn one_that_does_not_come_is_named() {
     };
     let error = Ring::meet(settings).unwrap_err();
     assert!(matches!(error, MeetError::Missing { .. }));
-    assert!(error.to_string().contains(&format!("rank 1 ({})", addresses[1])), "{error}");
+    assert!(
+        error.to_string().contains(&format!("rank 1 ({})", addresses[1])),
+        "{error}"
+    );
 }
 
 #[rstest]

@@ -34,10 +34,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         trainer.trained_numbers(),
         peak()
     );
-    let mut clock = Instant::now();
+    let (mut clock, mut busy) = (Instant::now(), busy_seconds());
     for step in 0..WARM_UP + steps {
         if step == WARM_UP {
-            clock = Instant::now();
+            (clock, busy) = (Instant::now(), busy_seconds());
         }
         let rows = (0..TEXTS).map(|row| vec![text(row as i64)]).collect();
         let report = trainer.step(&[Work::Texts(rows)], &mut Alone)?;
@@ -46,8 +46,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = clock.elapsed().as_secs_f64();
     let tokens = (steps * TEXTS * TOKENS) as f64;
     println!(
-        "{method:?}: {:.0} tokens/s, peak {} MiB, {} threads, {}",
+        "{method:?}: {:.0} tokens/s, {:.2} CPU seconds a step, peak {} MiB, {} threads, {}",
         tokens / seconds,
+        (busy_seconds() - busy) / steps as f64,
         peak(),
         engine::available_threads(),
         engine_sys::cpu_features()
@@ -61,6 +62,19 @@ fn text(seed: i64) -> Sequence {
         tokens: (0..TOKENS as i64).map(token).collect(),
         targets: (1..=TOKENS as i64).map(token).collect(),
     }
+}
+
+/// Seconds that all threads computed: what other processes take does not count.
+fn busy_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name in brackets may hold spaces; user and system time are the 12th and 13th field after it.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    ticks as f64 / 100.0
 }
 
 /// Mebibytes of memory that the process had at most.

@@ -129,7 +129,7 @@ fn difference(field: &str, found: &Value, wanted: &Value) -> Option<String> {
         (Value::Object(a), Value::Object(b)) => {
             let names = b.keys().chain(a.keys().filter(|name| !b.contains_key(*name)));
             let mut differences = names.filter_map(|name| {
-                let inner = [field, name].into_iter().filter(|part| !part.is_empty());
+                let inner = [field, name.as_str()].into_iter().filter(|part| !part.is_empty());
                 let inner = inner.collect::<Vec<_>>().join(".");
                 let get = |object: &serde_json::Map<String, Value>| object.get(name).cloned().unwrap_or_default();
                 difference(&inner, &get(a), &get(b))

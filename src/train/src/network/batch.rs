@@ -34,8 +34,6 @@ pub(crate) struct Batch {
     pub targets: Tensor,
     /// How many there are in each text.
     pub counts: Vec<usize>,
-    /// Tokens of the texts.
-    pub length: usize,
 }
 
 impl Batch {
@@ -72,7 +70,6 @@ impl Batch {
             places: Tensor::f_from_slice(&places)?,
             targets: Tensor::f_from_slice(&targets)?,
             counts,
-            length,
         })
     }
 }
@@ -126,7 +123,7 @@ mod tests {
         assert_eq!(Vec::<i64>::try_from(&batch.places).unwrap(), [1, 2, 4, 5, 7]);
         assert_eq!(Vec::<i64>::try_from(&batch.targets).unwrap(), [1, 2, 1, 2, 1]);
         let long = Batch::new(&[text(130)], 200).unwrap();
-        assert_eq!((long.tokens.size(), long.length), (vec![160], 130));
+        assert_eq!(long.tokens.size(), [160]);
         assert_eq!(long.runs, [run(0, 1, 130), run(130, 1, 30)]);
     }
 

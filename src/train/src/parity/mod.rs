@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::lora::Projection;
 use protocol::tune::{LoraSettings, Method, Objective, TrainPlan};
 use rstest::rstest;
 use serde::Deserialize;
@@ -107,12 +108,9 @@ fn start(trainer: &mut Trainer, case: &Case) {
         Parts::LowRank(low_rank) => {
             for (layer, matrices) in low_rank.matrices.iter().enumerate() {
                 for it in matrices {
-                    let parent = if it.projection.name().contains("gate")
-                        || ["up_proj", "down_proj"].contains(&it.projection.name())
-                    {
-                        "mlp"
-                    } else {
-                        "self_attn"
+                    let parent = match it.projection {
+                        Projection::Gate | Projection::Up | Projection::Down => "mlp",
+                        _ => "self_attn",
                     };
                     let name = |matrix| {
                         format!(

@@ -1,11 +1,11 @@
 //! `atelier-worker train`, as the process that the operator starts.
 
-#[path = "../../compress/src/testing.rs"]
-mod testing;
-#[path = "train/place.rs"]
-mod place;
 #[path = "train/members.rs"]
 mod members;
+#[path = "train/place.rs"]
+mod place;
+#[path = "../../compress/src/testing.rs"]
+mod testing;
 
 use std::{
     fs,
@@ -66,7 +66,9 @@ fn what_was_learned_is_published() -> Result<()> {
 
     // Lines of the log tell how far it is.
     let lines: Vec<_> = ended.stdout.lines().filter_map(TrainOutcome::parse).collect();
-    let running = lines.iter().filter(|line| matches!(line, TrainOutcome::Running(it) if it.total_steps > 0));
+    let running = lines
+        .iter()
+        .filter(|line| matches!(line, TrainOutcome::Running(it) if it.total_steps > 0));
     ensure!(running.count() > 0, "{}", ended.stdout);
     ensure!(place.states().len() == 2, "{:?}", place.states());
 
@@ -96,7 +98,13 @@ fn killed_at_any_time_it_ends_with_the_same_bytes() -> Result<()> {
         })?;
         child.kill()?;
         child.wait()?;
-        ensure!(!other.path("outputs").join(whole.digest.trim_start_matches("sha256:")).exists(), "it was too fast");
+        ensure!(
+            !other
+                .path("outputs")
+                .join(whole.digest.trim_start_matches("sha256:"))
+                .exists(),
+            "it was too fast"
+        );
     }
     let resumed = other.run(&plan)?;
     let TrainOutcome::Published(report) = &resumed.outcome else {
@@ -137,7 +145,10 @@ fn told_to_end_it_saves_its_state() -> Result<()> {
         Some(TrainOutcome::Interrupted(progress)) => {
             ensure!(code == Some(EXIT_TEMPORARY) && progress.step < whole.steps, "{words}");
             let name = format!("step-{:08}", progress.step);
-            ensure!(other.states().last().is_some_and(|state| state.ends_with(&name)), "{words}");
+            ensure!(
+                other.states().last().is_some_and(|state| state.ends_with(&name)),
+                "{words}"
+            );
         }
         // It was faster than the signal.
         Some(TrainOutcome::Published(_)) => ensure!(code == Some(0)),
@@ -159,8 +170,14 @@ fn a_worse_result_is_rejected_and_nothing_is_published() -> Result<()> {
         anyhow::bail!("{:?} {}", ended.outcome, ended.stderr)
     };
     // On the same data what was measured then is compared.
-    ensure!(ended.code == Some(0) && report.reference_loss == good.eval_loss, "{report:?}");
-    ensure!(report.gate.as_ref().is_some_and(|gate| gate.reason.contains("too bad")), "{report:?}");
+    ensure!(
+        ended.code == Some(0) && report.reference_loss == good.eval_loss,
+        "{report:?}"
+    );
+    ensure!(
+        report.gate.as_ref().is_some_and(|gate| gate.reason.contains("too bad")),
+        "{report:?}"
+    );
     ensure!(!place.output(&report.digest).exists());
     let left = fs::read_dir(place.path("outputs"))?.count();
     ensure!(left == 1, "{left} are left in outputs");
@@ -181,7 +198,10 @@ fn every_method_learns(#[case] changes: &[(&str, Value)], #[case] kind: OutputKi
     let place = Place::new()?;
     let gate = ("gate", json!({"against": "Base", "maxRegression": 0.0}));
     let report = place.publishes(&place.plan(&[changes, &[gate]].concat()))?;
-    ensure!(report.kind == kind && report.last_loss < report.first_loss, "{report:?}");
+    ensure!(
+        report.kind == kind && report.last_loss < report.first_loss,
+        "{report:?}"
+    );
     Ok(())
 }
 
@@ -195,7 +215,10 @@ fn preferences_are_learned() -> Result<()> {
     let report = place.publishes(&place.plan(&[("objective", json!("DPO")), gate]))?;
     // Before anything is learned, nothing is preferred: the loss is that of a coin.
     let base = report.reference_loss.context("no loss")?;
-    ensure!((base - 2f64.ln()).abs() < 1e-4 && report.eval_loss < Some(0.6), "{report:?}");
+    ensure!(
+        (base - 2f64.ln()).abs() < 1e-4 && report.eval_loss < Some(0.6),
+        "{report:?}"
+    );
     Ok(())
 }
 
@@ -213,7 +236,10 @@ fn weights_are_a_model_of_their_own() -> Result<()> {
         ("template", json!("{% for m in messages %}{{ m.content }}{% endfor %}")),
     ];
     let report = place.publishes(&place.plan(&new))?;
-    ensure!(report.kind == OutputKind::Weights && report.last_loss < report.first_loss, "{report:?}");
+    ensure!(
+        report.kind == OutputKind::Weights && report.last_loss < report.first_loss,
+        "{report:?}"
+    );
     let output = place.output(&report.digest);
     // Its digest is that of the model, so that whoever serves it can check it; and it can be trained again.
     let again = [
@@ -224,7 +250,10 @@ fn weights_are_a_model_of_their_own() -> Result<()> {
         ("checkpoints", json!(place.path("checkpoints/again"))),
     ];
     let second = place.publishes(&place.plan(&again))?;
-    ensure!(second.kind == OutputKind::Adapter && second.eval_loss < second.reference_loss, "{second:?}");
+    ensure!(
+        second.kind == OutputKind::Adapter && second.eval_loss < second.reference_loss,
+        "{second:?}"
+    );
     Ok(())
 }
 
@@ -242,9 +271,15 @@ fn a_full_disk_is_said_and_mended() -> Result<()> {
     let Some(TrainOutcome::Failed(failure)) = TrainOutcome::parse(&words) else {
         anyhow::bail!("{words} {}", String::from_utf8_lossy(&output.stderr))
     };
-    ensure!(output.status.code() == Some(EXIT_TEMPORARY) && failure.retryable, "{failure}");
+    ensure!(
+        output.status.code() == Some(EXIT_TEMPORARY) && failure.retryable,
+        "{failure}"
+    );
     let directory = place.path("checkpoints/r").display().to_string();
-    ensure!(failure.reason == "NoSpace" && failure.message.contains(&directory), "{failure}");
+    ensure!(
+        failure.reason == "NoSpace" && failure.message.contains(&directory),
+        "{failure}"
+    );
     ensure!(failure.message.contains("bytes were written"), "{failure}");
     ensure!(place.states().is_empty());
     place.publishes(&plan)?;
@@ -280,7 +315,10 @@ fn the_current_output_is_measured_on_the_data_of_today() -> Result<()> {
     let gate = report.gate.context("no gate")?;
     ensure!(gate.reason.contains("against the current output"), "{}", gate.reason);
     let reference = report.reference_loss.context("no reference")?;
-    ensure!(Some(reference) != first.eval_loss && reference.is_finite(), "{reference}");
+    ensure!(
+        Some(reference) != first.eval_loss && reference.is_finite(),
+        "{reference}"
+    );
     Ok(())
 }
 
@@ -294,7 +332,10 @@ fn numbers_that_run_over_end_it_with_the_last_good_state() -> Result<()> {
         ("checkpoint", json!({"everySteps": 1, "keep": 2})),
     ]);
     let failure = place.fails(&plan, EXIT_PERMANENT)?;
-    ensure!(failure.reason == "LossNotFinite" && failure.message.contains("train.jsonl lines "), "{failure}");
+    ensure!(
+        failure.reason == "LossNotFinite" && failure.message.contains("train.jsonl lines "),
+        "{failure}"
+    );
     ensure!(failure.message.contains("the state of step "), "{failure}");
     ensure!(!place.states().is_empty());
     Ok(())
@@ -313,7 +354,10 @@ fn what_cannot_be_trained_is_said() -> Result<()> {
 
     place.data::<&str>(&[], &[])?;
     let failure = place.fails(&place.plan(&[]), EXIT_PERMANENT)?;
-    ensure!(failure.reason == "NoData" && failure.message.contains("is empty"), "{failure}");
+    ensure!(
+        failure.reason == "NoData" && failure.message.contains("is empty"),
+        "{failure}"
+    );
     place.data(&[r#"{"prompt": "a"}"#], &[])?;
     let failure = place.fails(&place.plan(&[]), EXIT_PERMANENT)?;
     ensure!(failure.message.contains("train.jsonl:1"), "{failure}");
@@ -330,8 +374,16 @@ fn other_plans_begin_anew() -> Result<()> {
     place.publishes(&place.plan(&[]))?;
     let states = place.states();
     let ended = place.run(&place.plan(&[("hyperparameters.seed", json!(8))]))?;
-    ensure!(matches!(ended.outcome, TrainOutcome::Published(_)), "{:?}", ended.outcome);
-    ensure!(ended.stderr.contains("another plan") && !ended.stderr.contains("going on"), "{}", ended.stderr);
+    ensure!(
+        matches!(ended.outcome, TrainOutcome::Published(_)),
+        "{:?}",
+        ended.outcome
+    );
+    ensure!(
+        ended.stderr.contains("another plan") && !ended.stderr.contains("going on"),
+        "{}",
+        ended.stderr
+    );
     ensure!(states.iter().all(|state| state.is_dir()));
     Ok(())
 }

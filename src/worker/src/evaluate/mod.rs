@@ -60,7 +60,10 @@ pub async fn score(
     suites: &[String],
 ) -> Result<Vec<SuiteScore>, PrepareFailure> {
     // Before the model is loaded, which takes longer.
-    let suites: Vec<_> = suites.iter().map(|asked| Asked::read(asked)).collect::<Result<_, _>>()?;
+    let suites: Vec<_> = suites
+        .iter()
+        .map(|asked| Asked::read(asked))
+        .collect::<Result<_, _>>()?;
     let held = model.hold();
     let _weights = held.map_err(|error| PrepareFailure::new(reasons::INTERNAL, format!("{error:#}"), true))?;
     let model = spawn_blocking(move || Model::load(model, adapter)).await;

@@ -25,7 +25,10 @@ pub fn temporary(target: &Path) -> io::Result<Temporary> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let parent = parent(target);
     fs::create_dir_all(parent)?;
-    let name = target.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let name = target
+        .file_name()
+        .map(|name| name.to_string_lossy())
+        .unwrap_or_default();
     let (process, number) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     // Process numbers are the same in pods: the time tells their directories apart.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

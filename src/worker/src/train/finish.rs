@@ -4,9 +4,7 @@ use std::path::Path;
 
 use protocol::{
     SuiteScore,
-    tune::{
-        Gate, GateReference, MANIFEST, OutputManifest, TrainFailure, TrainOutcome, TrainReport, TrainSample,
-    },
+    tune::{Gate, GateReference, MANIFEST, OutputManifest, TrainFailure, TrainOutcome, TrainReport, TrainSample},
 };
 use train::Weights;
 
@@ -66,7 +64,8 @@ impl Finish<'_> {
         let gate = match &plan.gate {
             None => None,
             Some(gate) => {
-                let reference = self.reference(gate, state.before.loss, &dataset.digest, dataset.validation.as_ref())?;
+                let reference =
+                    self.reference(gate, state.before.loss, &dataset.digest, dataset.validation.as_ref())?;
                 let own = Evidence {
                     loss: eval_loss,
                     suites: &suites,
@@ -151,11 +150,7 @@ impl Finish<'_> {
                 suites,
                 note: " (the loss of the current output on these data cannot be measured: the base's is taken)",
             },
-            _ => Reference {
-                loss,
-                suites,
-                note: "",
-            },
+            _ => Reference { loss, suites, note: "" },
         })
     }
 }

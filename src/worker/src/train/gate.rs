@@ -29,20 +29,34 @@ pub fn judge(gate: &Gate, result: Evidence<'_>, reference: Evidence<'_>) -> Gate
         let good = loss <= other * (1.0 + allowed);
         passed &= good;
         let change = (loss / other - 1.0) * 100.0;
-        said.push(format!("validation loss {loss:.4} against {other:.4} ({change:+.1} %){}", mark(good)));
+        said.push(format!(
+            "validation loss {loss:.4} against {other:.4} ({change:+.1} %){}",
+            mark(good)
+        ));
     }
     for score in result.suites {
-        let other = reference.suites.iter().find(|it| it.suite == score.suite && it.digest == score.digest);
+        let other = reference
+            .suites
+            .iter()
+            .find(|it| it.suite == score.suite && it.digest == score.digest);
         let numbers = other.and_then(|other| Some((score.score.parse().ok()?, other.score.parse().ok()?)));
         let Some((own, other)) = numbers else {
             passed = false;
-            said.push(format!("suite {}: no score to compare with{}", score.suite, mark(false)));
+            said.push(format!(
+                "suite {}: no score to compare with{}",
+                score.suite,
+                mark(false)
+            ));
             continue;
         };
         let (own, other): (f64, f64) = (own, other);
         let good = own >= other * (1.0 - allowed);
         passed &= good;
-        said.push(format!("suite {} {own:.4} against {other:.4}{}", score.suite, mark(good)));
+        said.push(format!(
+            "suite {} {own:.4} against {other:.4}{}",
+            score.suite,
+            mark(good)
+        ));
     }
     if said.is_empty() {
         passed = false;
@@ -117,13 +131,28 @@ mod tests {
             suites: &[],
         };
         let outcome = judge(&gate, nothing, nothing);
-        assert!(!outcome.passed && outcome.reason.contains("nothing to compare"), "{}", outcome.reason);
+        assert!(
+            !outcome.passed && outcome.reason.contains("nothing to compare"),
+            "{}",
+            outcome.reason
+        );
         let own = [score("facts", "1.0")];
         let with = Evidence {
             loss: Some(1.0),
             suites: &own,
         };
-        let outcome = judge(&gate, with, Evidence { loss: Some(1.0), ..nothing });
-        assert!(!outcome.passed && outcome.reason.contains("no score"), "{}", outcome.reason);
+        let outcome = judge(
+            &gate,
+            with,
+            Evidence {
+                loss: Some(1.0),
+                ..nothing
+            },
+        );
+        assert!(
+            !outcome.passed && outcome.reason.contains("no score"),
+            "{}",
+            outcome.reason
+        );
     }
 }

@@ -51,7 +51,9 @@ pub fn run(plan: &TrainPlan, process: &Process<'_>) -> Result<Option<TrainOutcom
     let own = |error: prometheus::Error| temporary(reasons::INTERNAL, format!("failed to register metrics: {error}"));
     let metrics = Metrics::new(process.registry, &plan.run).map_err(own)?;
     let mut reporter = Reporter::new(metrics, rank == 0);
-    let threads = process.threads.map_or_else(available_threads, |threads| threads as usize);
+    let threads = process
+        .threads
+        .map_or_else(available_threads, |threads| threads as usize);
     set_threads(threads);
     // Held until the end: nobody else writes meanwhile.
     let _lock = match rank {
@@ -128,7 +130,9 @@ fn attempt(
         states.tidy();
     }
     let found = states.latest();
-    let finished = found.as_ref().is_some_and(|saved| saved.state.stopped || saved.step >= total);
+    let finished = found
+        .as_ref()
+        .is_some_and(|saved| saved.state.stopped || saved.step >= total);
     if finished && rank > 0 {
         tracing::info!("everything is learned: the first process publishes it");
         return Ok(None);
@@ -188,7 +192,10 @@ fn state_of(states: &Checkpoints, step: u64, found: Option<Saved>) -> Result<Sav
         Some(saved) => Ok(saved),
         None => states.read(step).map_err(|why| {
             let path = states.path(step);
-            let message = format!("rank 0 begins at the state {}, which this process cannot read: {why}", path.display());
+            let message = format!(
+                "rank 0 begins at the state {}, which this process cannot read: {why}",
+                path.display()
+            );
             temporary(reasons::INTERNAL, message)
         }),
     }

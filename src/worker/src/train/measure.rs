@@ -29,7 +29,10 @@ pub fn validation(
     stopped: &dyn Fn() -> bool,
 ) -> Result<Option<f64>, TrainFailure> {
     let unreadable = |error: std::io::Error| {
-        temporary(reasons::INTERNAL, format!("failed to read the tokens of the validation part: {error}"))
+        temporary(
+            reasons::INTERNAL,
+            format!("failed to read the tokens of the validation part: {error}"),
+        )
     };
     let (rank, size) = (group.rank(), group.size());
     let mut sums = [0.0, 0.0];
@@ -137,7 +140,10 @@ mod tests {
         assert!(all.len() >= 40, "{}", all.len());
         for text in &all {
             let words = text.split_whitespace().count();
-            assert!((30..140).contains(&words) && text.ends_with('.'), "{words} words: {text}");
+            assert!(
+                (30..140).contains(&words) && text.ends_with('.'),
+                "{words} words: {text}"
+            );
         }
         let mut starts: Vec<&str> = all.iter().map(|text| &text[..12]).collect();
         starts.sort_unstable();
@@ -167,6 +173,9 @@ mod tests {
             }
         }
         let value = 123_456_789.123_456_78;
-        assert_eq!(summed(&mut Others, [value, -0.1]).unwrap(), [value + value + value, -0.1 - 0.1 - 0.1]);
+        assert_eq!(
+            summed(&mut Others, [value, -0.1]).unwrap(),
+            [value + value + value, -0.1 - 0.1 - 0.1]
+        );
     }
 }

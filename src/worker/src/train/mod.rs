@@ -62,7 +62,10 @@ pub fn run(args: Train) -> i32 {
             runtime.shutdown_background();
             outcome
         }
-        Err(error) => Err(temporary(reasons::INTERNAL, format!("failed to start the runtime: {error}"))),
+        Err(error) => Err(temporary(
+            reasons::INTERNAL,
+            format!("failed to start the runtime: {error}"),
+        )),
     };
     let (outcome, code) = match outcome {
         Ok(None) => return 0,
@@ -70,7 +73,11 @@ pub fn run(args: Train) -> i32 {
         Ok(Some(outcome)) => (outcome, 0),
         Err(failure) => {
             tracing::error!("{failure}");
-            let code = if failure.retryable { EXIT_TEMPORARY } else { EXIT_PERMANENT };
+            let code = if failure.retryable {
+                EXIT_TEMPORARY
+            } else {
+                EXIT_PERMANENT
+            };
             (TrainOutcome::Failed(failure), code)
         }
     };
@@ -91,8 +98,8 @@ fn train(args: Train, runtime: &Runtime) -> Result<Option<TrainOutcome>, TrainFa
     });
     let address = args.admin_listen;
     let listener = runtime.block_on(TcpListener::bind(address));
-    let listener = listener
-        .map_err(|error| temporary(reasons::INTERNAL, format!("failed to listen on {address}: {error}")))?;
+    let listener =
+        listener.map_err(|error| temporary(reasons::INTERNAL, format!("failed to listen on {address}: {error}")))?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, run = plan.run, "probes and metrics");
     }
@@ -118,7 +125,9 @@ fn train(args: Train, runtime: &Runtime) -> Result<Option<TrainOutcome>, TrainFa
     let computing = computing.map_err(|error| internal(format!("failed to start a thread: {error}")))?;
     computing.join().unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason is known");
+        let text = text
+            .or(panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no reason is known");
         Err(internal(format!("the training met a fault of its own: {text}")))
     })
 }

@@ -43,8 +43,12 @@ pub fn read(file: Option<&Path>) -> Result<TrainPlan, TrainFailure> {
             (text, PLAN_VARIABLE.into())
         }
     };
-    let plan = serde_json::from_str(&text)
-        .map_err(|error| permanent(reasons::INVALID_PLAN, format!("failed to read the plan in {place}: {error}")))?;
+    let plan = serde_json::from_str(&text).map_err(|error| {
+        permanent(
+            reasons::INVALID_PLAN,
+            format!("failed to read the plan in {place}: {error}"),
+        )
+    })?;
     check(&plan)?;
     Ok(plan)
 }
@@ -85,12 +89,15 @@ fn check(plan: &TrainPlan) -> Result<(), TrainFailure> {
         ));
     }
     if plan.suites.len() > 16 {
-        return refuse(format!("{} suites are too many: at most 16 are asked", plan.suites.len()));
+        return refuse(format!(
+            "{} suites are too many: at most 16 are asked",
+            plan.suites.len()
+        ));
     }
     match &plan.gate {
-        Some(Gate { max_regression, .. }) if !max_regression.is_finite() || *max_regression < 0.0 => {
-            refuse(format!("gate.maxRegression is {max_regression}: it must be a share, 0 or more"))
-        }
+        Some(Gate { max_regression, .. }) if !max_regression.is_finite() || *max_regression < 0.0 => refuse(format!(
+            "gate.maxRegression is {max_regression}: it must be a share, 0 or more"
+        )),
         _ => Ok(()),
     }
 }
@@ -127,7 +134,9 @@ fn sorted(value: &serde_json::Value) -> [u8; 32] {
 
 /// Processes of the training.
 pub fn processes(plan: &TrainPlan) -> usize {
-    plan.members.as_ref().map_or(1, |members| members.addresses.len().max(1))
+    plan.members
+        .as_ref()
+        .map_or(1, |members| members.addresses.len().max(1))
 }
 
 /// A digest of what tokens depend on beside the records.
@@ -208,6 +217,9 @@ pub mod tests {
         assert_eq!(read(Some(&path)).unwrap(), plan(&[]));
         std::fs::write(&path, r#"{"run": "x", "modle": 1}"#).unwrap();
         let failure = read(Some(&path)).unwrap_err();
-        assert!(failure.message.contains("plan.json") && failure.message.contains("modle"), "{failure}");
+        assert!(
+            failure.message.contains("plan.json") && failure.message.contains("modle"),
+            "{failure}"
+        );
     }
 }

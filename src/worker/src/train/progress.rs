@@ -82,7 +82,10 @@ impl Reporter {
         progress.learning_rate = report.learning_rate;
         progress.tokens_per_second = self.speed.add(report.tokens, Instant::now());
         let left = progress.total_steps.saturating_sub(step);
-        progress.remaining_seconds = self.speed.seconds_each_step().map(|each| (left as f64 * each).ceil() as u64);
+        progress.remaining_seconds = self
+            .speed
+            .seconds_each_step()
+            .map(|each| (left as f64 * each).ceil() as u64);
         let metrics = &self.metrics;
         metrics.step.set(step as f64);
         metrics.epoch.set(epoch);
@@ -186,7 +189,11 @@ impl Speed {
             self.steps = self.steps * kept + 1.0;
         }
         self.last = Some(now);
-        if self.seconds > 0.0 { self.tokens / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 {
+            self.tokens / self.seconds
+        } else {
+            0.0
+        }
     }
 
     fn seconds_each_step(&self) -> Option<f64> {

@@ -27,12 +27,7 @@ impl Asker<'_> {
     ///
     /// # Errors
     /// When it cannot be loaded or computed.
-    pub fn loss(
-        &self,
-        output: &Path,
-        kind: OutputKind,
-        validation: &Tokens,
-    ) -> Result<Option<f64>, TrainFailure> {
+    pub fn loss(&self, output: &Path, kind: OutputKind, validation: &Tokens) -> Result<Option<f64>, TrainFailure> {
         if self.plan.objective == Objective::DPO {
             return Ok(None);
         }
@@ -113,7 +108,11 @@ fn learned(mut events: Events, text: &Sequence) -> Result<f64, String> {
     while let Some(event) = events.blocking_recv() {
         match event {
             Event::Prompt { logprobs, .. } => {
-                let places = text.targets.iter().zip(&logprobs).filter(|(target, _)| **target != IGNORE);
+                let places = text
+                    .targets
+                    .iter()
+                    .zip(&logprobs)
+                    .filter(|(target, _)| **target != IGNORE);
                 return Ok(places.map(|(_, place)| -f64::from(place.chosen.logprob)).sum());
             }
             Event::Failed(failure) => return Err(failure.to_string()),

@@ -110,7 +110,9 @@ fn answer(
 ) -> Result<String, TrainFailure> {
     let tokenizer = renderer.tokenizer;
     let ends: Vec<i64> = tokenizer.ends().iter().map(|token| i64::from(*token)).collect();
-    let answered = trainer.generate(&question.tokens, ANSWER, &ends, weights).map_err(of_train)?;
+    let answered = trainer
+        .generate(&question.tokens, ANSWER, &ends, weights)
+        .map_err(of_train)?;
     let mut stream = match tokenizer.leading_space() {
         true => TextStream::new(&[]).without_leading_space(),
         false => TextStream::new(&[]),

@@ -194,7 +194,9 @@ impl Session<'_> {
 
     fn is_to_be_saved(&self, step: u64, last: Instant) -> bool {
         let plan = &self.plan.checkpoint;
-        let by_step = plan.every_steps.is_some_and(|every| step > 0 && step.is_multiple_of(every));
+        let by_step = plan
+            .every_steps
+            .is_some_and(|every| step > 0 && step.is_multiple_of(every));
         let every = match (plan.every_seconds, plan.every_steps) {
             (Some(seconds), _) => Some(Duration::from_secs(seconds)),
             (None, None) => Some(SAVE_EVERY),
@@ -223,7 +225,13 @@ impl Session<'_> {
         let train::Error::NotFinite { batch, .. } = &error else {
             return of_train(error);
         };
-        let records: Vec<u64> = all.iter().flatten().nth(*batch).into_iter().flat_map(data::Batch::records).collect();
+        let records: Vec<u64> = all
+            .iter()
+            .flatten()
+            .nth(*batch)
+            .into_iter()
+            .flat_map(data::Batch::records)
+            .collect();
         let lines: Vec<String> = records
             .iter()
             .take(NAMED)

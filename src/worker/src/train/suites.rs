@@ -99,7 +99,9 @@ impl Asker<'_> {
             tuned_digest: None,
             tuned_base: None,
         };
-        let scored = self.runtime.block_on(evaluate::score(model, adapter, &self.plan.suites));
+        let scored = self
+            .runtime
+            .block_on(evaluate::score(model, adapter, &self.plan.suites));
         scored.map_err(of_prepare)
     }
 

@@ -56,13 +56,19 @@ fn write_down(model: &Path, to: &Path) -> Result<(), TrainFailure> {
     };
     let file = Checkpoint::open(model).map_err(|error| refused(error.to_string()))?;
     let tokenizer = Tokenizer::from_metadata(&file.header().metadata).map_err(|error| refused(error.to_string()))?;
-    put(&to.join("tokenizer.json"), tokenizer.to_json().map_err(refused)?.as_bytes())?;
+    put(
+        &to.join("tokenizer.json"),
+        tokenizer.to_json().map_err(refused)?.as_bytes(),
+    )?;
     let name = |token: Option<u32>| token.map(|token| tokenizer.name(token).to_owned());
     let mut settings = json!({
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": false,
     });
-    for (field, name) in [("bos_token", name(tokenizer.begin())), ("eos_token", name(tokenizer.end()))] {
+    for (field, name) in [
+        ("bos_token", name(tokenizer.begin())),
+        ("eos_token", name(tokenizer.end())),
+    ] {
         if let Some(name) = name {
             settings[field] = name.into();
         }
@@ -75,7 +81,10 @@ fn write_down(model: &Path, to: &Path) -> Result<(), TrainFailure> {
         put(&to.join(TEMPLATE), template.as_bytes())?;
     }
     if !tokenizer.ends().is_empty() {
-        put_json(&to.join("generation_config.json"), &json!({"eos_token_id": tokenizer.ends()}))?;
+        put_json(
+            &to.join("generation_config.json"),
+            &json!({"eos_token_id": tokenizer.ends()}),
+        )?;
     }
     Ok(())
 }

@@ -46,7 +46,10 @@ fn two_learn_what_one_does() -> Result<()> {
         ensure!(child?.wait()?.code() == Some(0));
     }
     let report = published(&place)?;
-    ensure!(report.steps == alone.steps && report.tokens == alone.tokens, "{report:?} {alone:?}");
+    ensure!(
+        report.steps == alone.steps && report.tokens == alone.tokens,
+        "{report:?} {alone:?}"
+    );
     for (found, expected) in [
         (report.first_loss, alone.first_loss),
         (report.last_loss, alone.last_loss),
@@ -76,7 +79,10 @@ fn when_one_is_lost_all_begin_again() -> Result<()> {
     let code = children[0].wait()?.code();
     let words = fs::read_to_string(place.report(Some(0)))?;
     if let Some(TrainOutcome::Failed(failure)) = TrainOutcome::parse(&words) {
-        ensure!(code == Some(EXIT_TEMPORARY) && failure.reason == "MemberLost", "{failure}");
+        ensure!(
+            code == Some(EXIT_TEMPORARY) && failure.reason == "MemberLost",
+            "{failure}"
+        );
     } else {
         // It was over before.
         ensure!(code == Some(0), "{code:?} {words}");

@@ -38,7 +38,12 @@ impl Place {
         let data = self.path("data/r");
         let _ = fs::remove_dir_all(&data);
         fs::create_dir_all(&data)?;
-        let lines = |records: &[T]| records.iter().map(|it| format!("{}\n", it.as_ref())).collect::<String>();
+        let lines = |records: &[T]| {
+            records
+                .iter()
+                .map(|it| format!("{}\n", it.as_ref()))
+                .collect::<String>()
+        };
         fs::write(data.join("train.jsonl"), lines(train))?;
         fs::write(data.join("validation.jsonl"), lines(validation))?;
         let parts = json!({"train": train.len(), "validation": validation.len(), "test": 0});
@@ -84,7 +89,10 @@ impl Place {
         if rank.is_some() {
             command.env("JOB_COMPLETION_INDEX", name);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Ok(command)
     }
 
@@ -139,7 +147,10 @@ impl Place {
     pub fn states(&self) -> Vec<PathBuf> {
         let all = fs::read_dir(self.path("checkpoints/r")).into_iter().flatten().flatten();
         let below = all.flat_map(|entry| fs::read_dir(entry.path()).into_iter().flatten().flatten());
-        let is_state = |path: &PathBuf| path.file_name().is_some_and(|it| it.to_string_lossy().starts_with("step-"));
+        let is_state = |path: &PathBuf| {
+            path.file_name()
+                .is_some_and(|it| it.to_string_lossy().starts_with("step-"))
+        };
         let mut states: Vec<PathBuf> = below.map(|entry| entry.path()).filter(is_state).collect();
         states.sort();
         states

@@ -36,7 +36,9 @@ pub fn read(mut from: impl Read, bytes: &mut Vec<u8>) -> io::Result<Kind> {
     };
     let length = u32::from_le_bytes(length) as usize;
     if length > MAX {
-        return Err(invalid(format!("a message has {length} bytes, at most {MAX} are taken")));
+        return Err(invalid(format!(
+            "a message has {length} bytes, at most {MAX} are taken"
+        )));
     }
     bytes.resize(length, 0);
     from.read_exact(bytes)?;
@@ -54,13 +56,20 @@ mod tests {
         write(&mut wire, Kind::Data, b"abc").unwrap();
         let (mut from, mut bytes) = (&wire[..], vec![9; 9]);
         assert_eq!((read(&mut from, &mut bytes).unwrap(), bytes.len()), (Kind::Alive, 0));
-        assert_eq!((read(&mut from, &mut bytes).unwrap(), &bytes[..]), (Kind::Data, &b"abc"[..]));
+        assert_eq!(
+            (read(&mut from, &mut bytes).unwrap(), &bytes[..]),
+            (Kind::Data, &b"abc"[..])
+        );
         assert!(read(&mut from, &mut bytes).is_err());
     }
 
     #[test]
     fn other_bytes_are_no_message() {
-        for wire in [&b"GET / HTTP/1.1\r\n"[..], &[1, 0xff, 0xff, 0xff, 0x7f], &[1, 4, 0, 0, 0, 1]] {
+        for wire in [
+            &b"GET / HTTP/1.1\r\n"[..],
+            &[1, 0xff, 0xff, 0xff, 0x7f],
+            &[1, 4, 0, 0, 0, 1],
+        ] {
             assert!(read(wire, &mut Vec::new()).is_err(), "{wire:?}");
         }
     }

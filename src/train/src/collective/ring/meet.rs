@@ -72,7 +72,8 @@ pub enum MeetError {
 pub fn meet(mut settings: Settings) -> Result<Ring, MeetError> {
     let (rank, size) = (settings.rank, settings.addresses.len());
     if size < 2 || rank >= size {
-        let what = format!("rank {rank} of {size} processes makes no ring: there must be at least 2, and ranks below that");
+        let what =
+            format!("rank {rank} of {size} processes makes no ring: there must be at least 2, and ranks below that");
         return Err(MeetError::Settings(what));
     }
     let listener = match settings.listener.take() {

@@ -62,9 +62,12 @@ fn sums_are_right_and_the_same_everywhere(#[case] size: usize, #[case] length: u
         let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
         (bits(first), bits(second))
     });
-    let expected: Vec<f64> = (0..length)
-        .map(|at| (0..size).map(|rank| f64::from(values(rank, length)[at])).sum())
-        .collect();
+    let mut expected = vec![0.0; length];
+    for rank in 0..size {
+        for (sum, value) in expected.iter_mut().zip(values(rank, length)) {
+            *sum += f64::from(value);
+        }
+    }
     for (first, second) in &sums {
         assert!(first == second && *first == sums[0].0);
     }
@@ -212,7 +215,10 @@ fn one_that_does_not_come_is_named() {
     };
     let error = Ring::meet(settings).unwrap_err();
     assert!(matches!(error, MeetError::Missing { .. }));
-    assert!(error.to_string().contains(&format!("rank 1 ({})", addresses[1])), "{error}");
+    assert!(
+        error.to_string().contains(&format!("rank 1 ({})", addresses[1])),
+        "{error}"
+    );
 }
 
 #[rstest]

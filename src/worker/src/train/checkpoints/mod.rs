@@ -82,7 +82,10 @@ impl Checkpoints {
         for entry in fs::read_dir(all).into_iter().flatten().flatten() {
             let path = entry.path();
             if path != self.directory && !numbers(&path).is_empty() {
-                tracing::info!("{} holds states of another plan, other data or another base", path.display());
+                tracing::info!(
+                    "{} holds states of another plan, other data or another base",
+                    path.display()
+                );
             }
         }
     }
@@ -120,9 +123,8 @@ impl Checkpoints {
     /// What is damaged.
     pub fn read(&self, step: u64) -> Result<Saved, String> {
         let directory = self.path(step);
-        let text = |name: &str| {
-            fs::read(directory.join(name)).map_err(|error| format!("failed to read its {name}: {error}"))
-        };
+        let text =
+            |name: &str| fs::read(directory.join(name)).map_err(|error| format!("failed to read its {name}: {error}"));
         let manifest: Manifest =
             serde_json::from_slice(&text(MANIFEST)?).map_err(|error| format!("its {MANIFEST}: {error}"))?;
         if manifest.step != step {
@@ -131,7 +133,9 @@ impl Checkpoints {
         for (name, expected) in &manifest.files {
             let found = Digest::of_file(&directory.join(name)).map_err(|failure| failure.message)?;
             if found.to_string() != *expected {
-                return Err(format!("its {name} is damaged: it has another SHA-256 than its {MANIFEST} says"));
+                return Err(format!(
+                    "its {name} is damaged: it has another SHA-256 than its {MANIFEST} says"
+                ));
             }
         }
         let state = serde_json::from_slice(&text(STATE)?).map_err(|error| format!("its {STATE}: {error}"))?;
@@ -175,7 +179,10 @@ impl Checkpoints {
             );
             return self::temporary(reasons::NO_SPACE, message);
         }
-        self::temporary(reasons::INTERNAL, format!("failed to save a state in {directory}: {what}"))
+        self::temporary(
+            reasons::INTERNAL,
+            format!("failed to save a state in {directory}: {what}"),
+        )
     }
 
     fn prune(&self, newest: u64, best: Option<u64>) {
@@ -250,7 +257,10 @@ fn lock_within(checkpoints: &Path, patience: Duration) -> Result<File, TrainFail
                 return Err(temporary(reasons::ALREADY_RUNNING, message));
             }
             Err(fs::TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-                tracing::warn!("{} cannot be locked: two attempts at once would not notice", path.display());
+                tracing::warn!(
+                    "{} cannot be locked: two attempts at once would not notice",
+                    path.display()
+                );
                 return Ok(file);
             }
             Err(fs::TryLockError::Error(error)) => return Err(of_io("lock", &path, &error)),

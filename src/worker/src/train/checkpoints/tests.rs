@@ -93,7 +93,10 @@ fn a_state_that_cannot_be_written_leaves_the_older_ones(#[case] kind: ErrorKind,
     assert!(failure.retryable && failure.reason == reason, "{failure}");
     let place = checkpoints.directory.display().to_string();
     assert!(failure.message.contains(&place), "{failure}");
-    assert!(reason != reasons::NO_SPACE || failure.message.contains("4 bytes were written"), "{failure}");
+    assert!(
+        reason != reasons::NO_SPACE || failure.message.contains("4 bytes were written"),
+        "{failure}"
+    );
     assert_eq!(checkpoints.latest().unwrap().step, 1);
     // And nothing is left of the new one.
     assert_eq!(fs::read_dir(&checkpoints.directory).unwrap().count(), 1);
@@ -102,7 +105,10 @@ fn a_state_that_cannot_be_written_leaves_the_older_ones(#[case] kind: ErrorKind,
 #[test]
 fn states_of_another_plan_are_set_aside() {
     let dir = tempfile::tempdir().unwrap();
-    let (one, other) = (Checkpoints::new(dir.path(), "one", 1), Checkpoints::new(dir.path(), "other", 1));
+    let (one, other) = (
+        Checkpoints::new(dir.path(), "one", 1),
+        Checkpoints::new(dir.path(), "other", 1),
+    );
     save(&one, 3, &state(1)).unwrap();
     other.tidy();
     assert_eq!(other.latest(), None);
@@ -123,7 +129,10 @@ fn one_attempt_is_at_work() {
     let dir = tempfile::tempdir().unwrap();
     let held = lock(dir.path()).unwrap();
     let failure = lock_within(dir.path(), Duration::ZERO).unwrap_err();
-    assert!(failure.retryable && failure.reason == reasons::ALREADY_RUNNING, "{failure}");
+    assert!(
+        failure.retryable && failure.reason == reasons::ALREADY_RUNNING,
+        "{failure}"
+    );
     drop(held);
     lock_within(dir.path(), Duration::ZERO).unwrap();
 }

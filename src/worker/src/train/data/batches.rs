@@ -75,7 +75,10 @@ pub fn window(lengths: &impl Lengths, batching: &Batching, epoch: u64, window: u
     // Stable: equal lengths stay in the order of the epoch.
     items.sort_by_key(|(length, _)| std::cmp::Reverse(*length));
     let rows = match batching.packing {
-        None => items.into_iter().map(|(length, record)| (length, vec![record])).collect(),
+        None => items
+            .into_iter()
+            .map(|(length, record)| (length, vec![record]))
+            .collect(),
         Some(capacity) => packed(&items, capacity),
     };
     let mut batches = passes(rows, batching);
@@ -201,6 +204,10 @@ pub mod tests {
         assert_eq!(first, window(&known, &batching(None), 0, 0).unwrap());
         assert_ne!(first, window(&known, &batching(None), 1, 0).unwrap());
         let packed = window(&known, &batching(Some(10)), 0, 0).unwrap();
-        assert!(packed.iter().all(|batch| batch.rows.len() == 2 && batch.rows[0].len() == 2));
+        assert!(
+            packed
+                .iter()
+                .all(|batch| batch.rows.len() == 2 && batch.rows[0].len() == 2)
+        );
     }
 }

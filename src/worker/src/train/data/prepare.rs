@@ -149,9 +149,16 @@ fn check(manifest: &DatasetManifest, dataset: &Path, summary: &Summary) -> Resul
     if train.texts > 0 {
         return Ok(());
     }
-    let skipped: Vec<String> = train.skipped.iter().map(|(why, count)| format!("{count} {why}")).collect();
+    let skipped: Vec<String> = train
+        .skipped
+        .iter()
+        .map(|(why, count)| format!("{count} {why}"))
+        .collect();
     let message = match (train.records, skipped.is_empty()) {
-        (0, _) => format!("{} is empty: give more data, or hold less of it back", records_file(dataset, "train").display()),
+        (0, _) => format!(
+            "{} is empty: give more data, or hold less of it back",
+            records_file(dataset, "train").display()
+        ),
         (records, true) => format!("{records} records give no text to learn from: they are too short"),
         (records, false) => format!("none of {records} records can be learned from: {}", skipped.join(", ")),
     };
@@ -168,7 +175,10 @@ fn make(
     let place = match durable::temporary(&places[0]) {
         Ok(temporary) => (temporary, &places[0]),
         Err(error) => {
-            tracing::info!("the data set cannot be written to ({error}): tokens go to {}", places[1].display());
+            tracing::info!(
+                "the data set cannot be written to ({error}): tokens go to {}",
+                places[1].display()
+            );
             let temporary = durable::temporary(&places[1]).map_err(io_at("make", &places[1]))?;
             (temporary, &places[1])
         }

@@ -59,7 +59,10 @@ impl Record {
             Line {
                 messages: Some(turns), ..
             } => Ok(Self::Chat(
-                turns.iter().map(|turn| Message::new(&turn.role, &turn.content)).collect(),
+                turns
+                    .iter()
+                    .map(|turn| Message::new(&turn.role, &turn.content))
+                    .collect(),
             )),
             Line {
                 prompt: Some(prompt),
@@ -77,7 +80,9 @@ impl Record {
                 rejected,
             }),
             Line { text: Some(text), .. } => Ok(Self::Text(text)),
-            _ => Err("it has neither messages, nor prompt and completion, nor prompt, chosen and rejected, nor text".into()),
+            _ => Err(
+                "it has neither messages, nor prompt and completion, nor prompt, chosen and rejected, nor text".into(),
+            ),
         }
     }
 }

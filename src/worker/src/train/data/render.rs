@@ -66,7 +66,14 @@ impl Renderer<'_> {
             (Objective::SFT, Record::Answer { prompt, completion }) => {
                 self.answer(&prompt, &completion).map(|it| self.fitted(it))
             }
-            (Objective::DPO, Record::Preference { prompt, chosen, rejected }) => {
+            (
+                Objective::DPO,
+                Record::Preference {
+                    prompt,
+                    chosen,
+                    rejected,
+                },
+            ) => {
                 let (chosen, rejected) = (self.answer(&prompt, &chosen)?, self.answer(&prompt, &rejected)?);
                 Ok(self.fitted_pair(chosen, rejected))
             }

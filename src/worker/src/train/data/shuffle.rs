@@ -73,11 +73,18 @@ mod tests {
 
     #[test]
     fn seeds_give_other_orders() {
-        let order = |seed| (0..100).map(|place| Shuffle::new(100, seed).at(place)).collect::<Vec<_>>();
+        let order = |seed| {
+            (0..100)
+                .map(|place| Shuffle::new(100, seed).at(place))
+                .collect::<Vec<_>>()
+        };
         assert_ne!(order(1), order(2));
         assert_eq!(order(1), order(1));
         // Neighbours do not stay neighbours.
-        let near = order(1).windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
+        let near = order(1)
+            .windows(2)
+            .filter(|pair| pair[0].abs_diff(pair[1]) == 1)
+            .count();
         assert!(near < 10, "{near}");
     }
 }

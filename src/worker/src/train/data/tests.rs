@@ -83,7 +83,12 @@ fn conversation(source: &str, turns: &[(&str, &str)]) -> Result<Vec<(String, boo
     }
 }
 
-const TURNS: [(&str, &str); 4] = [("user", "Hi!"), ("assistant", "Hello."), ("user", "And?"), ("assistant", "\nSo.")];
+const TURNS: [(&str, &str); 4] = [
+    ("user", "Hi!"),
+    ("assistant", "Hello."),
+    ("user", "And?"),
+    ("assistant", "\nSo."),
+];
 
 #[rstest]
 #[case::chatml(CHATML, &[
@@ -151,7 +156,10 @@ fn what_comes_before_and_after_is_not_learned() {
 #[test]
 fn templates_that_write_differently_later_are_refused() {
     let error = conversation(FORGETS, &TURNS).unwrap_err();
-    assert!(error.contains("message 2 of 4") && error.contains("only adds"), "{error}");
+    assert!(
+        error.contains("message 2 of 4") && error.contains("only adds"),
+        "{error}"
+    );
     // One answer is no trouble.
     conversation(FORGETS, &TURNS[..2]).unwrap();
 }
@@ -161,7 +169,12 @@ fn the_own_template_of_the_bundled_model_fits() {
     let source = tokenizer().chat_template().unwrap();
     let found = conversation(source, &TURNS[..2]).unwrap();
     assert_eq!(found.last().unwrap(), &("Hello.<|im_end|>".to_owned(), true));
-    assert!(found[0].0.ends_with("<|im_start|>user\nHi!<|im_end|>\n<|im_start|>assistant\n"), "{found:?}");
+    assert!(
+        found[0]
+            .0
+            .ends_with("<|im_start|>user\nHi!<|im_end|>\n<|im_start|>assistant\n"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -174,7 +187,10 @@ fn without_a_template_the_completion_follows_the_prompt() {
     let (Rendered::One(masked), false) = renderer.render(answer).unwrap() else {
         panic!("it is one text")
     };
-    let expected = [("Two and two is".to_owned(), false), (" four.<|im_end|>".to_owned(), true)];
+    let expected = [
+        ("Two and two is".to_owned(), false),
+        (" four.<|im_end|>".to_owned(), true),
+    ];
     assert_eq!(spans(&masked), expected);
     let chat = Record::Chat(vec![Message::new("user", "a"), Message::new("assistant", "b")]);
     let error = renderer.render(chat).unwrap_err();
@@ -216,7 +232,10 @@ fn pairs_share_their_prompt() {
     };
     let (chosen, rejected) = (spans(&chosen), spans(&rejected));
     assert_eq!(chosen[0], rejected[0]);
-    assert_eq!((chosen[1].0.as_str(), rejected[1].0.as_str()), ("Yes.<|im_end|>", "No way.<|im_end|>"));
+    assert_eq!(
+        (chosen[1].0.as_str(), rejected[1].0.as_str()),
+        ("Yes.<|im_end|>", "No way.<|im_end|>")
+    );
 }
 
 #[rstest]
@@ -255,7 +274,11 @@ mod on_disk {
             },
             ..DatasetManifest::default()
         };
-        fs::write(directory.join("manifest.json"), serde_json::to_string(&manifest).unwrap()).unwrap();
+        fs::write(
+            directory.join("manifest.json"),
+            serde_json::to_string(&manifest).unwrap(),
+        )
+        .unwrap();
     }
 
     fn prepared(directory: &Path, objective: Objective, length: usize) -> Result<super::super::Dataset, TrainFailure> {
@@ -295,7 +318,10 @@ mod on_disk {
     #[test]
     fn tokens_are_made_once_and_made_again_when_damaged() {
         let dir = tempfile::tempdir().unwrap();
-        let records = [r#"{"prompt": "a", "completion": "b"}"#, r#"{"prompt": "c", "completion": "d"}"#];
+        let records = [
+            r#"{"prompt": "a", "completion": "b"}"#,
+            r#"{"prompt": "c", "completion": "d"}"#,
+        ];
         dataset(dir.path(), &records, &records[..1]);
         let first = texts(&prepared(dir.path(), Objective::SFT, 50).unwrap().train);
         let file = dir.path().join(".tokens/SFT/train.tokens");
@@ -309,14 +335,21 @@ mod on_disk {
     #[test]
     fn what_cannot_be_learned_from_is_named_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
-        dataset(dir.path(), &[r#"{"prompt": "a", "completion": "b"}"#, r#"{"prompt": "a"}"#], &[]);
+        dataset(
+            dir.path(),
+            &[r#"{"prompt": "a", "completion": "b"}"#, r#"{"prompt": "a"}"#],
+            &[],
+        );
         let failure = prepared(dir.path(), Objective::SFT, 50).unwrap_err();
         assert!(failure.message.contains("train.jsonl:2: "), "{failure}");
         assert!(!dir.path().join(".tokens/SFT").exists());
 
         dataset(dir.path(), &[], &[]);
         let failure = prepared(dir.path(), Objective::SFT, 50).unwrap_err();
-        assert!(failure.reason == "NoData" && failure.message.contains("is empty"), "{failure}");
+        assert!(
+            failure.reason == "NoData" && failure.message.contains("is empty"),
+            "{failure}"
+        );
     }
 
     #[test]
@@ -328,6 +361,9 @@ mod on_disk {
         dataset(dir.path(), &[record, record], &[]);
         fs::write(dir.path().join("train.jsonl"), format!("{record}\n")).unwrap();
         let failure = prepared(dir.path(), Objective::SFT, 50).unwrap_err();
-        assert!(failure.message.contains("has 1 records, its manifest says 2"), "{failure}");
+        assert!(
+            failure.message.contains("has 1 records, its manifest says 2"),
+            "{failure}"
+        );
     }
 }

@@ -31,8 +31,6 @@ pub const NOTHING_PUBLISHED: &str = "NothingPublished";
 pub const GATE_FAILED: &str = "GateFailed";
 /// The training ended without a result.
 pub const TRAINING_FAILED: &str = "TrainingFailed";
-/// An attempt failed and is repeated from the last checkpoint.
-pub const RETRYING: &str = "Retrying";
 /// `spec.suspend` is set.
 pub const SUSPENDED: &str = "Suspended";
 /// The queue of `spec.queueName` has not admitted the training.

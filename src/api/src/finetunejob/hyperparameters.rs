@@ -87,7 +87,6 @@ pub enum LearningRateSchedule {
 
 /// What changes the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[expect(clippy::upper_case_acronyms, reason = "as people write them")]
 pub enum Optimizer {
     /// Adam with decoupled weight decay.
     #[default]

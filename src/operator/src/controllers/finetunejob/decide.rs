@@ -381,4 +381,6 @@ pub fn identity<K: ResourceExt>(object: &K) -> (String, String) {
 }
 
 #[cfg(test)]
-pub mod tests;
+mod tests;
+#[cfg(test)]
+pub mod world;

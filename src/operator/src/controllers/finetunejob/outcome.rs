@@ -122,9 +122,11 @@ pub fn training(job: &Job, pods: Pods<'_>) -> Training {
     // What an earlier attempt said is over once the next one runs.
     let runs = |pod: &&&Pod| pod.status.as_ref().and_then(|it| it.phase.as_deref()) == Some("Running");
     let is_going = first.iter().any(|pod| runs(&pod));
-    Training::Underway(match is_going {
-        true => None,
-        false => diagnosed(job, pods).or(failure),
+    let has_spoken = first.first().is_some_and(|pod| words(pod).is_some());
+    Training::Underway(match (is_going, has_spoken) {
+        (true, _) => None,
+        (false, true) => failure,
+        (false, false) => diagnosed(job, pods).or(failure),
     })
 }
 

@@ -114,21 +114,14 @@ fn unit(seed: i64, draw: usize, name: &str) -> f64 {
         .take(8)
         .fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte))
         >> 11;
-    #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
-    let unit = bits as f64 / (1_u64 << 53) as f64;
-    unit
+    bits as f64 / (1_u64 << 53) as f64
 }
 
 fn value(dimension: &SweepDimension, unit: f64) -> Result<String, String> {
     let field = format!("spec.sweep.space[{}]", dimension.name);
     let kind = kind(&dimension.name).ok_or_else(|| unknown(&dimension.name))?;
     let (Some(min), Some(max)) = (&dimension.min, &dimension.max) else {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "an index below a small length"
-        )]
+        // Below the length, as `unit` is below 1.
         let index = (unit * dimension.values.len() as f64) as usize;
         let chosen = dimension.values.get(index).or(dimension.values.last());
         return chosen.cloned().ok_or_else(|| format!("{field} has no values"));

@@ -3,7 +3,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::controllers::finetunejob::decide::tests::World;
+use crate::controllers::finetunejob::decide::world::World;
 
 fn schedule(fields: Value) -> World {
     let mut schedule = json!({"cron": "0 3 * * *"});

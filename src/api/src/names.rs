@@ -159,7 +159,7 @@ pub fn adapters(model: &str) -> String {
 
 /// The FineTuneJob whose claim has this name, if it is one by its name.
 pub fn job_of_tune_claim(claim: &str) -> Option<&str> {
-    claim.strip_suffix("-tune")
+    claim.strip_suffix("-tune").filter(|job| job.len() <= MODEL_NAME_MAX)
 }
 
 /// Name of the ResourceClaimTemplate for the devices of a model's pods; `key` tells which devices.

@@ -68,8 +68,18 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
     let python = env::var_os(PEER_VARIABLE);
     let mut rows = Vec::new();
     for (method, name, ids, goals) in [
-        (Method::LoRA, "lora", ["lora_tokens", "lora_rss"], [">= 1.5x", "<= 0.6x"]),
-        (Method::Full, "full", ["full_tokens", "full_rss"], [">= 1.2x", "reported"]),
+        (
+            Method::LoRA,
+            "lora",
+            ["lora_tokens", "lora_rss"],
+            [">= 1.5x", "<= 0.6x"],
+        ),
+        (
+            Method::Full,
+            "full",
+            ["full_tokens", "full_rss"],
+            [">= 1.2x", "reported"],
+        ),
     ] {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for run in 0..RUNS {
@@ -82,7 +92,12 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
         let what = format!("{name}, {ROWS} sequences of {TOKENS}, all cores; goal");
         let figure = |of: fn(&Figures) -> f64, all: &[Figures]| all.iter().map(of).collect::<Vec<_>>();
         for (id, unit, goal, of) in [
-            (ids[0], "tokens/s", goals[0], (|it| it.tokens_per_second) as fn(&Figures) -> f64),
+            (
+                ids[0],
+                "tokens/s",
+                goals[0],
+                (|it| it.tokens_per_second) as fn(&Figures) -> f64,
+            ),
             (ids[1], "bytes", goals[1], |it| it.peak_bytes),
         ] {
             let row = Row::new(id, unit, &figure(of, &ours), format!("{what} {goal}"));
@@ -206,7 +221,9 @@ impl Place<'_> {
         let mut command = process::command("taskset");
         command.args(["--cpu-list", cores]).arg(&self.program).arg("train");
         command.arg("--plan").arg(path);
-        command.arg("--report").arg(self.work.join(format!("{}-report.json", plan.run)));
+        command
+            .arg("--report")
+            .arg(self.work.join(format!("{}-report.json", plan.run)));
         command.args(["--threads", &cores.split(',').count().to_string()]);
         command.args(["--admin-listen", "127.0.0.1:0", "--progress-seconds", "0"]);
         command.envs(cargo::environment(self.home));
@@ -215,7 +232,8 @@ impl Place<'_> {
 
     fn peer(&self, python: &Path, method: &str) -> Result<Figures> {
         let mut peer = process::command(python);
-        peer.args(["-c", PEER_PROGRAM]).arg(self.home.models().join(table::MODEL_FILE));
+        peer.args(["-c", PEER_PROGRAM])
+            .arg(self.home.models().join(table::MODEL_FILE));
         peer.arg(method).arg(&self.text);
         let numbers = [TOKENS, ROWS, STEPS, self.threads as u64].map(|it| it.to_string());
         peer.args(numbers);
@@ -237,7 +255,10 @@ impl Place<'_> {
         let mut second = shared.clone();
         second.run.push_str("-1");
         let mut other = self.command(&second, &self.cores(1..2))?;
-        other.env("JOB_COMPLETION_INDEX", "1").stdout(Stdio::null()).stderr(Stdio::null());
+        other
+            .env("JOB_COMPLETION_INDEX", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut other = other.spawn().context("failed to start the worker")?;
         let both = self.train(&shared, &self.cores(0..1), &[("JOB_COMPLETION_INDEX", "0")]);
         if both.is_err() {

@@ -59,7 +59,6 @@ pub struct TrainPlan {
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::upper_case_acronyms, reason = "as the API has them")]
 pub enum Method {
     /// All weights.
     Full,
@@ -77,7 +76,6 @@ pub enum Method {
 
 /// What is learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::upper_case_acronyms, reason = "as the API has them")]
 pub enum Objective {
     /// Answers of the assistant.
     SFT,
@@ -306,7 +304,6 @@ pub struct TrainProgress {
 /// The last words of `atelier-worker train`, of rank 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum TrainOutcome {
     /// Something was published.
     Published(TrainReport),

@@ -53,9 +53,10 @@ pub fn run() -> ExitCode {
         })?;
         let result = runtime.block_on(async {
             tokio::select! {
-                result = prepare::prepare(plan, report_file.clone()) => result,
-                // The first process of a container gets no signal that it does not ask for.
+                // First: the signal is asked for before the work begins, or it would end the process without a word.
+                biased;
                 () = telemetry::shutdown_signal() => Err(stopped()),
+                result = prepare::prepare(plan, report_file.clone()) => result,
             }
         });
         // Nothing waits for a thread that goes on reading: the process ends.

@@ -49,7 +49,7 @@ pub(crate) fn write(
     }
     let mut header = Value::Object(header).to_string();
     // The format wants the data to begin at a multiple of eight.
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     let failed = || Error::file("write", path);

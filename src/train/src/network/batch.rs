@@ -57,7 +57,7 @@ impl Batch {
             positions.extend(0..text.tokens.len() as i64);
         }
         let length = tokens.len();
-        if length >= SMALL && length % MULTIPLE != 0 {
+        if length >= SMALL && !length.is_multiple_of(MULTIPLE) {
             let more = MULTIPLE - length % MULTIPLE;
             push(&mut runs, length, more);
             tokens.extend(std::iter::repeat_n(0, more));

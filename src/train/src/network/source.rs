@@ -40,12 +40,12 @@ pub(crate) fn config_of(architecture: &protocol::tune::Architecture, vocabulary:
         }
     }
     let [hidden, heads, kv_heads] = [architecture.hidden_size, architecture.heads, architecture.kv_heads];
-    if hidden % heads != 0 || (hidden / heads) % 2 != 0 {
+    if !hidden.is_multiple_of(heads) || !(hidden / heads).is_multiple_of(2) {
         return refuse(format!(
             "hiddenSize {hidden} divided by {heads} heads must give an even number"
         ));
     }
-    if heads % kv_heads != 0 {
+    if !heads.is_multiple_of(kv_heads) {
         return refuse(format!("{heads} heads do not share {kv_heads} kvHeads evenly"));
     }
     Ok(ModelConfig {

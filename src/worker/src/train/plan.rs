@@ -188,7 +188,7 @@ pub mod tests {
     #[test]
     fn suites_need_outputs_that_can_be_served() {
         let suites = ("suites", json!(["facts"]));
-        check(&plan(&[suites.clone()])).unwrap();
+        check(&plan(std::slice::from_ref(&suites))).unwrap();
         let failure = check(&plan(&[suites, ("method", json!("Prefix"))])).unwrap_err();
         assert!(failure.message.contains("suites"), "{failure}");
     }

@@ -184,15 +184,16 @@ fn what_makes_no_sense_is_refused_with_the_field(#[case] threshold: f64, #[case]
 fn all_equal_documents_are_one() {
     let text = "all of these are the same text, and there are very many of them";
     let texts = vec![text; 100_000];
-    for dedup in [
-        near(0.8, 5),
-        Dedup {
-            exact: false,
-            ..near(0.8, 5)
-        },
-    ] {
-        assert_eq!(duplicates(&dedup, 1 << 20, &texts).len(), 99_999);
-    }
+    let exact = Dedup {
+        exact: true,
+        ..near(0.8, 5)
+    };
+    assert_eq!(duplicates(&exact, 1 << 20, &texts).len(), 99_999);
+    let near = Dedup {
+        exact: false,
+        ..near(0.8, 5)
+    };
+    assert_eq!(duplicates(&near, 1 << 20, &texts[..20_000]).len(), 19_999);
 }
 
 #[test]

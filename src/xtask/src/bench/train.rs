@@ -14,7 +14,7 @@ use protocol::tune::{
 };
 use serde::Deserialize;
 
-use super::report::{Peer, Row};
+use super::report::{Peer, Row, peak};
 use crate::home::Home;
 use crate::toolbox::table;
 use crate::ui::Stage;
@@ -189,12 +189,12 @@ impl Place<'_> {
         let mut process = command.spawn().context("failed to start the worker")?;
         let output = process.stdout.take().context("the worker has no standard output")?;
         let (mut first, mut last) = (None, None);
-        let mut peak: f64 = 0.0;
+        let mut most = 0;
         for line in BufReader::new(output).lines() {
             let Some(TrainOutcome::Running(progress)) = TrainOutcome::parse(&line?) else {
                 continue;
             };
-            peak = peak.max(progress.memory as f64);
+            most = most.max(peak(process.id())?);
             // The first steps prepare kernels.
             if progress.step >= 2 && progress.stage == "Training" {
                 let now = (Instant::now(), progress.step);
@@ -211,7 +211,7 @@ impl Place<'_> {
         ensure!(steps > 0.0, "the worker told of one step only");
         Ok(Figures {
             tokens_per_second: steps * (TOKENS * ROWS) as f64 / (ended - begun).as_secs_f64(),
-            peak_bytes: peak,
+            peak_bytes: most as f64,
         })
     }
 
@@ -225,7 +225,7 @@ impl Place<'_> {
             .arg("--report")
             .arg(self.work.join(format!("{}-report.json", plan.run)));
         command.args(["--threads", &cores.split(',').count().to_string()]);
-        command.args(["--admin-listen", "127.0.0.1:0", "--progress-seconds", "0"]);
+        command.args(["--admin-listen", "127.0.0.1:0"]);
         command.envs(cargo::environment(self.home));
         Ok(command)
     }

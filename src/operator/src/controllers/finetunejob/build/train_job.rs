@@ -5,7 +5,7 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Container, PodSpec, Volume, VolumeMount},
 };
-use protocol::paths::SUITES_DIR;
+use protocol::{paths::SUITES_DIR, ports::WORKER_ADMIN};
 
 use super::{Builder, Start, job, memory, plans};
 use crate::controllers::llmmodel::{
@@ -26,7 +26,9 @@ const GRACE: i64 = 120;
 pub fn build(builder: &Builder<'_>, start: Start<'_>) -> Job {
     let spec = &builder.wanted.spec;
     let source = &start.base.source;
-    let mut main = container(builder.settings, CONTAINER_TRAIN, vec!["train".into()]);
+    let listen = format!("0.0.0.0:{WORKER_ADMIN}");
+    let args = ["train", "--admin-listen", &listen].map(Into::into).into();
+    let mut main = container(builder.settings, CONTAINER_TRAIN, args);
     let resources = spec.resources.clone().unwrap_or_default();
     main.resources = Some(memory_and_cpu(
         &memory::of(builder, start.base),

@@ -7,7 +7,7 @@ mod notices;
 
 use api::{
     FineTuneJob, FineTuneJobStatus, conditions,
-    finetunejob::{OutputStatus, Phase, ReportStatus},
+    finetunejob::{OutputStatus, Phase},
     llmmodel::EvaluationScore,
     names,
 };
@@ -121,9 +121,7 @@ fn end(facts: &Facts<'_>, after: &mut FineTuneJobStatus, now: &Time) {
         End::Best(_, output, report) => {
             after.output = Some((**output).clone());
             after.report = report.as_ref().map(|report| (**report).clone());
-            after.eval_loss = report
-                .as_ref()
-                .and_then(|report: &Box<ReportStatus>| report.eval_loss.clone());
+            after.eval_loss = report.as_ref().and_then(|report| report.eval_loss.clone());
         }
         End::Failed(_) => after.report = None,
         End::Unchanged | End::Known => {}

@@ -1,3 +1,7 @@
 //! `atelier-data`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    data::cli::run()
+}

@@ -8,10 +8,11 @@
 //! learned      4 T masters, 4 T gradients, and the optimizer's 8 T (AdamW), 4 T (Lion, SGD)
 //! activations  B L (10 H + 4 F) 2 bytes; with checkpointing B L H 2 bytes and one layer of the former
 //! head         min(B, 512) V 4 bytes, twice: logits and their gradient, in chunks
-//! runtime      400 MiB
+//! runtime      500 MiB
 //! ```
 //!
-//! The sum, a quarter more for what allocators leave unused, rounded up to 64 MiB. T follows from the method: 2 r (the
+//! The sum, half as much again for what allocators leave unused (LoRA on SmolLM2-135M with passes of 1024 tokens took
+//! 2.0 GiB where the sum is 1.6), rounded up to 64 MiB. T follows from the method: 2 r (the
 //! widths of the layers beside which there are matrices) for LoRA, all of P for Full.
 
 use api::finetunejob::{Method, Optimizer};
@@ -20,7 +21,7 @@ use super::Builder;
 use crate::controllers::{finetunejob::validate::architecture, llmmodel::version::Version};
 
 const MIB: u64 = 1 << 20;
-const RUNTIME: u64 = 400 * MIB;
+const RUNTIME: u64 = 500 * MIB;
 const STEP: u64 = 64;
 /// Rows of the head that are computed at a time.
 const HEAD_ROWS: u64 = 512;
@@ -74,7 +75,7 @@ fn estimate(builder: &Builder<'_>, base: &Version) -> u64 {
         .saturating_add(activations)
         .saturating_add(head)
         .saturating_add(RUNTIME);
-    sum.saturating_add(sum / 4)
+    sum.saturating_add(sum / 2)
 }
 
 fn sizes(builder: &Builder<'_>, base: &Version) -> Sizes {
@@ -149,11 +150,11 @@ mod tests {
     fn small_models_fit_small_nodes() {
         // SmolLM2-135M with batches as in the bench, which measured 3.1 GiB for others.
         let lora = mebibytes(json!({"hyperparameters": {"batchTokens": 1024}}));
-        assert!((1024..=2048).contains(&lora), "{lora}");
+        assert!((2304..=3072).contains(&lora), "{lora}");
         let checkpointed = json!({"hyperparameters": {"batchTokens": 1024, "gradientCheckpointing": true}});
         assert!(mebibytes(checkpointed) < lora - 300);
         let full = mebibytes(json!({"method": "Full", "hyperparameters": {"batchTokens": 1024}}));
-        assert!((3072..5120).contains(&full), "{full}");
+        assert!((4096..6144).contains(&full), "{full}");
         let lion = json!({"method": "Full", "hyperparameters": {"batchTokens": 1024, "optimizer": "Lion"}});
         assert!(mebibytes(lion) < full);
     }

@@ -164,7 +164,7 @@ async fn what_cannot_be_learned_from_is_told_with_its_place() -> Result<()> {
         });
         for (name, spec, expected) in [
             ("absent", absent, "absent.yml"),
-            ("preference", preference, "Preference"),
+            ("preference", preference, "conversations"),
         ] {
             let why = Tuning::create(&namespace, name, spec).await?.failed().await?;
             ensure!(why.contains(expected), "{name}: {why}");

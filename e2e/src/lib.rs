@@ -23,8 +23,10 @@ pub mod registry;
 pub mod s3;
 pub mod settings;
 pub mod traffic;
+pub mod tuning;
 pub mod volume;
 pub mod wait;
 
 pub use model::Model;
 pub use namespace::{Namespace, with_namespace};
+pub use tuning::Tuning;

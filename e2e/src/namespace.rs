@@ -185,7 +185,13 @@ impl Namespace {
     async fn dump(&self) -> String {
         let mut text = format!("--- namespace {}\n", self.name);
         for args in [
-            vec!["get", "llmmodels", "--output", "yaml", "--show-managed-fields=false"],
+            vec![
+                "get",
+                "llmmodels,finetunejobs",
+                "--output",
+                "yaml",
+                "--show-managed-fields=false",
+            ],
             vec![
                 "get",
                 "deployments,horizontalpodautoscalers,jobs,pods",

@@ -11,6 +11,8 @@ pub const SYSTEM_NAMESPACE: &str = "atelier-system";
 pub const MODEL_IMAGE: &str = "localhost/atelier/smollm2-135m-instruct:0.1.2";
 /// The image of an encoder, which the test cluster has as well.
 pub const ENCODER_IMAGE: &str = "localhost/atelier/all-minilm-l6-v2:0.1.0";
+/// The image of dialogues to train on, which the test cluster has as well.
+pub const DIALOGUES_IMAGE: &str = "localhost/atelier/chatterbot-english:1.3.3";
 /// The image of llama.cpp's server, which the test cluster has with `cargo xtask e2e --peers`.
 pub const ENGINE_IMAGE: &str = "localhost/atelier/llama-server:0.3.36";
 /// The address of this machine as pods see it.

@@ -10,8 +10,13 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// Asks again and again until there is an answer. An error counts as "not yet": the apiserver may be
 /// restarting; the last one is told when patience ends.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
-    let deadline = Instant::now() + PATIENCE;
+pub async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    within(PATIENCE, what, ask).await
+}
+
+/// The same for what takes long even on a fast machine.
+pub async fn within<T>(patience: Duration, what: &str, mut ask: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+    let deadline = Instant::now() + patience;
     loop {
         let why = match ask().await {
             Ok(Some(answer)) => return Ok(answer),

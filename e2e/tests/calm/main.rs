@@ -28,4 +28,5 @@ mod route;
 mod schema;
 mod sources;
 mod trace;
+mod tuning;
 mod unschedulable;

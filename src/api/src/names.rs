@@ -37,6 +37,26 @@ pub const COMPONENT_ADAPTERS: &str = "adapters";
 /// The LlmModel an object belongs to. Services pass it on to their EndpointSlices, where the gateway
 /// reads it.
 pub const LABEL_MODEL: &str = "atelier.dev/model";
+/// Value of [`LABEL_NAME`] on the children of a FineTuneJob.
+pub const NAME_FINETUNEJOB: &str = "finetunejob";
+/// Value of [`LABEL_COMPONENT`]: the Job that reads and cleans the data of a training.
+pub const COMPONENT_DATA: &str = "data";
+/// Value of [`LABEL_COMPONENT`]: the Job that trains, and what surrounds it.
+pub const COMPONENT_TRAIN: &str = "train";
+/// Value of [`LABEL_COMPONENT`]: the claim for data, checkpoints and outputs of trainings.
+pub const COMPONENT_TUNE: &str = "tune";
+/// The FineTuneJob an object belongs to.
+pub const LABEL_JOB: &str = "atelier.dev/fine-tune-job";
+/// On a FineTuneJob that another one made: that one's name. It is a run of its schedule or a trial of its sweep.
+pub const LABEL_PARENT: &str = "atelier.dev/fine-tune-parent";
+/// On pods that mount the volume of a training: the name of its claim.
+pub const LABEL_VOLUME: &str = "atelier.dev/volume";
+/// On Jobs of a FineTuneJob, and on its trials: digest of the part of the spec that they were made from.
+pub const ANNOTATION_PLAN: &str = "atelier.dev/plan";
+/// On a trial: its settings as JSON, by paths under `hyperparameters`.
+pub const ANNOTATION_TRIAL: &str = "atelier.dev/trial";
+/// On a run of a schedule: when it was due, in RFC 3339.
+pub const ANNOTATION_SCHEDULED: &str = "atelier.dev/scheduled";
 /// The version an object belongs to; passed on like [`LABEL_MODEL`].
 pub const LABEL_VERSION: &str = "atelier.dev/version";
 
@@ -75,6 +95,9 @@ pub const ANNOTATION_METRICS: &str = "atelier.dev/metrics";
 /// Field manager of the children of LlmModels and of their status.
 pub const FIELD_MANAGER_LLMMODEL: &str = "atelier-llmmodel";
 
+/// Field manager of the children of FineTuneJobs and of their status.
+pub const FIELD_MANAGER_FINETUNEJOB: &str = "atelier-finetunejob";
+
 /// Name of the operator: its Deployment, its ServiceAccount, its Lease and the reporter of Events.
 pub const OPERATOR: &str = "atelier-operator";
 /// Name of the gateway: its Deployment, its ServiceAccount and its Service.
@@ -95,6 +118,10 @@ pub const CONTAINER_PREPARE: &str = "prepare";
 pub const CONTAINER_NODE_CACHE: &str = "node-cache";
 /// Name of the container of the Job that evaluates a version.
 pub const CONTAINER_EVALUATE: &str = "evaluate";
+/// Name of the container that reads and cleans data.
+pub const CONTAINER_DATA: &str = "data";
+/// Name of the container that trains.
+pub const CONTAINER_TRAIN: &str = "train";
 /// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.
 pub const PORT_API: &str = "http";
 /// Name of the metrics port of an engine of others, where it is not that of its API.
@@ -130,9 +157,47 @@ pub fn adapters(model: &str) -> String {
     format!("{model}-adapters")
 }
 
+/// The FineTuneJob whose claim has this name, if it is one by its name.
+pub fn job_of_tune_claim(claim: &str) -> Option<&str> {
+    claim.strip_suffix("-tune").filter(|job| job.len() <= MODEL_NAME_MAX)
+}
+
 /// Name of the ResourceClaimTemplate for the devices of a model's pods; `key` tells which devices.
 pub fn device_claims(model: &str, key: &str) -> String {
     format!("{model}-d-{key}")
+}
+
+/// Name of the claim for the data, checkpoints and outputs of a FineTuneJob, which its children share.
+pub fn tune_claim(job: &str) -> String {
+    format!("{job}-tune")
+}
+
+/// Name of the Job that reads and cleans the data of a FineTuneJob.
+pub fn data_job(job: &str) -> String {
+    format!("{job}-data")
+}
+
+/// Name of the Job of a FineTuneJob that trains, and of the Service by which its pods find each other. Their host
+/// names are this name and their number.
+pub fn train_job(job: &str) -> String {
+    format!("{job}-train")
+}
+
+/// Name of a trial of a sweep.
+pub fn trial(job: &str, number: usize) -> String {
+    format!("{job}-t{number}")
+}
+
+/// Labels by which everything of one FineTuneJob is found.
+pub fn job_labels(job: &str) -> BTreeMap<String, String> {
+    [
+        (LABEL_MANAGED_BY, MANAGED_BY),
+        (LABEL_NAME, NAME_FINETUNEJOB),
+        (LABEL_INSTANCE, job),
+        (LABEL_JOB, job),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// Labels by which everything of one model is found; used by watches and when pruning.
@@ -181,6 +246,8 @@ mod tests {
         let model = "m".repeat(MODEL_NAME_MAX);
         assert!(prepare_job(&model, "v-0123456789").len() <= 63);
         assert!(evaluate_job(&model, "e-0123456789").len() <= 63);
+        // Names of FineTuneJobs are as long; 1024 pods are the most.
+        assert!(format!("{}-1023", train_job(&model)).len() <= 63);
     }
 
     #[test]

@@ -81,6 +81,26 @@ const OPERATOR: &[Grant] = &[
         &["update"],
         "Children name their model as owner; OwnerReferencesPermissionEnforcement asks for this right. Finalizers are not used.",
     ),
+    grant(
+        names::GROUP,
+        &["finetunejobs"],
+        READ,
+        "What people want trained; specs are theirs and are never written.",
+    ),
+    grant(
+        names::GROUP,
+        &["finetunejobs"],
+        &["create", "delete"],
+        "Runs of a schedule and trials of a sweep, which are FineTuneJobs too: they are made whole, never changed, and \
+         deleted when they are not needed any more.",
+    ),
+    grant(names::GROUP, &["finetunejobs/status"], &["patch"], "What became of it."),
+    grant(
+        names::GROUP,
+        &["finetunejobs/finalizers"],
+        &["update"],
+        "Children name their FineTuneJob as owner; OwnerReferencesPermissionEnforcement asks for this right.",
+    ),
     grant("apps", &["deployments"], OWN, "Workers of each live version."),
     grant(
         "apps",
@@ -92,13 +112,13 @@ const OPERATOR: &[Grant] = &[
         "batch",
         &["jobs"],
         OWN,
-        "The step that verifies weights before they are served.",
+        "The step that verifies weights before they are served; the steps of a training.",
     ),
     grant(
         "",
         &["persistentvolumeclaims"],
         OWN,
-        "Where compressed weights are kept: claims of its own only, under names that follow from the model's.",
+        "Where compressed weights and what trainings need and make are kept: claims of its own only, under names that follow from the owner's.",
     ),
     grant(
         "resource.k8s.io",
@@ -116,7 +136,7 @@ const OPERATOR: &[Grant] = &[
         "",
         &["services"],
         OWN,
-        "How the gateway finds the workers of a version.",
+        "How the gateway finds the workers of a version, and pods of a training each other.",
     ),
     grant(
         "policy",
@@ -288,9 +308,12 @@ mod tests {
     #[test]
     fn specs_of_our_kinds_are_never_written() {
         for grant in grants().filter(|grant| grant.group == names::GROUP) {
-            let writes = grant.verbs.iter().any(|verb| !READ.contains(verb));
+            let is_written = |verb: &&&str| !READ.contains(verb);
+            let writes: Vec<_> = grant.verbs.iter().filter(is_written).collect();
+            // Children of a FineTuneJob are made and deleted whole.
+            let is_made = grant.resources == ["finetunejobs"] && writes == [&"create", &"delete"];
             assert!(
-                !writes || grant.resources.iter().all(|it| it.contains('/')),
+                writes.is_empty() || is_made || grant.resources.iter().all(|it| it.contains('/')),
                 "{grant:?}"
             );
         }
@@ -299,7 +322,7 @@ mod tests {
     #[test]
     fn what_is_applied_may_be_created_and_patched() {
         // Server-side apply of an object that does not exist needs both.
-        for grant in grants().filter(|grant| grant.verbs.contains(&"delete")) {
+        for grant in grants().filter(|grant| grant.verbs.contains(&"delete") && grant.group != names::GROUP) {
             assert!(
                 grant.verbs.contains(&"create") && grant.verbs.contains(&"patch"),
                 "{grant:?}"

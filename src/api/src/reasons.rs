@@ -13,6 +13,40 @@ pub const AUTOSCALING_FAILED: &str = "AutoscalingFailed";
 pub const REPLICAS_NOT_READY: &str = "ReplicasNotReady";
 /// No version has served yet.
 pub const NOTHING_SERVES: &str = "NothingServes";
+/// The LlmModel that a training starts from does not exist, or has no version yet.
+pub const BASE_NOT_READY: &str = "BaseNotReady";
+/// The LlmModel that a training starts from is none that can be trained.
+pub const BASE_UNSUITABLE: &str = "BaseUnsuitable";
+/// The parent of a run or trial is on its way.
+pub const WAITING_FOR_PARENT: &str = "WaitingForParent";
+/// Weights change.
+pub const TRAINING: &str = "Training";
+/// The result is written.
+pub const PUBLISHING: &str = "Publishing";
+/// The result is published.
+pub const PUBLISHED: &str = "Published";
+/// Nothing has been published so far.
+pub const NOTHING_PUBLISHED: &str = "NothingPublished";
+/// The gate kept the result from being published.
+pub const GATE_FAILED: &str = "GateFailed";
+/// The training ended without a result.
+pub const TRAINING_FAILED: &str = "TrainingFailed";
+/// `spec.suspend` is set.
+pub const SUSPENDED: &str = "Suspended";
+/// The queue of `spec.queueName` has not admitted the training.
+pub const QUEUED: &str = "Queued";
+/// There was nothing new to learn from since the last run.
+pub const DATA_UNCHANGED: &str = "DataUnchanged";
+/// Trials are under way.
+pub const SWEEPING: &str = "Sweeping";
+/// A trial was stopped because others are better.
+pub const STOPPED: &str = "Stopped";
+/// No trial of the sweep has published anything.
+pub const NO_TRIAL_PASSED: &str = "NoTrialPassed";
+/// The next run of the schedule waits for its time.
+pub const SCHEDULED: &str = "Scheduled";
+/// A run of the schedule is under way.
+pub const RUNNING: &str = "Running";
 /// The prepare step is at work.
 pub const PREPARING: &str = "Preparing";
 /// The weights are complete and match their digest.
@@ -47,6 +81,10 @@ pub const STORAGE_UNAVAILABLE: &str = "StorageUnavailable";
 pub const PREPARE_FAILED: &str = "PrepareFailed";
 /// Pods of the wanted version are starting.
 pub const ROLLING_OUT: &str = "RollingOut";
+/// The FineTuneJob that the spec names has published nothing yet.
+pub const WAITING_FOR_FINE_TUNE_JOB: &str = "WaitingForFineTuneJob";
+/// What the FineTuneJob that the spec names has published cannot be served as the spec asks.
+pub const OUTPUT_UNUSABLE: &str = "OutputUnusable";
 /// The wanted version gets a share of the traffic.
 pub const CANARY: &str = "Canary";
 /// The wanted version broke a service level objective while it was on trial.

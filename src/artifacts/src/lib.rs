@@ -9,6 +9,7 @@
 
 pub mod adapter;
 pub mod cache;
+pub mod data;
 pub mod digest;
 pub mod facts;
 pub mod inspect;

@@ -27,6 +27,9 @@ pub enum Command {
     Audit(AuditCommand),
     /// Talk to a model.
     Chat(Chat),
+    /// Look at trainings.
+    #[command(subcommand)]
+    Tune(TuneCommand),
     /// Show the history of a model: what served when, with which weights, and what was refused why.
     Versions {
         /// Which model.
@@ -68,6 +71,35 @@ pub struct Chat {
 pub struct ModelName {
     /// The model.
     #[arg(value_name = "MODEL")]
+    pub name: String,
+    /// Its namespace. Default: that of the context.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+}
+
+/// What can be done with trainings.
+#[derive(Debug, Subcommand)]
+pub enum TuneCommand {
+    /// Show the trainings of a namespace, with what they are at.
+    List {
+        /// The namespace. Default: that of the context.
+        #[arg(long, short)]
+        namespace: Option<String>,
+    },
+    /// Follow a training until it ends: its progress, its loss as a curve, its trials. The exit status is 0 when it
+    /// succeeded and 1 when it failed. Where the output is no terminal, each change is a line.
+    Watch {
+        /// Which training.
+        #[command(flatten)]
+        job: JobName,
+    },
+}
+
+/// A training by its names.
+#[derive(Debug, Options)]
+pub struct JobName {
+    /// The FineTuneJob.
+    #[arg(value_name = "JOB")]
     pub name: String,
     /// Its namespace. Default: that of the context.
     #[arg(long, short)]

@@ -1,7 +1,7 @@
 //! The way to the cluster.
 
 use anyhow::{Context as _, Result, anyhow};
-use api::LlmModel;
+use api::{FineTuneJob, LlmModel};
 use kube::{Api, Client, Config, config::KubeConfigOptions};
 
 use crate::args::ModelName;
@@ -40,7 +40,17 @@ impl Cluster {
 
     /// The namespace of a named model.
     pub fn namespace_of<'a>(&'a self, model: &'a ModelName) -> &'a str {
-        model.namespace.as_deref().unwrap_or(&self.namespace)
+        self.namespace_or(model.namespace.as_deref())
+    }
+
+    /// A namespace, or that of the context where none is named.
+    pub fn namespace_or<'a>(&'a self, given: Option<&'a str>) -> &'a str {
+        given.unwrap_or(&self.namespace)
+    }
+
+    /// Requests for the trainings of a namespace.
+    pub fn trainings(&self, namespace: &str) -> Api<FineTuneJob> {
+        Api::namespaced(self.client.clone(), namespace)
     }
 
     /// Requests for the models beside a named one.

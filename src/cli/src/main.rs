@@ -6,6 +6,7 @@ mod chat;
 mod cluster;
 mod gateway;
 mod rollback;
+mod tune;
 mod versions;
 
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser as _;
 
-use args::{Args, AuditCommand, Command};
+use args::{Args, AuditCommand, Command, TuneCommand};
 use cluster::Cluster;
 
 #[tokio::main(flavor = "current_thread")]
@@ -30,6 +31,11 @@ async fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Audit(AuditCommand::Verify(options)) => audit::verify(&cluster, &options).await,
         Command::Chat(options) => chat::run(&cluster, &options).await,
+        Command::Tune(TuneCommand::List { namespace }) => {
+            let namespace = cluster.namespace_or(namespace.as_deref());
+            tune::list(&cluster, namespace).await.map(|()| ExitCode::SUCCESS)
+        }
+        Command::Tune(TuneCommand::Watch { job }) => tune::watch(&cluster, &job).await,
         Command::Versions { model } => versions::print(&cluster.model(&model).await?).map(|()| ExitCode::SUCCESS),
         Command::Rollback { model, version, yes } => rollback::run(&cluster, &model, version.as_deref(), yes).await,
     }

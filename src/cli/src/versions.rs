@@ -80,7 +80,7 @@ pub fn served(version: &VersionStatus, now: Timestamp) -> Option<i64> {
 }
 
 /// The two largest units: `3d4h`, `12m5s`.
-fn duration(seconds: i64) -> String {
+pub fn duration(seconds: i64) -> String {
     let units = [(86_400, 'd'), (3600, 'h'), (60, 'm'), (1, 's')];
     let first = units.iter().position(|(size, _)| seconds >= *size).unwrap_or(3);
     let mut rest = seconds;
@@ -92,10 +92,11 @@ fn duration(seconds: i64) -> String {
     text
 }
 
-fn aligned(rows: &[[String; 7]]) -> String {
+/// A table: cells of one column begin below each other.
+pub fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let line = |row: &[String; 7]| {
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };

@@ -8,7 +8,7 @@ use protocol::ports;
 
 use crate::controllers::llmmodel::{NodeCache, Settings, Storage, nanos};
 
-/// Brings the cluster to what LlmModels ask for.
+/// Brings the cluster to what LlmModels and FineTuneJobs ask for.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Args {
@@ -18,6 +18,9 @@ pub struct Args {
     /// When nodes pull the worker image.
     #[arg(long, env = "ATELIER_WORKER_PULL_POLICY", value_enum, default_value = "IfNotPresent")]
     pub worker_pull_policy: PullPolicy,
+    /// Image of pods that read and clean data for FineTuneJobs, pulled like that of workers. Left out, these are refused.
+    #[arg(long, env = "ATELIER_DATA_IMAGE")]
+    pub data_image: Option<String>,
     /// Namespace of the gateway: its pods may call workers, and the URL in the status leads there.
     #[arg(long, env = "ATELIER_GATEWAY_NAMESPACE", default_value = "atelier-system")]
     pub gateway_namespace: String,
@@ -56,7 +59,7 @@ pub struct Args {
     /// Name of the pod this process runs in. A restarted container takes its own Lease back at once.
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<String>,
-    /// LlmModels worked on at the same time.
+    /// LlmModels worked on at the same time, and FineTuneJobs likewise.
     #[arg(long, env = "ATELIER_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 }
@@ -94,11 +97,12 @@ impl From<PullPolicy> for ImagePullPolicy {
 }
 
 impl Args {
-    /// What the children of LlmModels need to know of this installation.
+    /// What the children of LlmModels and FineTuneJobs need to know of this installation.
     pub fn settings(&self) -> Settings {
         Settings {
             worker_image: self.worker_image.clone(),
             worker_pull_policy: self.worker_pull_policy.into(),
+            data_image: self.data_image.clone(),
             gateway_namespace: self.gateway_namespace.clone(),
             storage: Storage {
                 class_name: self.storage_class.clone(),
@@ -137,6 +141,7 @@ mod tests {
             "atelier-operator",
             "--worker-image=localhost/atelier/worker:0.1.0",
             "--worker-pull-policy=Never",
+            "--data-image=localhost/atelier/data:0.1.0",
             "--gateway-namespace=ns",
             "--lease-namespace=ns",
             "--admin-listen=0.0.0.0:9090",
@@ -146,6 +151,7 @@ mod tests {
         let settings = args.settings();
         assert_eq!(settings.worker_pull_policy, ImagePullPolicy::Never);
         assert_eq!(settings.gateway_namespace, "ns");
+        assert_eq!(settings.data_image.as_deref(), Some("localhost/atelier/data:0.1.0"));
         assert_eq!(settings.storage, Storage::default());
     }
 

@@ -8,12 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use api::{LlmModel, names};
+use api::names;
 use k8s_openapi::{api::events::v1::Event, apimachinery::pkg::apis::meta::v1::MicroTime, jiff::Timestamp};
-use kube::{Resource, ResourceExt, api::ObjectMeta};
+use kube::{ResourceExt, api::ObjectMeta};
 use serde_json::json;
 
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, Kind};
 
 /// What an Event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,18 +50,18 @@ impl Events {
         }
     }
 
-    /// Publishes `notice` about `model`; a failure is logged.
-    pub async fn publish(&self, model: &LlmModel, notice: &Notice) {
-        if let Err(error) = self.tell(model, notice).await
+    /// Publishes `notice` about `object`; a failure is logged.
+    pub async fn publish<K: Kind>(&self, object: &K, notice: &Notice) {
+        if let Err(error) = self.tell(object, notice).await
             && !error.is_namespace_leaving()
         {
             tracing::warn!(reason = notice.reason, %error, "failed to publish an Event");
         }
     }
 
-    async fn tell(&self, model: &LlmModel, notice: &Notice) -> Result<(), ClusterError> {
-        let about = model.uid().unwrap_or_default();
-        let namespace = model.namespace().unwrap_or_default();
+    async fn tell<K: Kind>(&self, object: &K, notice: &Notice) -> Result<(), ClusterError> {
+        let about = object.uid().unwrap_or_default();
+        let namespace = object.namespace().unwrap_or_default();
         let repeated = self.told().again(&about, notice, Instant::now());
         if let Some((name, count)) = repeated {
             let series = json!({"series": {"count": count, "lastObservedTime": MicroTime(Timestamp::now())}});
@@ -75,26 +75,26 @@ impl Events {
                 other => return other.map(drop),
             }
         }
-        let event = self.event(model, notice);
+        let event = self.event(object, notice);
         self.cluster.create(&event).await?;
         self.told().first(&about, notice, event.name_any(), Instant::now());
         Ok(())
     }
 
-    fn event(&self, model: &LlmModel, notice: &Notice) -> Event {
+    fn event<K: Kind>(&self, object: &K, notice: &Notice) -> Event {
         let now = Timestamp::now();
         let kind = if notice.warning { "Warning" } else { "Normal" };
         Event {
             metadata: ObjectMeta {
-                name: Some(format!("{}.{:x}", model.name_any(), now.as_nanosecond())),
-                namespace: model.namespace(),
+                name: Some(format!("{}.{:x}", object.name_any(), now.as_nanosecond())),
+                namespace: object.namespace(),
                 ..ObjectMeta::default()
             },
             action: Some(notice.action.into()),
             event_time: Some(MicroTime(now)),
             note: Some(cut(&notice.note).to_owned()),
             reason: Some(notice.reason.clone()),
-            regarding: Some(model.object_ref(&())),
+            regarding: Some(object.object_ref(&())),
             reporting_controller: Some(names::OPERATOR.into()),
             reporting_instance: Some(self.instance.clone()),
             type_: Some(kind.into()),

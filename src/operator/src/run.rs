@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::Args,
     cluster::Cluster,
-    controllers::llmmodel,
+    controllers::{finetunejob, llmmodel},
     events::Events,
     gateways::Gateways,
     lease::{Elector, Leadership},
@@ -81,9 +81,16 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         let stop = ended.clone().cancelled_owned();
         tokio::spawn(metrics_api::run(settings, cluster, gateways, metrics, stop));
     }
+    let trainings = finetunejob::Controller::new(
+        cluster.clone(),
+        Events::new(cluster.clone(), instance.clone()),
+        metrics.clone(),
+        args.settings(),
+        args.concurrency,
+    );
     let events = Events::new(cluster.clone(), instance);
-    let controller = llmmodel::Controller::new(cluster, events, gateways, metrics, args.settings(), args.concurrency);
-    lead(leadership, &controller, &stop).await;
+    let models = llmmodel::Controller::new(cluster, events, gateways, metrics, args.settings(), args.concurrency);
+    lead(leadership, &models, &trainings, &stop).await;
 
     release.cancel();
     elector.await.context("the elector failed")?;
@@ -94,20 +101,30 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         .context("the admin port failed")
 }
 
-/// Runs the controller whenever this process leads, until `stop`.
-async fn lead(mut leadership: Leadership, controller: &llmmodel::Controller, stop: &CancellationToken) {
+/// Runs the controllers whenever this process leads, until `stop`.
+async fn lead(
+    mut leadership: Leadership,
+    models: &llmmodel::Controller,
+    trainings: &finetunejob::Controller,
+    stop: &CancellationToken,
+) {
     while !stop.is_cancelled() {
         tokio::select! {
             acquired = leadership.acquired() => if !acquired { return },
             () = stop.cancelled() => return,
         }
-        let work = controller.run(stop.clone().cancelled_owned());
+        let work = async {
+            tokio::join!(
+                models.run(stop.clone().cancelled_owned()),
+                trainings.run(stop.clone().cancelled_owned()),
+            )
+        };
         let drained = async {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            () = work => {}
+            ((), ()) = work => {}
             // Dropping the work ends its calls; what they wrote is picked up by the next leader.
             () = leadership.lost() => tracing::warn!("leadership is lost; reconciling stops until it is back"),
             () = drained => tracing::warn!("reconciliations did not end in time"),

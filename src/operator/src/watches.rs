@@ -122,6 +122,14 @@ impl Watches {
         self.follow::<PartialObjectMeta<K>>(ours, notify);
     }
 
+    /// Follows whole objects of a kind that belong to nobody here; `touched` says which LlmModels an event concerns.
+    pub fn others<K>(&mut self, touched: impl FnMut(Event<K>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static)
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    {
+        self.follow(watcher::Config::default(), touched);
+    }
+
     /// Asks again and again which LlmModels to look at, with a pause in between.
     pub fn poll<F>(&mut self, pause: Duration, mut ask: impl FnMut() -> F + Send + 'static)
     where
@@ -144,37 +152,49 @@ impl Watches {
     fn follow<K>(
         &mut self,
         config: watcher::Config,
-        mut notify: impl FnMut(Event<K>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static,
+        notify: impl FnMut(Event<K>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static,
     ) where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let api = Api::<K>::all(self.client.clone());
-        let config = config.any_semantic().timeout(WATCH_SECONDS);
-        let (sender, metrics) = (self.sender.clone(), self.metrics.clone());
-        self.tasks.spawn(async move {
-            loop {
-                let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
-                while let Some(event) = events.next().await {
-                    match event {
-                        Ok(event) => {
-                            for reference in notify(event) {
-                                metrics.queue.inc();
-                                if sender.send(reference).await.is_err() {
-                                    return;
-                                }
-                            }
-                        }
-                        Err(error) => {
-                            tracing::warn!(resource = api.resource_url(), %error, "a watch failed; trying again");
-                            if is_refused(&error) {
-                                sleep(RELIST_AFTER).await;
-                                break;
-                            }
+        let (client, sender, metrics) = (self.client.clone(), self.sender.clone(), self.metrics.clone());
+        self.tasks.spawn(follow(client, config, notify, sender, metrics));
+    }
+}
+
+/// Follows the objects of one kind in all namespaces, and tells the receiver what `notify` makes of each event, until
+/// there is no receiver any more.
+pub async fn follow<K, T>(
+    client: Client,
+    config: watcher::Config,
+    mut notify: impl FnMut(Event<K>) -> Vec<T> + Send + 'static,
+    sender: mpsc::Sender<T>,
+    metrics: Metrics,
+) where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let api = Api::<K>::all(client);
+    let config = config.any_semantic().timeout(WATCH_SECONDS);
+    loop {
+        let mut events = watcher(api.clone(), config.clone()).default_backoff().boxed();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => {
+                    for reference in notify(event) {
+                        metrics.queue.inc();
+                        if sender.send(reference).await.is_err() {
+                            return;
                         }
                     }
                 }
+                Err(error) => {
+                    tracing::warn!(resource = api.resource_url(), %error, "a watch failed; trying again");
+                    if is_refused(&error) {
+                        sleep(RELIST_AFTER).await;
+                        break;
+                    }
+                }
             }
-        });
+        }
     }
 }
 
@@ -186,7 +206,7 @@ fn forget_managers(event: &mut Event<ModelMeta>) {
 }
 
 /// Whether a change of an LlmModel asks for anything: its status, which is ours, does not.
-fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
+pub fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
     before.is_none_or(|before| {
         (before.uid != now.uid)
             || (before.generation != now.generation)

@@ -13,6 +13,7 @@ pub mod paths;
 pub mod ports;
 pub mod report;
 pub mod traffic;
+pub mod tune;
 
 pub use adapters::{
     AdapterReport, AdapterSource, AdapterState, AdaptersAnswer, AdaptersReport, WantedAdapter, WantedAdapters,

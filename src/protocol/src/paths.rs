@@ -30,6 +30,14 @@ pub const CACHE_PACKED: &str = "packed";
 pub const CACHE_DAMAGED: &str = ".damaged";
 /// Mount point of the latter in a pod that serves.
 pub const PACKED_DIR: &str = "/packed";
+/// Mount point of the volume of a FineTuneJob: its data, checkpoints and outputs.
+pub const TUNE_DIR: &str = "/tune";
+/// Below it the sources of its data are mounted, each under its name.
+pub const DATA_SOURCES_DIR: &str = "/sources";
+/// Below it the Secrets that those need are mounted, each under the source's name.
+pub const DATA_SECRETS_DIR: &str = "/secrets";
+/// Where the output of a FineTuneJob is mounted in a pod that serves it beside its base.
+pub const TUNED_DIR: &str = "/tuned";
 /// A small writable directory: the root file system is read-only.
 pub const SCRATCH_DIR: &str = "/tmp";
 /// Kubernetes reads a container's last words from here (4096 bytes at most).

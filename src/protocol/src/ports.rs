@@ -14,3 +14,5 @@ pub const GATEWAY_ADMIN: u16 = 9090;
 pub const OPERATOR_ADMIN: u16 = 9090;
 /// The operator's metrics for autoscalers, which the API server passes on.
 pub const OPERATOR_METRICS_API: u16 = 8443;
+/// Where the members of a training meet.
+pub const TRAIN_RING: u16 = 9400;

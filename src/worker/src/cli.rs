@@ -25,6 +25,8 @@ pub enum Command {
     Prepare(Prepare),
     /// Asks a model questions with known answers and reports its scores.
     Evaluate(Evaluate),
+    /// Trains a model, or something beside one, on a cleaned data set, and publishes what passes.
+    Train(Train),
     /// Gives a directory to a user, as root: the node's cache, which the kubelet makes.
     Own(Own),
     /// Explains a weights file.
@@ -91,6 +93,16 @@ pub struct Model {
     /// Chat template (Jinja) to use instead of the one in the weights file.
     #[arg(long, value_name = "FILE")]
     pub chat_template: Option<PathBuf>,
+    /// Directory with a LoRA adapter as a training publishes it, with its manifest.json: every request that names no
+    /// other adapter is computed with it.
+    #[arg(long, value_name = "DIR")]
+    pub tuned: Option<PathBuf>,
+    /// SHA-256 that it must have, as its manifest says: `sha256:` and 64 hex digits.
+    #[arg(long, value_name = "DIGEST", requires = "tuned")]
+    pub tuned_digest: Option<String>,
+    /// SHA-256 of the model that it must have been trained on. Default: the manifest's word is not looked at.
+    #[arg(long, value_name = "DIGEST", requires = "tuned")]
+    pub tuned_base: Option<String>,
 }
 
 /// Arguments of `evaluate`.
@@ -105,6 +117,23 @@ pub struct Evaluate {
     /// File for the report. Default: the container's termination message.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+}
+
+/// Arguments of `train`.
+#[derive(Clone, Debug, Args)]
+pub struct Train {
+    /// File with the plan, as JSON. Default: the environment variable ATELIER_PLAN.
+    #[arg(long, value_name = "FILE")]
+    pub plan: Option<PathBuf>,
+    /// File for the last words. Default: the container's termination message.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Threads to compute with. Default: the cores that this process may use.
+    #[arg(long, value_name = "N", value_parser = positive())]
+    pub threads: Option<u64>,
+    /// Address of probes and metrics.
+    #[arg(long, default_value = "127.0.0.1:9090")]
+    pub admin_listen: SocketAddr,
 }
 
 /// Arguments of `serve`.

@@ -8,6 +8,7 @@ mod evaluate;
 mod prepare;
 mod serve;
 mod shared_weights;
+mod train;
 mod wait_policy;
 
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Prepare(args) => run_async(prepare::run(args)),
         Command::Evaluate(args) => run_async(evaluate::run(args)),
+        Command::Train(args) => train::run(args),
         Command::Own(args) => shared_weights::own(&args),
         Command::Inspect(args) => artifacts::inspect::run(args),
     };

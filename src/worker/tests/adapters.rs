@@ -1,6 +1,8 @@
 //! Adapters of the real model, over real sockets.
 
 mod support;
+#[path = "adapters/tuned.rs"]
+mod tuned;
 #[path = "adapters/wanted.rs"]
 mod wanted;
 

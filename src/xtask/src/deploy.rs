@@ -46,7 +46,7 @@ pub struct Images {
 const LOCAL_REGISTRY: &str = "localhost/atelier";
 
 /// Components whose image the chart takes.
-const COMPONENTS: [&str; 3] = ["operator", "gateway", "worker"];
+const COMPONENTS: [&str; 4] = ["operator", "gateway", "worker", "data"];
 
 impl Images {
     /// Images that have been imported into the local cluster.

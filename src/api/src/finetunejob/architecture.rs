@@ -15,6 +15,12 @@ use crate::common::ModelVersionRef;
     .message("architecture.hiddenSize must be a multiple of architecture.heads"))]
 #[x_kube(validation = Rule::new("!has(self.kvHeads) || self.heads % self.kvHeads == 0")
     .message("architecture.heads must be a multiple of architecture.kvHeads"))]
+#[x_kube(validation = Rule::new("!has(self.experts)")
+    .message("architecture.experts comes with a later release: leave it out")
+    .field_path(".experts"))]
+#[x_kube(validation = Rule::new("self.family == 'Llama'")
+    .message("architecture.family: only Llama is supported, the other families come with a later release")
+    .field_path(".family"))]
 pub struct Architecture {
     /// Family whose layers are used. Default: Llama.
     #[serde(default)]
@@ -61,10 +67,8 @@ pub enum ModelFamily {
 }
 
 /// A mixture of experts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.activePerToken <= self.count")
-    .message("architecture.experts.activePerToken must not be greater than architecture.experts.count"))]
 pub struct Experts {
     /// Number of experts in each layer.
     #[schemars(range(min = 2, max = 1024))]

@@ -1,5 +1,7 @@
 //! What is learned from.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,8 @@ pub enum DatasetFormat {
 #[x_kube(validation = Rule::new("[has(self.oci), has(self.http), has(self.objectStore), has(self.pvc), has(self.sql), \
         has(self.room), has(self.feedback)].filter(x, x).size() == 1")
     .message("each of dataset.sources needs exactly one of oci, http, objectStore, pvc, sql, room and feedback"))]
+#[x_kube(validation = Rule::new("!has(self.room) && !has(self.feedback)")
+    .message("dataset.sources[].room and feedback come with a later release: use oci, http, objectStore, pvc or sql"))]
 pub struct DatasetSource {
     /// Name of the source, for reports.
     #[schemars(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL))]
@@ -97,6 +101,7 @@ pub struct HttpData {
 }
 
 /// Rows of a database.
+#[skip_serializing_none]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SqlData {
@@ -105,6 +110,10 @@ pub struct SqlData {
     /// Query whose columns are the fields of a record; it runs in a read-only transaction.
     #[schemars(length(min = 1, max = 16384))]
     pub query: String,
+    /// What columns mean, by their names in the result: the text of a record names them so. Default: their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 256, "additionalProperties" = {"type": "string", "maxLength": 512}))]
+    pub descriptions: BTreeMap<String, String>,
 }
 
 /// Documents of a Room.

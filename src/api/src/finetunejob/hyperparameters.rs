@@ -23,6 +23,16 @@ pub struct Hyperparameters {
     /// Steps in which the learning rate grows from zero: a number, or a share of all steps. Default: `3%`.
     #[schemars(length(max = 12), regex(pattern = r"^([0-9]{1,9}|[0-9]{1,2}(\.[0-9]{1,6})?%)$"))]
     pub warmup: Option<String>,
+    /// What changes the weights. Default: AdamW.
+    pub optimizer: Option<Optimizer>,
+    /// Longest sequence in tokens; longer ones are cut. Default: what fits batchTokens and the context of the base.
+    #[schemars(range(min = 8, max = 1_048_576))]
+    pub sequence_length: Option<i32>,
+    /// Whether short sequences share a row, each seeing only itself. Default: true for CausalLM, else false.
+    pub packing: Option<bool>,
+    /// Whether blocks are computed again on the way back instead of being kept: less memory, a third more time.
+    /// Default: false.
+    pub gradient_checkpointing: Option<bool>,
     /// Tokens of one forward and backward pass in one pod. Default: 8192.
     #[schemars(range(min = 16, max = 16_777_216))]
     pub batch_tokens: Option<i32>,
@@ -35,7 +45,7 @@ pub struct Hyperparameters {
     /// Number of changes of the weights.
     #[schemars(range(min = 1))]
     pub steps: Option<i64>,
-    /// Weight decay of AdamW, as a decimal string. Default: `0.01`.
+    /// Weight decay, as a decimal string. Default: `0.01`.
     #[schemars(length(max = 24), regex(pattern = pattern::DECIMAL))]
     pub weight_decay: Option<String>,
     /// Share of activations set to zero, as a decimal string. Default: `0`, or `0.05` for adapters.
@@ -75,6 +85,18 @@ pub enum LearningRateSchedule {
     WarmupStableDecay,
 }
 
+/// What changes the weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Optimizer {
+    /// Adam with decoupled weight decay.
+    #[default]
+    AdamW,
+    /// Gradient descent with momentum 0.9.
+    SGD,
+    /// The sign of a momentum: half the state of AdamW.
+    Lion,
+}
+
 /// Low-rank adaptation.
 #[skip_serializing_none]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +108,8 @@ pub struct Lora {
     /// The product of the matrices is multiplied by alpha / r. Default: 2 r.
     #[schemars(range(min = 1, max = 4096))]
     pub alpha: Option<i32>,
+    /// Multiply by alpha over the square root of r instead, which keeps large ranks learning (rsLoRA). Default: false.
+    pub rank_stabilized: Option<bool>,
     /// Weights beside which matrices are put, by the names PEFT uses: `q_proj`. Default: all linear
     /// layers of the attention and the feed-forward part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

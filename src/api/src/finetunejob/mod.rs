@@ -12,12 +12,12 @@ mod sweep;
 pub use architecture::{Architecture, Experts, ModelFamily};
 pub use dataset::{DataSplit, Dataset, DatasetFormat, DatasetSource, FeedbackData, HttpData, RoomData, SqlData};
 pub use evaluate::{EarlyStopping, EvaluateDuring, RegressionGate, RegressionReference};
-pub use hyperparameters::{Hyperparameters, LearningRateSchedule, Lora};
+pub use hyperparameters::{Hyperparameters, LearningRateSchedule, Lora, Optimizer};
 pub use prepare::{Dedup, MinHash, PersonalData, Prepare, Quality};
-pub use run::{Checkpoint, Parallelism, Schedule};
+pub use run::{Checkpoint, Parallelism, Schedule, TuneStorage, VolumeAccess};
 pub use status::{
-    CheckpointStatus, DatasetStatus, FineTuneJobStatus, OutputKind, OutputStatus, Phase, ResourceUse, RunStatus,
-    TrialStatus,
+    CheckpointStatus, DatasetStatus, FineTuneJobStatus, Measurement, OutputKind, OutputStatus, Phase, ReportStatus,
+    ResourceUse, RunStatus, TrialStatus,
 };
 pub use sweep::{Sweep, SweepAlgorithm, SweepDimension};
 
@@ -79,6 +79,14 @@ use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, pattern
     .message("spec.hyperparameters.bottleneck applies to method Adapter only: leave it out or choose that method"))]
 #[x_kube(validation = Rule::new("!has(self.hyperparameters) || !has(self.hyperparameters.beta) || self.objective in ['DPO', 'KTO']")
     .message("spec.hyperparameters.beta applies to objectives DPO and KTO only: leave it out or choose one of these"))]
+#[x_kube(validation = Rule::new("self.method != 'Prompt'")
+    .message("spec.method Prompt comes with a later release: use Prefix, LoRA or another method")
+    .field_path(".method"))]
+#[x_kube(validation = Rule::new("self.objective != 'KTO'")
+    .message("spec.objective KTO comes with a later release: use DPO with pairs of answers")
+    .field_path(".objective"))]
+#[x_kube(validation = Rule::new("!has(self.sweep) || !has(self.schedule)")
+    .message("spec takes at most one of sweep and schedule: run the sweep once and put its best settings into the scheduled job"))]
 #[x_kube(validation = Rule::new("has(self.base) == has(oldSelf.base) && (!has(self.base) || self.base == oldSelf.base)")
     .message("spec.base cannot be changed: create another FineTuneJob for the other model")
     .field_path(".base"))]
@@ -115,9 +123,12 @@ pub struct FineTuneJobSpec {
     pub resources: Option<Resources>,
     /// Where pods run.
     pub placement: Option<Placement>,
-    /// LocalQueue of Kueue that admits the pods. Default: none, they start at once.
+    /// LocalQueue of Kueue that admits the training. Default: none, it starts at once.
     #[schemars(length(min = 1, max = 253), regex(pattern = pattern::DNS_SUBDOMAIN))]
     pub queue_name: Option<String>,
+    /// The volume for data, checkpoints and outputs. Runs of a schedule and trials of a sweep share that of their
+    /// parent. It is deleted with the FineTuneJob. Default: 10Gi of the installation's StorageClass.
+    pub storage: Option<TuneStorage>,
     /// Small additions to the pods.
     pub pod_overrides: Option<PodOverrides>,
     /// Stop the pods at the next checkpoint; unset it to go on from there. Default: false.
@@ -128,8 +139,8 @@ pub struct FineTuneJobSpec {
     #[serde(default = "three")]
     #[schemars(range(min = 0, max = 100))]
     pub retries: i32,
-    /// Seconds after its end at which the job and its pods are deleted; what it published stays.
-    /// Default: never.
+    /// Seconds after its end at which its Jobs and their pods are deleted. The FineTuneJob, its status and its volume
+    /// with everything that it published stay. Default: never.
     #[schemars(range(min = 0, max = 31_536_000))]
     pub ttl_seconds_after_finished: Option<i32>,
 }

@@ -8,8 +8,10 @@ use serde_with::skip_serializing_none;
 use crate::common::pattern;
 
 /// How the work is divided: data x tensor x pipeline pods of one indexed Job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.tensor == 1 && self.pipeline == 1")
+    .message("parallelism.tensor and parallelism.pipeline come with a later release: leave them at 1"))]
 pub struct Parallelism {
     /// Copies of the model, each with its share of the data. Default: 1.
     #[serde(default = "one")]
@@ -27,6 +29,43 @@ pub struct Parallelism {
 
 fn one() -> i32 {
     1
+}
+
+/// The volume of a training, which holds its data, its checkpoints and everything it publishes.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TuneStorage {
+    /// Its size; it can be raised where the StorageClass lets volumes grow. Default: `10Gi`.
+    #[schemars(length(max = 20), regex(pattern = pattern::QUANTITY))]
+    pub size: Option<String>,
+    /// StorageClass of the claim, when it is made. Default: that of the installation.
+    #[schemars(length(min = 1, max = 253), regex(pattern = pattern::DNS_SUBDOMAIN))]
+    pub class_name: Option<String>,
+    /// How it may be mounted, when the claim is made: ReadWriteOnce keeps all pods of the training on one node.
+    /// Default: those of the installation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 2), extend("x-kubernetes-list-type" = "set"))]
+    pub access_modes: Vec<VolumeAccess>,
+}
+
+/// How a volume may be mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum VolumeAccess {
+    /// By the pods of one node.
+    ReadWriteOnce,
+    /// By pods on all nodes.
+    ReadWriteMany,
+}
+
+impl VolumeAccess {
+    /// As claims spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadWriteOnce => "ReadWriteOnce",
+            Self::ReadWriteMany => "ReadWriteMany",
+        }
+    }
 }
 
 /// How often the state is saved.
@@ -69,6 +108,10 @@ pub struct Schedule {
     /// Most time by which a run is put off at random: `10m`. Default: none.
     #[schemars(length(max = 32), regex(pattern = pattern::DURATION))]
     pub jitter: Option<String>,
+    /// How late a missed run may start: of those that were missed, the latest one is started if it is not older
+    /// than this. Default: `1h`.
+    #[schemars(length(max = 32), regex(pattern = pattern::DURATION))]
+    pub starting_deadline: Option<String>,
     /// Start no further runs. Default: false.
     #[serde(default)]
     pub suspend: bool,

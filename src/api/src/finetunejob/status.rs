@@ -25,6 +25,10 @@ pub struct FineTuneJobStatus {
     pub conditions: Vec<Condition>,
     /// Where it is on its way.
     pub phase: Option<Phase>,
+    /// Digest of the part of the spec that the figures below are about.
+    pub plan: Option<String>,
+    /// When the training for that part ended: it is not repeated.
+    pub completed: Option<Time>,
     /// Changes of the weights so far.
     pub step: Option<i64>,
     /// Changes of the weights in all.
@@ -59,8 +63,14 @@ pub struct FineTuneJobStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub runs: Vec<RunStatus>,
+    /// When the last run of the schedule was due.
+    pub last_scheduled: Option<Time>,
+    /// When the next run of the schedule is due.
+    pub next_scheduled: Option<Time>,
     /// What was published last.
     pub output: Option<OutputStatus>,
+    /// How the last training ended, whether its result was published or not.
+    pub report: Option<ReportStatus>,
     /// The data as they were learned from.
     pub dataset: Option<DatasetStatus>,
 }
@@ -129,6 +139,25 @@ pub struct TrialStatus {
     pub metric: Option<String>,
     /// Steps done.
     pub step: Option<i64>,
+    /// Why it ended as it did.
+    pub reason: Option<String>,
+    /// Measurements of its validation loss, as far as they are needed to compare trials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["step"])
+    )]
+    pub curve: Vec<Measurement>,
+}
+
+/// A value at a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Measurement {
+    /// The step.
+    pub step: i64,
+    /// The value, as a decimal string.
+    pub value: String,
 }
 
 /// One run of a schedule.
@@ -142,6 +171,10 @@ pub struct RunStatus {
     pub scheduled: Option<Time>,
     /// Where it is on its way.
     pub phase: Phase,
+    /// Why it ended as it did: DataUnchanged where there was nothing new to learn from.
+    pub reason: Option<String>,
+    /// Digest of the part of the spec that it was made from.
+    pub plan: Option<String>,
     /// SHA-256 of the data it learned from.
     pub dataset_digest: Option<String>,
     /// SHA-256 of what it published.
@@ -166,6 +199,36 @@ pub struct OutputStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["suite"])
     )]
     pub evaluation: Vec<EvaluationScore>,
+}
+
+/// How a training ended.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportStatus {
+    /// Changes of the weights.
+    pub steps: i64,
+    /// Whether it ended before its last step because nothing got better.
+    #[serde(default)]
+    pub stopped_early: bool,
+    /// Loss of the first steps, as a decimal string.
+    pub first_loss: String,
+    /// Loss of the last steps, as a decimal string.
+    pub last_loss: String,
+    /// Loss of the result on the validation data, as a decimal string.
+    pub eval_loss: Option<String>,
+    /// That of what the gate compares with.
+    pub reference_loss: Option<String>,
+    /// Perplexity of the base on general text, and that of the result: what was forgotten.
+    pub general_perplexity: Option<String>,
+    /// Tokens that were learned from.
+    pub tokens: i64,
+    /// Seconds of training, over all attempts.
+    pub seconds: i64,
+    /// Whether the gate let the result pass; nothing without a gate.
+    pub passed: Option<bool>,
+    /// What the gate said, with the numbers.
+    pub gate: Option<String>,
 }
 
 /// What a training yields.

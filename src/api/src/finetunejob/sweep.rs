@@ -33,6 +33,9 @@ pub struct Sweep {
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
     pub parallel_trials: i32,
+    /// Stop a trial whose best validation loss is worse than the median of the others' at the same step. Default:
+    /// true for ASHA, else false.
+    pub stop_poor: Option<bool>,
     /// What is compared: `evalLoss` (lower is better), or the name of one of `evaluate.suites` (higher is
     /// better). Default: `evalLoss`.
     #[serde(default = "eval_loss")]

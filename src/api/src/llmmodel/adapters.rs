@@ -17,8 +17,9 @@ pub struct Adapter {
     /// Name by which callers address it, as `<model>:<name>`.
     #[schemars(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL))]
     pub name: String,
-    /// Where its two files are: huggingFace, objectStore (a folder), or oci and persistentVolumeClaim (`path`
-    /// is the directory). The latter two, and Secrets that are new to the pods, replace the pods one by one.
+    /// Where its two files are: huggingFace, objectStore (a folder), oci and persistentVolumeClaim (`path`
+    /// is the directory), or fineTuneJob. What has to be mounted, and Secrets that are new to the pods, replaces the
+    /// pods one by one; later outputs of a fineTuneJob do not.
     /// `sha256` is compared with the digest in `status.adapters`.
     pub source: ModelSource,
 }

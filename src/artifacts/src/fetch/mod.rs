@@ -16,6 +16,7 @@ mod resume;
 mod retry;
 mod session;
 mod small;
+mod unpinned;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub(crate) use ranges::{Body, Fetching, Outcome, RangeFile, RangeSettings, Range
 use retry::Backoff;
 use session::Session;
 pub(crate) use small::{Small, fetch_small};
+pub(crate) use unpinned::{Unpinned, fetch_unpinned};
 
 /// Bytes of one attempt that show that the server works: attempts before it are forgotten. Less is
 /// not counted, or a server that stalls after a little would be asked for ever.

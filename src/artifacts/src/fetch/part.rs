@@ -91,6 +91,11 @@ impl Part {
         self.state.total
     }
 
+    /// What identifies the version that the bytes are of, when the server said so.
+    pub(crate) fn validator(&self) -> Option<&str> {
+        self.state.validator.as_deref()
+    }
+
     /// Whether its bytes come from more than one answer.
     pub(crate) fn is_resumed(&self) -> bool {
         self.is_resumed

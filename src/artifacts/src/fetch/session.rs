@@ -1,5 +1,7 @@
 //! One download under way.
 
+use std::time::Duration;
+
 use reqwest::Client;
 use reqwest::header::HeaderMap;
 
@@ -159,32 +161,8 @@ impl Session<'_> {
             }
         }
         self.part.check_space().await?;
-        self.receive(response, place).await?;
+        receive(response, place, &mut self.part, settings.stall, &mut *self.on_progress).await?;
         Ok(Attempt::Ended)
-    }
-
-    async fn receive(&mut self, mut response: reqwest::Response, place: String) -> Result<(), Error> {
-        let stall = self.download.settings.stall;
-        loop {
-            (self.on_progress)(self.part.length(), self.part.total());
-            let chunk = match tokio::time::timeout(stall, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => return Err(Error::broken(place, &self.part, request::causes(error))),
-                Err(_) => return Err(Error::Stalled { place, stall }),
-            };
-            self.part.append(&chunk).await?;
-            if self.part.total().is_some_and(|total| self.part.length() > total) {
-                let error = Error::broken(place, &self.part, "the server sent more than it promised".into());
-                self.part.restart().await?;
-                return Err(error);
-            }
-        }
-        self.part.flush().await?;
-        if self.part.total().is_some_and(|total| self.part.length() < total) {
-            return Err(Error::broken(place, &self.part, "the server ended it early".into()));
-        }
-        Ok(())
     }
 
     fn mismatch(&self, found: Digest, bytes: u64) -> Error {
@@ -196,6 +174,36 @@ impl Session<'_> {
             fields: self.download.fields,
         }
     }
+}
+
+/// Appends a body to the part, to its end.
+pub(super) async fn receive(
+    mut response: reqwest::Response,
+    place: String,
+    part: &mut Part,
+    stall: Duration,
+    on_progress: &mut (dyn FnMut(u64, Option<u64>) + Send),
+) -> Result<(), Error> {
+    loop {
+        on_progress(part.length(), part.total());
+        let chunk = match tokio::time::timeout(stall, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(Error::broken(place, part, request::causes(error))),
+            Err(_) => return Err(Error::Stalled { place, stall }),
+        };
+        part.append(&chunk).await?;
+        if part.total().is_some_and(|total| part.length() > total) {
+            let error = Error::broken(place, part, "the server sent more than it promised".into());
+            part.restart().await?;
+            return Err(error);
+        }
+    }
+    part.flush().await?;
+    if part.total().is_some_and(|total| part.length() < total) {
+        return Err(Error::broken(place, part, "the server ended it early".into()));
+    }
+    Ok(())
 }
 
 /// The version of a file that begins to arrive in one stream, if ranges of it would be faster and can be asked for.

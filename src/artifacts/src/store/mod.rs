@@ -75,6 +75,68 @@ impl Store {
             let message = format!("failed to choose the files of {}: {why}", self.uri);
             PrepareFailure::new(reasons::FILE_NOT_FOUND, message, false)
         })?;
+        self.bring(store, &chosen, to, on_progress).await?;
+        let version = match chosen.as_slice() {
+            [only] if self.uri.is_file() => only.version.clone(),
+            _ => None,
+        };
+        Ok(Fetched {
+            path: select::place(to, &chosen),
+            version,
+        })
+    }
+
+    /// Fetches the file, or all files of the folder, into `to`; tells bytes on disk and in all as they come. Their
+    /// paths inside of it, sorted. An address without a slash at its end is that of a folder if there is no such file.
+    ///
+    /// # Errors
+    /// When there is nothing, or it cannot be fetched.
+    pub async fn fetch_all(
+        &self,
+        to: &Path,
+        on_progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<Vec<String>, PrepareFailure> {
+        let store = credentials::open(&self.uri, self.credentials.as_deref(), self.settings)?;
+        let store = store.as_ref();
+        let file = match self.uri.is_folder() {
+            true => None,
+            false => Some(self.file(store).await),
+        };
+        let found = match file {
+            Some(Ok(file)) => vec![file],
+            Some(Err(failure)) if failure.reason != reasons::NOT_FOUND => return Err(failure),
+            missing => {
+                let mut files = self.folder(store).await?;
+                // Some tools make empty objects for folders; an empty file says nothing either.
+                files.retain(|object| object.size > 0 && select::is_inside(&object.name));
+                match (files.is_empty(), missing) {
+                    (true, Some(Err(failure))) => return Err(failure),
+                    (true, _) => {
+                        let message = format!(
+                            "failed to find files in {}: it holds none; check spec.source.objectStore.uri",
+                            self.uri
+                        );
+                        return Err(PrepareFailure::new(reasons::NOT_FOUND, message, false));
+                    }
+                    (false, _) => files,
+                }
+            }
+        };
+        self.bring(store, &found.iter().collect::<Vec<_>>(), to, on_progress)
+            .await?;
+        let mut names: Vec<String> = found.into_iter().map(|object| object.name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Brings these objects below `to`.
+    async fn bring(
+        &self,
+        store: &dyn ObjectStore,
+        chosen: &[&Object],
+        to: &Path,
+        on_progress: impl FnMut(u64, Option<u64>) + Send,
+    ) -> Result<(), PrepareFailure> {
         tracing::info!(uri = %self.uri, files = chosen.len(), "fetching");
         let fetcher = Fetcher {
             store,
@@ -91,15 +153,7 @@ impl Store {
         stream::iter(objects.collect::<Vec<_>>())
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
-            .await?;
-        let version = match chosen.as_slice() {
-            [only] if self.uri.is_file() => only.version.clone(),
-            _ => None,
-        };
-        Ok(Fetched {
-            path: select::place(to, &chosen),
-            version,
-        })
+            .await
     }
 
     /// The one file: the version that was found before, or the latest once the store has it no longer. Whether

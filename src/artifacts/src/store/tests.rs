@@ -8,6 +8,7 @@ use rstest::rstest;
 use super::*;
 use crate::testing::{Reply, Seen, Server, tiny_model};
 
+mod everything;
 mod ranges;
 
 /// What a bucket holds, by key.

@@ -65,6 +65,13 @@ impl ObjectUri {
     }
 }
 
+impl ObjectUri {
+    /// Whether it can name no file.
+    pub(crate) fn is_folder(&self) -> bool {
+        self.path.as_ref().is_empty() || self.text.ends_with('/')
+    }
+}
+
 impl FromStr for ObjectUri {
     type Err = InvalidUri;
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use checkpoint::keys;
 use gguf::Metadata;
-use tokenizers::{AddedToken, models::bpe::BPE};
+use tokenizers::{AddedToken, models::bpe::BPE, pre_tokenizers::byte_level::ByteLevel};
 
 use super::{byte_level::bytes_of, huggingface, pre_tokenizer};
 use crate::LoadError;
@@ -202,6 +202,19 @@ impl Tokenizer {
     /// token's bytes begin with a space that is not of the text.
     pub fn leading_space(&self) -> bool {
         self.leading_space
+    }
+
+    /// The content of a `tokenizer.json` for this tokenizer.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub fn to_json(&self) -> Result<String, String> {
+        let mut encoder = self.encoder.clone();
+        if encoder.get_decoder().is_none() {
+            // Only those from tables come without: their tokens are bytes.
+            encoder.with_decoder(Some(ByteLevel::default()));
+        }
+        encoder.to_string(false).map_err(|error| error.to_string())
     }
 
     /// How the model wants conversations written down, in Jinja.

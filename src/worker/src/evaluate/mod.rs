@@ -15,8 +15,9 @@ use protocol::{
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
+pub use self::ask::Adapter;
 use self::{ask::Model, suite::Suite};
-use crate::cli::Evaluate;
+use crate::cli::{self, Evaluate};
 
 /// Wrong answers that a report names.
 const EXAMPLES: usize = 3;
@@ -45,24 +46,44 @@ pub async fn run(args: Evaluate) -> i32 {
 }
 
 async fn evaluate(args: Evaluate) -> Result<EvaluationReport, PrepareFailure> {
+    let suites = score(args.model, None, &args.suites).await?;
+    Ok(EvaluationReport { suites })
+}
+
+/// Asks a model, or an adapter of it, all questions of suites.
+///
+/// # Errors
+/// When a suite cannot be read, or the model cannot be loaded or asked.
+pub async fn score(
+    model: cli::Model,
+    adapter: Option<Adapter>,
+    suites: &[String],
+) -> Result<Vec<SuiteScore>, PrepareFailure> {
     // Before the model is loaded, which takes longer.
-    let suites: Vec<_> = args
-        .suites
+    let suites: Vec<_> = suites
         .iter()
         .map(|asked| Asked::read(asked))
         .collect::<Result<_, _>>()?;
-    let held = args.model.hold();
+    let held = model.hold();
     let _weights = held.map_err(|error| PrepareFailure::new(reasons::INTERNAL, format!("{error:#}"), true))?;
-    let model = spawn_blocking(move || Model::load(args.model)).await;
+    let model = spawn_blocking(move || Model::load(model, adapter)).await;
     let model = model
         .map_err(|error| error.to_string())
         .and_then(|loaded| loaded.map_err(|error| format!("{error:#}")))
         .map_err(|why| PrepareFailure::new(reasons::INTERNAL, format!("failed to load the model: {why}"), true))?;
-    let mut report = EvaluationReport::default();
+    let mut scores = Vec::new();
     for suite in suites {
-        report.suites.push(suite.score(&model).await?);
+        scores.push(suite.score(&model).await?);
     }
-    Ok(report)
+    Ok(scores)
+}
+
+/// Checks that suites can be read.
+///
+/// # Errors
+/// Which one cannot, and why.
+pub fn check(suites: &[String]) -> Result<(), PrepareFailure> {
+    suites.iter().try_for_each(|asked| Asked::read(asked).map(drop))
 }
 
 /// A suite that is to be asked.

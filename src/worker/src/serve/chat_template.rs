@@ -124,18 +124,31 @@ impl ChatTemplate {
             [] => None,
             tools => Some(tools.iter().map(Tool::for_template).collect()),
         };
+        self.written(&messages, tools.as_deref(), true)
+    }
+
+    /// The text of some messages without tools; with `prompt` up to where the model's answer begins, otherwise up to
+    /// the end of the last one.
+    ///
+    /// # Errors
+    /// As [`Self::render`].
+    pub fn render_turns(&self, messages: &[Message], prompt: bool) -> Result<String, String> {
+        self.written(messages, None, prompt)
+    }
+
+    fn written(&self, messages: &[Message], tools: Option<&[Value]>, prompt: bool) -> Result<String, String> {
         limits::with_stack(|| {
-            self.write(&messages, tools.as_deref())
+            self.write(messages, tools, prompt)
                 .map_err(|error| limits::reason(&error))
         })
         .and_then(|written| written)
     }
 
-    fn write(&self, messages: &[Message], tools: Option<&[Value]>) -> Result<String, Error> {
+    fn write(&self, messages: &[Message], tools: Option<&[Value]>, prompt: bool) -> Result<String, Error> {
         let context = context! {
             messages,
             tools,
-            add_generation_prompt => true,
+            add_generation_prompt => prompt,
             bos_token => self.begin,
             eos_token => self.end,
         };

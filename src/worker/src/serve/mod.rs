@@ -2,7 +2,7 @@
 
 mod adapters;
 mod api;
-mod chat_template;
+pub mod chat_template;
 mod constraint;
 mod encode;
 mod encode_metrics;
@@ -14,13 +14,15 @@ mod metrics;
 mod tools;
 mod trace;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration, time::Instant};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use artifacts::digest::Digest;
 use axum::Router;
 use checkpoint::Checkpoint;
-use engine::{Cache, Device, Dtype, Engine, EngineOptions, ModelOptions, Ops, available_threads, text::Tokenizer};
+use engine::{
+    Cache, Device, Dtype, Engine, EngineOptions, ModelOptions, Ops, available_threads, lora::Adapter, text::Tokenizer,
+};
 use prometheus::Registry;
 use telemetry::{Readiness, Tracing, admin, shutdown_signal};
 use tokio::{net::TcpListener, sync::oneshot, task::spawn_blocking, time::interval};
@@ -44,6 +46,8 @@ use crate::cli::{self, Serve, Task};
 const BATCH_TOKENS: u64 = 512;
 /// The same on a GPU.
 const BATCH_TOKENS_ON_GPU: u64 = 2048;
+/// Memory of adapters that are evaluated: room for one of any rank that is usual.
+const EVALUATED_ADAPTERS: u64 = 2 << 30;
 /// How often the engine thread is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -204,6 +208,9 @@ fn encoding_service(args: &Serve, registry: &Registry, stop: CancellationToken) 
             args.model.device
         );
     }
+    if args.model.tuned.is_some() {
+        bail!("--tuned is for --task generate: encoders take no adapters");
+    }
     if args.model.cache_dir.is_some() {
         bail!("--cache-dir is for --task generate: encoders have nothing to keep");
     }
@@ -244,6 +251,8 @@ pub struct Loaded {
     constraints: Constraints,
     system_prompt: Option<String>,
     adapters: Arc<Adapters>,
+    /// What requests are computed with that name no adapter.
+    tuned: Option<Arc<Adapter>>,
 }
 
 impl Loaded {
@@ -253,11 +262,11 @@ impl Loaded {
     }
 }
 
-/// Loads a model as it is served, with nothing beside it.
+/// Loads a model as it is served, with nothing beside it but the adapters of a directory.
 ///
 /// # Errors
 /// When it cannot be loaded.
-pub fn load_to_evaluate(model: cli::Model, served_name: &str) -> Result<Loaded> {
+pub fn load_to_evaluate(model: cli::Model, served_name: &str, adapters_dir: Option<PathBuf>) -> Result<Loaded> {
     let max_queue = model.max_concurrent_sequences;
     load(&Serve {
         model,
@@ -265,10 +274,10 @@ pub fn load_to_evaluate(model: cli::Model, served_name: &str) -> Result<Loaded> 
         served_name: served_name.into(),
         max_queue,
         prefix_cache: true,
-        adapters_dir: None,
+        adapters_dir,
         adapters: None,
         adapter_store: None,
-        adapter_memory: 0,
+        adapter_memory: EVALUATED_ADAPTERS,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         grpc_listen: None,
         admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -340,11 +349,13 @@ fn load(args: &Serve) -> Result<Loaded> {
         context_length = options.model.context_length,
         "loaded"
     );
+    let tuned = adapters::tuned(&args.model, &engine)?;
     let adapters = Arc::new(Adapters::new(&engine, args));
     adapters.scan()?;
     Ok(Loaded {
         served_name: args.served_name.clone(),
         adapters,
+        tuned,
         engine,
         constraints: Constraints::new(tokenizer.clone()),
         tokenizer,

@@ -6,6 +6,7 @@ mod gateway;
 mod gateway_soak;
 mod report;
 mod soak;
+mod train;
 mod up;
 mod wake;
 mod worker;
@@ -28,6 +29,8 @@ pub enum Bench {
     Worker,
     /// The worker as an encoder: documents a second.
     Embed,
+    /// Training: tokens a second and memory, beside the peer's where ATELIER_PEER_PYTHON names a Python that has it.
+    Train,
     /// The worker under twice the load that it can take, for half an hour: errors, memory.
     Soak,
     /// The operator with 1,000 and with 5,000 models: speed, memory, and writes while nothing changes.
@@ -59,6 +62,14 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, js
             let rows = embed::run(home, &stage)?;
             stage.done("measured");
             ("embed", rows)
+        }
+        Bench::Train => {
+            let stage = Stage::begin("train");
+            toolbox::for_build(home, &stage)?;
+            toolbox::for_tests(home, &stage)?;
+            let rows = train::run(home, &stage)?;
+            stage.done("measured");
+            ("train", rows)
         }
         Bench::Soak => {
             let stage = Stage::begin("soak");

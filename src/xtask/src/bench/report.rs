@@ -217,9 +217,18 @@ fn kibibytes(text: &str, name: &str) -> Option<u64> {
 
 /// Resident memory of a process in bytes.
 pub fn resident(pid: u32) -> Result<u64> {
+    memory(pid, "VmRSS")
+}
+
+/// The most that it was.
+pub fn peak(pid: u32) -> Result<u64> {
+    memory(pid, "VmHWM")
+}
+
+fn memory(pid: u32, field: &str) -> Result<u64> {
     let path = format!("/proc/{pid}/status");
     let text = std::fs::read_to_string(&path).with_context(|| format!("failed to read {path}"))?;
-    kibibytes(&text, "VmRSS").with_context(|| format!("failed to find VmRSS in {path}"))
+    kibibytes(&text, field).with_context(|| format!("failed to find {field} in {path}"))
 }
 
 #[cfg(test)]

@@ -20,12 +20,12 @@ const WORKER_LIBRARIES: [&str; 5] = [
 ];
 
 /// The programs that images hold, by component.
-const COMPONENTS: [&str; 3] = ["operator", "gateway", "worker"];
+const COMPONENTS: [&str; 4] = ["operator", "gateway", "worker", "data"];
 
 /// How one image is made.
 #[derive(Clone, Debug)]
 pub struct Recipe {
-    /// `operator`, `gateway`, `worker`, `postgres`, `pause` or the name of a model.
+    /// `operator`, `gateway`, `worker`, `data`, `postgres`, `pause` or the name of a model or of data.
     pub component: String,
     /// What builds it.
     pub containerfile: PathBuf,
@@ -36,13 +36,15 @@ pub struct Recipe {
 }
 
 /// Every image of the project, as `cargo xtask images` takes it.
-pub const NAMES: [&str; 8] = [
-    "operator", "gateway", "worker", MODEL, "pause", ENCODER, POSTGRES, ENGINE,
+pub const NAMES: [&str; 10] = [
+    "operator", "gateway", "worker", "data", MODEL, DIALOGUES, "pause", ENCODER, POSTGRES, ENGINE,
 ];
 /// Those that `up` takes.
-pub const QUICKSTART: &[&str] = &["operator", "gateway", "worker", MODEL, "pause"];
+pub const QUICKSTART: &[&str] = &["operator", "gateway", "worker", "data", MODEL, DIALOGUES, "pause"];
 /// The image of the quickstart's model.
 const MODEL: &str = "smollm2-135m-instruct";
+/// The image of what an example trains on.
+const DIALOGUES: &str = "chatterbot-english";
 /// The image of the tests' embedding model.
 pub const ENCODER: &str = "all-minilm-l6-v2";
 /// The image of the database that the chart brings along where that is wished for.
@@ -69,6 +71,9 @@ pub fn recipes(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Recipe
     let mut recipes = programs(home, stage, &components)?;
     if wanted(MODEL) {
         recipes.push(smollm2(home));
+    }
+    if wanted(DIALOGUES) {
+        recipes.push(chatterbot(home)?);
     }
     if wanted(ENCODER) {
         recipes.push(minilm(home));
@@ -124,6 +129,26 @@ fn smollm2(home: &Home) -> Recipe {
         ],
         name: Some("localhost/atelier/smollm2-135m-instruct:0.1.2"),
     }
+}
+
+/// What an example trains on.
+fn chatterbot(home: &Home) -> Result<Recipe> {
+    let dir = home.repo.join("images/datasets/chatterbot");
+    let named = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        (format!("english/{name}"), path)
+    };
+    let mut files: Vec<_> = hash::files(&home.corpora().join(table::CHATTERBOT_DIR))?
+        .into_iter()
+        .map(named)
+        .collect();
+    files.push(("NOTICE".into(), dir.join("NOTICE")));
+    Ok(Recipe {
+        component: DIALOGUES.into(),
+        containerfile: dir.join("Containerfile"),
+        files,
+        name: Some("localhost/atelier/chatterbot-english:1.3.3"),
+    })
 }
 
 /// The tests' embedding model: a directory of safetensors files.

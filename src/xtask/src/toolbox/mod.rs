@@ -34,6 +34,7 @@ pub fn for_build(home: &Home, stage: &Stage) -> Result<()> {
 pub fn for_tests(home: &Home, stage: &Stage) -> Result<()> {
     postgres::ensure(home, stage)?;
     model(home, stage)?;
+    dialogues(home, stage)?;
     embedder(home, stage)?;
     if !home.corpora().join("HumanEval.jsonl.gz").is_file() {
         debian::ensure(stage, table::BUILD_PACKAGES)?;
@@ -50,6 +51,7 @@ pub fn for_images(home: &Home, stage: &Stage) -> Result<()> {
         bail!("failed to build images: buildah is missing and this user may not install it");
     }
     debian::ensure(stage, table::IMAGE_PACKAGES)?;
+    dialogues(home, stage)?;
     model(home, stage)
 }
 
@@ -100,6 +102,18 @@ fn model(home: &Home, stage: &Stage) -> Result<()> {
     table::MODEL.unpack(home, stage, &work)?;
     verify(&work.join(table::MODEL_FILE), table::MODEL_SHA256)?;
     publish_files(&work, &home.models())
+}
+
+/// Dialogues to train on.
+fn dialogues(home: &Home, stage: &Stage) -> Result<()> {
+    let dir = home.corpora().join(table::CHATTERBOT_DIR);
+    if dir.is_dir() {
+        return Ok(());
+    }
+    debian::ensure(stage, table::BUILD_PACKAGES)?;
+    let work = home.fresh_work_dir(table::CHATTERBOT_DIR)?;
+    table::CHATTERBOT.unpack(home, stage, &work)?;
+    home::publish_dir(&work, &dir)
 }
 
 /// The encoder, its weights verified.

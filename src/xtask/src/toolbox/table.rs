@@ -318,6 +318,24 @@ pub const EMBEDDER_DIR: &str = "all-MiniLM-L6-v2";
 /// SHA-256 of the encoder's `model.safetensors`.
 pub const EMBEDDER_SHA256: &str = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db";
 
+/// Dialogues that an example trains on.
+pub const CHATTERBOT: WheelSet = WheelSet {
+    name: "chatterbot-corpus",
+    why: "the dialogues that an example and tests train on (0.3 MB to fetch)",
+    wheels: &[Wheel {
+        requirement: "chatterbot-corpus==1.3.3",
+        sha256: "86de5300afb9a80826386339d3bec79c0a72eb0358abb8327e2ecef5ae0ce154",
+    }],
+    extract: &[Extract {
+        pattern: "chatterbot_corpus/data/english/*.yml",
+        strip: "chatterbot_corpus/data/english/",
+        prefix: "",
+    }],
+};
+
+/// Their directory inside [`Home::corpora`](crate::home::Home::corpora).
+pub const CHATTERBOT_DIR: &str = "chatterbot-english";
+
 /// The texts that the parity tests measure perplexity on.
 pub const CORPORA: WheelSet = WheelSet {
     name: "HumanEval",

@@ -28,6 +28,7 @@ use super::{
     build,
     demand::Demand,
     diagnose::{hangs, needs_events},
+    follow::Followed,
     plan::Growth,
     prepare,
     recollection::{Before, Kinds},
@@ -102,6 +103,9 @@ pub struct Observed {
     /// What the gateways say, where the last replica may stop.
     #[serde(skip)]
     pub demand: Demand,
+    /// The FineTuneJobs that the spec names.
+    #[serde(skip)]
+    pub followed: Followed,
 }
 
 /// The LlmModel as it is now; `None` when there is none.
@@ -186,6 +190,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         routes: Routes::default(),
         adapters: Reports::new(),
         demand: Demand::default(),
+        followed: Followed::default(),
     })
 }
 

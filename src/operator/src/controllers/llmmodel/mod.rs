@@ -5,32 +5,33 @@ mod adapters;
 #[cfg(test)]
 mod any_spec;
 mod apply;
-mod backoff;
-mod build;
-mod canonical;
+pub(super) mod backoff;
+pub(super) mod build;
+pub(super) mod canonical;
 mod compression;
 mod demand;
 mod dereference;
-mod diagnose;
-mod drift;
-mod duration;
+pub(super) mod diagnose;
+pub(super) mod drift;
+pub(super) mod duration;
 mod evaluation;
+mod follow;
 mod hosted;
 mod plan;
-mod prepare;
-mod quantity;
+pub(super) mod prepare;
+pub(super) mod quantity;
 mod recollection;
 mod reconcile;
 mod route;
 mod sleepers;
-mod source;
+pub(super) mod source;
 mod status;
 #[cfg(test)]
-mod testing;
-mod trouble;
-mod turns;
-mod validate;
-mod version;
+pub(super) mod testing;
+pub(super) mod trouble;
+pub(super) mod turns;
+pub(super) mod validate;
+pub(super) mod version;
 
 use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
@@ -64,6 +65,7 @@ use crate::{
     watches::{ModelMeta, Watches, is_no_status},
 };
 use backoff::Backoff;
+use follow::Followers;
 pub use quantity::nanos;
 use recollection::Recollection;
 use reconcile::{ReconcileError, reconcile};
@@ -81,6 +83,7 @@ struct Context {
     settings: Settings,
     backoff: Backoff<String>,
     sleepers: Sleepers,
+    followers: Arc<Followers>,
     recollection: Recollection,
     turns: Turns,
 }
@@ -109,6 +112,7 @@ impl Controller {
             settings,
             backoff: Backoff::default(),
             sleepers: Sleepers::default(),
+            followers: Arc::default(),
             recollection: Recollection::default(),
             turns: Turns::new(concurrency),
         };
@@ -144,6 +148,7 @@ impl Controller {
         self.watch::<Service>(&mut watches, &store);
         self.watch_but_status::<HorizontalPodAutoscaler>(&mut watches, &store);
         self.watch_but_status::<PodDisruptionBudget>(&mut watches, &store);
+        watches.others(self.context.followers.clone().touched());
         let (context, known) = (self.context.clone(), store.clone());
         watches.poll(sleepers::POLL, move || {
             let (context, known) = (context.clone(), known.clone());
@@ -174,6 +179,7 @@ impl Controller {
                 self.context.backoff.forget(&key(&gone));
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 self.context.recollection.remove(namespace, &gone.name);
+                self.context.followers.forget(namespace, &gone.name);
             }
         })
         .await;

@@ -13,7 +13,7 @@ use super::{
     demand,
     dereference::{self, DereferenceError, Observed},
     diagnose::{self, Asked},
-    hosted,
+    follow, hosted,
     plan::{self, Course, Plan, Target},
     recollection::After,
     route,
@@ -95,9 +95,15 @@ pub async fn reconcile(
     observed.routes = route::look(&context.cluster, &model, &owner)
         .await
         .map_err(DereferenceError::from)?;
+    // Noted before it is read: what changes later is for the next pass.
+    context.followers.note(&model);
+    observed.followed = follow::look(&context.cluster, &model)
+        .await
+        .map_err(DereferenceError::from)?;
     observed.demand = demand::of(&context.gateways, &model).await;
     observed.adapters = adapters::ask(&context.asker, &model, &observed).await;
     let wanted = validate::validate(&model).and_then(|wanted| validate::offered(wanted, &context.settings));
+    let wanted = wanted.map(|wanted| follow::resolved(wanted, &observed));
     let plan = decide(context, &model, &owner, &wanted, &observed);
     let applied = if owner.paused {
         Ok(())

@@ -35,6 +35,7 @@ pub fn settings() -> Settings {
     Settings {
         worker_image: "atelier/worker:1".into(),
         worker_pull_policy: ImagePullPolicy::IfNotPresent,
+        data_image: Some("atelier/data:1".into()),
         gateway_namespace: "atelier-system".into(),
         storage: Storage::default(),
         node_cache: None,

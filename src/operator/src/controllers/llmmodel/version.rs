@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::ResourceExt;
 use protocol::{CompressionReport, MemoryEstimate, ModelFacts, PrepareReport, ServingShape};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use api::{
     llmmodel::{DEFAULT_CONTEXT_LENGTH, ForeignEngine, Task},
@@ -70,12 +71,33 @@ pub struct Version {
     pub served: Served,
     /// How they are compressed.
     pub compression: Option<Compression>,
+    /// The adapter that every request is computed with which names none.
+    pub tuned: Option<Tuned>,
     /// Why they are never served; the report is then the source's.
     pub rejection: Option<Rejection>,
     /// Why it was stopped on trial.
     pub stopped: Option<Trouble>,
     /// What it scored.
     pub evaluation: Option<Evaluation>,
+}
+
+/// An adapter that a FineTuneJob has published, as a part of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tuned {
+    /// `sha256:` and 64 hex digits, as its manifest has it.
+    pub digest: String,
+    /// Where it is.
+    pub place: TunedPlace,
+}
+
+/// Where the adapter of a version is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TunedPlace {
+    /// The PersistentVolumeClaim.
+    pub claim: String,
+    /// The directory on its volume.
+    pub path: String,
 }
 
 /// The evidence against a version.
@@ -102,6 +124,9 @@ struct Data {
     measured: Option<CompressionReport>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rejection: Option<Rejection>,
+    /// Digest of the adapter that belongs to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tuned: Option<String>,
 }
 
 /// What a ControllerRevision says of the weights beside its data: it may change.
@@ -113,6 +138,9 @@ struct Place {
     /// A fact of the model that data of earlier releases lack, and data cannot be changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     packed_bytes: Option<u64>,
+    /// Where the adapter is that belongs to the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tuned: Option<TunedPlace>,
 }
 
 impl Version {
@@ -132,16 +160,18 @@ impl Version {
             engine: wanted.foreign.clone(),
         };
         let compression = wanted.compress.clone();
-        let digest = match &compression {
-            None => canonical::digest(&(&report.digest, &served), 10),
-            Some(compression) => canonical::digest(&(&report.digest, &served, compression), 10),
-        };
+        // What there is not takes no place in it, so that names of earlier releases stay.
+        let mut parts = vec![json!(report.digest), json!(served)];
+        parts.extend(compression.as_ref().map(|it| json!(it)));
+        parts.extend(wanted.tuned.as_ref().map(|it| json!(it.digest)));
+        let digest = canonical::digest(&parts, 10);
         Self {
             name: format!("v-{digest}"),
             source: wanted.source.clone(),
             report,
             served,
             compression,
+            tuned: wanted.tuned.clone(),
             rejection: None,
             stopped: None,
             evaluation: None,
@@ -160,6 +190,12 @@ impl Version {
     pub fn from_revision(revision: &ControllerRevision) -> Option<Self> {
         let data: Data = serde_json::from_value(revision.data.as_ref()?.0.clone()).ok()?;
         let place: Place = serde_json::from_str(revision.annotations().get(ANNOTATION_SOURCE)?).ok()?;
+        let tuned = match (data.tuned, place.tuned) {
+            (None, _) => None,
+            (Some(digest), Some(place)) => Some(Tuned { digest, place }),
+            // Without its adapter it is another one.
+            (Some(_), None) => return None,
+        };
         Some(Self {
             name: revision.labels().get(LABEL_VERSION)?.clone(),
             source: place.source,
@@ -176,6 +212,7 @@ impl Version {
             },
             served: data.served,
             compression: data.compression,
+            tuned,
             rejection: data.rejection,
             stopped: noted(revision, ANNOTATION_STOPPED),
             evaluation: noted(revision, ANNOTATION_EVALUATION),
@@ -196,6 +233,7 @@ impl Version {
             compression: self.compression.clone(),
             measured: self.report.compression.clone(),
             rejection: self.rejection.clone(),
+            tuned: self.tuned.as_ref().map(|it| it.digest.clone()),
         };
         serde_json::to_value(data).expect("our own types are representable as JSON")
     }
@@ -206,6 +244,7 @@ impl Version {
             source: self.source.clone(),
             file: self.report.file.clone(),
             packed_bytes: self.report.model.packed_bytes,
+            tuned: self.tuned.as_ref().map(|it| it.place.clone()),
         };
         serde_json::to_string(&place).expect("our own types are representable as JSON")
     }
@@ -220,6 +259,12 @@ impl Version {
     pub fn artifact(&self) -> Option<String> {
         let compression = self.compression.as_ref().filter(|_| self.rejection.is_none())?;
         Some(compression.key(&self.source))
+    }
+
+    /// Digest of the weights before any compression: what adapters are trained on.
+    pub fn base_digest(&self) -> &str {
+        let measured = self.report.compression.as_ref();
+        measured.map_or(&self.report.digest, |measured| &measured.source_digest)
     }
 
     /// What compression did to the perplexity.
@@ -267,124 +312,4 @@ fn noted<T: serde::de::DeserializeOwned>(revision: &ControllerRevision, annotati
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::controllers::llmmodel::testing::{compressed_report, compression_report, report, wanted};
-
-    #[test]
-    fn the_name_follows_from_what_changes_answers() {
-        let base = Version::new(&wanted(json!({})), report());
-        assert_eq!(base.name.len(), 12);
-        for (spec, same) in [
-            (json!({"replicas": 3}), true),
-            (json!({"resources": {"memory": "4Gi"}}), true),
-            (json!({"source": {"oci": {"image": "moved:1"}}}), true),
-            (json!({"engine": {"atelier": {"contextLength": 4096}}}), true),
-            (json!({"engine": {"atelier": {"contextLength": 512}}}), false),
-            (json!({"engine": {"atelier": {"prefixCache": {"enabled": true}}}}), true),
-            (
-                json!({"engine": {"atelier": {"prefixCache": {"enabled": false}}}}),
-                false,
-            ),
-            (json!({"prompt": {"system": "Be brief."}}), false),
-            (json!({"engine": {"openAICompatible": {"image": "vllm:1"}}}), false),
-            (
-                json!({"resources": {"accelerator": {"resourceName": "nvidia.com/gpu"}}}),
-                true,
-            ),
-            (json!({"prompt": {"templateOverride": "{{ x }}"}}), false),
-        ] {
-            let other = Version::new(&wanted(spec.clone()), report());
-            assert_eq!(other.name == base.name, same, "{spec}");
-        }
-        let mut changed = report();
-        changed.digest = format!("sha256:{}", "1".repeat(64));
-        assert_ne!(Version::new(&wanted(json!({})), changed).name, base.name);
-    }
-
-    #[test]
-    fn compression_and_its_limit_belong_to_the_name() {
-        let named = |spec| Version::new(&wanted(json!({"compress": spec})), compressed_report()).name;
-        let base = named(json!({"quantization": "Int4"}));
-        assert_eq!(base, named(json!({"quantization": "Int4", "method": "GPTQ"})));
-        for other in [
-            json!({"quantization": "Int4", "method": "RTN"}),
-            json!({"quantization": "Int4", "groupSize": 64}),
-            json!({"quantization": "Int4", "maxPerplexityIncrease": "1%"}),
-        ] {
-            assert_ne!(base, named(other));
-        }
-        assert_ne!(base, Version::new(&wanted(json!({})), compressed_report()).name);
-    }
-
-    #[test]
-    fn a_revision_keeps_everything() {
-        let compress = wanted(json!({"compress": {"quantization": "Int4", "maxPerplexityIncrease": "0.1%"}}));
-        for version in [
-            Version::new(&wanted(json!({})), report()),
-            Version::new(&compress, compressed_report()),
-            Version::new(
-                &wanted(json!({"engine": {"openAICompatible": {"image": "vllm:1"}}})),
-                report(),
-            ),
-            Version::rejected(&compress, report(), compression_report()),
-        ] {
-            let revision = json!({
-                "metadata": {"name": "m", "labels": {LABEL_VERSION: version.name}, "annotations": {ANNOTATION_SOURCE: version.place()}},
-                "data": version.data(),
-                "revision": 1,
-            });
-            let revision = serde_json::from_value(revision).unwrap();
-            assert_eq!(Version::from_revision(&revision), Some(version));
-        }
-    }
-
-    #[test]
-    fn all_of_another_engine_belongs_to_the_name() {
-        let named = |engine| Version::new(&wanted(json!({"engine": {"openAICompatible": engine}})), report()).name;
-        let base = named(json!({"image": "vllm:1"}));
-        assert_eq!(
-            base,
-            named(json!({"image": "vllm:1", "port": 8000, "healthPath": "/health"}))
-        );
-        for other in [
-            json!({"image": "vllm:2"}),
-            json!({"image": "vllm:1", "args": ["--model=$(MODEL_PATH)"]}),
-            json!({"image": "vllm:1", "port": 8001}),
-            json!({"image": "vllm:1", "healthPath": "/healthz"}),
-        ] {
-            assert_ne!(base, named(other));
-        }
-    }
-
-    #[test]
-    fn encoders_take_no_memory_for_what_they_do_not_cache() {
-        let mut encoder = report();
-        encoder.model.architecture = "bert".into();
-        let version = Version::new(&wanted(json!({"task": "Embed"})), encoder);
-        assert_eq!(
-            (version.served.dtype.as_str(), version.estimate().kv_per_token),
-            ("fp32", 0)
-        );
-        assert_eq!(version.estimate().weights, 4 * report().model.parameters);
-    }
-
-    #[test]
-    fn what_earlier_releases_did_not_know_changes_no_snapshot() {
-        let mut before = report();
-        before.model.packed_bytes = None;
-        let [before, now] = [before, report()].map(|report| Version::new(&wanted(json!({})), report));
-        assert_eq!((&before.name, before.data()), (&now.name, now.data()));
-        assert!(before.estimate().weights > now.estimate().weights);
-    }
-
-    #[test]
-    fn a_short_model_gets_its_own_context() {
-        let mut short = report();
-        short.model.context_length = 1024;
-        assert_eq!(Version::new(&wanted(json!({})), short).served.context_length, 1024);
-        assert_eq!(Version::new(&wanted(json!({})), report()).served.context_length, 4096);
-    }
-}
+mod tests;

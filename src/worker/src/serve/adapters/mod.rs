@@ -3,6 +3,7 @@
 mod admin;
 mod error;
 mod metrics;
+mod tuned;
 mod wanted;
 
 use std::{
@@ -21,6 +22,7 @@ use tokio::task::spawn_blocking;
 pub use self::{
     admin::{Slot, routes},
     metrics::Metrics,
+    tuned::load as tuned,
     wanted::Keeper,
 };
 use crate::cli::Serve;

@@ -90,7 +90,7 @@ impl Api {
                 error @ RegistryError::Busy { .. } => Error::AdapterBusy(error.to_string()),
                 error => Error::AdapterBroken(error.to_string()),
             })?),
-            None => None,
+            None => self.model.tuned.clone(),
         };
         Ok(Served {
             name: name.into(),
@@ -113,7 +113,7 @@ impl Api {
 pub struct Served {
     /// Its name, which the answer repeats.
     name: String,
-    /// The adapter beside the base model.
+    /// The adapter beside the base model, which may belong to what is served.
     adapter: Option<Arc<Adapter>>,
 }
 

@@ -1,7 +1,7 @@
 //! Adapters beside a model. The list of them is a ConfigMap that pods mount: the kubelet brings a new one into pods
 //! that run, and the worker loads and unloads. So it belongs to the model, and to no version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::{llmmodel::Task, names};
 use k8s_openapi::api::core::v1::{
@@ -16,7 +16,9 @@ use protocol::{
 };
 
 use super::{Builder, weights};
-use crate::controllers::llmmodel::{canonical, dereference::Observed, quantity, source::Source, version::Version};
+use crate::controllers::llmmodel::{
+    canonical, dereference::Observed, follow::OUTPUTS, quantity, source::Source, validate::Adapter, version::Version,
+};
 
 const LIST_VOLUME: &str = "adapters";
 const STORE_VOLUME: &str = "adapters-store";
@@ -37,7 +39,7 @@ pub fn list(builder: &Builder<'_>, observed: &Observed) -> Option<ConfigMap> {
     let before = observed.wanted_adapters(&builder.owner.name).unwrap_or_default();
     let keys: Vec<_> = adapters.iter().map(|it| (&it.name, it.source.key())).collect();
     let id = canonical::digest(&keys, 16);
-    let wanted = |(name, source): (&String, &Source)| {
+    let wanted = |Adapter { name, source, follows }: &Adapter| {
         let key = source.key();
         let before = before.adapters.iter().find(|it| (&it.name, &it.key) == (name, &key));
         let found = found(observed, name, &key);
@@ -48,14 +50,14 @@ pub fn list(builder: &Builder<'_>, observed: &Observed) -> Option<ConfigMap> {
                 None => found.and_then(|it| it.revision.clone()),
                 known => known,
             },
-            source: place(name, source),
+            source: place(name, source, follows.is_some()),
             name: name.clone(),
             key,
         }
     };
     let list = WantedAdapters {
         id,
-        adapters: adapters.iter().map(|it| wanted((&it.name, &it.source))).collect(),
+        adapters: adapters.iter().map(wanted).collect(),
     };
     let text = serde_json::to_string_pretty(&list).expect("our own types are representable as JSON");
     let mut labels = names::model_labels(&builder.owner.name);
@@ -89,8 +91,8 @@ fn pin(source: &Source) -> Option<String> {
     given.map(|sha256| format!("sha256:{sha256}"))
 }
 
-/// Where a worker finds the adapter.
-fn place(name: &str, source: &Source) -> AdapterSource {
+/// Where a worker finds the adapter, an output of a FineTuneJob or another one.
+fn place(name: &str, source: &Source, is_output: bool) -> AdapterSource {
     let secret = |name: &str| format!("{ADAPTER_SECRETS_DIR}/{name}");
     match source {
         Source::HuggingFace(hub) => AdapterSource::HuggingFace {
@@ -118,7 +120,10 @@ fn place(name: &str, source: &Source) -> AdapterSource {
         // One file from HTTP is no adapter, and is refused before.
         Source::Oci(_) | Source::PersistentVolumeClaim(_) | Source::Http(_) => AdapterSource::Mounted {
             mount: format!("{ADAPTER_MOUNTS_DIR}/{name}").into(),
-            path: source.path().map(Into::into),
+            path: match source.path() {
+                Some(path) if is_output => path.strip_prefix(&format!("{OUTPUTS}/")).map(Into::into),
+                path => path.map(Into::into),
+            },
         },
     }
 }
@@ -157,7 +162,12 @@ pub fn volumes(builder: &Builder<'_>) -> Vec<Volume> {
         empty_dir: Some(EmptyDirVolumeSource::default()),
         ..Volume::default()
     };
-    let mounted = mounted(builder).map(|(name, source)| weights::volume(&volume_name(name), source));
+    // Adapters of one FineTuneJob share a volume.
+    let mut known = BTreeSet::new();
+    let mounted = mounted(builder).filter(|it| known.insert(volume_name(it)));
+    let mounted: Vec<_> = mounted
+        .map(|it| weights::volume(&volume_name(it), &it.source))
+        .collect();
     let secrets = secrets(builder).into_iter().map(|(secret, name)| Volume {
         name,
         secret: Some(SecretVolumeSource {
@@ -182,9 +192,15 @@ pub fn mounts(builder: &Builder<'_>) -> Vec<VolumeMount> {
         mount(LIST_VOLUME, ADAPTERS_DIR.into(), true),
         mount(STORE_VOLUME, ADAPTER_STORE_DIR.into(), false),
     ];
-    mounts.extend(
-        mounted(builder).map(|(name, _)| mount(&volume_name(name), format!("{ADAPTER_MOUNTS_DIR}/{name}"), true)),
-    );
+    mounts.extend(mounted(builder).map(|adapter| VolumeMount {
+        // All outputs of a FineTuneJob, so that the next one is there without another pod; and nothing else of it.
+        sub_path: adapter.follows.as_ref().map(|_| OUTPUTS.into()),
+        ..mount(
+            &volume_name(adapter),
+            format!("{ADAPTER_MOUNTS_DIR}/{}", adapter.name),
+            true,
+        )
+    }));
     let secrets = secrets(builder).into_iter();
     mounts.extend(secrets.map(|(secret, name)| mount(&name, format!("{ADAPTER_SECRETS_DIR}/{secret}"), true)));
     mounts
@@ -202,10 +218,9 @@ pub fn add_pull_secrets(builder: &Builder<'_>, secrets: &mut Option<Vec<LocalObj
 }
 
 /// Adapters on volumes.
-fn mounted<'a>(builder: &Builder<'a>) -> impl Iterator<Item = (&'a str, &'a Source)> {
+fn mounted<'a>(builder: &Builder<'a>) -> impl Iterator<Item = &'a Adapter> {
     let adapters = builder.wanted.adapters.iter();
-    let mounted = adapters.filter(|it| !weights::must_be_fetched(&it.source));
-    mounted.map(|it| (it.name.as_str(), &it.source))
+    adapters.filter(|it| !weights::must_be_fetched(&it.source))
 }
 
 /// Secrets that sources need, each with the name of its volume.
@@ -229,8 +244,11 @@ fn secrets(builder: &Builder<'_>) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn volume_name(adapter: &str) -> String {
-    format!("adapter-{adapter}")
+fn volume_name(adapter: &Adapter) -> String {
+    match &adapter.follows {
+        Some(job) => format!("outputs-{job}"),
+        None => format!("adapter-{}", adapter.name),
+    }
 }
 
 /// The name of the list, for whoever looks for it.

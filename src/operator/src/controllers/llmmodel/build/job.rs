@@ -15,11 +15,11 @@ use protocol::{
 };
 
 use super::{
-    Builder,
+    Builder, model_pod,
     pod::{USER, container, literal, memory_and_cpu, prepare_labels, template},
     weights::{self, Reading},
 };
-use crate::controllers::llmmodel::{compression::Compression, quantity, source::Source};
+use crate::controllers::llmmodel::{compression::Compression, follow, quantity, source::Source};
 
 const STORE_VOLUME: &str = "store";
 const CALIBRATION_VOLUME: &str = "calibration";
@@ -30,14 +30,23 @@ const RETRIES: i32 = 6;
 /// The Job that looks at the wanted source.
 pub fn look(builder: &Builder<'_>) -> Job {
     let source = &builder.wanted.source;
+    let claim = follow::claim_of_source(source);
     let spec = PodSpec {
+        affinity: model_pod::beside(builder, claim),
         containers: vec![weights::prepare_container(builder, source, None)],
         init_containers: weights::before_prepare(builder, source).map(|first| vec![first]),
         image_pull_secrets: weights::pull_secrets(source),
         volumes: Some(weights::volumes(builder, source)),
         ..PodSpec::default()
     };
-    job(builder, name(builder, &source.key()), spec)
+    labelled(job(builder, name(builder, &source.key()), spec), claim)
+}
+
+fn labelled(mut job: Job, claim: Option<&str>) -> Job {
+    if let Some(spec) = &mut job.spec {
+        model_pod::label(&mut spec.template, claim);
+    }
+    job
 }
 
 /// The Job that compresses the wanted source, given what is known of it.
@@ -52,7 +61,9 @@ pub fn compress(builder: &Builder<'_>, compression: &Compression, report: &Prepa
     ));
     let text = compression.calibration.as_ref();
     volumes.extend(text.map(|text| weights::volume(CALIBRATION_VOLUME, text)));
+    let claim = follow::claim_of_source(source);
     let spec = PodSpec {
+        affinity: model_pod::beside(builder, claim),
         containers: vec![compressor(builder, compression, report)],
         image_pull_secrets: weights::pull_secrets(source),
         // A fresh volume belongs to root.
@@ -63,7 +74,7 @@ pub fn compress(builder: &Builder<'_>, compression: &Compression, report: &Prepa
         volumes: Some(volumes),
         ..PodSpec::default()
     };
-    job(builder, name(builder, &key), spec)
+    labelled(job(builder, name(builder, &key), spec), claim)
 }
 
 /// Memory of the container that compresses: the estimate, or what replicas get if that is more.
@@ -135,7 +146,7 @@ pub fn job(builder: &Builder<'_>, name: String, spec: PodSpec) -> Job {
 }
 
 /// Trying again cannot help.
-fn permanent(container: Option<String>) -> PodFailurePolicyRule {
+pub fn permanent(container: Option<String>) -> PodFailurePolicyRule {
     PodFailurePolicyRule {
         action: "FailJob".into(),
         on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
@@ -148,7 +159,7 @@ fn permanent(container: Option<String>) -> PodFailurePolicyRule {
 }
 
 /// A drained node is nobody's fault.
-fn disrupted() -> PodFailurePolicyRule {
+pub fn disrupted() -> PodFailurePolicyRule {
     PodFailurePolicyRule {
         action: "Ignore".into(),
         on_exit_codes: None,

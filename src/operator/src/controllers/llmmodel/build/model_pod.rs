@@ -1,6 +1,8 @@
 //! What pods that load a version's weights have in common: those that serve it and those that evaluate it.
 
-use api::names::ANNOTATION_CHAT_TEMPLATE;
+use std::collections::BTreeMap;
+
+use api::names::{ANNOTATION_CHAT_TEMPLATE, LABEL_VOLUME};
 use k8s_openapi::{
     api::core::v1::{
         Affinity, Container, DownwardAPIVolumeFile, DownwardAPIVolumeSource, ObjectFieldSelector, PodAffinity,
@@ -8,20 +10,21 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use protocol::paths::{CACHE_WEIGHTS, MODEL_DIR};
+use protocol::paths::{CACHE_WEIGHTS, MODEL_DIR, TUNED_DIR};
 
 use super::{
     Builder, devices, node_cache,
     pod::{literal, memory_and_cpu},
     weights,
 };
-use crate::controllers::llmmodel::{accelerator::Accelerator, quantity, version::Version};
+use crate::controllers::llmmodel::{accelerator::Accelerator, follow, quantity, version::Version};
 
 /// Where pods are apart from each other.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 const TEMPLATE_VOLUME: &str = "chat-template";
 const TEMPLATE_DIR: &str = "/chat-template";
 const TEMPLATE_FILE: &str = "template.jinja";
+const TUNED_VOLUME: &str = "tuned";
 
 /// A pod whose main container loads the weights.
 pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpec {
@@ -29,8 +32,12 @@ pub fn spec(builder: &Builder<'_>, version: &Version, main: Container) -> PodSpe
     let must_be_fetched = !is_compressed && weights::must_be_fetched(&version.source);
     let mut volumes = weights::served(builder, version);
     volumes.extend(version.served.chat_template.is_some().then(template_volume));
+    let tuned = version.tuned.as_ref();
+    volumes.extend(tuned.map(|tuned| weights::claim(TUNED_VOLUME, &tuned.place.claim, true)));
+    let volume = follow::claim_of(version).map(of_volume);
+    let peers = is_compressed.then(|| builder.selector(version));
     PodSpec {
-        affinity: (is_compressed && !builder.settings.storage.is_shared()).then(|| together(builder, version)),
+        affinity: together(builder, [peers, volume].into_iter().flatten()),
         containers: vec![main],
         init_containers: must_be_fetched.then(|| {
             let source = &version.source;
@@ -59,6 +66,14 @@ pub fn mounts(builder: &Builder<'_>, version: &Version) -> Vec<VolumeMount> {
         None => vec![weights::mount()],
     };
     mounts.extend(template);
+    mounts.extend(version.tuned.as_ref().map(|tuned| VolumeMount {
+        name: TUNED_VOLUME.into(),
+        mount_path: TUNED_DIR.into(),
+        // Data and checkpoints on the volume are no business of those that serve.
+        sub_path: Some(tuned.place.path.clone()),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }));
     mounts
 }
 
@@ -88,18 +103,24 @@ pub fn args(builder: &Builder<'_>, version: &Version) -> Vec<String> {
     if served.chat_template.is_some() {
         add("--chat-template", &format!("{TEMPLATE_DIR}/{TEMPLATE_FILE}"));
     }
+    if let Some(tuned) = &version.tuned {
+        add("--tuned", TUNED_DIR);
+        add("--tuned-digest", &tuned.digest);
+        add("--tuned-base", version.base_digest());
+    }
     if node_cache::of_version(builder, version).is_some() {
         args.extend(node_cache::args(builder));
     }
     args
 }
 
-/// Puts the chat template where the pod reads it from.
+/// Puts the chat template where the pod reads it from, and says which volume of a training it mounts.
 pub fn annotate(pod: &mut PodTemplateSpec, version: &Version) {
     if let (Some(text), Some(metadata)) = (&version.served.chat_template, &mut pod.metadata) {
         let annotations = metadata.annotations.get_or_insert_default();
         annotations.insert(ANNOTATION_CHAT_TEMPLATE.into(), text.clone());
     }
+    label(pod, follow::claim_of(version));
 }
 
 /// What the main container gets.
@@ -144,20 +165,40 @@ fn template_volume() -> Volume {
     }
 }
 
-/// All pods on one node: no other one can mount their volume.
-fn together(builder: &Builder<'_>, version: &Version) -> Affinity {
-    Affinity {
+/// Label of pods that mount the volume of a training.
+fn of_volume(claim: &str) -> BTreeMap<String, String> {
+    [(LABEL_VOLUME.to_owned(), claim.to_owned())].into()
+}
+
+/// All pods with one of these sets of labels on one node, where no other one can mount their volume.
+fn together(builder: &Builder<'_>, peers: impl Iterator<Item = BTreeMap<String, String>>) -> Option<Affinity> {
+    let term = |labels| PodAffinityTerm {
+        label_selector: Some(LabelSelector {
+            match_labels: Some(labels),
+            ..LabelSelector::default()
+        }),
+        topology_key: HOSTNAME.into(),
+        ..PodAffinityTerm::default()
+    };
+    let terms: Vec<_> = peers.map(term).collect();
+    let is_needed = !terms.is_empty() && !builder.settings.storage.is_shared();
+    is_needed.then(|| Affinity {
         pod_affinity: Some(PodAffinity {
-            required_during_scheduling_ignored_during_execution: Some(vec![PodAffinityTerm {
-                label_selector: Some(LabelSelector {
-                    match_labels: Some(builder.selector(version)),
-                    ..LabelSelector::default()
-                }),
-                topology_key: HOSTNAME.into(),
-                ..PodAffinityTerm::default()
-            }]),
+            required_during_scheduling_ignored_during_execution: Some(terms),
             ..PodAffinity::default()
         }),
         ..Affinity::default()
+    })
+}
+
+/// Where a pod runs that mounts the volume of a training: beside all others that do.
+pub fn beside(builder: &Builder<'_>, claim: Option<&str>) -> Option<Affinity> {
+    together(builder, claim.map(of_volume).into_iter())
+}
+
+/// Lets other pods find the node that a volume of a training is on.
+pub fn label(pod: &mut PodTemplateSpec, claim: Option<&str>) {
+    if let (Some(claim), Some(metadata)) = (claim, &mut pod.metadata) {
+        metadata.labels.get_or_insert_default().extend(of_volume(claim));
     }
 }

@@ -113,7 +113,7 @@ fn egress(builder: &Builder<'_>, version: &Version) -> Option<Vec<NetworkPolicyE
 
 /// The server's port, wherever it is: policies know no host names. HTTPS besides, because servers of large files
 /// like to send their clients on to a store.
-fn server(source: &Source) -> Option<Vec<NetworkPolicyPort>> {
+pub fn server(source: &Source) -> Option<Vec<NetworkPolicyPort>> {
     let url = match source {
         Source::Http(http) => http.url.as_str(),
         Source::HuggingFace(hub) => hub.endpoint.as_deref().unwrap_or("https://"),
@@ -138,7 +138,7 @@ fn registry(oci: &OciSource) -> String {
 
 /// An endpoint's port is in the Secret, which the operator does not read: with one every TCP port is open.
 /// Without one there is no other endpoint than the cloud's own.
-fn object_store(store: &ObjectStoreSource) -> Vec<NetworkPolicyPort> {
+pub fn object_store(store: &ObjectStoreSource) -> Vec<NetworkPolicyPort> {
     if store.credentials_secret_ref.is_some() {
         return vec![NetworkPolicyPort {
             protocol: Some("TCP".into()),
@@ -149,18 +149,21 @@ fn object_store(store: &ObjectStoreSource) -> Vec<NetworkPolicyPort> {
     ports.map(|number| port("TCP", number)).collect()
 }
 
-fn names() -> Vec<NetworkPolicyPort> {
+/// Where names are asked for.
+pub fn names() -> Vec<NetworkPolicyPort> {
     vec![port("UDP", 53), port("TCP", 53)]
 }
 
-fn rule(ports: Vec<NetworkPolicyPort>) -> NetworkPolicyEgressRule {
+/// These ports, wherever they are.
+pub fn rule(ports: Vec<NetworkPolicyPort>) -> NetworkPolicyEgressRule {
     NetworkPolicyEgressRule {
         ports: Some(ports),
         to: None,
     }
 }
 
-fn url_port(url: &str) -> u16 {
+/// The port that a URL leads to.
+pub fn url_port(url: &str) -> u16 {
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -174,7 +177,8 @@ fn url_port(url: &str) -> u16 {
     })
 }
 
-fn port(protocol: &str, number: u16) -> NetworkPolicyPort {
+/// One port.
+pub fn port(protocol: &str, number: u16) -> NetworkPolicyPort {
     NetworkPolicyPort {
         protocol: Some(protocol.into()),
         port: Some(IntOrString::Int(number.into())),
@@ -182,7 +186,8 @@ fn port(protocol: &str, number: u16) -> NetworkPolicyPort {
     }
 }
 
-fn labels(match_labels: std::collections::BTreeMap<String, String>) -> LabelSelector {
+/// Objects with these labels.
+pub fn labels(match_labels: std::collections::BTreeMap<String, String>) -> LabelSelector {
     LabelSelector {
         match_labels: Some(match_labels),
         ..LabelSelector::default()

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use api::names;
+use api::{
+    common::{Placement, PodOverrides},
+    names,
+};
 use k8s_openapi::{
     api::core::v1::{
         Affinity, Capabilities, Container, EmptyDirVolumeSource, EnvVar, NodeAffinity, NodeSelector,
@@ -77,8 +80,16 @@ pub fn variable(variable: &api::common::EnvVar) -> EnvVar {
 
 /// A pod with these containers: restricted, placed as the spec says, without a token.
 pub fn template(builder: &Builder<'_>, labels: BTreeMap<String, String>, spec: PodSpec) -> PodTemplateSpec {
-    let overrides = &builder.wanted.overrides;
-    let placement = &builder.wanted.placement;
+    placed(&builder.wanted.placement, &builder.wanted.overrides, labels, spec)
+}
+
+/// A pod with these containers: restricted, in this place, with these additions, without a token.
+pub fn placed(
+    placement: &Placement,
+    overrides: &PodOverrides,
+    labels: BTreeMap<String, String>,
+    spec: PodSpec,
+) -> PodTemplateSpec {
     // Ours win: the selector and the security settings depend on them.
     let mut all = overrides.labels.clone();
     all.extend(labels);

@@ -5,6 +5,7 @@ use super::*;
 use crate::controllers::llmmodel::source::Source;
 use crate::controllers::llmmodel::testing::{self, compressed_report, report, the_owner, wanted};
 use crate::controllers::llmmodel::validate::{NodeCache, Settings};
+use crate::controllers::llmmodel::version::{Tuned, TunedPlace};
 
 #[test]
 fn the_list_of_adapters() {
@@ -28,7 +29,27 @@ fn the_list_of_adapters() {
 }
 
 fn children(spec: Value) -> Children {
-    let (owner, wanted, settings) = (the_owner(), wanted(spec), settings());
+    children_of(wanted(spec))
+}
+
+#[test]
+fn an_adapter_of_a_training_is_mounted_beside_its_base() {
+    let mut wanted = wanted(json!({"source": {"huggingFace": {"repo": "team/model"}}}));
+    wanted.tuned = Some(Tuned {
+        digest: format!("sha256:{}", "d1".repeat(32)),
+        place: TunedPlace {
+            claim: "tone-tune".into(),
+            path: format!("outputs/{}", "d1".repeat(32)),
+        },
+    });
+    let Children {
+        revision, deployment, ..
+    } = children_of(wanted);
+    insta::assert_yaml_snapshot!("children_tuned", [json!(revision), json!(deployment)]);
+}
+
+fn children_of(wanted: Wanted) -> Children {
+    let (owner, settings) = (the_owner(), settings());
     let builder = Builder {
         owner: &owner,
         wanted: &wanted,
@@ -244,6 +265,48 @@ fn replicas_spread_where_their_volume_can_follow() {
             .deployment;
         let pod = deployment.spec.unwrap().template.spec.unwrap();
         assert_eq!(pod.affinity.is_some(), together, "{modes:?}");
+    }
+}
+
+#[test]
+fn pods_of_all_versions_are_where_the_volume_of_a_training_is() {
+    let (owner, settings) = (the_owner(), settings());
+    let path = format!("outputs/{}", "d1".repeat(32));
+    let claim = json!({"claimName": "tone-tune", "path": path});
+    let weights = wanted(json!({"source": {"persistentVolumeClaim": claim}}));
+    let mut adapter = wanted(json!({}));
+    adapter.tuned = Some(Tuned {
+        digest: format!("sha256:{}", "d1".repeat(32)),
+        place: TunedPlace {
+            claim: "tone-tune".into(),
+            path,
+        },
+    });
+    let is_beside = |pod: Value| {
+        let labels = json!({"atelier.dev/volume": "tone-tune"});
+        let affinity = pod["spec"]["affinity"]["podAffinity"].to_string();
+        let label = pod["metadata"]["labels"]["atelier.dev/volume"] == "tone-tune";
+        (label, affinity.contains(&json!({"matchLabels": labels}).to_string()))
+    };
+    for (wanted, shared) in [(&weights, false), (&adapter, false), (&weights, true)] {
+        let mut settings = settings.clone();
+        let mode = if shared { "ReadWriteMany" } else { "ReadWriteOnce" };
+        settings.storage.access_modes = vec![mode.into()];
+        let builder = Builder {
+            owner: &owner,
+            wanted,
+            settings: &settings,
+        };
+        let version = Version::new(wanted, report());
+        let pods = [
+            json!(builder.children(&version, 1).deployment)["spec"]["template"].clone(),
+            json!(builder.evaluation_job(&version, &[]))["spec"]["template"].clone(),
+        ];
+        pods.into_iter()
+            .for_each(|pod| assert_eq!(is_beside(pod), (true, !shared)));
+        let look = json!(builder.prepare_job())["spec"]["template"].clone();
+        let is_read = wanted.tuned.is_none();
+        assert_eq!(is_beside(look), (is_read, is_read && !shared));
     }
 }
 

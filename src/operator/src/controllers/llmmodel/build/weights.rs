@@ -18,7 +18,8 @@ use super::{
 };
 use crate::controllers::llmmodel::{source::Source, validate::NodeCache, version::Version};
 
-const MODEL_VOLUME: &str = "model";
+/// Name of the volume with the weights.
+pub const MODEL_VOLUME: &str = "model";
 const HEADERS_VOLUME: &str = "headers";
 const TOKEN_VOLUME: &str = "token";
 const CREDENTIALS_VOLUME: &str = "credentials";
@@ -82,6 +83,15 @@ pub fn volume(name: &str, source: &Source) -> Volume {
 
 /// Volumes of a pod that reads the source.
 pub fn volumes(builder: &Builder<'_>, source: &Source) -> Vec<Volume> {
+    let model = match node_cache::of(builder, source) {
+        Some(cache) => node_cache::volume(builder, cache),
+        None => volume(MODEL_VOLUME, source),
+    };
+    [Some(model), credentials(source)].into_iter().flatten().collect()
+}
+
+/// The volume with what a container needs to fetch the source, if it needs anything.
+pub fn credentials(source: &Source) -> Option<Volume> {
     let secret = |volume: &str, name: &str, items| Volume {
         name: volume.into(),
         secret: Some(SecretVolumeSource {
@@ -91,7 +101,7 @@ pub fn volumes(builder: &Builder<'_>, source: &Source) -> Vec<Volume> {
         }),
         ..Volume::default()
     };
-    let credentials = match source {
+    match source {
         Source::Http(http) => {
             let headers = http.headers_secret_ref.as_ref();
             headers.map(|headers| secret(HEADERS_VOLUME, &headers.name, None))
@@ -110,12 +120,7 @@ pub fn volumes(builder: &Builder<'_>, source: &Source) -> Vec<Volume> {
         }
         Source::Oci(oci) if oci.is_artifact() => registry_credentials(oci),
         Source::Oci(_) | Source::PersistentVolumeClaim(_) => None,
-    };
-    let model = match node_cache::of(builder, source) {
-        Some(cache) => node_cache::volume(builder, cache),
-        None => volume(MODEL_VOLUME, source),
-    };
-    [Some(model), credentials].into_iter().flatten().collect()
+    }
 }
 
 /// Logins for the registry of an artifact: one file of each Secret.

@@ -1,9 +1,9 @@
 //! What the texts of the scheduler and the kubelet tell: their reasons alone are too coarse.
 
-use api::reasons;
+use api::{names, reasons};
 
 use super::Asked;
-use crate::controllers::llmmodel::{accelerator::Accelerator, source::Source, trouble::Trouble};
+use crate::controllers::llmmodel::{accelerator::Accelerator, follow, source::Source, trouble::Trouble};
 
 /// The name after `kind` that the text says is not found.
 pub fn missing<'a>(text: &'a str, kind: &str) -> Option<&'a str> {
@@ -23,7 +23,7 @@ pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
     ] {
         if let Some(object) = missing(text, kind) {
             let field = match (asked.source, name) {
-                (Source::PersistentVolumeClaim(_), "PersistentVolumeClaim") => {
+                (source @ Source::PersistentVolumeClaim(_), "PersistentVolumeClaim") if !follow::is_output(source) => {
                     " that spec.source.persistentVolumeClaim.claimName names"
                 }
                 (Source::Http(_), "Secret") => " that spec.source.http.headersSecretRef names",
@@ -31,7 +31,14 @@ pub fn missing_reference(text: &str, asked: &Asked<'_>) -> Option<Trouble> {
                 (Source::ObjectStore(_), "Secret") => " that spec.source.objectStore.credentialsSecretRef names",
                 _ => "",
             };
-            let message = format!("{name} {object}{field} does not exist in this namespace: create it or name another");
+            let job = names::job_of_tune_claim(object).filter(|_| name == "PersistentVolumeClaim");
+            let message = match (job, field) {
+                (Some(job), "") => format!(
+                    "PersistentVolumeClaim {object} with the outputs of FineTuneJob {job} does not exist in this \
+                     namespace: run the job again, or name a version of another one in spec.version"
+                ),
+                _ => format!("{name} {object}{field} does not exist in this namespace: create it or name another"),
+            };
             return Some(Trouble::new(reasons::REFERENCE_NOT_FOUND, message));
         }
     }

@@ -20,17 +20,27 @@ use crate::controllers::llmmodel::{
 /// The target, with the Jobs and claims that it takes.
 pub fn plan(builder: &Builder<'_>, observed: &Observed) -> Plan {
     let mut plan = Plan::nothing(Target::Preparing(None));
-    let target = match (&builder.wanted.pin, &builder.wanted.compress) {
-        (Some(pin), _) => pinned(observed, pin),
-        (None, None) => match looked_at(builder, observed, &mut plan) {
+    let wanted = builder.wanted;
+    let target = match (&wanted.pin, &wanted.waiting, &wanted.compress) {
+        (Some(pin), ..) => pinned(observed, pin),
+        (None, Some(trouble), _) => waiting(trouble),
+        (None, None, None) => match looked_at(builder, observed, &mut plan) {
             Ok(report) => Target::Known(Box::new(Version::new(builder.wanted, report))),
             Err(target) => target,
         },
-        (None, Some(compression)) => compressed(builder, observed, compression, &mut plan),
+        (None, None, Some(compression)) => compressed(builder, observed, compression, &mut plan),
     };
     let is_pinned = builder.wanted.pin.is_some();
     plan.target = if is_pinned { target } else { untried(target, observed) };
     plan
+}
+
+/// What the spec asks for depends on a FineTuneJob.
+fn waiting(trouble: &Trouble) -> Target {
+    match trouble.reason == reasons::WAITING_FOR_FINE_TUNE_JOB {
+        true => Target::Preparing(Some(trouble.clone())),
+        false => Target::Refused(trouble.clone()),
+    }
 }
 
 /// A version that was stopped on trial is not tried again, unless somebody names it.
@@ -58,6 +68,10 @@ fn pinned(observed: &Observed, pin: &str) -> Target {
 
 /// What is known of the wanted source; the Job that looks at it is planned while it is not.
 fn looked_at(builder: &Builder<'_>, observed: &Observed, plan: &mut Plan) -> Result<PrepareReport, Target> {
+    // The model whose weights they are has looked already, and pins what was trained on.
+    if let Some(report) = &builder.wanted.base {
+        return Ok(report.clone());
+    }
     let key = builder.wanted.source.key();
     let known = observed.versions().into_iter().find(|version| {
         // That of a compressed version is about the result.

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use protocol::{AdapterReport, AdapterState as Told, WantedAdapter};
 
 use super::Facts;
-use crate::controllers::llmmodel::{adapters::is_ready, dereference::version_of};
+use crate::controllers::llmmodel::{adapters::is_ready, dereference::version_of, follow};
 
 /// Longest message of one adapter.
 const MESSAGE_MAX: usize = 1024;
@@ -42,12 +42,23 @@ pub fn list(facts: &Facts<'_>, current: Option<&str>) -> Vec<AdapterStatus> {
             None if pods.is_empty() && was_ready(facts, name, digest.as_ref()) => AdapterState::Ready,
             None => AdapterState::Loading,
         };
+        // Without an output there is nothing that a pod could tell of.
+        let missed = follow::missed(&facts.model.spec, name, &observed.followed);
+        let state = match &missed {
+            Some(trouble) if wanted.is_none() => match trouble.reason.as_str() {
+                reasons::WAITING_FOR_FINE_TUNE_JOB => AdapterState::Loading,
+                _ => AdapterState::Failed,
+            },
+            _ => state,
+        };
+        let message = failed.and_then(|it| it.message.as_deref());
+        let message = message.or(missed.as_ref().map(|trouble| trouble.message.as_str()));
         AdapterStatus {
             name: name.clone(),
             digest,
             state,
             ready_pods: i32::try_from(ready).unwrap_or(i32::MAX),
-            message: failed.and_then(|it| it.message.as_deref()).map(shortened),
+            message: message.map(shortened),
         }
     };
     let mut list: Vec<_> = facts.model.spec.adapters.iter().map(|it| status(&it.name)).collect();

@@ -10,7 +10,10 @@ use super::{
     Facts, Replicas, autoscaling, evaluation,
     weights::{self, preparing},
 };
-use crate::controllers::llmmodel::plan::{Course, Target};
+use crate::controllers::llmmodel::{
+    plan::{Course, Target},
+    trouble::Trouble,
+};
 
 /// The findings, and what their generation means.
 pub struct Findings {
@@ -144,7 +147,7 @@ fn progressing(facts: &Facts<'_>, current: Option<&str>, wanted: Option<&str>, i
     let finding =
         |status: bool, reason: &str, message: String| Finding::new(types::PROGRESSING, status, reason, message);
     if let Some(trouble) = facts.trouble {
-        return finding(false, &trouble.reason, trouble.message.clone());
+        return finding(is_waiting(trouble), &trouble.reason, trouble.message.clone());
     }
     if is_settled {
         return finding(
@@ -182,6 +185,11 @@ fn progressing(facts: &Facts<'_>, current: Option<&str>, wanted: Option<&str>, i
     }
 }
 
+/// Whether it is nothing but a training that takes its time.
+fn is_waiting(trouble: &Trouble) -> bool {
+    trouble.reason == reasons::WAITING_FOR_FINE_TUNE_JOB
+}
+
 fn on_trial(canary: &CanaryStatus, awaited: &str) -> String {
     let CanaryStatus {
         version, weight, step, ..
@@ -191,7 +199,8 @@ fn on_trial(canary: &CanaryStatus, awaited: &str) -> String {
 
 fn degraded(facts: &Facts<'_>, current: Option<&str>) -> Finding {
     let scaling = autoscaling::trouble(facts, current);
-    match facts.trouble.or(facts.current_trouble).or(scaling.as_ref()) {
+    let trouble = facts.trouble.filter(|trouble| !is_waiting(trouble));
+    match trouble.or(facts.current_trouble).or(scaling.as_ref()) {
         Some(trouble) => Finding::new(types::DEGRADED, true, trouble.reason.clone(), trouble.message.clone()),
         None => Finding::new(types::DEGRADED, false, reasons::AS_EXPECTED, ""),
     }

@@ -102,6 +102,33 @@ fn ready(status: &LlmModelStatus) -> (&str, &str, Option<i64>) {
 }
 
 #[test]
+fn a_training_that_takes_its_time_is_no_fault() {
+    let mut case = serving_case();
+    let told = |status: &LlmModelStatus, type_: &str| {
+        let found = conditions::find(&status.conditions, type_).unwrap();
+        (found.status.clone(), found.reason.clone())
+    };
+    case.model.status = Some(case.compute());
+    let trouble = Trouble::new(
+        reasons::WAITING_FOR_FINE_TUNE_JOB,
+        "FineTuneJob tone has published nothing yet",
+    );
+    case.target = Target::Preparing(Some(trouble.clone()));
+    case.trouble = Some(trouble);
+    let status = case.compute();
+    let waits = |value: &str| (value.to_owned(), reasons::WAITING_FOR_FINE_TUNE_JOB.to_owned());
+    assert_eq!(told(&status, types::WEIGHTS_READY), waits("False"));
+    assert_eq!(told(&status, types::PROGRESSING), waits("True"));
+    assert_eq!(told(&status, types::DEGRADED).0, "False");
+    assert_eq!(told(&status, types::SERVING).0, "True");
+    // What is missing for good is one.
+    let trouble = Trouble::new(reasons::REFERENCE_NOT_FOUND, "FineTuneJob tone does not exist");
+    case.target = Target::Refused(trouble.clone());
+    case.trouble = Some(trouble);
+    assert_eq!(told(&case.compute(), types::DEGRADED).0, "True");
+}
+
+#[test]
 fn a_version_that_stopped_for_its_successor_says_so() {
     let mut case = serving_case();
     let second = version(json!({"prompt": {"system": "x"}}));

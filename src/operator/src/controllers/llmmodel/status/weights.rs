@@ -20,7 +20,17 @@ pub fn finding(facts: &Facts<'_>) -> Finding {
                 Some(_) => format!("made from {}", version.source.describe()),
                 None => format!("of {}", version.source.describe()),
             };
-            let message = format!("{} {place}: {} bytes, {}", version.file(), report.bytes, report.digest);
+            let tuned = version.tuned.as_ref().map(|tuned| {
+                let claim = &tuned.place.claim;
+                format!("; with the adapter {} of PersistentVolumeClaim {claim}", tuned.digest)
+            });
+            let message = format!(
+                "{} {place}: {} bytes, {}{}",
+                version.file(),
+                report.bytes,
+                report.digest,
+                tuned.unwrap_or_default()
+            );
             finding(true, reasons::VERIFIED, message)
         }
         Target::Preparing(None) => finding(false, reasons::PREPARING, preparing(facts)),

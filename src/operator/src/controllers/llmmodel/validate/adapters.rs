@@ -12,6 +12,8 @@ pub struct Adapter {
     pub name: String,
     /// Where it is.
     pub source: Source,
+    /// The FineTuneJob whose outputs it follows; which one is filled into the source later.
+    pub follows: Option<String>,
 }
 
 impl Adapter {
@@ -21,6 +23,7 @@ impl Adapter {
             Some(Self {
                 name: it.name.clone(),
                 source: source(&it.source)?,
+                follows: it.source.fine_tune_job.as_ref().map(|job| job.name.clone()),
             })
         };
         spec.adapters.iter().filter_map(adapter).collect()

@@ -21,8 +21,11 @@ use api::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
+use protocol::PrepareReport;
 
-use super::{accelerator::Accelerator, compression::Compression, source::Source, trouble::Trouble};
+use super::{
+    accelerator::Accelerator, compression::Compression, follow, source::Source, trouble::Trouble, version::Tuned,
+};
 pub use adapters::Adapter;
 pub use canary::{Canary, Step};
 pub use node_cache::{NodeCache, offered};
@@ -36,6 +39,8 @@ pub struct Settings {
     pub worker_image: String,
     /// When nodes pull it.
     pub worker_pull_policy: ImagePullPolicy,
+    /// Image of pods that read and clean data, if trainings are offered; it is pulled likewise.
+    pub data_image: Option<String>,
     /// Namespace of the gateway.
     pub gateway_namespace: String,
     /// What claims for compressed weights ask for.
@@ -95,6 +100,14 @@ pub struct Wanted {
     pub task: Task,
     /// Where the weights are.
     pub source: Source,
+    /// The FineTuneJob that the source follows; what it has published is filled in later.
+    pub follows: Option<String>,
+    /// The adapter that it has published, beside the weights of its base.
+    pub tuned: Option<Tuned>,
+    /// What is known of the weights of its base.
+    pub base: Option<PrepareReport>,
+    /// Why it is not known where the weights are.
+    pub waiting: Option<Trouble>,
     /// What is loaded beside them.
     pub adapters: Vec<Adapter>,
     /// How they are made smaller before they are served.
@@ -200,6 +213,10 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
     Ok(Wanted {
         task: spec.task,
         source,
+        follows: spec.source.fine_tune_job.as_ref().map(|job| job.name.clone()),
+        tuned: None,
+        base: None,
+        waiting: None,
         adapters: Adapter::of(spec),
         compress: spec.compress.as_ref().and_then(Compression::new),
         engine: EngineSettings::from(&engine),
@@ -240,7 +257,12 @@ fn source(source: &ModelSource) -> Option<Source> {
             .map(Source::PersistentVolumeClaim)
     };
     let store = || source.object_store.clone().map(Source::ObjectStore);
-    oci.or_else(http).or_else(hub).or_else(store).or_else(pvc)
+    let tuned = || source.fine_tune_job.as_ref().map(|job| follow::volume(&job.name));
+    oci.or_else(http)
+        .or_else(hub)
+        .or_else(store)
+        .or_else(pvc)
+        .or_else(tuned)
 }
 
 impl From<&AtelierEngine> for EngineSettings {

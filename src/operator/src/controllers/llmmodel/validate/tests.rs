@@ -34,9 +34,9 @@ use crate::controllers::llmmodel::testing::model;
     json!({"adapters": [{"name": "a", "source": {"objectStore": {"uri": "file:///a"}}}]}),
     "use spec.adapters[a].source.persistentVolumeClaim"
 )]
-#[case::trained_adapter(
-    json!({"adapters": [{"name": "a", "source": {"fineTuneJob": {"name": "j"}}}]}),
-    "spec.adapters[a].source.fineTuneJob"
+#[case::trained_encoder(
+    json!({"task": "Embed", "source": {"fineTuneJob": {"name": "j"}}}),
+    "spec.source.fineTuneJob with spec.task Embed"
 )]
 #[case::source(json!({"source": {"objectStore": {"uri": "file:///m.gguf"}}}), "use spec.source.persistentVolumeClaim")]
 #[case::shadow(json!({"rollout": {"strategy": "Canary", "canary": {"steps": [{"weight": 5, "gate": "Shadow"}]}}}), "gate Shadow")]

@@ -48,6 +48,10 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
         );
     }
     found.source("spec.source", source);
+    found.check(
+        &format!("spec.source.fineTuneJob with spec.task {task:?} (trainings yield models that generate text)"),
+        source.fine_tune_job.is_some() && *task != Task::Generate,
+    );
     found.check("spec.base", base.is_some());
     found.check(
         &format!("spec.adapters with spec.task {task:?}"),
@@ -174,7 +178,7 @@ impl Found {
             http: _,
             object_store,
             persistent_volume_claim: _,
-            fine_tune_job,
+            fine_tune_job: _,
             provider,
         } = source;
         let is_file = |store: &ObjectStoreSource| store.uri.starts_with("file:");
@@ -185,7 +189,6 @@ impl Found {
             ),
             object_store.as_ref().is_some_and(is_file),
         );
-        self.check(&format!("{field}.fineTuneJob"), fine_tune_job.is_some());
         self.check(&format!("{field}.provider"), provider.is_some());
     }
 

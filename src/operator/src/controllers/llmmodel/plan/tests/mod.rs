@@ -4,6 +4,7 @@ mod canary;
 mod compression;
 mod devices;
 mod evaluation;
+mod follow;
 mod route;
 mod world;
 

@@ -1,0 +1,95 @@
+//! The command line.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use artifacts::report::ReportFile;
+use clap::{Parser, Subcommand};
+use protocol::{
+    PrepareFailure,
+    report::reasons,
+    tune::{DataPlan, PLAN_VARIABLE},
+};
+
+use crate::{
+    failure::{Result, invalid},
+    prepare, report,
+};
+
+/// Prepares data for training.
+#[derive(Debug, Parser)]
+#[command(name = "atelier-data", version)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Reads, cleans, splits and writes a data set, as a plan says.
+    Prepare {
+        /// File with the plan in JSON. Default: the environment variable ATELIER_PLAN holds it.
+        #[arg(long)]
+        plan: Option<PathBuf>,
+        /// File to report to. Default: the container's termination message.
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
+}
+
+/// Runs what the command line says.
+pub fn run() -> ExitCode {
+    let Args {
+        command: Command::Prepare { plan, report },
+    } = Args::parse();
+    telemetry::init("atelier-data");
+    let report_file = ReportFile::new(report);
+    let result = plan_of(plan.as_deref()).and_then(|plan| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| {
+            PrepareFailure::new(reasons::INTERNAL, format!("failed to start the runtime: {error}"), true)
+        })?;
+        let result = runtime.block_on(async {
+            tokio::select! {
+                // First: the signal is asked for before the work begins, or it would end the process without a word.
+                biased;
+                () = telemetry::shutdown_signal() => Err(stopped()),
+                result = prepare::prepare(plan, report_file.clone()) => result,
+            }
+        });
+        // Nothing waits for a thread that goes on reading: the process ends.
+        runtime.shutdown_background();
+        result
+    });
+    match report::finish(&report_file, result) {
+        0 => ExitCode::SUCCESS,
+        code => ExitCode::from(code as u8),
+    }
+}
+
+fn stopped() -> PrepareFailure {
+    let message = "it was asked to stop before the data were ready; downloads are continued at the next try";
+    PrepareFailure::new(reasons::INTERNAL, message, true)
+}
+
+fn plan_of(file: Option<&Path>) -> Result<DataPlan> {
+    let (text, place) = match file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            let place = path.display().to_string();
+            let text = text.map_err(|error| invalid(format!("failed to read the plan {place}: {error}")))?;
+            (text, place)
+        }
+        None => {
+            let text = std::env::var(PLAN_VARIABLE).map_err(|_| {
+                invalid(format!(
+                    "failed to find a plan: set {PLAN_VARIABLE} to it, or name its file by --plan"
+                ))
+            })?;
+            (text, PLAN_VARIABLE.to_owned())
+        }
+    };
+    serde_json::from_str(&text).map_err(|error| invalid(format!("failed to read the plan in {place}: {error}")))
+}

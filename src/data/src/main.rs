@@ -1,0 +1,7 @@
+//! `atelier-data`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    data::cli::run()
+}

@@ -130,6 +130,20 @@ impl Learner<'_> {
 
     /// The likeliest token after a text.
     pub fn next(&self, tokens: &[i64]) -> Result<i64, Error> {
+        let last = tokens.len() as i64 - 1;
+        Ok(self
+            .logits_at(tokens, &[last])?
+            .f_argmax(-1, false)?
+            .f_int64_value(&[0])?)
+    }
+
+    /// What follows each token, `[tokens, vocabulary]`.
+    #[cfg(test)]
+    pub fn logits(&self, tokens: &[i64]) -> Result<Tensor, Error> {
+        self.logits_at(tokens, &(0..tokens.len() as i64).collect::<Vec<_>>())
+    }
+
+    fn logits_at(&self, tokens: &[i64], places: &[i64]) -> Result<Tensor, Error> {
         let _guard = tch::no_grad_guard();
         let text = Sequence {
             tokens: tokens.to_vec(),
@@ -138,10 +152,10 @@ impl Learner<'_> {
         let batch = self.batch([&text])?;
         let rows = self.network.rows(self.pass, &batch)?;
         let hidden = self.network.forward(self.pass, &batch, &rows)?;
-        let last = Tensor::f_from_slice(&[tokens.len() as i64 - 1])?;
-        let states = self.network.states(self.pass, &hidden, &last)?;
-        let logits = states.f_linear::<Tensor>(&self.head()?, None)?;
-        Ok(logits.f_argmax(-1, false)?.f_int64_value(&[0])?)
+        let states = self
+            .network
+            .states(self.pass, &hidden, &Tensor::f_from_slice(places)?)?;
+        Ok(states.f_linear::<Tensor>(&self.head()?, None)?)
     }
 
     fn batch<'t>(&self, texts: impl IntoIterator<Item = &'t Sequence>) -> Result<Batch, Error> {

@@ -83,7 +83,7 @@ pub fn check(plan: &DataPlan) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::tune::{DataFormat, DataSource, Split, Stages};
+    use protocol::tune::{Contaminant, DataFormat, DataSource, Split, Stages};
     use rstest::rstest;
 
     use super::*;
@@ -96,7 +96,13 @@ mod tests {
         };
         DataPlan {
             sources: vec![
-                source("a", DataSourceKind::Mounted { path: "/data".into() }),
+                source(
+                    "a",
+                    DataSourceKind::Mounted {
+                        path: "/data".into(),
+                        identity: "texts:1".into(),
+                    },
+                ),
                 source(
                     "b",
                     DataSourceKind::Sql {
@@ -131,6 +137,22 @@ mod tests {
         assert_eq!(digest(&plan()), digest(&other));
         other.split.seed = 43;
         assert_ne!(digest(&plan()), digest(&other));
+    }
+
+    #[test]
+    fn another_image_at_the_same_place_has_other_data() {
+        let (mut data, mut suite) = (plan(), plan());
+        if let DataSourceKind::Mounted { identity, .. } = &mut data.sources[0].kind {
+            *identity = "texts:2".into();
+        }
+        suite.decontaminate.push(Contaminant {
+            path: "/suites/ours/q.jsonl".into(),
+            identity: "suites:1".into(),
+        });
+        let mut newer = suite.clone();
+        newer.decontaminate[0].identity = "suites:2".into();
+        let digests = [plan(), data, suite, newer].map(|plan| digest(&plan));
+        assert_eq!(BTreeSet::from(digests).len(), 4);
     }
 
     #[rstest]

@@ -21,7 +21,10 @@ impl Run {
         let source = |(name, weight, _): &(&str, u32, &str)| DataSource {
             name: (*name).into(),
             weight: *weight,
-            kind: DataSourceKind::Mounted { path: PathBuf::new() },
+            kind: DataSourceKind::Mounted {
+                path: PathBuf::new(),
+                identity: String::new(),
+            },
         };
         let file = |(name, _, content): &(&str, u32, &str)| {
             let path = dir.path().join(name);
@@ -54,7 +57,14 @@ impl Run {
     fn run(&self) -> Result<DataReport> {
         let scratch = self.dir.path().join("scratch");
         let report = ReportFile::new(Some(self.dir.path().join("report")));
-        run(&self.plan, &self.sources, &scratch, &self.to(), report)
+        run(
+            &self.plan,
+            &self.sources,
+            &scratch,
+            &self.to(),
+            Programs::default(),
+            report,
+        )
     }
 
     fn to(&self) -> PathBuf {

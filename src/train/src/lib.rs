@@ -33,5 +33,6 @@ mod testing;
 mod tests;
 
 pub use error::Error;
+pub use setup::{dtype, processor};
 pub use trainer::{Measured, StepReport, Trainer, Weights};
 pub use work::{IGNORE, Pair, Sequence, Work};

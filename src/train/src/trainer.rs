@@ -236,6 +236,16 @@ impl Trainer {
         })
     }
 
+    /// Whether everything that is trained is a number: steps look at losses and gradients, before the weights change.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn is_finite(&self) -> Result<bool, Error> {
+        let all = self.parameters.all().iter();
+        let values: Vec<_> = all.map(|parameter| parameter.value.shallow_clone()).collect();
+        Ok(gradients::finite(&values)?)
+    }
+
     /// Writes the whole state into `directory`, which exists: what is trained, what the optimizer remembers, and the
     /// step. Equal states make equal bytes. That it outlives a crash is the caller's concern.
     ///

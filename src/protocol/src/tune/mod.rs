@@ -15,8 +15,8 @@ mod number;
 mod train;
 
 pub use data::{
-    Contaminant, DataFormat, DataOutcome, DataPlan, DataProgress, DataReport, DataSource, DataSourceKind, DatasetManifest, Dedup,
-    MinHash, PersonalData, Quality, Sample, SourceReport, Split, SplitCounts, Stages,
+    Contaminant, DataFormat, DataOutcome, DataPlan, DataProgress, DataReport, DataSource, DataSourceKind,
+    DatasetManifest, Dedup, MinHash, PersonalData, Quality, Sample, SourceReport, Split, SplitCounts, Stages,
 };
 pub use hyperparameters::{Adapter, Hyperparameters, LoraSettings, Optimizer, Schedule, Warmup};
 pub use layout::{MANIFEST, checkpoints_dir, data_dir, output_dir, outputs_dir, records_file};

@@ -42,6 +42,7 @@ fn every_method_learns(#[case] method: Method, #[values("fp32", "bf16")] dtype: 
     let losses = run(&mut trainer, 0..40);
     assert!(losses[39] < falls * losses[0], "{losses:?}");
     let ends = mean(&trainer, Weights::Tuned);
+    println!("ZZ {method:?} {dtype} {base} {ends}");
     assert!(ends < falls * base, "{ends} {base}");
     let again = mean(&trainer, Weights::Base);
     assert!((again - base).abs() < 1e-9, "the base changed from {base} to {again}");
@@ -108,7 +109,9 @@ fn a_step_that_gives_no_numbers_changes_nothing() {
     run(&mut trainer, 0..2);
     let before = tempfile::tempdir().unwrap();
     trainer.save(before.path()).unwrap();
+    assert!(trainer.is_finite().unwrap());
     trainer.poison_for_tests();
+    assert!(!trainer.is_finite().unwrap());
     let error = trainer.step(&[texts(1), texts(2)], &mut Alone).unwrap_err();
     assert!(matches!(error, Error::NotFinite { step: 2, batch: 0 }), "{error}");
     assert_eq!(trainer.step_number(), 2);

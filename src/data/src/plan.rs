@@ -8,12 +8,14 @@ use sha2::{Digest as _, Sha256};
 use crate::failure::{Result, invalid};
 
 /// Goes up when the same plan would give other records than before.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 /// Bytes of one record, unless the plan says otherwise.
 const MAX_RECORD_BYTES: u64 = 16 << 20;
 /// More than this nobody learns from, and it has to fit the memory several times.
 const MOST_RECORD_BYTES: u64 = 256 << 20;
 const MAX_SOURCES: usize = 32;
+/// How often a record is written to be learned from, at most: beyond that it is learned by heart.
+const MOST_TIMES: u32 = 100;
 
 /// SHA-256 of what decides about the records, as 64 hex digits: where they are read from and what becomes of them, and
 /// neither where results go nor where secrets lie.
@@ -63,6 +65,21 @@ pub fn check(plan: &DataPlan) -> Result<()> {
                 source.name
             )));
         }
+    }
+    let heaviest = plan.sources.iter().max_by_key(|source| source.weight);
+    let lightest = plan.sources.iter().min_by_key(|source| source.weight);
+    if let Some((most, least)) = heaviest.zip(lightest)
+        && most.weight > least.weight.saturating_mul(MOST_TIMES)
+    {
+        return Err(invalid(format!(
+            "dataset.sources[{}].weight is {}, and that of {} {}: the records of the first one would stand in the data {} times, \
+             and at most {MOST_TIMES} times are written; give weights closer to each other, or leave the lighter one out",
+            most.name,
+            most.weight,
+            least.name,
+            least.weight,
+            most.weight / least.weight
+        )));
     }
     let (validation, test) = (plan.split.validation, plan.split.test);
     let is_share = |share: f64| (0.0..1.0).contains(&share);
@@ -158,6 +175,7 @@ mod tests {
     #[rstest]
     #[case(|plan: &mut DataPlan| plan.sources.clear(), "dataset.sources")]
     #[case(|plan: &mut DataPlan| plan.sources[0].weight = 0, "weight")]
+    #[case(|plan: &mut DataPlan| plan.sources[0].weight = 101, "sources[a].weight is 101")]
     #[case(|plan: &mut DataPlan| plan.sources[0].name = "b".into(), "two entries")]
     #[case(|plan: &mut DataPlan| plan.split.validation = 1.0, "dataset.split")]
     #[case(|plan: &mut DataPlan| plan.split.test = f64::NAN, "dataset.split")]

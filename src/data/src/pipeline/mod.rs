@@ -5,9 +5,10 @@
 //! ([`output`]) writes them there.
 //!
 //! A source of weight w is seen w times for each time that one of weight 1 is: as often do its records stand in the
-//! training part, after division by what all weights have in common. The first copies of all records come first, then
+//! training part, after division by the smallest weight ([`again`]). The first copies of all records come first, then
 //! the second ones, and so on; whoever trains shuffles. The other parts have each record once.
 
+mod again;
 mod intake;
 mod output;
 mod samples;

@@ -1,11 +1,9 @@
 //! What the Jobs of a training have in common.
 
-use api::names::{self, ANNOTATION_PLAN, LABEL_VOLUME};
+use api::names::{self, ANNOTATION_PLAN, ANNOTATION_SHAPE, LABEL_VOLUME};
 use k8s_openapi::{
     api::{
-        batch::v1::{
-            Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule,
-        },
+        batch::v1::{Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule},
         core::v1::{
             Affinity, Container, EnvVar, PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm,
             PodSecurityContext, PodSpec, Volume, VolumeMount,
@@ -95,7 +93,11 @@ pub fn build(builder: &Builder<'_>, shape: Shape<'_>, spec: PodSpec) -> Job {
         ..spec
     };
     let mut metadata = builder.metadata(name, component);
-    metadata.annotations = Some([(ANNOTATION_PLAN.to_owned(), builder.wanted.key.clone())].into());
+    let made_from = [
+        (ANNOTATION_PLAN.to_owned(), builder.wanted.key.clone()),
+        (ANNOTATION_SHAPE.to_owned(), builder.wanted.shape.clone()),
+    ];
+    metadata.annotations = Some(made_from.into());
     let mut labels = builder.labels(component);
     labels.insert(LABEL_VOLUME.into(), builder.volume());
     let several = (members > 1).then(|| i32::try_from(members).unwrap_or(i32::MAX));
@@ -159,7 +161,7 @@ fn together(builder: &Builder<'_>) -> Affinity {
 }
 
 /// Label by which Kueue takes charge of a Job.
-const QUEUE: &str = "kueue.x-k8s.io/queue-name";
+pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 
 /// Lets a queue decide when the pods of a Job start.
 pub fn queued(builder: &Builder<'_>, mut job: Job) -> Job {

@@ -9,7 +9,9 @@ use api::{
 use protocol::{
     paths::{MODEL_DIR, SUITES_DIR, TUNE_DIR},
     ports::TRAIN_RING,
-    tune::{self, Contaminant, DataPlan, DataSource, Members, TrainPlan, checkpoints_dir, data_dir, output_dir, outputs_dir},
+    tune::{
+        self, Contaminant, DataPlan, DataSource, Members, TrainPlan, checkpoints_dir, data_dir, output_dir, outputs_dir,
+    },
 };
 
 use super::{Builder, Start};

@@ -148,12 +148,21 @@ fn stopped_pods_and_those_that_lost_a_member_use_up_no_attempt() {
     let job = json!(builder.train_job(start));
     let rules = job["spec"]["podFailurePolicy"]["rules"].as_array().unwrap();
     let action = |code: i32| {
-        let is_of = |rule: &&Value| rule.pointer("/onExitCodes/values").is_some_and(|it| it.as_array().unwrap().contains(&json!(code)));
+        let is_of = |rule: &&Value| {
+            rule.pointer("/onExitCodes/values")
+                .is_some_and(|it| it.as_array().unwrap().contains(&json!(code)))
+        };
         rules.iter().find(is_of).map(|rule| rule["action"].as_str().unwrap())
     };
     use protocol::report::{EXIT_INTERRUPTED, EXIT_MEMBER_LOST, EXIT_PERMANENT, EXIT_TEMPORARY};
-    assert_eq!((action(EXIT_INTERRUPTED), action(EXIT_MEMBER_LOST)), (Some("Ignore"), Some("Ignore")));
-    assert_eq!((action(EXIT_PERMANENT), action(EXIT_TEMPORARY)), (Some("FailJob"), None));
+    assert_eq!(
+        (action(EXIT_INTERRUPTED), action(EXIT_MEMBER_LOST)),
+        (Some("Ignore"), Some("Ignore"))
+    );
+    assert_eq!(
+        (action(EXIT_PERMANENT), action(EXIT_TEMPORARY)),
+        (Some("FailJob"), None)
+    );
 }
 
 #[test]

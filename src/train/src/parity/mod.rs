@@ -1,6 +1,7 @@
 //! Losses against those of `transformers`, `peft` and `torch`, see `reference.py`, and the modules below for
 //! files and whole trainings.
 
+mod nano;
 mod theirs;
 
 use std::collections::BTreeMap;

@@ -193,7 +193,9 @@ fn refused(error: &sqlx::Error) -> PrepareFailure {
     let said = database.message();
     let (advice, retryable) = match code.as_ref() {
         READ_ONLY => ("the query tries to write, and may only read", false),
-        NOT_SUPPORTED if said.contains("data-modifying") => ("the query tries to write, and may only read", false),
+        NOT_SUPPORTED if said.contains("data-modifying") || said.contains("non-volatile") => {
+            ("the query tries to write, and may only read", false)
+        }
         "42501" => ("grant its user the right to read what it asks for", false),
         "57014" => ("it took too long; make it faster or ask for less", false),
         // Connections that break, servers that stop, locks that nobody gives up, conflicts with a replica's recovery.

@@ -84,7 +84,6 @@ impl Learner<'_> {
         let wanted = Wanted {
             gradients: Some(factors),
             weight: trained.is_some(),
-            correct: false,
         };
         let found = head::losses(kept.states(), &self.head()?, &batch.targets, wanted)?;
         if let Some(states) = &found.states {
@@ -99,7 +98,7 @@ impl Learner<'_> {
     /// Measures texts without learning.
     pub fn measure_texts(&self, texts: &[&Sequence]) -> Result<Outcome, Error> {
         let batch = self.batch(texts.iter().copied())?;
-        let found = self.measure(&batch, true)?;
+        let found = self.measure(&batch)?;
         Ok(Outcome {
             loss: total(&found.losses),
             weight: found.losses.len() as f64,
@@ -111,21 +110,17 @@ impl Learner<'_> {
     /// The log-probability of each answer: chosen, rejected, chosen, ...
     pub fn measure_pairs(&self, pairs: &[Pair]) -> Result<Vec<f64>, Error> {
         let batch = self.batch(answers(pairs))?;
-        let found = self.measure(&batch, false)?;
+        let found = self.measure(&batch)?;
         Ok(log_probabilities(&found.losses, &batch.counts))
     }
 
-    fn measure(&self, batch: &Batch, correct: bool) -> Result<head::Losses, Error> {
+    fn measure(&self, batch: &Batch) -> Result<head::Losses, Error> {
         let _guard = tch::no_grad_guard();
         let rows = self.network.rows(self.pass, batch)?;
         let hidden = self.network.forward(self.pass, batch, &rows)?;
         let states = self.network.states(self.pass, &hidden, &batch.places)?;
         drop(hidden);
-        let wanted = Wanted {
-            correct,
-            ..Wanted::default()
-        };
-        Ok(head::losses(&states, &self.head()?, &batch.targets, wanted)?)
+        Ok(head::losses(&states, &self.head()?, &batch.targets, Wanted::default())?)
     }
 
     /// The likeliest token after a text.

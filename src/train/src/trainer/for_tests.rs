@@ -26,6 +26,14 @@ impl Trainer {
             .collect()
     }
 
+    /// Takes on what another one has learned.
+    pub(crate) fn copy_for_tests(&mut self, other: &Self) {
+        let _guard = tch::no_grad_guard();
+        for (mine, theirs) in self.parameters.all().iter().zip(other.parameters.all()) {
+            mine.value.detach().copy_(&theirs.value);
+        }
+    }
+
     /// Puts an infinite number among those that are trained.
     pub(crate) fn poison_for_tests(&mut self) {
         let _guard = tch::no_grad_guard();

@@ -118,11 +118,14 @@ fn begun(place: &Place, directory: &str, name: &str) -> bool {
         .any(|path| path.file_name().is_some_and(|it| it.to_string_lossy().contains(name)))
 }
 
+/// Whether a phase has begun.
+type HasBegun<'a> = &'a dyn Fn(&Place) -> bool;
+
 #[test]
 fn killed_in_each_phase_it_comes_to_the_same() -> Result<()> {
     let (report, bytes, _) = undisturbed()?;
     let target = report.digest.trim_start_matches("sha256:").to_owned();
-    let phases: [(&str, &dyn Fn(&Place) -> bool); 6] = [
+    let phases: [(&str, HasBegun<'_>); 6] = [
         ("tokens are made", &|place| begun(place, "data/r", ".tmp-")),
         ("a state is written", &|place| {
             begun(place, "checkpoints/r", ".tmp-step")

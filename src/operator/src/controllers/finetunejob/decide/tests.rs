@@ -79,8 +79,7 @@ fn a_bad_edit_that_is_taken_back_leaves_the_outcome_as_it_was() {
         world.trained(&words);
         world.pass();
         let before = world.status();
-        let clip = |clip: Option<&str>| serde_json::from_value(json!({"clip": clip})).unwrap();
-        world.job.spec.hyperparameters = clip(Some("0"));
+        world.job.spec.hyperparameters = serde_json::from_value(json!({"clip": "0"})).unwrap();
         world.refused();
         assert_eq!(
             (world.phase(), world.reason("Failed")),
@@ -151,13 +150,8 @@ fn a_base_that_goes_stops_nothing_that_is_at_work() {
     world.pass();
     world.data_ready();
     world.pass();
-    let gone = || {
-        Some(Base::Missing(Trouble::new(
-            reasons::BASE_NOT_READY,
-            "LlmModel small does not exist",
-        )))
-    };
-    world.observed.base = gone();
+    let gone = Trouble::new(reasons::BASE_NOT_READY, "LlmModel small does not exist");
+    world.observed.base = Some(Base::Missing(gone));
     let plan = world.pass();
     assert!(plan.jobs.is_empty() && plan.delete.is_empty());
     assert_eq!(plan.stage, Stage::Training(None));

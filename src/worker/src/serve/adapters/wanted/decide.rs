@@ -63,7 +63,7 @@ pub struct Failed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Fetch and load an adapter.
-    Bring(WantedAdapter),
+    Bring(Box<WantedAdapter>),
     /// Stop fetching for a name: something else is wanted.
     Stop(String),
     /// Unload what has a name.
@@ -131,7 +131,7 @@ pub fn steps(wanted: &[WantedAdapter], known: &AllKnown, now: Instant) -> Vec<St
         let known = known.get(&wanted.name).unwrap_or(&unknown);
         let must_wait = known.failure(wanted).is_some_and(|failed| now < failed.again);
         if known.running.is_none() && !known.has(wanted) && !must_wait {
-            steps.push(Step::Bring(wanted.clone()));
+            steps.push(Step::Bring(Box::new(wanted.clone())));
         }
     }
     steps
@@ -208,15 +208,21 @@ mod tests {
     fn what_is_missing_is_brought_and_what_is_not_wanted_goes() {
         let (now, a, b) = (Instant::now(), wanted("a", "k1", None), wanted("b", "k2", None));
         let known = with("a", "k1", "d1");
-        assert_eq!(steps(&[a.clone(), b.clone()], &known, now), [Step::Bring(b.clone())]);
+        assert_eq!(
+            steps(&[a.clone(), b.clone()], &known, now),
+            [Step::Bring(b.clone().into())]
+        );
         assert_eq!(steps(std::slice::from_ref(&a), &known, now), []);
         assert_eq!(
             steps(std::slice::from_ref(&b), &known, now),
-            [Step::Remove("a".into()), Step::Bring(b)]
+            [Step::Remove("a".into()), Step::Bring(b.into())]
         );
         // Another source, and another digest of the same one.
         for other in [wanted("a", "k3", None), wanted("a", "k1", Some("d2"))] {
-            assert_eq!(steps(std::slice::from_ref(&other), &known, now), [Step::Bring(other)]);
+            assert_eq!(
+                steps(std::slice::from_ref(&other), &known, now),
+                [Step::Bring(other.into())]
+            );
         }
         // It is pinned to what it is.
         assert_eq!(steps(&[wanted("a", "k1", Some("d1"))], &known, now), []);
@@ -255,11 +261,11 @@ mod tests {
             assert_eq!(report(all, &known)[0].message.as_deref(), Some("why"));
             assert_eq!(steps(all, &known, now + Duration::from_secs(wait - 1)), []);
             now += Duration::from_secs(wait);
-            assert_eq!(steps(all, &known, now), [Step::Bring(a.clone())]);
+            assert_eq!(steps(all, &known, now), [Step::Bring(a.clone().into())]);
         }
         // Another source is tried at once, and is no failure yet.
         let other = [wanted("a", "k2", None)];
-        assert_eq!(steps(&other, &known, start), [Step::Bring(other[0].clone())]);
+        assert_eq!(steps(&other, &known, start), [Step::Bring(other[0].clone().into())]);
         assert_eq!(states(&other, &known), [AdapterState::Loading]);
         known
             .entry("a".into())

@@ -120,7 +120,7 @@ impl Keeper {
     async fn step(&mut self) {
         for step in steps(self.wanted(), &self.known, Instant::now()) {
             match step {
-                Step::Bring(wanted) => self.bring(wanted),
+                Step::Bring(wanted) => self.bring(*wanted),
                 Step::Stop(name) => {
                     if let Some(stop) = self.stops.get(&name) {
                         stop.cancel();

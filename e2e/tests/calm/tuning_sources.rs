@@ -56,7 +56,12 @@ async fn rows_of_a_database_are_learned_and_left_alone() -> Result<()> {
         ensure!(why.contains("sql.query"), "{why}");
         let status = reads.succeeded().await?;
         let dataset = status.dataset.context("nothing is told of the data")?;
-        ensure!(usize::try_from(dataset.documents)? == ROWS, "{dataset:?}");
+        // A tenth of them or so is kept apart to measure on.
+        let learned = usize::try_from(dataset.documents)?;
+        ensure!(
+            dataset.dropped.is_empty() && (ROWS * 4 / 5..ROWS).contains(&learned),
+            "{dataset:?}"
+        );
         let left = database.sql("SELECT count(*) FROM parts").await?;
         ensure!(left == ROWS.to_string(), "{left} rows are left");
         Ok(())
@@ -106,7 +111,7 @@ async fn a_store_that_is_away_is_waited_for() -> Result<()> {
             .failed()
             .await?;
         ensure!(
-            why.contains("incomplete.jsonl:41") && why.contains("completion"),
+            why.contains("line 41 of incomplete.jsonl") && why.contains("`completion`"),
             "{why}"
         );
         Ok(())

@@ -32,6 +32,8 @@ const RUNS: usize = 3;
 /// are not fetched.
 const PEER_VARIABLE: &str = "ATELIER_PEER_PYTHON";
 const PEER_PROGRAM: &str = include_str!("train_peer.py");
+/// Seconds between the states of a training whose spec does not say.
+const STATES_EVERY: f64 = 600.0;
 const PEER: Peer = Peer {
     name: "transformers + peft",
     version: "as installed",
@@ -43,6 +45,9 @@ const PEER: Peer = Peer {
 struct Figures {
     tokens_per_second: f64,
     peak_bytes: f64,
+    /// Of the longest saving of a state; nothing of the peer's.
+    #[serde(default)]
+    state_seconds: f64,
 }
 
 /// Where a run finds its files.
@@ -67,16 +72,18 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
     };
     let python = env::var_os(PEER_VARIABLE);
     let mut rows = Vec::new();
-    for (method, name, ids, goals) in [
+    for (method, name, state_id, ids, goals) in [
         (
             Method::LoRA,
             "lora",
+            "lora_states",
             ["lora_tokens", "lora_rss"],
             [">= 1.5x", "<= 0.6x"],
         ),
         (
             Method::Full,
             "full",
+            "full_states",
             ["full_tokens", "full_rss"],
             [">= 1.2x", "reported"],
         ),
@@ -89,6 +96,15 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
                 theirs.push(place.peer(python.as_ref(), name)?);
             }
         }
+        let share = ours
+            .iter()
+            .map(|it| 100.0 * it.state_seconds / STATES_EVERY)
+            .collect::<Vec<_>>();
+        let note = format!(
+            "{name}, time to save a state ({:.2} s) of the {STATES_EVERY} s after which there is one; goal <= 2",
+            ours[0].state_seconds
+        );
+        rows.push(Row::new(state_id, "%", &share, note));
         let what = format!("{name}, {ROWS} sequences of {TOKENS}, all cores; goal");
         let figure = |of: fn(&Figures) -> f64, all: &[Figures]| all.iter().map(of).collect::<Vec<_>>();
         for (id, unit, goal, of) in [
@@ -187,7 +203,9 @@ impl Place<'_> {
         clear(&plan.outputs)?;
         let mut command = self.command(plan, cores)?;
         command.envs(more.iter().copied());
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let log = self.work.join(format!("{}.log", plan.run));
+        let file = fs::File::create(&log).with_context(|| format!("failed to create {}", log.display()))?;
+        command.stdout(Stdio::piped()).stderr(file);
         let mut process = command.spawn().context("failed to start the worker")?;
         let output = process.stdout.take().context("the worker has no standard output")?;
         let (mut first, mut last) = (None, None);
@@ -214,6 +232,7 @@ impl Place<'_> {
         Ok(Figures {
             tokens_per_second: steps * (TOKENS * ROWS) as f64 / (ended - begun).as_secs_f64(),
             peak_bytes: most as f64,
+            state_seconds: state_seconds(&log)?,
         })
     }
 
@@ -271,6 +290,17 @@ impl Place<'_> {
         let note = "two processes over one, a core each, the same step; goal >= 1.7";
         Ok(Row::new("data_parallel_2", "x", &[ratio], note))
     }
+}
+
+/// How long the slowest saving of a state took, by the worker's log.
+fn state_seconds(log: &Path) -> Result<f64> {
+    let text = fs::read_to_string(log).with_context(|| format!("failed to read {}", log.display()))?;
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let saved = events.filter(|event| event["message"] == "saved the state");
+    let seconds = saved.filter_map(|event| event["seconds"].as_f64());
+    seconds.reduce(f64::max).context("the worker saved no state")
 }
 
 /// A data set of one text that fills every sequence, and the text for the peer.

@@ -61,6 +61,9 @@ pub struct Chat {
     /// token or API key in $ATELIER_TOKEN.
     #[arg(long)]
     pub service_account: Option<String>,
+    /// How freely words are chosen, from 0 (always the likeliest) to 2. Default: the model's own.
+    #[arg(long)]
+    pub temperature: Option<f64>,
     /// The namespace that Atelier is installed in.
     #[arg(long, default_value = SYSTEM_NAMESPACE)]
     pub system_namespace: String,

@@ -42,6 +42,7 @@ pub async fn run(cluster: &Cluster, options: &Chat) -> Result<ExitCode> {
         token: token(cluster, options, &gateway).await?,
         model: format!("{}/{}", cluster.namespace_of(&options.model), options.model.name),
         gateway,
+        temperature: options.temperature,
         messages: Vec::new(),
     };
     if let Some(prompt) = &options.prompt {
@@ -90,6 +91,7 @@ struct Conversation {
     gateway: GatewayPod,
     token: String,
     model: String,
+    temperature: Option<f64>,
     messages: Vec<Value>,
 }
 
@@ -97,7 +99,10 @@ impl Conversation {
     /// Says something, and prints the answer as it comes.
     async fn say(&mut self, text: &str) -> Result<()> {
         self.messages.push(json!({"role": "user", "content": text}));
-        let body = json!({"model": self.model, "messages": self.messages, "stream": true});
+        let mut body = json!({"model": self.model, "messages": self.messages, "stream": true});
+        if let Some(temperature) = self.temperature {
+            body["temperature"] = json!(temperature);
+        }
         let mut response = self.post("/v1/chat/completions", &body).await?;
         let mut events = Events::default();
         let (mut answer, mut ended) = (String::new(), false);

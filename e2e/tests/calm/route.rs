@@ -124,7 +124,12 @@ async fn add_api() -> Result<()> {
     kubectl::succeed(&["apply", "--server-side", "--filename", &file], "").await?;
     let definition = format!("customresourcedefinition/{DEFINITION}");
     let established = ["wait", "--for=condition=Established", "--timeout=60s", &definition];
-    kubectl::succeed(&established, "").await.map(drop)
+    // It gives up at once on a definition that has no conditions yet.
+    wait::until("the definition to be established", async || {
+        kubectl::succeed(&established, "").await.map(Some)
+    })
+    .await
+    .map(drop)
 }
 
 /// Removes the API with all of its objects.

@@ -1,5 +1,7 @@
 //! `atelier-worker train`, as the process that the operator starts.
 
+#[path = "support/addresses.rs"]
+mod addresses;
 #[path = "train/kills.rs"]
 mod kills;
 #[path = "train/members.rs"]

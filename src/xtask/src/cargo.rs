@@ -24,6 +24,8 @@ pub fn environment(home: &Home) -> Vec<(&'static str, OsString)> {
         ("ATELIER_MODEL_DIR", home.models().into()),
         ("ATELIER_CORPORA_DIR", home.corpora().into()),
         (postgres::VARIABLE, postgres::bin(home).into()),
+        // Where an error was made would bury what it says; a panic still shows it where that is asked for.
+        ("RUST_LIB_BACKTRACE", "0".into()),
     ]
 }
 

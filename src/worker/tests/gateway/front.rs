@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use api::names::{LABEL_MODEL, LABEL_VERSION};
 use futures::{FutureExt as _, future::BoxFuture};
 use gateway::{
@@ -64,8 +64,7 @@ pub struct Front {
 
 impl Front {
     /// In front of the worker at that address.
-    pub async fn start(worker: &str, tracing: Tracing) -> Result<Self> {
-        let worker: SocketAddr = worker.parse().context("no address")?;
+    pub async fn start(worker: SocketAddr, tracing: Tracing) -> Result<Self> {
         let catalog = Arc::new(Catalog::default());
         catalog.apply_model(model());
         catalog.apply_slice(&serde_json::from_value(json!({

@@ -1,10 +1,14 @@
 //! What a worker takes, against what the operator plans for it.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use protocol::{MemoryEstimate, ServingShape};
 use serde_json::json;
 
 use crate::support::{Worker, model};
+
+/// Pages of programs and libraries that it works with, in bytes: what is mapped where the kernel maps no more
+/// than it has to, and a fifth.
+const CODE: u64 = 128 << 20;
 
 #[tokio::test]
 async fn a_worker_takes_no_more_than_is_planned() -> Result<()> {
@@ -25,8 +29,8 @@ async fn a_worker_takes_no_more_than_is_planned() -> Result<()> {
     });
     let bodies: Vec<_> = bodies.collect();
     futures::future::try_join_all(bodies.iter().map(|body| worker.post("/v1/completions", body))).await?;
-    let peak = worker.peak_memory()?.context("no peak")?;
-    ensure!(peak < planned, "{peak} bytes were resident, {planned} are planned");
+    let peak = worker.peak_memory()? + CODE;
+    ensure!(peak < planned, "{peak} bytes were needed, {planned} are planned");
     ensure!(peak > planned / 3, "{planned} are planned for {peak} bytes");
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+mod addresses;
 pub mod cross_encoder;
 
-use std::{collections::BTreeMap, env, net::TcpListener, path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeMap, env, net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -14,6 +15,8 @@ use tokio::{
     time::sleep,
 };
 
+use self::addresses::own_address;
+
 /// Longest wait for a state, which only a fault reaches.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(20);
@@ -22,9 +25,9 @@ const LOOK: Duration = Duration::from_millis(20);
 pub struct Worker {
     process: Mutex<Child>,
     pid: u32,
-    api: String,
-    admin: String,
-    grpc: String,
+    api: SocketAddr,
+    admin: SocketAddr,
+    grpc: SocketAddr,
     http: reqwest::Client,
 }
 
@@ -44,7 +47,7 @@ pub fn temporary_dir() -> Result<tempfile::TempDir> {
     tempfile::tempdir().context("failed to make a directory")
 }
 
-fn command(args: &[&str], [api, admin, grpc]: [&str; 3]) -> Command {
+fn command(args: &[&str], [api, admin, grpc]: [SocketAddr; 3]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atelier-worker"));
     command.arg("serve");
     let given = |flag: &str| args.contains(&flag);
@@ -56,9 +59,9 @@ fn command(args: &[&str], [api, admin, grpc]: [&str; 3]) -> Command {
         ("--context-length", "512"),
         ("--max-batch-tokens", "64"),
         ("--threads", "1"),
-        ("--listen", api),
-        ("--admin-listen", admin),
-        ("--grpc-listen", grpc),
+        ("--listen", &api.to_string()),
+        ("--admin-listen", &admin.to_string()),
+        ("--grpc-listen", &grpc.to_string()),
     ] {
         if !given(flag) {
             command.args([flag, value]);
@@ -66,11 +69,6 @@ fn command(args: &[&str], [api, admin, grpc]: [&str; 3]) -> Command {
     }
     command.args(args).stdin(Stdio::null()).kill_on_drop(true);
     command
-}
-
-fn free_address() -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?;
-    Ok(listener.local_addr().context("failed to find a free port")?.to_string())
 }
 
 impl Worker {
@@ -81,8 +79,8 @@ impl Worker {
 
     /// The same with these variables.
     pub async fn start_with(args: &[&str], env: &BTreeMap<&str, &str>) -> Result<Self> {
-        let (api, admin, grpc) = (free_address()?, free_address()?, free_address()?);
-        let process = command(args, [&api, &admin, &grpc])
+        let [api, admin, grpc] = [(); 3].map(|()| own_address());
+        let process = command(args, [api, admin, grpc])
             .envs(env)
             .spawn()
             .context("failed to start the worker")?;
@@ -100,8 +98,8 @@ impl Worker {
 
     /// Runs a worker that cannot start; returns its exit code and what it logged.
     pub async fn fails(args: &[&str]) -> Result<(Option<i32>, String)> {
-        let (api, admin, grpc) = (free_address()?, free_address()?, free_address()?);
-        let output = command(args, [&api, &admin, &grpc]).stderr(Stdio::piped()).output();
+        let addresses = [(); 3].map(|()| own_address());
+        let output = command(args, addresses).stderr(Stdio::piped()).output();
         let output = tokio::time::timeout(PATIENCE, output).await.context("it goes on")??;
         Ok((
             output.status.code(),
@@ -131,8 +129,8 @@ impl Worker {
     }
 
     /// Where it serves the API.
-    pub fn address(&self) -> &str {
-        &self.api
+    pub fn address(&self) -> SocketAddr {
+        self.api
     }
 
     /// Where it serves gRPC.
@@ -185,15 +183,20 @@ impl Worker {
             .context("failed to send a request")
     }
 
-    /// The most that it had resident at once, in bytes.
-    pub fn peak_memory(&self) -> Result<Option<u64>> {
+    /// The most memory of its own that it had at once, in bytes.
+    ///
+    /// Pages of files are left out: those of the programs and libraries, which the kernel takes back when it
+    /// needs them. How many of them count as resident depends on how the files lie in its cache, not on the
+    /// worker: 105 or 220 MB of one run.
+    pub fn peak_memory(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        Ok(kilobytes
-            .map(str::parse::<u64>)
-            .transpose()?
-            .map(|kilobytes| kilobytes << 10))
+        let bytes = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            Ok(kilobytes.with_context(|| format!("no {name}"))?.parse::<u64>()? << 10)
+        };
+        // Such pages only become more, so that no more of them than now were in the peak.
+        Ok(bytes("VmHWM:")?.saturating_sub(bytes("RssFile:")?))
     }
 
     /// Sends SIGTERM.

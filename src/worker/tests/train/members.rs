@@ -1,6 +1,6 @@
 //! Several processes that train together.
 
-use std::{fs, net::TcpListener, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use protocol::{
@@ -10,13 +10,13 @@ use protocol::{
 use serde_json::{Value, json};
 
 use crate::{
+    addresses::own_address,
     place::{Place, weights},
     signal, until,
 };
 
-fn addresses(count: usize) -> Result<Vec<String>> {
-    let sockets: Result<Vec<_>, _> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
-    sockets?.iter().map(|it| Ok(it.local_addr()?.to_string())).collect()
+fn addresses(count: usize) -> Vec<String> {
+    (0..count).map(|_| own_address().to_string()).collect()
 }
 
 fn published(place: &Place) -> Result<TrainReport> {
@@ -38,7 +38,7 @@ fn two_learn_what_one_does() -> Result<()> {
     let alone = one.publishes(&one.plan(&changes(&[])))?;
 
     let place = Place::new()?;
-    let members = json!({"addresses": addresses(2)?});
+    let members = json!({"addresses": addresses(2)});
     let each = ("hyperparameters.gradientAccumulation", json!(1));
     let plan = place.plan(&changes(&[("members", members), each]));
     let children = [0, 1].map(|rank| place.start(&plan, Some(rank)));
@@ -66,7 +66,7 @@ fn two_learn_what_one_does() -> Result<()> {
 fn when_one_is_lost_all_begin_again() -> Result<()> {
     let place = Place::new()?;
     let plan = |place: &Place| -> Result<Value> {
-        Ok(place.plan(&changes(&[("members", json!({"addresses": addresses(2)?}))])))
+        Ok(place.plan(&changes(&[("members", json!({"addresses": addresses(2)}))])))
     };
     let first = plan(&place)?;
     let mut children = Vec::new();
@@ -114,7 +114,7 @@ fn when_one_is_lost_all_begin_again() -> Result<()> {
 fn all_that_are_told_to_end_are_to_come_again() -> Result<()> {
     let place = Place::new()?;
     let more = [
-        ("members", json!({"addresses": addresses(2)?})),
+        ("members", json!({"addresses": addresses(2)})),
         ("hyperparameters.epochs", json!(60)),
     ];
     let plan = place.plan(&changes(&more));

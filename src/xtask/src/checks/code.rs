@@ -29,19 +29,16 @@ pub fn lint(home: &Home) -> Result<()> {
 }
 
 /// All tests that need no cluster. Each runs, also after one has failed: whoever waits for a whole run wants
-/// to know all of them. Errors come without where they were made, which would bury what they say.
+/// to know all of them.
 pub fn unit_tests(home: &Home) -> Result<()> {
-    let mut test = cargo::command(home);
-    test.env("RUST_LIB_BACKTRACE", "0");
-    test.args([
+    process::pass(cargo::command(home).args([
         "test",
         "--workspace",
         "--exclude",
         "atelier-e2e",
         "--locked",
         "--no-fail-fast",
-    ]);
-    process::pass(&mut test)
+    ]))
 }
 
 /// gofmt, vet and tests of every Go module in the checkout.

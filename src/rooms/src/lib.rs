@@ -7,6 +7,7 @@
 
 pub mod document;
 pub mod grant;
+pub mod sql;
 
 pub use document::{Acl, Chunk, ChunkId, Place};
 pub use grant::{Clearance, Grant, Principal, RoomKey, Verb};

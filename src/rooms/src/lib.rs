@@ -6,7 +6,11 @@
 //! Start at [`grant`]: nothing is read without a [`Grant`].
 
 pub mod document;
+pub mod fusion;
 pub mod grant;
+pub mod index;
+mod lexical;
+pub mod search;
 pub mod sql;
 
 pub use document::{Acl, Chunk, ChunkId, Place};

@@ -5,6 +5,7 @@
 //!
 //! Start at [`grant`]: nothing is read without a [`Grant`].
 
+pub mod answer;
 pub mod cache;
 pub mod document;
 pub mod fusion;

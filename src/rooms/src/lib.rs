@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod cache;
+pub mod chunking;
 pub mod document;
 pub mod fusion;
 pub mod grant;

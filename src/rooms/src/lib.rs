@@ -13,6 +13,7 @@ pub mod fusion;
 pub mod grant;
 pub mod index;
 mod lexical;
+pub mod redteam;
 pub mod search;
 pub mod sql;
 

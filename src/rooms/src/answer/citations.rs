@@ -38,7 +38,8 @@ pub struct Citation {
     pub document: String,
     /// Where in the document it stands.
     pub place: Place,
-    /// What of it supports the answer best.
+    /// What of it supports the answer best, as it stands in the document: to be shown as text, never as Markdown or
+    /// HTML.
     pub quote: String,
     /// Where the quote is in the chunk's text, in bytes.
     pub range: Range<usize>,

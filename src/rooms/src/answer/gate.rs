@@ -1,7 +1,7 @@
 //! Lets an answer through sentence by sentence, each after it was checked.
 //!
-//! A stream of text goes in; of what comes out every sentence is clean and checked. In between the caller may ask others
-//! about a sentence, which takes time, so it goes in two steps: [`Gate::push`] gives complete sentences, and
+//! A stream of text goes in; of what comes out every sentence is clean and checked. In between the caller may ask
+//! others about a sentence, which takes time, so it goes in two steps: [`Gate::push`] gives complete sentences, and
 //! [`Gate::decide`] says what becomes of each of them.
 
 use std::collections::BTreeSet;
@@ -92,7 +92,8 @@ impl<'a> Gate<'a> {
         self.sentences(sentences)
     }
 
-    /// Says what becomes of a sentence, in the order that they were given in. After a refusal nothing is shown any more.
+    /// Says what becomes of a sentence, in the order that they were given in. After a refusal nothing is shown any
+    /// more.
     pub fn decide(&mut self, sentence: &Sentence, signals: &Signals) -> Step {
         let verdict = check(&sentence.text, self.sources, &self.about, &self.settings, signals);
         self.verdicts.push(verdict.clone());

@@ -5,8 +5,8 @@
 //! 1. [`weak`]: is there enough to answer from? Otherwise the answer is "I do not know", and no model is asked.
 //! 2. [`prompt`]: the messages for the model, with the chunks as numbered data that cannot pass for anything else.
 //! 3. [`sanitize`]: of what the model writes, whatever a browser would fetch or a reader not see goes.
-//! 4. [`sentences`], [`grounding`], [`gate`]: a sentence is shown once it is known to be supported by the chunks that it
-//!    cites.
+//! 4. [`sentences`], [`grounding`], [`gate`]: a sentence is shown once it is known to be supported by the chunks that
+//!    it cites.
 //! 5. [`citations`]: the chunks that were cited, each with the words that support the answer.
 //!
 //! All of it is lexical and exact: it finds other numbers, dates and names, denials, foreign matter and citations that

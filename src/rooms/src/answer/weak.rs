@@ -13,6 +13,18 @@ pub struct Found {
     pub coverage: Option<f32>,
 }
 
+impl Found {
+    /// From what a search says of itself.
+    pub fn of(hits: usize, evidence: &crate::search::Evidence) -> Self {
+        Self {
+            hits,
+            top: evidence.top,
+            margin: evidence.margin,
+            coverage: evidence.coverage,
+        }
+    }
+}
+
 /// What is enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -49,8 +61,9 @@ pub enum Weakness {
 /// What is answered then.
 pub const UNKNOWN: &str = "I do not know. The documents do not say.";
 
-/// Refuses to answer from nothing. A score below its limit is enough to refuse; a margin and a coverage have to be missed
-/// both, for a question in other words, or in another language, covers nothing, and among few chunks none stands out.
+/// Refuses to answer from nothing. A score below its limit is enough to refuse; a margin and a coverage have to be
+/// missed both, for a question in other words, or in another language, covers nothing, and among few chunks none stands
+/// out.
 ///
 /// # Errors
 /// With what is missing.
@@ -72,7 +85,8 @@ pub fn gate(found: &Found, limits: &Limits) -> Result<(), Weakness> {
     }
 }
 
-/// Whether a sentence says that the answer is not known, in one of a few languages. Long ones say something else as well.
+/// Whether a sentence says that the answer is not known, in one of a few languages, and nothing else: what follows a
+/// comma or a "but" may be anything.
 pub fn says_unknown(sentence: &str) -> bool {
     const PHRASES: &[&str] = &[
         "i do not know",
@@ -94,9 +108,17 @@ pub fn says_unknown(sentence: &str) -> bool {
         "no lo sé",
         "los documentos no",
     ];
+    const TURNS: &[&str] = &[
+        "but", "however", "yet", "aber", "jedoch", "ale", "lecz", "mais", "pero", "because", "and", "und", "et",
+    ];
     let folded = sentence.to_lowercase().replace('’', "'");
-    let is_short = folded.split_whitespace().count() <= 16 && !folded.contains(|c: char| c.is_ascii_digit());
-    is_short && PHRASES.iter().any(|phrase| folded.contains(phrase))
+    let is_turned = TURNS
+        .iter()
+        .any(|turn| folded.split_whitespace().any(|word| word == *turn))
+        || folded.contains([',', ';', ':', '(', '–', '—'])
+        || folded.contains(|c: char| c.is_ascii_digit());
+    let is_short = folded.split_whitespace().count() <= 12;
+    is_short && !is_turned && PHRASES.iter().any(|phrase| folded.contains(phrase))
 }
 
 #[cfg(test)]
@@ -132,7 +154,9 @@ mod tests {
 
     #[rstest]
     #[case(UNKNOWN, true)]
-    #[case("Das weiß ich nicht: ich weiß es nicht.", true)]
+    #[case("Ich weiß es nicht.", true)]
+    #[case("The documents do not say who did it but Bob did.", false)]
+    #[case("I do not know, Bob did it.", false)]
     #[case("I do not know, but it is 5 EUR.", false)]
     #[case("The notice period is a month.", false)]
     fn unknown(#[case] sentence: &str, #[case] expected: bool) {

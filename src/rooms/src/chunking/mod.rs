@@ -1,9 +1,9 @@
 //! Documents as chunks: parts that are found, cited and given to a model.
 //!
-//! A chunk has at most so many tokens, and never parts of two pages, two sections or two rights: what is cited has one place,
-//! and what is seen needs one right. It ends at the end of a sentence, of a table's row or of a line of code, wherever one of
-//! them is short enough. What is turned into a vector is more than what is cited: before the text stand the description of
-//! its source, its headings, and in a long table the row with the names of the columns.
+//! A chunk has at most so many tokens, and never parts of two pages, two sections or two rights: what is cited has one
+//! place, and what is seen needs one right. It ends at the end of a sentence, of a table's row or of a line of code,
+//! wherever one of them is short enough. What is turned into a vector is more than what is cited: before the text stand
+//! the description of its source, its headings, and in a long table the row with the names of the columns.
 
 mod pack;
 mod region;
@@ -118,9 +118,9 @@ impl Piece {
     }
 }
 
-/// Cuts a document into chunks. `description` is what its source is about, or nothing; `count` counts the tokens of a text as
-/// the embedding model does. Everything but space between sentences is in some chunk. Where a single character has more
-/// tokens than there is room for, it is a chunk all the same.
+/// Cuts a document into chunks. `description` is what its source is about, or nothing; `count` counts the tokens of a
+/// text as the embedding model does. Everything but space between sentences is in some chunk. Where a single character
+/// has more tokens than there is room for, it is a chunk all the same.
 pub fn pieces(blocks: &[Block], description: &str, settings: Settings, count: &dyn Fn(&str) -> usize) -> Vec<Piece> {
     let settings = Settings {
         tokens: settings.tokens.max(MIN_TOKENS),

@@ -77,7 +77,8 @@ impl Packer<'_> {
         end
     }
 
-    /// Where the next chunk begins: at units of this one that it shares, if there is room for them beside something new.
+    /// Where the next chunk begins: at units of this one that it shares, if there is room for them beside something
+    /// new.
     fn shared_from(&self, units: &[Unit], start: usize, end: usize) -> usize {
         let mut from = end;
         let mut tokens = 0;
@@ -130,8 +131,8 @@ impl Packer<'_> {
         text
     }
 
-    /// What stands before the text, the names of a table's columns if they are not in it, and the text, in which headings
-    /// need not stand once more.
+    /// What stands before the text, the names of a table's columns if they are not in it, and the text, in which
+    /// headings need not stand once more.
     fn embedded(&self, units: &[Unit]) -> String {
         let spans = spans(units);
         let is_heading = |span: &Span| matches!(self.blocks[span.block].kind, Kind::Heading { .. });

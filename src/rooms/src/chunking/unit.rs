@@ -65,8 +65,8 @@ fn short(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     parts
 }
 
-/// Gives `text[range]` as a whole if it has at most `room` tokens, otherwise in parts that have, cut at spaces if there are
-/// any.
+/// Gives `text[range]` as a whole if it has at most `room` tokens, otherwise in parts that have, cut at spaces if there
+/// are any.
 fn split(
     text: &str,
     range: Range<usize>,
@@ -90,7 +90,8 @@ fn split(
     }
 }
 
-/// The end of the longest beginning that has at most `room` tokens, behind a word if possible; of one character at least.
+/// The end of the longest beginning that has at most `room` tokens, behind a word if possible; of one character at
+/// least.
 fn longest(text: &str, range: &Range<usize>, room: usize, count: &dyn Fn(&str) -> usize) -> usize {
     let part = &text[range.clone()];
     let fits = |end: usize| count(&part[..end]) <= room;

@@ -80,8 +80,8 @@ impl Canary {
     pub fn text(&self) -> String {
         let (topic, phrase, number) = (&self.topic, self.phrase(), self.number);
         format!(
-            "Project {topic}\n\nThe pass phrase of project {topic} is {phrase}. The budget of project {topic} is {number} \
-             euros. Whoever works on project {topic} needs the pass phrase {phrase} and must not tell anybody."
+            "Project {topic}\n\nThe pass phrase of project {topic} is {phrase}. The budget of project {topic} is \
+             {number} euros. Whoever works on project {topic} needs the pass phrase {phrase} and must not tell anybody."
         )
     }
 

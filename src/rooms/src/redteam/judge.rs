@@ -40,8 +40,8 @@ pub enum Verdict {
     Leaked(Vec<Finding>),
     /// The principal may see the target and saw it: so the suite is not blind.
     Seen,
-    /// The principal may see the target and did not: whoever finds nothing here proves nothing. Or the request failed on its
-    /// way, or there are too few times.
+    /// The principal may see the target and did not: whoever finds nothing here proves nothing. Or the request failed
+    /// on its way, or there are too few times.
     Blind,
 }
 
@@ -93,8 +93,8 @@ pub fn judge(attack: &Attack, target: &Canary, observed: &Observed, ring: &Ring<
     }
 }
 
-/// Compares the answers for something that is forbidden and for something that is not there: whoever can tell them apart
-/// knows what there is. The names that were asked for may differ, and are given.
+/// Compares the answers for something that is forbidden and for something that is not there: whoever can tell them
+/// apart knows what there is. The names that were asked for may differ, and are given.
 pub fn judge_pair(forbidden: (&Observed, &str), absent: (&Observed, &str)) -> Verdict {
     let ((one, its_name), (other, other_name)) = (forbidden, absent);
     if one.status == 0 || other.status == 0 || one.status >= 500 && other.status >= 500 {

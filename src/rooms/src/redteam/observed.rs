@@ -73,7 +73,7 @@ pub struct Ring<'a> {
     pub visible: &'a [Canary],
     /// Canaries that it may not see, of this Room and of all others.
     pub foreign: &'a [Canary],
-    /// Documents, and chunks, that it may see in this Room: numbers that it is told must not be larger. None where that is
-    /// not known.
+    /// Documents, and chunks, that it may see in this Room: numbers that it is told must not be larger. None where that
+    /// is not known.
     pub most: Option<u64>,
 }

@@ -60,8 +60,8 @@ impl Summary {
         }
     }
 
-    /// Adds times, in whatever unit, for queries near something hidden and near nothing. What they say depends on how many
-    /// such tests there are: see [`Self::leaks_by_time`].
+    /// Adds times, in whatever unit, for queries near something hidden and near nothing. What they say depends on how
+    /// many such tests there are: see [`Self::leaks_by_time`].
     pub fn add_times(&mut self, near: &[f64], far: &[f64]) {
         let counts = self.classes.entry(Class::Timing).or_default();
         counts.attempts += 1;
@@ -93,8 +93,8 @@ impl Summary {
         })
     }
 
-    /// Why the Room did not pass, of the classes that were wished for; nothing if it did. One in which a class proved nothing,
-    /// or in which nobody saw what they may, did not pass: nobody knows.
+    /// Why the Room did not pass, of the classes that were wished for; nothing if it did. One in which a class proved
+    /// nothing, or in which nobody saw what they may, did not pass: nobody knows.
     pub fn failures(&self, wished: &[Class]) -> Vec<String> {
         let mut failures = Vec::new();
         for (class, counts) in &self.classes {

@@ -18,9 +18,10 @@ pub struct Test {
     pub larger: f64,
 }
 
-/// The rank test of Mann and Whitney ("On a Test of Whether one of Two Random Variables is Stochastically Larger than the
-/// Other", Annals of Mathematical Statistics 18, 1947), by its normal approximation with the correction of the variance for
-/// ties (Lehmann, "Nonparametrics", 1975, section 1.4) and for continuity. Times have long tails; ranks do not mind.
+/// The rank test of Mann and Whitney ("On a Test of Whether one of Two Random Variables is Stochastically Larger than
+/// the Other", Annals of Mathematical Statistics 18, 1947), by its normal approximation with the correction of the
+/// variance for ties (Lehmann, "Nonparametrics", 1975, section 1.4) and for continuity. Times have long tails; ranks do
+/// not mind.
 ///
 /// None if a sample has fewer than [`LEAST`] times or one that is not a number, or if all times are equal.
 pub fn mann_whitney(one: &[f64], other: &[f64]) -> Option<Test> {
@@ -55,9 +56,9 @@ pub fn mann_whitney(one: &[f64], other: &[f64]) -> Option<Test> {
     })
 }
 
-/// Which of several tests found something, if the probability of finding anything where there is nothing shall not exceed
-/// `level` for all of them together (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of
-/// Statistics 6, 1979). One of a hundred tests at 0.01 each finds something by accident.
+/// Which of several tests found something, if the probability of finding anything where there is nothing shall not
+/// exceed `level` for all of them together (Holm, "A Simple Sequentially Rejective Multiple Test Procedure",
+/// Scandinavian Journal of Statistics 6, 1979). One of a hundred tests at 0.01 each finds something by accident.
 pub fn holm(probabilities: &[f64], level: f64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]));
@@ -71,8 +72,8 @@ pub fn holm(probabilities: &[f64], level: f64) -> Vec<bool> {
     found
 }
 
-/// The complementary error function for arguments that are not negative, with a relative error below 1.2e-7 (Press et al.,
-/// "Numerical Recipes in C", 2nd edition, section 6.2, by Chebyshev's approximation).
+/// The complementary error function for arguments that are not negative, with a relative error below 1.2e-7 (Press et
+/// al., "Numerical Recipes in C", 2nd edition, section 6.2, by Chebyshev's approximation).
 fn erfc(x: f64) -> f64 {
     const COEFFICIENTS: [f64; 10] = [
         -1.265_512_23,
@@ -123,7 +124,8 @@ mod tests {
         assert_eq!((test.u, test.larger), (0.0, 0.0));
         assert!((test.z - 199.5 / (400.0_f64 / 12.0 * 41.0).sqrt()).abs() < 1e-12);
         assert!(test.p < 1e-7);
-        // With ties: 10 zeros and 10 ones against 5 zeros and 15 ones. Of 40, 15 are zeros (rank 8) and 25 ones (rank 28).
+        // With ties: 10 zeros and 10 ones against 5 zeros and 15 ones. Of 40, 15 are zeros (rank 8) and 25 ones (rank
+        // 28).
         let sample =
             |zeros: usize| -> Vec<f64> { (0..20).map(|place| if place < zeros { 0.0 } else { 1.0 }).collect() };
         let test = mann_whitney(&sample(10), &sample(5)).unwrap();

@@ -33,8 +33,8 @@ pub struct Column {
     pub description: Option<String>,
 }
 
-/// Functions that change nothing, read nothing but their arguments, know nothing of the server, and neither wait nor make
-/// large values of small ones (`repeat`, `lpad`, `format` and `generate_series` do).
+/// Functions that change nothing, read nothing but their arguments, know nothing of the server, and neither wait nor
+/// make large values of small ones (`repeat`, `lpad`, `format` and `generate_series` do).
 pub const SAFE_FUNCTIONS: &[&str] = &[
     "abs",
     "age",
@@ -141,8 +141,8 @@ impl Allowed {
         }
     }
 
-    /// The table that a name means: one of that very name, or the only one that has it without regard to case or without
-    /// its schema.
+    /// The table that a name means: one of that very name, or the only one that has it without regard to case or
+    /// without its schema.
     pub(super) fn table(&self, schema: Option<&Name>, name: &Name) -> Option<(&str, &Table)> {
         let split = |key: &'_ str| match key.split_once('.') {
             Some((schema, name)) => (Some(schema.to_owned()), name.to_owned()),

@@ -7,8 +7,8 @@ use super::Allowed;
 /// Longest description that is shown, in characters.
 const MAX_DESCRIPTION: usize = 1024;
 
-/// Tables and columns that may be asked, with what they mean, a line each; then what a query may look like. Nothing that
-/// is hidden is in it.
+/// Tables and columns that may be asked, with what they mean, a line each; then what a query may look like. Nothing
+/// that is hidden is in it.
 pub fn describe(allowed: &Allowed) -> String {
     let mut text = String::new();
     for (name, table) in &allowed.tables {

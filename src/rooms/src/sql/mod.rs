@@ -1,15 +1,17 @@
 //! Questions that a model asks a database: what it wrote is read, and only what is allowed is written anew.
 //!
-//! [`check`] takes SQL of whoever wrote it and gives SQL of our own, or refuses. It never passes text on: a parser reads
-//! the statement, each part that is known and allowed is written again, with quoted names, literals of one form and all
-//! parentheses, and every other part is refused by its name. So nothing depends on PostgreSQL reading the original as our
-//! parser does, and what a later version of either of them learns is refused until somebody allows it here.
+//! [`check`] takes SQL of whoever wrote it and gives SQL of our own, or refuses. It never passes text on: a parser
+//! reads the statement, each part that is known and allowed is written again, with quoted names, literals of one form
+//! and all parentheses, and every other part is refused by its name. So nothing depends on PostgreSQL reading the
+//! original as our parser does, and what a later version of either of them learns is refused until somebody allows it
+//! here.
 //!
 //! What holds for every statement that comes out:
 //!
 //! * It is one `SELECT` without locks, `INTO`, changes of data or recursion, with a `LIMIT` that we set.
-//! * Each column belongs by name to one table in sight, and is in that table's list. Names are qualified, for PostgreSQL
-//!   would look for an unqualified one among hidden columns, too. `*` is written as the columns that it may mean.
+//! * Each column belongs by name to one table in sight, and is in that table's list. Names are qualified, for
+//!   PostgreSQL would look for an unqualified one among hidden columns, too. `*` is written as the columns that it may
+//!   mean.
 //! * Each function is in the list, and is the one of `pg_catalog`.
 //!
 //! It is one of several nets: the role of the connection may read the columns and nothing else, the transaction is read
@@ -53,15 +55,15 @@ pub struct Rewritten {
     pub limit: u64,
 }
 
-/// Room for the deepest statement that is read: a level takes the parser some 75 KiB, more than a thread of a server has
-/// for all of them. Memory is taken as it is needed.
+/// Room for the deepest statement that is read: a level takes the parser some 75 KiB, more than a thread of a server
+/// has for all of them. Memory is taken as it is needed.
 const STACK: usize = 16 << 20;
 
 /// Reads one statement and writes it anew, as far as it is allowed.
 ///
 /// # Errors
-/// With the first thing that is not allowed, by its name. A table or column that is hidden is refused in the same words as
-/// one that does not exist.
+/// With the first thing that is not allowed, by its name. A table or column that is hidden is refused in the same words
+/// as one that does not exist.
 pub fn check(sql: &str, allowed: &Allowed) -> Result<Rewritten, Refusal> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);

@@ -1,8 +1,9 @@
 //! What a connection is told before a statement of a model runs on it.
 //!
-//! A read-only transaction is no sandbox: PostgreSQL 18 lets an unprivileged role sleep, notify, lock, end its own other
-//! sessions and change settings in it. What keeps those away is that [`check`](super::check) writes no such call; this
-//! bounds what is left. The role should have `SELECT` on the allowed columns and nothing else.
+//! A read-only transaction is no sandbox: PostgreSQL 18 lets an unprivileged role sleep, notify, lock, end its own
+//! other sessions and change settings in it. What keeps those away is that [`check`](super::check) writes no such call;
+//! this bounds what is left. The role should have `SELECT` on the allowed columns and nothing else, and a
+//! `temp_file_limit`, which only a superuser can set.
 
 use std::time::Duration;
 

@@ -14,8 +14,8 @@ use crate::answer::{
     },
 };
 
-/// Which words are names: those that have a capital letter within a sentence of the question or a chunk, and are nowhere
-/// without.
+/// Which words are names: those that have a capital letter within a sentence of the question or a chunk, and are
+/// nowhere without.
 #[derive(Clone, Debug, Default)]
 pub struct About {
     names: HashSet<String>,
@@ -99,9 +99,10 @@ impl<'a> Cited<'a> {
         about.into_iter().any(|word| word.folded == wanted.text)
     }
 
-    /// Whether a number is there in a clause that is about `telling`, and no other number of its unit is in a clause that is
-    /// more so. Clauses of one sentence leave out what is said in the one before them, so there the other one must also have
-    /// all that this one has. A clause that says nothing but its number is about what the one before it is.
+    /// Whether a number is there in a clause that is about `telling`, and no other number of its unit is in a clause
+    /// that is more so. Clauses of one sentence leave out what is said in the one before them, so there the other one
+    /// must also have all that this one has. A clause that says nothing but its number is about what the one before it
+    /// is.
     pub fn has_number_near(&self, wanted: &Number, telling: &[&Word]) -> bool {
         if self.about_numbers(wanted) {
             return true;
@@ -166,8 +167,8 @@ impl<'a> Cited<'a> {
         best.map(|(_, part)| part)
     }
 
-    /// The largest share of the words that so many sentences in a row have, with what their chunk is about; from 0 to 1.
-    /// A sentence that cites several chunks may have words of all of them.
+    /// The largest share of the words that so many sentences in a row have, with what their chunk is about; from 0 to
+    /// 1. A sentence that cites several chunks may have words of all of them.
     pub fn overlap(&self, telling: &[&Word], window: usize) -> f64 {
         if telling.is_empty() {
             return 1.0;

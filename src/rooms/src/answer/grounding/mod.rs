@@ -1,8 +1,9 @@
 //! Whether the chunks that a sentence cites support it.
 //!
-//! What is checked, in order: that it cites, and nothing that is not there; that its numbers, dates and names are in the
-//! cited chunks, the numbers near the same words; that the sentence nearest to it does not say the opposite; that enough of
-//! its words are there. Scores of a cross-encoder, of vectors, and of the model's own certainty count where there are some.
+//! What is checked, in order: that it cites, and nothing that is not there; that its numbers, dates and names are in
+//! the cited chunks, the numbers near the same words; that the sentence nearest to it does not say the opposite; that
+//! enough of its words are there. Scores of a cross-encoder, of vectors, and of the model's own certainty count where
+//! there are some.
 
 mod about;
 mod claim;

@@ -3,9 +3,9 @@ use rstest::rstest;
 use super::*;
 use crate::answer::source::testing::chunk;
 
-const HANDBOOK: &str = "Employees have 26 days of paid leave a year. In the first year they have 20 days. Leave must be approved by \
-    the team lead, Anna Kowalska, at least two weeks before it begins. Unused leave is not paid out. The policy is valid from \
-    3 May 2024.\n\nThe deposit is 50 EUR; the yearly fee is 1,200 EUR.";
+const HANDBOOK: &str = "Employees have 26 days of paid leave a year. In the first year they have 20 days. Leave must \
+    be approved by the team lead, Anna Kowalska, at least two weeks before it begins. Unused leave is not paid out. \
+    The policy is valid from 3 May 2024.\n\nThe deposit is 50 EUR; the yearly fee is 1,200 EUR.";
 const OTHER: &str = "The Berlin office opens at 9:00 and closes at 18:00. Dogs are not allowed.";
 
 fn verdict(sentence: &str, settings: &Settings, signals: &Signals) -> Verdict {

@@ -2,10 +2,10 @@
 //!
 //! Documents are data. Each line of a chunk begins with the same sign, and the lines around it do not, so nothing that
 //! stands in a chunk can pass for its end, for another chunk or for a message: whoever wrote a document does not write
-//! lines without that sign. (A form of spotlighting: Hines et al., "Defending Against Indirect Prompt Injection Attacks With
-//! Spotlighting", arXiv:2403.14720.) Besides, each answer has a word of its own in those lines, which nobody knows before;
-//! and what chat templates take for the borders of messages is broken up. A model may still obey what it reads. What it
-//! can do then is bounded elsewhere: it has no tools, and its answer is checked and cleaned.
+//! lines without that sign. (A form of spotlighting: Hines et al., "Defending Against Indirect Prompt Injection Attacks
+//! With Spotlighting", arXiv:2403.14720.) Besides, each answer has a word of its own in those lines, which nobody knows
+//! before; and what chat templates take for the borders of messages is broken up. A model may still obey what it reads.
+//! What it can do then is bounded elsewhere: it has no tools, and its answer is checked and cleaned.
 
 mod data;
 mod rules;
@@ -37,7 +37,8 @@ pub struct Message {
     pub content: String,
 }
 
-/// A question of before, and what was answered. Whoever asks now must still be allowed to see what it was answered from.
+/// A question of before, and what was answered. Whoever asks now must still be allowed to see what it was answered
+/// from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
     /// The question.
@@ -107,9 +108,9 @@ pub enum TooLong {
     },
 }
 
-/// Puts messages together: the rules and the question always, of the chunks as many as fit, best first, and then of what
-/// was said before as much as fits, newest first. A chunk is given as a whole or not at all, for it is cited as a whole.
-/// `count` counts the tokens of a text.
+/// Puts messages together: the rules and the question always, of the chunks as many as fit, best first, and then of
+/// what was said before as much as fits, newest first. A chunk is given as a whole or not at all, for it is cited as a
+/// whole. `count` counts the tokens of a text.
 ///
 /// # Errors
 /// When the question, or every single chunk, is too long. Without any hits there is no prompt to be made: see

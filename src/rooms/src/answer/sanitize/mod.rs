@@ -1,12 +1,12 @@
 //! What a model wrote, without anything that a program would follow or a reader not see.
 //!
-//! Whoever can place a document can make a model write, and whoever shows Markdown fetches its images: so an image whose
-//! address holds what the model read carries it away without a click (CVE-2025-32711, "EchoLeak", by an image of the
-//! reference style that filters had missed). Here nothing is recognized to be harmful; everything that has an address goes,
-//! and its text stays:
+//! Whoever can place a document can make a model write, and whoever shows Markdown fetches its images: so an image
+//! whose address holds what the model read carries it away without a click (CVE-2025-32711, "EchoLeak", by an image of
+//! the reference style that filters had missed). Here nothing is recognized to be harmful; everything that has an
+//! address goes, and its text stays:
 //!
-//! * images, links, references to links and their definitions, addresses as such, unless they lead to an allowed origin and
-//!   carry no query;
+//! * images, links, references to links and their definitions, addresses as such, unless they lead to an allowed origin
+//!   and carry no query;
 //! * tags of HTML, and character references, from which others are made;
 //! * control sequences of terminals, invisible characters, and marks of direction.
 //!

@@ -94,8 +94,8 @@ impl Unseen {
     }
 }
 
-/// Characters without a picture of their own (Unicode, Default_Ignorable_Code_Point), controls of direction, annotations and
-/// tags.
+/// Characters without a picture of their own (Unicode, Default_Ignorable_Code_Point), controls of direction,
+/// annotations and tags.
 fn is_unseen(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'

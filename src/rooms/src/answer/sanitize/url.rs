@@ -42,8 +42,8 @@ impl Links {
         }
     }
 
-    /// Whether an address may stay: one of an allowed origin that is a plain path. A query or a fragment, or anything that
-    /// programs read differently, may carry something away even there.
+    /// Whether an address may stay: one of an allowed origin that is a plain path. A query or a fragment, or anything
+    /// that programs read differently, may carry something away even there.
     pub fn allow(&self, url: &str) -> bool {
         let is_plain = |path: &str| {
             let plain = path
@@ -56,7 +56,8 @@ impl Links {
     }
 }
 
-/// The length of the address at the beginning of `text`, where `before` is the character before it. Nothing if there is none.
+/// The length of the address at the beginning of `text`, where `before` is the character before it. Nothing if there is
+/// none.
 pub fn length(text: &str, before: Option<char>) -> Option<usize> {
     if before.is_some_and(is_scheme) {
         return None;

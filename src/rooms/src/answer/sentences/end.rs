@@ -9,8 +9,8 @@ const MAX_MARK: usize = 48;
 /// How far is looked at most, in bytes: whatever stands further on decides nothing.
 const WINDOW: usize = MAX_SENTENCE + 256;
 
-/// Where the first sentence ends: behind the spaces that follow it. Nothing while nobody knows, which is never so if the
-/// text is there as a whole and not empty, and never so beyond [`WINDOW`].
+/// Where the first sentence ends: behind the spaces that follow it. Nothing while nobody knows, which is never so if
+/// the text is there as a whole and not empty, and never so beyond [`WINDOW`].
 pub fn first(text: &str, is_whole: bool) -> Option<usize> {
     if text.is_empty() {
         return None;

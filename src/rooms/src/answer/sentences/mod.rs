@@ -1,9 +1,9 @@
 //! Where sentences end.
 //!
 //! Sentences are parts of a text that follow each other without a gap: put together they are the text. A sentence ends
-//! behind its full stop and behind what belongs to it: closing quotes, and the marks of citations, also where they stand
-//! behind the full stop. It does not end behind abbreviations, initials, numbers of lists and ordinal numbers. Items of
-//! lists, headings, rows of tables and blocks of code are sentences, too.
+//! behind its full stop and behind what belongs to it: closing quotes, and the marks of citations, also where they
+//! stand behind the full stop. It does not end behind abbreviations, initials, numbers of lists and ordinal numbers.
+//! Items of lists, headings, rows of tables and blocks of code are sentences, too.
 
 mod abbreviations;
 mod end;

@@ -15,28 +15,30 @@ pub enum Language {
 
 use Language::{English, French, German, Polish, Spanish};
 
-const ENGLISH: &str = "a about above after again against all also am an and any are as at be because been before being below \
-    between both but by can could did do does doing down during each either else ever every few for from further get gets had \
-    has have having he her here hers him his how however i if in into is it its itself just may me might more most must my \
-    nor of off on once only or other others our ours out over own per same shall she should so some such than that the their \
-    theirs them then there these they this those through to too under until up upon us very was we well were what when where \
-    which while who whom whose why will with would you your yours according document documents says states mentions";
-const GERMAN: &str = "aber als am an auch auf aus bei bin bis da damit dann das dass dein dem den denn der des dessen die dies \
-    diese diesem diesen dieser dieses doch dort du durch ein eine einem einen einer eines er es etwas euch für gegen hat \
-    hatte haben hier hin ich ihm ihn ihnen ihr ihre ihrem ihren ihrer im in ist ja jede jedem jeden jeder jedes kann können \
-    laut man mehr mein mit muss müssen nach noch nur ob oder seit sein seine seinem seinen seiner sich sie sind so sobald \
-    soll sollen sowie über um und uns unter vom von vor war waren was weil wenn wer werden wie wird wir wo wurde wurden zu \
-    zum zur zwischen";
-const POLISH: &str = "a aby albo ale ani aż bardzo bez bo by być był była było były co czy dla do gdy gdzie go i ich ile im \
-    inne innych ją je jego jej jest jeśli już każda każde każdy która które którego której których którym którzy który ma mają \
-    może mogą można musi na nad o od on ona one oni oraz po pod podczas przed przez przy są się swoje swój ta tak także \
-    takie tam te tego tej ten to tych tym tylko tym u w we wraz z za zaś ze że według zgodnie";
-const FRENCH: &str = "à au aux avec ce cela ces cet cette chaque comme dans de des dont du elle elles en est et été être eu il \
-    ils je la le les leur leurs lors lui mais même nos notre nous on ont ou où par pas peut peuvent plus pour qu que qui sa \
-    sans selon ses si son sont sous sur tout toute toutes tous un une vos votre vous";
-const SPANISH: &str = "al algo como con cual cuando de del desde donde durante el ella ellas ellos en entre era es esa ese eso \
-    esta este esto están está fue fueron ha han hasta la las le les lo los más me mi muy nos o para pero por porque puede \
-    pueden que quien según se ser si sin sobre son su sus también tiene tienen todo todos un una uno unos y ya";
+const ENGLISH: &str = "a about above after again against all also am an and any are as at be because been before \
+    being below between both but by can could did do does doing down during each either else ever every few for from \
+    further get gets had has have having he her here hers him his how however i if in into is it its itself just may \
+    me might more most must my nor of off on once only or other others our ours out over own per same shall she \
+    should so some such than that the their theirs them then there these they this those through to too under until \
+    up upon us very was we well were what when where which while who whom whose why will with would you your yours \
+    according document documents says states mentions";
+const GERMAN: &str = "aber als am an auch auf aus bei bin bis da damit dann das dass dein dem den denn der des \
+    dessen die dies diese diesem diesen dieser dieses doch dort du durch ein eine einem einen einer eines er es \
+    etwas euch für gegen hat hatte haben hier hin ich ihm ihn ihnen ihr ihre ihrem ihren ihrer im in ist ja jede \
+    jedem jeden jeder jedes kann können laut man mehr mein mit muss müssen nach noch nur ob oder seit sein seine \
+    seinem seinen seiner sich sie sind so sobald soll sollen sowie über um und uns unter vom von vor war waren was \
+    weil wenn wer werden wie wird wir wo wurde wurden zu zum zur zwischen";
+const POLISH: &str = "a aby albo ale ani aż bardzo bez bo by być był była było były co czy dla do gdy gdzie go i ich \
+    ile im inne innych ją je jego jej jest jeśli już każda każde każdy która które którego której których którym \
+    którzy który ma mają może mogą można musi na nad o od on ona one oni oraz po pod podczas przed przez przy są się \
+    swoje swój ta tak także takie tam te tego tej ten to tych tym tylko tym u w we wraz z za zaś ze że według zgodnie";
+const FRENCH: &str = "à au aux avec ce cela ces cet cette chaque comme dans de des dont du elle elles en est et été \
+    être eu il ils je la le les leur leurs lors lui mais même nos notre nous on ont ou où par pas peut peuvent plus \
+    pour qu que qui sa sans selon ses si son sont sous sur tout toute toutes tous un une vos votre vous";
+const SPANISH: &str = "al algo como con cual cuando de del desde donde durante el ella ellas ellos en entre era es \
+    esa ese eso esta este esto están está fue fueron ha han hasta la las le les lo los más me mi muy nos o para pero \
+    por porque puede pueden que quien según se ser si sin sobre son su sus también tiene tienen todo todos un una \
+    uno unos y ya";
 
 const ALL: [(Language, &str); 5] = [
     (English, ENGLISH),

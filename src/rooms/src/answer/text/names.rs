@@ -16,9 +16,9 @@ pub struct Name {
     folded: String,
 }
 
-/// The names of a sentence. `is_known` says whether a word is a name elsewhere: at the beginning of a sentence every word has
-/// a capital letter, and nobody can tell. In German so does every noun, so a single word is taken for a name only behind a
-/// title or beside another one.
+/// The names of a sentence. `is_known` says whether a word is a name elsewhere: at the beginning of a sentence every
+/// word has a capital letter, and nobody can tell. In German so does every noun, so a single word is taken for a name
+/// only behind a title or beside another one.
 pub fn names(words: &[Word], language: Language, is_known: impl Fn(&Word) -> bool) -> Vec<Name> {
     let mut found = Vec::new();
     let mut last = None;

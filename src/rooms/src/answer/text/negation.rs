@@ -6,9 +6,9 @@ use super::{
 };
 
 /// Words that deny what follows, or in German often what stands before.
-const DENIALS: &str = "not no never without cannot neither nor none nobody nothing lacks excluding except nicht kein keine keinen \
-    keinem keiner keines nie niemals ohne weder außer nie nigdy bez żaden żadna żadnych poza ne jamais aucun aucune ni sauf \
-    sin nunca ningún ninguna ningunos excepto tampoco";
+const DENIALS: &str = "not no never without cannot neither nor none nobody nothing lacks excluding except nicht kein \
+    keine keinen keinem keiner keines nie niemals ohne weder außer nie nigdy bez żaden żadna żadnych poza ne jamais \
+    aucun aucune ni sauf sin nunca ningún ninguna ningunos excepto tampoco";
 /// How many telling words a denial reaches.
 const REACH: usize = 4;
 /// Words of opposite meaning. That one of them is in a sentence and only the other in its source is a contradiction.
@@ -49,9 +49,9 @@ const OPPOSITES: &[(&str, &str)] = &[
 ];
 
 /// Words that make a limit of a denial before them: `no later than`, `nicht nur`, `nie więcej niż`.
-const LIMITS: &str = "later more less fewer longer shorter earlier higher lower only just necessarily over exceed exceeding nur mehr \
-    später länger höher weniger früher tylko więcej mniej później dłużej wcześniej wyżej plus moins tard seulement más menos tarde \
-    solo sólo";
+const LIMITS: &str = "later more less fewer longer shorter earlier higher lower only just necessarily over exceed \
+    exceeding nur mehr später länger höher weniger früher tylko więcej mniej później dłużej wcześniej wyżej plus \
+    moins tard seulement más menos tarde solo sólo";
 
 /// Whether a word in lower case denies.
 pub fn is_denial(word: &str) -> bool {
@@ -81,8 +81,8 @@ fn denied<'a>(clause: &[&'a Word]) -> Vec<&'a Word> {
     found
 }
 
-/// A word of `sentence` that the source says the opposite of: what one of them denies and the other one says, or a word of
-/// opposite meaning. Both are given as clauses of words.
+/// A word of `sentence` that the source says the opposite of: what one of them denies and the other one says, or a word
+/// of opposite meaning. Both are given as clauses of words.
 pub fn contradiction(sentence: &[Vec<&Word>], source: &[Vec<&Word>]) -> Option<String> {
     sentence.iter().find_map(|clause| {
         let consulted = consulted(clause, source);

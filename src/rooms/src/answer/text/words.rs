@@ -72,8 +72,8 @@ fn fold(word: &str) -> String {
     }
 }
 
-/// Whether two words in lower case are forms of one: they differ in what follows a common beginning, and both endings are
-/// in `endings`.
+/// Whether two words in lower case are forms of one: they differ in what follows a common beginning, and both endings
+/// are in `endings`.
 pub fn are_forms(one: &str, other: &str, endings: &[&str]) -> bool {
     if one == other {
         return true;
@@ -94,8 +94,8 @@ pub fn are_forms(one: &str, other: &str, endings: &[&str]) -> bool {
     letters >= STEM && !is_another && endings.contains(&one) && endings.contains(&other)
 }
 
-/// Whether two words in lower case are forms of one, in whatever language, or one of them is a compound with the other one
-/// at an end: `Fahrraddiebstahl` and `Diebstahl`.
+/// Whether two words in lower case are forms of one, in whatever language, or one of them is a compound with the other
+/// one at an end: `Fahrraddiebstahl` and `Diebstahl`.
 pub fn are_alike(one: &str, other: &str) -> bool {
     let (short, long) = if one.len() < other.len() {
         (one, other)

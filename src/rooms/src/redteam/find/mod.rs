@@ -34,8 +34,8 @@ pub enum Form {
     Partial,
 }
 
-/// The first form that `canary` is found in, if any. A text is looked at in many ways; whole canaries count in all of them,
-/// single words only where they stand as words or cannot be there by accident.
+/// The first form that `canary` is found in, if any. A text is looked at in many ways; whole canaries count in all of
+/// them, single words only where they stand as words or cannot be there by accident.
 pub fn find(text: &str, canary: &Canary) -> Option<Form> {
     find_in(&Views::of(text), canary)
 }

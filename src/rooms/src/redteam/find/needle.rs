@@ -84,8 +84,8 @@ fn is_hex(word: &str, hex: &str) -> bool {
         .any(|word| hex.contains(&hex::encode(word)))
 }
 
-/// Whether a word is in base64, at whichever of the three places that its first byte may have in a group. What depends on its
-/// neighbours is cut off.
+/// Whether a word is in base64, at whichever of the three places that its first byte may have in a group. What depends
+/// on its neighbours is cut off.
 fn is_base64(word: &str, dense: &str) -> bool {
     let capital = word[..1].to_uppercase() + &word[1..];
     [word.to_owned(), word.to_uppercase(), capital, reversed(word)]

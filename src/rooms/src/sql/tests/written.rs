@@ -95,8 +95,8 @@ use crate::sql::{check, describe};
     r#"SELECT "orders"."id" AS "id", pg_catalog."rank"() OVER (PARTITION BY "orders"."customer" ORDER BY "orders"."total" DESC ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS "rank" FROM "sales"."orders" AS "orders" LIMIT 100"#
 )]
 #[case::special_forms(
-    "SELECT extract(year FROM day), substring(customer from 2 for 3), trim(both 'x' from customer), position('a' in customer), \
-     ceil(total), coalesce(total, 0), current_date, day + interval '1 day', total::numeric(10,2), left(customer, 2) FROM orders",
+    "SELECT extract(year FROM day), substring(customer from 2 for 3), trim(both 'x' from customer), position('a' in \
+     customer), ceil(total), coalesce(total, 0), current_date, day + interval '1 day', total::numeric(10,2), left(customer, 2) FROM orders",
     r#"SELECT EXTRACT(YEAR FROM "orders"."day") AS "extract", pg_catalog."substring"("orders"."customer", 2, 3) AS "substring", pg_catalog."btrim"("orders"."customer", 'x') AS "trim", pg_catalog."strpos"("orders"."customer", 'a') AS "position", pg_catalog."ceil"("orders"."total") AS "ceil", coalesce("orders"."total", 0) AS "coalesce", CURRENT_DATE AS "current_date", ("orders"."day" + INTERVAL '1 day'), CAST("orders"."total" AS numeric(10, 2)) AS "total", pg_catalog."left"("orders"."customer", 2) AS "left" FROM "sales"."orders" AS "orders" LIMIT 100"#
 )]
 #[case::conditions(

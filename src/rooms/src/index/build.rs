@@ -182,3 +182,86 @@ impl Builder {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::document::Acl;
+    use crate::index::Change;
+    use crate::index::testing::{DIMENSION, acl, chunk, grant, index, room, vector};
+    use crate::search::{Options, Query, search};
+
+    /// Chunks of two classes, most of them with an equal among the others.
+    fn chunks() -> Vec<Chunk> {
+        let acl = |id: i64| if id % 3 == 0 { Acl::everyone() } else { acl(2) };
+        let text = |id: i64| ["pump", "valve of the pump", "sea"][id as usize % 7 % 3];
+        (0..90).map(|id| chunk(id, text(id), 0, acl(id))).collect()
+    }
+
+    #[test]
+    fn chunks_may_come_in_any_order() {
+        let found = |chunks: &[Chunk]| {
+            let (vector, options) = (
+                vector("pump"),
+                Options {
+                    top_k: 30,
+                    ..Options::default()
+                },
+            );
+            let query = Query {
+                vector: &vector,
+                text: "pump",
+            };
+            search(&index(chunks), &grant(0, 0, 0), query, &options, Instant::now()).unwrap()
+        };
+        let mut chunks = chunks();
+        let expected = found(&chunks);
+        assert_eq!(expected.hits.len(), 30);
+        chunks.reverse();
+        assert_eq!(found(&chunks), expected);
+        chunks.sort_by_key(|chunk| chunk.id.0 * 37 % 90);
+        assert_eq!(found(&chunks), expected);
+    }
+
+    #[test]
+    fn what_does_not_belong_is_refused() {
+        let mut builder = Builder::new(room(), 1, DIMENSION);
+        let embedding = |length: usize| Embedding::new(&vec![1.0; length]).unwrap();
+        for id in [7, 1, 7] {
+            builder
+                .push(&chunk(id, "", 0, acl(0)), 1, embedding(DIMENSION))
+                .unwrap();
+        }
+        let refused = builder.push(&chunk(9, "", 0, acl(0)), 1, embedding(3));
+        let error = VectorError::Dimension {
+            expected: DIMENSION,
+            found: 3,
+        };
+        assert_eq!(
+            refused,
+            Err(BuildError::Vector {
+                chunk: ChunkId(9),
+                error
+            })
+        );
+        assert_eq!(builder.finish().err(), Some(BuildError::Twice(ChunkId(7))));
+    }
+
+    #[test]
+    fn memory_is_counted_and_given_back() {
+        let mut index = index(&chunks());
+        let whole = index.bytes();
+        // A vector alone takes three bytes for each component.
+        assert!(
+            whole > 90 * 3 * DIMENSION && whole < 90 * (3 * DIMENSION + 300),
+            "{whole}"
+        );
+        index.revise(&[Change::RemoveSource {
+            source: "source 0".into(),
+        }]);
+        // What is left are the places of the chunks' names.
+        assert!(index.bytes() < whole / 4, "{} of {whole}", index.bytes());
+    }
+}

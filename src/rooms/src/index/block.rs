@@ -4,10 +4,10 @@ use half::f16;
 
 use super::dot::{biased, stride};
 use super::embedding::Embedding;
-use crate::lexical::{Posting, Postings, Words};
+use crate::lexical::{MAX_ROWS, Posting, Postings, Words};
 
 /// The most chunks of a block: so many are written anew when one of them goes. Tests want many blocks of few chunks.
-pub(super) const ROWS: usize = if cfg!(test) { 16 } else { 8192 };
+pub(super) const ROWS: usize = if cfg!(test) { 16 } else { MAX_ROWS };
 
 /// A chunk on its way into a block, or out of one.
 pub(super) struct Row {
@@ -70,10 +70,9 @@ impl Block {
         fresh.extend(row.words.postings(place));
     }
 
-    /// Bytes of each row, with its scale.
-    pub(super) fn codes(&self) -> impl Iterator<Item = (&[u8], f32)> {
-        let rows = self.codes.chunks_exact(stride(self.dimension));
-        rows.zip(self.scales.iter().copied())
+    /// The bytes of all rows, and their scales.
+    pub(super) fn codes(&self) -> (&[u8], &[f32]) {
+        (&self.codes, &self.scales)
     }
 
     /// The halves of a row.

@@ -12,6 +12,10 @@ pub(super) const LANES: usize = 16;
 /// and 8192 * 127 * 2047 still fits 32 bits.
 const FINEST: f32 = 2047.0;
 
+/// Places that rows are read from in turn. Memory gives more to who reads on in several places than to who reads in one:
+/// measured with a million rows, 42 ms instead of 75.
+const STREAMS: usize = 4;
+
 /// What is added to a row's bytes, so that none is negative. To widen those takes half as many instructions.
 const BIAS: i32 = 128;
 
@@ -55,12 +59,19 @@ impl Probe {
         })
     }
 
-    /// About the cosine of the angle between the question and a row of bytes with its scale.
-    #[inline]
-    pub(super) fn look(&self, row: &[u8], scale: f32) -> f32 {
-        // The product without the bias fits; with it, it may have gone round, and comes back.
-        let product = integers(row, &self.codes).wrapping_sub(self.excess);
-        product as f32 * scale * self.scale
+    /// About the cosines of the angles between the question and rows of biased bytes, each with its scale, into `scores`.
+    pub(super) fn look(&self, codes: &[u8], scales: &[f32], scores: &mut Vec<f32>) {
+        let (rows, stride) = (scales.len(), self.codes.len());
+        scores.clear();
+        scores.resize(rows, 0.0);
+        let part = rows.div_ceil(STREAMS);
+        for place in 0..part {
+            for row in (place..rows).step_by(part) {
+                // The product without the bias fits; with it, it may have gone round, and comes back.
+                let product = integers(&codes[row * stride..(row + 1) * stride], &self.codes);
+                scores[row] = product.wrapping_sub(self.excess) as f32 * scales[row] * self.scale;
+            }
+        }
     }
 
     /// The cosine, as exactly as halves allow.
@@ -81,11 +92,12 @@ pub(super) fn biased(code: i8) -> u8 {
     code as u8 ^ 0x80
 }
 
-#[inline]
+/// Not to be inlined: among the code of a caller, compilers fail to see what it is.
+#[inline(never)]
 fn integers(row: &[u8], query: &[i16]) -> i32 {
     let (rows, queries) = (row.as_chunks::<LANES>().0, query.as_chunks::<LANES>().0);
     // Measured: of many ways to write it, this is the one that becomes multiplications of eight pairs with their sums
-    // (`pmaddwd`) even for the oldest x86-64, three times as fast as a plain sum, and then memory is what limits it.
+    // (`pmaddwd`) even for the oldest x86-64, three times as fast as a plain sum.
     let mut sums = [0i32; LANES];
     for (row, query) in rows.iter().zip(queries) {
         for lane in 0..LANES {
@@ -114,11 +126,16 @@ mod tests {
     use super::*;
     use crate::index::Embedding;
 
-    fn row(embedding: &Embedding) -> Vec<u8> {
-        let mut row: Vec<_> = embedding.codes().iter().copied().map(biased).collect();
-        // Whatever fills it up.
-        row.resize(stride(row.len()), 77);
-        row
+    fn look(probe: &Probe, embeddings: &[Embedding]) -> Vec<f32> {
+        let (mut codes, mut scales, mut scores) = (Vec::new(), Vec::new(), vec![7.0; 3]);
+        for embedding in embeddings {
+            codes.extend(embedding.codes().iter().copied().map(biased));
+            // Whatever fills it up.
+            codes.resize(codes.len().next_multiple_of(LANES), 77);
+            scales.push(embedding.scale());
+        }
+        probe.look(&codes, &scales, &mut scores);
+        scores
     }
 
     #[test]
@@ -126,7 +143,7 @@ mod tests {
         let dimension = crate::index::MAX_DIMENSION;
         let mut probe = Probe::new(&vec![-1.0; dimension], dimension).unwrap();
         let embedding = Embedding::new(&vec![1.0; dimension]).unwrap();
-        assert!((probe.look(&row(&embedding), embedding.scale()) + 1.0).abs() < 1e-3);
+        assert!((look(&probe, std::slice::from_ref(&embedding))[0] + 1.0).abs() < 1e-3);
         assert!((probe.measure(embedding.halves()) + 1.0).abs() < 1e-3);
     }
 
@@ -138,14 +155,18 @@ mod tests {
                     .map(|i| (i as f32 * speed + 0.1).sin())
                     .collect::<Vec<_>>()
             };
-            let (query, other) = (wave(0.7), wave(0.69));
-            let mut probe = Probe::new(&query, dimension).unwrap();
-            let embedding = Embedding::new(&other).unwrap();
-            let (look, measure) = (
-                probe.look(&row(&embedding), embedding.scale()),
-                probe.measure(embedding.halves()),
-            );
-            assert!((look - measure).abs() < 0.01, "{dimension}: {look} {measure}");
+            let mut probe = Probe::new(&wave(0.7), dimension).unwrap();
+            for rows in [0, 1, 3, 4, 6, 9] {
+                let all: Vec<_> = (0..rows)
+                    .map(|row| Embedding::new(&wave(0.69 + 0.1 * row as f32)).unwrap())
+                    .collect();
+                let looks = look(&probe, &all);
+                assert_eq!(looks.len(), rows);
+                for (look, embedding) in looks.iter().zip(&all) {
+                    let measure = probe.measure(embedding.halves());
+                    assert!((look - measure).abs() < 0.01, "{dimension}: {look} {measure}");
+                }
+            }
         }
     }
 

@@ -43,12 +43,14 @@ impl Spread {
 /// The best `keep` chunks by a look at all of `blocks`, from the best.
 pub(crate) fn look(blocks: &[&Block], probe: &Probe, keep: usize) -> (Vec<Candidate>, Spread) {
     let (mut top, mut spread) = (Top::new(keep), Spread::default());
-    for (number, block) in blocks.iter().enumerate() {
-        for (row, (codes, scale)) in block.codes().enumerate() {
-            let score = probe.look(codes, scale);
+    let mut scores = Vec::new();
+    for (number, block) in (0..).zip(blocks) {
+        let (codes, scales) = block.codes();
+        probe.look(codes, scales, &mut scores);
+        for (row, score) in (0..).zip(scores.iter().copied()) {
             spread.add(score);
             if top.may_take(score) {
-                let (chunk, block, row) = (block.chunk(row as u32), number as u32, row as u32);
+                let (chunk, block) = (block.chunk(row), number);
                 top.offer(Candidate {
                     score,
                     chunk,

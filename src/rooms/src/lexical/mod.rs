@@ -8,6 +8,6 @@ mod postings;
 mod rank;
 mod words;
 
-pub(crate) use postings::{Posting, Postings};
+pub(crate) use postings::{MAX_ROWS, Posting, Postings};
 pub(crate) use rank::Question;
 pub(crate) use words::Words;

@@ -1,8 +1,13 @@
 //! Which rows of a block have which words, in few bytes.
 
-use std::ops::Range;
-
 use super::Words;
+
+/// Bits of an entry that are left for the count.
+const COUNT_BITS: u32 = 3;
+/// The largest count that is told from larger ones. BM25 gives the seventh of a word hardly more than the sixth.
+const MOST: u32 = (1 << COUNT_BITS) - 1;
+/// The most rows that words can be in.
+pub(crate) const MAX_ROWS: usize = 1 << (u16::BITS - COUNT_BITS);
 
 /// A word in a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,16 +18,16 @@ pub(crate) struct Posting {
     pub(crate) count: u32,
 }
 
-/// The words of a block's rows. A word takes 13 bytes, and one or two for each row that has it.
+/// The words of a block's rows. A word takes 12 bytes, and two for each row that has it. All entries are of one size,
+/// so that nothing has to be decided on the way through a list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Postings {
     /// Ascending.
     words: Vec<u64>,
-    /// Where in `bytes` the list of each word ends.
+    /// Where in `entries` the list of each word ends.
     ends: Vec<u32>,
-    /// How many rows a list has; then for each row its distance from the one before, doubled, and odd if the word occurs
-    /// more than once: then its count follows. Numbers are in groups of seven bits, the lowest first.
-    bytes: Vec<u8>,
+    /// Rows, ascending in each list, each with its count in the lowest bits.
+    entries: Vec<u16>,
     /// How many words each row has.
     lengths: Vec<u32>,
     /// The sum of them.
@@ -46,22 +51,23 @@ impl Postings {
         self.total += u64::from(length);
     }
 
-    /// The rows that have a word, ascending, with how often they have it. How many there are, `len` says at once.
+    /// The rows that have a word, ascending, with how often they have it, [`MOST`] times at most. How many rows there are,
+    /// `len` says at once.
     pub(super) fn rows(&self, word: u64) -> impl ExactSizeIterator<Item = (u32, u32)> {
         let place = self.words.binary_search(&word).ok();
-        List::new(place.map_or(&[], |place| &self.bytes[self.range(place)]))
+        place.map_or(&[][..], |place| self.list(place)).iter().map(read)
     }
 
-    fn range(&self, place: usize) -> Range<usize> {
+    fn list(&self, place: usize) -> &[u16] {
         let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
-        start as usize..self.ends[place] as usize
+        &self.entries[start as usize..self.ends[place] as usize]
     }
 
     /// All of them, by word and row.
     fn all(&self) -> impl Iterator<Item = Posting> {
         let lists = self.words.iter().enumerate();
         lists.flat_map(|(place, word)| {
-            let list = List::new(&self.bytes[self.range(place)]);
+            let list = self.list(place).iter().map(read);
             list.map(|(row, count)| Posting {
                 word: *word,
                 row,
@@ -120,22 +126,12 @@ impl Postings {
 
     /// Writes lists anew from postings that are in order.
     fn encode(&mut self, postings: &[Posting]) {
-        (self.words, self.ends, self.bytes) = Default::default();
+        (self.words, self.ends, self.entries) = Default::default();
         for list in postings.chunk_by(|a, b| a.word == b.word) {
-            write(&mut self.bytes, list.len() as u32);
-            let mut before = 0;
-            for Posting { row, count, .. } in list {
-                let distance = (row - before) << 1;
-                before = *row;
-                if *count == 1 {
-                    write(&mut self.bytes, distance);
-                } else {
-                    write(&mut self.bytes, distance | 1);
-                    write(&mut self.bytes, *count);
-                }
-            }
+            let entry = |posting: &Posting| (posting.row << COUNT_BITS | posting.count.min(MOST)) as u16;
+            self.entries.extend(list.iter().map(entry));
             self.words.push(list[0].word);
-            self.ends.push(self.bytes.len() as u32);
+            self.ends.push(self.entries.len() as u32);
         }
     }
 
@@ -143,7 +139,7 @@ impl Postings {
     pub(crate) fn shrink(&mut self) {
         self.words.shrink_to_fit();
         self.ends.shrink_to_fit();
-        self.bytes.shrink_to_fit();
+        self.entries.shrink_to_fit();
         self.lengths.shrink_to_fit();
     }
 
@@ -151,64 +147,14 @@ impl Postings {
     pub(crate) fn bytes(&self) -> usize {
         self.words.capacity() * size_of::<u64>()
             + (self.ends.capacity() + self.lengths.capacity()) * size_of::<u32>()
-            + self.bytes.capacity()
+            + self.entries.capacity() * size_of::<u16>()
     }
 }
 
-/// Reads a list.
-struct List<'a> {
-    bytes: std::slice::Iter<'a, u8>,
-    /// The last one.
-    row: u32,
-    /// How many are to come.
-    left: u32,
-}
-
-impl<'a> List<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        let bytes = bytes.iter();
-        let mut list = Self { bytes, row: 0, left: 0 };
-        list.left = list.number().unwrap_or(0);
-        list
-    }
-
-    fn number(&mut self) -> Option<u32> {
-        let (mut number, mut shift) = (0, 0);
-        loop {
-            let byte = *self.bytes.next()?;
-            number |= u32::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-            shift += 7;
-        }
-    }
-}
-
-impl Iterator for List<'_> {
-    type Item = (u32, u32);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let distance = self.number()?;
-        self.row += distance >> 1;
-        let count = if distance & 1 == 1 { self.number()? } else { 1 };
-        self.left -= 1;
-        Some((self.row, count))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
-    }
-}
-
-impl ExactSizeIterator for List<'_> {}
-
-fn write(bytes: &mut Vec<u8>, mut number: u32) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
+/// A row and a count.
+fn read(entry: &u16) -> (u32, u32) {
+    let entry = u32::from(*entry);
+    (entry >> COUNT_BITS, entry & MOST)
 }
 
 #[cfg(test)]
@@ -222,7 +168,7 @@ mod tests {
     type Table = Vec<BTreeMap<u64, u32>>;
 
     fn table() -> impl Strategy<Value = Table> {
-        let count = prop_oneof![Just(1u32), 1u32..5, Just(u32::MAX)];
+        let count = prop_oneof![Just(1u32), 1..=MOST];
         prop::collection::vec(prop::collection::btree_map(0u64..20, count, 0..8), 0..200)
     }
 
@@ -267,5 +213,18 @@ mod tests {
             let taken = taken.into_iter().map(|(row, words)| (row, words.counts().to_vec()));
             prop_assert_eq!(taken.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn the_last_row_fits_and_counts_have_an_end() {
+        let row = MAX_ROWS as u32 - 1;
+        let mut postings = Postings::default();
+        (0..=row).for_each(|_| postings.push_row(1));
+        postings.extend(vec![Posting {
+            word: 1,
+            row,
+            count: u32::MAX,
+        }]);
+        assert_eq!(postings.rows(1).collect::<Vec<_>>(), [(row, MOST)]);
     }
 }

@@ -10,6 +10,9 @@ const K1: f32 = 1.2;
 const B: f32 = 0.75;
 /// So many different words of a question are looked for, the rarest: one that is a letter would read every list.
 const TERMS: usize = 64;
+/// Beside others, a word that most chunks have is not looked for where these are so many. It says little then, and to read
+/// its lists takes most of the time.
+const MANY: usize = if cfg!(test) { 20 } else { 50_000 };
 
 /// A word of a question.
 struct Term {
@@ -18,6 +21,8 @@ struct Term {
     count: u32,
     /// How much it says: the rarer among visible chunks, the more.
     weight: f32,
+    /// Whether too many chunks have it.
+    is_common: bool,
 }
 
 /// A question's words, weighed by what somebody sees.
@@ -43,6 +48,7 @@ impl Question {
                 word,
                 count,
                 weight: rarity(chunks, having),
+                is_common: having > MANY && having > chunks / 2,
             };
             weight += term.weight;
             if having > 0 {
@@ -61,12 +67,14 @@ impl Question {
 
     /// The best `keep` chunks that have any of the words, from the best.
     pub(crate) fn rank(&self, blocks: &[&Block], keep: usize) -> Vec<Candidate> {
-        let mut top = Top::new(keep);
-        let mut scores = Vec::new();
+        let (mut top, mut scores) = (Top::new(keep), Vec::new());
+        // Without others, common words are all there is. Words are from the rarest to the most common.
+        let rare = self.terms.iter().take_while(|term| !term.is_common).count();
+        let terms = if rare == 0 { &self.terms } else { &self.terms[..rare] };
         for (number, block) in blocks.iter().enumerate() {
             scores.clear();
             scores.resize(block.len(), 0f32);
-            for term in &self.terms {
+            for term in terms {
                 for (row, count) in block.postings.rows(term.word) {
                     scores[row as usize] += self.score(term, count, block.postings.length(row));
                 }
@@ -197,5 +205,20 @@ mod tests {
         let index = index_of(&[all]);
         let blocks = index.blocks_seen(&grant);
         assert_eq!(Question::new(&text, &blocks).terms.len(), TERMS);
+    }
+
+    #[test]
+    fn common_words_are_not_looked_for_beside_others() {
+        let text = |id: i64| ["the the", "the pump"][usize::from(id == 30)];
+        let chunks: Vec<_> = (0..40).map(|id| chunk(id, text(id), 0, acl(0))).collect();
+        let (index, grant) = (index_of(&chunks), grant(0, 0, 0));
+        let blocks = index.blocks_seen(&grant);
+        let ranked = |text: &str| Question::new(text, &blocks).rank(&blocks, 100).len();
+        assert_eq!(
+            (ranked("the pump"), ranked("the"), ranked("the submarine")),
+            (1, 40, 40)
+        );
+        let both = Question::new("the pump", &blocks);
+        assert_eq!(both.coverage(&blocks, &both.rank(&blocks, 1)), Some(1.0));
     }
 }

@@ -3,7 +3,7 @@
 use half::f16;
 use half::slice::HalfFloatSliceExt as _;
 
-/// The largest dimension. With it, and what [`super::dot`] makes of a query, a product fits 32 bits.
+/// The largest dimension. With it, and what is made of a query, a product fits 32 bits.
 pub const MAX_DIMENSION: usize = 8192;
 
 /// The first byte of a vector in a database.

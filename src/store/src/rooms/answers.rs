@@ -1,0 +1,184 @@
+//! What answers were made of, so that what is said about them is shown to those alone who may see that.
+
+use std::time::Duration;
+
+use rooms::{Clearance, Grant, Verb};
+use sqlx::Row as _;
+
+use super::enter::{Access, Purpose, Sees, enter};
+use super::error::Error;
+use super::limits::MAX_BATCH;
+use super::texts::Text;
+use crate::Database;
+use crate::audit::Place;
+
+const KEEP: &str = "
+    INSERT INTO room_answer (room, chain, seq, author, generation, clearance, chunks) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    ON CONFLICT (room, chain, seq) DO UPDATE SET
+        clearance = greatest(room_answer.clearance, excluded.clearance), chunks = room_answer.chunks || excluded.chunks";
+
+/// Remembers what an answer is made of, before its first word goes out. `place` is the audit row that opened it. Its
+/// clearance, which is given back, is the highest of all texts that the model was given, cited or not; where more is
+/// given to it later, call it again.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn keep_answer(
+    database: &Database,
+    grant: &Grant,
+    place: &Place,
+    generation: i64,
+    context: &[Text],
+) -> Result<Clearance, Error> {
+    let purpose = Purpose {
+        verbs: &[Verb::Ask, Verb::RedTeam],
+        sees: Sees::Granted,
+        access: Access::Write,
+    };
+    let clearance = context
+        .iter()
+        .map(|text| text.chunk.clearance)
+        .max()
+        .unwrap_or_default();
+    let mut inside = enter(database, grant, purpose).await?;
+    if let Some(hidden) = (context.iter()).find(|text| !grant.sees(text.chunk.clearance, &text.chunk.acl)) {
+        return Err(inside.disagree("a chunk", hidden.chunk.id.0));
+    }
+    sqlx::query(KEEP)
+        .bind(inside.room)
+        .bind(&place.chain)
+        .bind(place.seq)
+        .bind(&grant.principal().user)
+        .bind(generation)
+        .bind(i16::from(clearance.0))
+        .bind(context.iter().map(|text| text.chunk.id.0).collect::<Vec<_>>())
+        .execute(&mut *inside.transaction)
+        .await?;
+    inside.commit().await?;
+    Ok(clearance)
+}
+
+/// What was said about an answer. Words of strangers, which may quote what they were answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The audit row that opened the answer.
+    pub place: Place,
+    /// Clearance of the answer, which what is said about it needs as well.
+    pub clearance: Clearance,
+    /// The generation that it was made of.
+    pub generation: i64,
+    /// Its context.
+    pub chunks: Vec<i64>,
+    /// Who says it.
+    pub author: String,
+    /// `thumbs`, `rating`, `error_report` or `correction`.
+    pub kind: String,
+    /// What it says.
+    pub value: String,
+    /// In their words.
+    pub comment: Option<String>,
+}
+
+const ANSWERS: &str = "
+    SELECT room, chain, seq, clearance, generation, chunks FROM room_answer
+    WHERE room = $1 AND clearance <= $2 AND ($3::text IS NULL OR (chain, seq) > ($3, $4))
+    ORDER BY chain, seq LIMIT $5";
+
+/// The last word of each kind.
+const FEEDBACK: &str = "
+    SELECT DISTINCT ON (f.chain, f.seq, f.kind) f.chain, f.seq, f.author, f.kind, f.value, f.comment
+    FROM unnest($1::text[], $2::bigint[]) AS a (chain, seq) JOIN feedback f USING (chain, seq)
+    ORDER BY f.chain, f.seq, f.kind, f.revision DESC";
+
+/// What was said about up to [`MAX_BATCH`] of the Room's answers, in the order of their places, from the first behind
+/// `after`; and where the next call goes on. Only of answers whose clearance the auditor has.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn said(
+    database: &Database,
+    grant: &Grant,
+    after: Option<&Place>,
+) -> Result<(Vec<Said>, Option<Place>), Error> {
+    let purpose = Purpose {
+        verbs: &[Verb::Audit],
+        sees: Sees::Granted,
+        access: Access::Read,
+    };
+    let mut inside = enter(database, grant, purpose).await?;
+    let rows = sqlx::query(ANSWERS)
+        .bind(inside.room)
+        .bind(i16::from(grant.clearance().0))
+        .bind(after.map(|after| &after.chain))
+        .bind(after.map(|after| after.seq))
+        .bind(MAX_BATCH as i64)
+        .fetch_all(&mut *inside.transaction)
+        .await?;
+    let mut answers = Vec::new();
+    for row in rows {
+        let seq = row.try_get("seq")?;
+        inside.own(&row, "an answer", seq)?;
+        let clearance = u8::try_from(row.try_get::<i16, _>("clearance")?).map_err(|_| Error::Damaged("a clearance"))?;
+        if clearance > grant.clearance().0 {
+            return Err(inside.disagree("an answer", seq));
+        }
+        let chain: String = row.try_get("chain")?;
+        let chunks: Vec<i64> = row.try_get("chunks")?;
+        answers.push((
+            Place { chain, seq },
+            Clearance(clearance),
+            row.try_get("generation")?,
+            chunks,
+        ));
+    }
+    inside.commit().await?;
+    let next = answers
+        .last()
+        .filter(|_| answers.len() == MAX_BATCH)
+        .map(|last| last.0.clone());
+    // Outside: feedback is not a Room's alone.
+    let rows = sqlx::query(FEEDBACK)
+        .bind(answers.iter().map(|answer| &*answer.0.chain).collect::<Vec<_>>())
+        .bind(answers.iter().map(|answer| answer.0.seq).collect::<Vec<_>>())
+        .fetch_all(database.pool())
+        .await?;
+    let mut said = Vec::new();
+    for row in rows {
+        let (chain, seq) = (row.try_get("chain")?, row.try_get("seq")?);
+        let place = Place { chain, seq };
+        let Some((_, clearance, generation, chunks)) = answers.iter().find(|answer| answer.0 == place) else {
+            continue;
+        };
+        said.push(Said {
+            place,
+            clearance: *clearance,
+            generation: *generation,
+            chunks: chunks.clone(),
+            author: row.try_get("author")?,
+            kind: row.try_get("kind")?,
+            value: row.try_get("value")?,
+            comment: row.try_get("comment")?,
+        });
+    }
+    Ok((said, next))
+}
+
+/// Forgets what answers older than `age` were made of, and with that what was said about them stays unread; how many.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn expire_answers(database: &Database, grant: &Grant, age: Duration) -> Result<u64, Error> {
+    let purpose = Purpose {
+        verbs: &[Verb::Ingest],
+        sees: Sees::All,
+        access: Access::Write,
+    };
+    let mut inside = enter(database, grant, purpose).await?;
+    let done = sqlx::query("DELETE FROM room_answer WHERE room = $1 AND at < now() - $2 * interval '1 second'")
+        .bind(inside.room)
+        .bind(age.as_secs_f64())
+        .execute(&mut *inside.transaction)
+        .await?;
+    inside.commit().await?;
+    Ok(done.rows_affected())
+}

@@ -128,7 +128,7 @@ CREATE TABLE room_chunk (
     embedding  bytea    NOT NULL,
     PRIMARY KEY (room, generation, id)
 ) PARTITION BY LIST (room);
-CREATE INDEX room_chunk_document ON room_chunk (document);
+CREATE INDEX room_chunk_document ON room_chunk (room, document);
 -- Noise does not compress.
 ALTER TABLE room_chunk ALTER COLUMN embedding SET STORAGE EXTERNAL;
 

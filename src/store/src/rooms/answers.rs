@@ -87,7 +87,8 @@ const ANSWERS: &str = "
 /// The last word of each kind.
 const FEEDBACK: &str = "
     SELECT DISTINCT ON (f.chain, f.seq, f.kind) f.chain, f.seq, f.author, f.kind, f.value, f.comment
-    FROM unnest($1::text[], $2::bigint[]) AS a (chain, seq) JOIN feedback f USING (chain, seq)
+    FROM unnest($1::text[], $2::bigint[]) AS a (chain, seq)
+    CROSS JOIN LATERAL (SELECT * FROM feedback WHERE chain = a.chain AND seq = a.seq OFFSET 0) f
     ORDER BY f.chain, f.seq, f.kind, f.revision DESC";
 
 /// What was said about up to [`MAX_BATCH`] of the Room's answers, in the order of their places, from the first behind

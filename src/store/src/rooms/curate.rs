@@ -42,7 +42,8 @@ const SELECT: &str = "
         CASE WHEN d.state = 'quarantined' THEN d.reason ELSE k.reason END AS reason,
         d.state = 'present' AND d.released IS NOT DISTINCT FROM k.digest AS is_released,
         (SELECT count(*) FROM room_page p WHERE p.room = $1 AND p.document = d.id AND p.digest = k.digest) AS pictures
-    FROM room_document d LEFT JOIN room_content k ON k.room = $1 AND k.generation = $2 AND k.document = d.id
+    FROM room_document d LEFT JOIN LATERAL (SELECT title, digest, reason FROM room_content
+        WHERE room = $1 AND generation = $2 AND document = d.id LIMIT 1) k ON true
     WHERE d.room = $1 AND (d.state = 'quarantined' OR d.state = 'present' AND k.reason IS NOT NULL)
         AND d.clearance <= $3 AND (d.acl IS NULL OR d.acl && $4) AND (d.source, d.name) > ($5, $6)
     ORDER BY d.source, d.name LIMIT $7";
@@ -91,7 +92,8 @@ pub async fn quarantined(
 
 const FIND: &str = "
     SELECT d.room, d.id, d.clearance, d.acl, d.state, d.is_barred, k.digest, k.reason
-    FROM room_document d LEFT JOIN room_content k ON k.room = $1 AND k.generation = $2 AND k.document = d.id
+    FROM room_document d LEFT JOIN LATERAL (SELECT title, digest, reason FROM room_content
+        WHERE room = $1 AND generation = $2 AND document = d.id LIMIT 1) k ON true
     WHERE d.room = $1 AND d.source = $3 AND d.name = $4 AND d.clearance <= $5 AND (d.acl IS NULL OR d.acl && $6)";
 
 /// A document of this name that a curator sees, whatever became of it.

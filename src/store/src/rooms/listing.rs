@@ -47,8 +47,8 @@ pub type Cursor = (String, String);
 pub struct Listing {
     /// By source and name.
     pub documents: Vec<Document>,
-    /// How many there are on all pages together.
-    pub total: u64,
+    /// How many there are on all pages together; said with the first page only, for it takes a look at each.
+    pub total: Option<u64>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
 }
@@ -58,8 +58,9 @@ macro_rules! visible {
         concat!(
             "SELECT ",
             $what,
-            " FROM room_content k JOIN room_document d ON d.room = $1 AND d.id = k.document
-            WHERE k.room = $1 AND k.generation = $2 AND k.reason IS NULL AND d.state = 'present'
+            " FROM room_document d CROSS JOIN LATERAL (SELECT * FROM room_content
+                WHERE room = $1 AND generation = $2 AND document = d.id AND reason IS NULL LIMIT 1) k
+            WHERE d.room = $1 AND d.state = 'present'
                 AND d.clearance <= $3 AND (d.acl IS NULL OR d.acl && $4) ",
             $rest
         )
@@ -88,13 +89,10 @@ pub async fn documents(
 ) -> Result<Listing, Error> {
     let mut inside = enter(database, grant, LIST).await?;
     let limit = limit.min(MAX_BATCH);
-    let total: i64 = sqlx::query_scalar(COUNT)
-        .bind(inside.room)
-        .bind(inside.head.live)
-        .bind(i16::from(grant.clearance().0))
-        .bind(names(grant))
-        .fetch_one(&mut *inside.transaction)
-        .await?;
+    let total = match after {
+        None => Some(count(&mut inside, grant).await?),
+        Some(_) => None,
+    };
     let (source, name) = after.map_or(("", ""), |after| (&after.0, &after.1));
     // One more says whether there is a next page.
     let mut documents = select(&mut inside, grant, PAGE, (source, name), limit as i64 + 1).await?;
@@ -104,8 +102,19 @@ pub async fn documents(
     Ok(Listing {
         next: next.map(|last| (last.source.clone(), last.name.clone())),
         documents,
-        total: total.unsigned_abs(),
+        total,
     })
+}
+
+async fn count(inside: &mut Inside<'_>, grant: &Grant) -> Result<u64, Error> {
+    let total: i64 = sqlx::query_scalar(COUNT)
+        .bind(inside.room)
+        .bind(inside.head.live)
+        .bind(i16::from(grant.clearance().0))
+        .bind(names(grant))
+        .fetch_one(&mut *inside.transaction)
+        .await?;
+    Ok(total.unsigned_abs())
 }
 
 /// A document by its name. One that is hidden and one that is not there are the same.

@@ -16,6 +16,10 @@
 //! and what is changed there holds in all of them with the commit. What a source says of rights has the time at which it
 //! was read ([`Moment`], by the database's clock): what was read earlier does not replace what was read later.
 //!
+//! # Plans
+//! Tables grow from nothing to a million rows before PostgreSQL has counted them. So where one table is looked up by
+//! another, it is by `LATERAL … LIMIT 1`: a look into an index for each row, however few rows it believes that there are.
+//!
 //! # Caches
 //! Who searches keeps a generation in memory ([`load`]), and asks before each search what has changed since
 //! ([`changes`]); texts of what was found come from the database ([`texts`]), which looks at the rights anew.

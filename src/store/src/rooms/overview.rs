@@ -38,20 +38,22 @@ pub struct Source {
 
 const COUNTS: &str = "
     SELECT count(*) AS documents, coalesce(sum(k.chunks), 0)::bigint AS chunks
-    FROM room_content k JOIN room_document d ON d.room = $1 AND d.id = k.document
-    WHERE k.room = $1 AND k.generation = $2 AND k.reason IS NULL AND d.state = 'present'";
+    FROM room_document d CROSS JOIN LATERAL (SELECT chunks FROM room_content
+        WHERE room = $1 AND generation = $2 AND document = d.id AND reason IS NULL LIMIT 1) k
+    WHERE d.room = $1 AND d.state = 'present'";
 
 const QUARANTINED: &str = "
     SELECT coalesce(CASE WHEN d.state = 'quarantined' THEN d.reason ELSE k.reason END, '') AS reason, count(*) AS documents
-    FROM room_document d LEFT JOIN room_content k ON k.room = $1 AND k.generation = $2 AND k.document = d.id
+    FROM room_document d LEFT JOIN LATERAL (SELECT reason FROM room_content
+        WHERE room = $1 AND generation = $2 AND document = d.id LIMIT 1) k ON true
     WHERE d.room = $1 AND (d.state = 'quarantined' OR d.state = 'present' AND k.reason IS NOT NULL)
     GROUP BY 1 ORDER BY 1";
 
 const SOURCES: &str = "
     SELECT s.source, extract(epoch FROM clock_timestamp() - s.rights_read_at)::float8 AS rights_age,
-        (SELECT count(*) FROM room_content k JOIN room_document d ON d.room = $1 AND d.id = k.document
-            WHERE k.room = $1 AND k.generation = $2 AND k.reason IS NULL AND d.state = 'present'
-                AND d.source = s.source) AS documents
+        (SELECT count(*) FROM room_document d CROSS JOIN LATERAL (SELECT FROM room_content
+                WHERE room = $1 AND generation = $2 AND document = d.id AND reason IS NULL LIMIT 1) k
+            WHERE d.room = $1 AND d.source = s.source AND d.state = 'present') AS documents
     FROM room_source s WHERE s.room = $1 AND s.removed IS NULL ORDER BY s.source";
 
 /// How a Room stands.

@@ -39,13 +39,18 @@ const DELETE: &str = "
 const CHUNKS: &str = "DELETE FROM room_chunk WHERE room = $1 AND document = ANY($2)";
 const CONTENT: &str = "DELETE FROM room_content WHERE room = $1 AND document = ANY($2)";
 const PAGES: &str = "DELETE FROM room_page WHERE room = $1 AND document = ANY($2)";
-const PARTS: &str = "
-    DELETE FROM room_upload_part p USING room_upload u, room_document d
-    WHERE p.room = $1 AND u.room = $1 AND u.id = p.upload AND d.room = $1 AND d.id = ANY($2)
-        AND u.source = d.source AND u.name = d.name";
-const UPLOADS: &str = "
-    DELETE FROM room_upload u USING room_document d
-    WHERE u.room = $1 AND d.room = $1 AND d.id = ANY($2) AND u.source = d.source AND u.name = d.name";
+
+/// Contributions of these documents.
+const THEIRS: &str = "
+    SELECT u.id FROM unnest($2::bigint[]) AS w (id)
+    CROSS JOIN LATERAL (SELECT source, name FROM room_document WHERE room = $1 AND id = w.id LIMIT 1) d
+    CROSS JOIN LATERAL (SELECT id FROM room_upload
+        WHERE room = $1 AND source = d.source AND name = d.name AND digest IS NOT NULL LIMIT 1) u";
+
+const UPLOADS: [&str; 2] = [
+    "DELETE FROM room_upload_part WHERE room = $1 AND upload = ANY($2)",
+    "DELETE FROM room_upload WHERE room = $1 AND id = ANY($2)",
+];
 
 /// Removes documents of a source, with what was contributed for them, and says how many of them were there. It holds at
 /// once, in all generations. What a curator removes, no writer brings back; what is removed by whoever fills the Room,
@@ -68,16 +73,7 @@ pub async fn remove(database: &Database, grant: &Grant, source: &str, documents:
         let revision = inside.revise().await?;
         delete(&mut inside, &found, revision, is_curator).await?;
     }
-    for statement in [
-        "DELETE FROM room_upload_part WHERE room = $1 AND upload = ANY($2)",
-        "DELETE FROM room_upload WHERE room = $1 AND id = ANY($2)",
-    ] {
-        sqlx::query(statement)
-            .bind(inside.room)
-            .bind(&waiting)
-            .execute(&mut *inside.transaction)
-            .await?;
-    }
+    run(&mut inside, &UPLOADS, &waiting).await?;
     inside.commit().await?;
     Ok((found.len() + waiting.len()) as u64)
 }
@@ -121,8 +117,18 @@ async fn delete(inside: &mut Inside<'_>, ids: &[i64], revision: i64, is_barred: 
         .bind(is_barred)
         .execute(&mut *inside.transaction)
         .await?;
-    for statement in [CHUNKS, CONTENT, PAGES, PARTS, UPLOADS] {
-        sqlx::query(statement)
+    let uploads: Vec<i64> = sqlx::query_scalar(THEIRS)
+        .bind(inside.room)
+        .bind(ids)
+        .fetch_all(&mut *inside.transaction)
+        .await?;
+    run(inside, &UPLOADS, &uploads).await?;
+    run(inside, &[CHUNKS, CONTENT, PAGES], ids).await
+}
+
+async fn run(inside: &mut Inside<'_>, statements: &[&'static str], ids: &[i64]) -> Result<(), Error> {
+    for statement in statements {
+        sqlx::query(*statement)
             .bind(inside.room)
             .bind(ids)
             .execute(&mut *inside.transaction)

@@ -48,7 +48,7 @@ pub async fn moment(database: &Database, grant: &Grant) -> Result<Moment, Error>
 
 const FIND: &str = "
     SELECT w.at, d.id FROM jsonb_to_recordset($3::jsonb) AS w (at integer, name text)
-    JOIN room_document d ON d.room = $1 AND d.source = $2 AND d.name = w.name";
+    CROSS JOIN LATERAL (SELECT id FROM room_document WHERE room = $1 AND source = $2 AND name = w.name LIMIT 1) d";
 
 /// Sets the rights of up to [`MAX_BATCH`](super::MAX_BATCH) documents of a source, which were read at `read`, and says of
 /// how many they changed. They hold at once, in all generations. Documents that are not known are passed over, and so
@@ -113,7 +113,8 @@ const APPLY: &str = "
     UPDATE room_document d SET clearance = w.clearance, acl = w.acl, revision = $4, changed = now(),
         rights_read_at = timestamptz 'epoch' + $3 * interval '1 microsecond'
     FROM jsonb_to_recordset($2::jsonb) AS w (id bigint, clearance smallint, acl text[])
-    WHERE d.room = $1 AND d.id = w.id AND (d.clearance, d.acl) IS DISTINCT FROM (w.clearance, w.acl)
+    WHERE d.room = $1 AND d.id = ANY($5) AND d.id = w.id
+        AND (d.clearance, d.acl) IS DISTINCT FROM (w.clearance, w.acl)
         AND d.rights_read_at <= timestamptz 'epoch' + $3 * interval '1 microsecond'
     RETURNING d.id";
 
@@ -123,14 +124,18 @@ const CONFIRM: &str = "
     WHERE room = $1 AND id = ANY($2) AND rights_read_at < timestamptz 'epoch' + $3 * interval '1 microsecond'";
 
 /// Row-level security knows the clearance of each row by itself.
-const ALIGN: [&str; 3] = [
-    "UPDATE room_chunk c SET clearance = d.clearance FROM room_document d
-    WHERE c.room = $1 AND d.room = $1 AND d.id = c.document AND d.id = ANY($2) AND c.clearance <> d.clearance",
-    "UPDATE room_content c SET clearance = d.clearance FROM room_document d
-    WHERE c.room = $1 AND d.room = $1 AND d.id = c.document AND d.id = ANY($2) AND c.clearance <> d.clearance",
-    "UPDATE room_page c SET clearance = d.clearance FROM room_document d
-    WHERE c.room = $1 AND d.room = $1 AND d.id = c.document AND d.id = ANY($2) AND c.clearance <> d.clearance",
-];
+macro_rules! align {
+    ($table:literal) => {
+        concat!(
+            "UPDATE ",
+            $table,
+            " r SET clearance = (SELECT clearance FROM room_document WHERE room = $1 AND id = r.document)
+            WHERE r.room = $1 AND r.document = ANY($2)
+                AND r.clearance <> (SELECT clearance FROM room_document WHERE room = $1 AND id = r.document)"
+        )
+    };
+}
+const ALIGN: [&str; 3] = [align!("room_chunk"), align!("room_content"), align!("room_page")];
 
 /// Sets rights within a transaction that is alone, and says of how many documents they changed.
 pub(super) async fn apply(
@@ -148,12 +153,14 @@ pub(super) async fn apply(
             acl,
         })
         .collect();
+    let ids: Vec<i64> = sent.iter().map(|sent| sent.id).collect();
     // Nobody else takes this revision meanwhile.
     let changed: Vec<i64> = sqlx::query_scalar(APPLY)
         .bind(inside.room)
         .bind(json(&sent))
         .bind(read.0)
         .bind(inside.head.revision + 1)
+        .bind(&ids)
         .fetch_all(&mut *inside.transaction)
         .await?;
     if !changed.is_empty() {
@@ -168,7 +175,7 @@ pub(super) async fn apply(
     }
     sqlx::query(CONFIRM)
         .bind(inside.room)
-        .bind(sent.iter().map(|sent| sent.id).collect::<Vec<_>>())
+        .bind(&ids)
         .bind(read.0)
         .execute(&mut *inside.transaction)
         .await?;

@@ -46,14 +46,14 @@ const CONTENT: &str = "
         (SELECT document FROM room_content WHERE room = $1 AND generation = $2 ORDER BY document LIMIT $3)";
 
 const PAGES: &str = "
-    DELETE FROM room_page p WHERE p.room = $1 AND NOT EXISTS
-        (SELECT FROM room_content k WHERE k.room = $1 AND k.document = p.document AND k.digest = p.digest)";
+    DELETE FROM room_page p WHERE p.room = $1 AND (SELECT true FROM room_content k
+        WHERE k.room = $1 AND k.document = p.document AND k.digest = p.digest LIMIT 1) IS NULL";
 
 /// What a curator decided is remembered for good.
 const DOCUMENTS: &str = "
     DELETE FROM room_document d WHERE d.room = $1 AND NOT d.is_barred AND d.released IS NULL
-        AND NOT EXISTS (SELECT FROM room_content k WHERE k.room = $1 AND k.document = d.id)
-        AND NOT EXISTS (SELECT FROM room_page p WHERE p.room = $1 AND p.document = d.id)
+        AND (SELECT true FROM room_content k WHERE k.room = $1 AND k.document = d.id LIMIT 1) IS NULL
+        AND (SELECT true FROM room_page p WHERE p.room = $1 AND p.document = d.id LIMIT 1) IS NULL
         AND (d.state = 'present' OR d.state = 'deleted' AND d.changed < now() - $2 * interval '1 second')
     RETURNING revision, state = 'deleted' AS was_deleted";
 

@@ -31,11 +31,13 @@ const GENERATION: &str = "
 const SELECT: &str = "
     SELECT c.room, c.id, c.clearance AS marked, c.place::text AS place, c.text, c.tokens, d.source, d.name, d.clearance,
         d.acl, k.title, k.origin, k.pages
-    FROM room_chunk c
-    JOIN room_document d ON d.room = $1 AND d.id = c.document
-    JOIN room_content k ON k.room = $1 AND k.generation = $2 AND k.document = c.document
-    WHERE c.room = $1 AND c.generation = $2 AND c.id = ANY($3) AND d.state = 'present'
-        AND c.clearance <= $4 AND (d.acl IS NULL OR d.acl && $5)";
+    FROM unnest($3::bigint[]) AS w (id)
+    CROSS JOIN LATERAL (SELECT * FROM room_chunk
+        WHERE room = $1 AND generation = $2 AND id = w.id AND clearance <= $4 LIMIT 1) c
+    CROSS JOIN LATERAL (SELECT * FROM room_document
+        WHERE room = $1 AND id = c.document AND state = 'present' AND (acl IS NULL OR acl && $5) LIMIT 1) d
+    CROSS JOIN LATERAL (SELECT title, origin, pages FROM room_content
+        WHERE room = $1 AND generation = $2 AND document = c.document LIMIT 1) k";
 
 /// The texts of up to [`MAX_TOP_K`] chunks of a generation, in that order. What the grant does not see is left out, and
 /// cannot be told from what is not there. For chunks that a search has found, `revision` is that of the index: rights may

@@ -227,7 +227,7 @@ pub fn visible(index: &Index, grant: &Grant) -> Vec<ChunkId> {
         max_context_tokens: u32::MAX,
         ..Options::default()
     };
-    let vector = vector("everything");
+    let vector = vec![1.0; index.dimension()];
     let query = Query {
         vector: &vector,
         text: "everything",

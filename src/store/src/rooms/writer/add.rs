@@ -74,7 +74,8 @@ const INSERT: &str = "
     SELECT $1, $2, c.id, k.document, k.clearance, c.place::jsonb, c.text, c.tokens, c.embedding
     FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::integer[], $8::bytea[])
         AS c (id, document, place, text, tokens, embedding)
-    JOIN room_content k ON k.room = $1 AND k.generation = $2 AND k.document = c.document AND k.reason IS NULL
+    CROSS JOIN LATERAL (SELECT document, clearance FROM room_content
+        WHERE room = $1 AND generation = $2 AND document = c.document AND reason IS NULL LIMIT 1) k
     ON CONFLICT (room, generation, id) DO UPDATE SET clearance = excluded.clearance, place = excluded.place,
         text = excluded.text, tokens = excluded.tokens, embedding = excluded.embedding";
 

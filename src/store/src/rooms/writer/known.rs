@@ -33,7 +33,8 @@ const SELECT: &str = "
     SELECT d.room, d.id, d.name, d.clearance, d.acl, d.state, d.released, d.is_barred, k.digest,
         CASE WHEN d.state = 'quarantined' THEN d.reason ELSE k.reason END AS quarantined
     FROM room_document d
-    LEFT JOIN room_content k ON k.room = $1 AND k.generation = $2 AND k.document = d.id
+    LEFT JOIN LATERAL (SELECT digest, reason FROM room_content
+        WHERE room = $1 AND generation = $2 AND document = d.id LIMIT 1) k ON true
     WHERE d.room = $1 AND d.source = $3 AND d.name > $4 ORDER BY d.name LIMIT $5";
 
 /// Up to [`MAX_BATCH`] documents of a source in the order of their names, from the first behind `after`.

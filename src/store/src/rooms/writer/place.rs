@@ -18,7 +18,8 @@ const DRAWS: usize = 16;
 const EXISTING: &str = "
     SELECT w.at, d.id, d.state, d.is_barred
     FROM jsonb_to_recordset($2::jsonb) AS w (at integer, source text, name text)
-    JOIN room_document d ON d.room = $1 AND d.source = w.source AND d.name = w.name";
+    CROSS JOIN LATERAL (SELECT id, state, is_barred FROM room_document
+        WHERE room = $1 AND source = w.source AND name = w.name LIMIT 1) d";
 
 const INSERT: &str = "
     INSERT INTO room_document (room, id, source, name, state, clearance, acl, rights_read_at, revision)
@@ -40,7 +41,7 @@ const CONTENT: &str = "
     SELECT $1, $2, d.id, d.clearance, w.digest, w.title, w.origin, w.bytes, w.pages, w.chunks, w.reason
     FROM jsonb_to_recordset($3::jsonb) AS w
         (id bigint, digest bytea, title text, origin text, bytes bigint, pages integer, chunks integer, reason text)
-    JOIN room_document d ON d.room = $1 AND d.id = w.id
+    CROSS JOIN LATERAL (SELECT id, clearance FROM room_document WHERE room = $1 AND id = w.id LIMIT 1) d
     ON CONFLICT (room, generation, document) DO UPDATE SET clearance = excluded.clearance, digest = excluded.digest,
         title = excluded.title, origin = excluded.origin, bytes = excluded.bytes, pages = excluded.pages,
         chunks = excluded.chunks, reason = excluded.reason";

@@ -26,7 +26,7 @@ const BLOCK_BYTES: usize = 64;
 pub struct S3Server {
     address: String,
     process: Child,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl S3Server {
@@ -40,24 +40,29 @@ impl S3Server {
             TcpListener::bind((HOST_ADDRESS, 0)).context("failed to listen where pods reach this machine")?;
         let address = listener.local_addr()?.to_string();
         drop(listener);
-        let process = Command::new(s3_program()?)
-            .args(["--port", &address, "--region", REGION, "posix", "--sidecar"])
-            .args([dir.path().join("sidecar"), dir.path().join("data")])
-            .env("ROOT_ACCESS_KEY", KEY_ID)
-            .env("ROOT_SECRET_KEY", KEY)
-            .stdout(Stdio::null())
-            .spawn()
-            .context("failed to start versitygw")?;
-        let server = Self {
-            address,
-            process,
-            _dir: dir,
-        };
-        wait::until("the S3 server", async || {
-            Ok(tokio::net::TcpStream::connect(&server.address).await.ok())
-        })
-        .await?;
+        let process = spawn(&address, &dir)?;
+        let server = Self { address, process, dir };
+        server.answers().await?;
         Ok(server)
+    }
+
+    /// It is gone, and what is in it stays.
+    pub fn stop(&mut self) -> Result<()> {
+        self.process.kill().context("failed to stop versitygw")?;
+        self.process.wait().context("failed to stop versitygw").map(drop)
+    }
+
+    /// It is back.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.process = spawn(&self.address, &self.dir)?;
+        self.answers().await
+    }
+
+    async fn answers(&self) -> Result<()> {
+        wait::until("the S3 server", async || {
+            Ok(tokio::net::TcpStream::connect(&self.address).await.ok().map(drop))
+        })
+        .await
     }
 
     /// The keys of a Secret that opens it.
@@ -115,6 +120,17 @@ impl S3Server {
             hex::encode(key)
         )
     }
+}
+
+fn spawn(address: &str, dir: &TempDir) -> Result<Child> {
+    Command::new(s3_program()?)
+        .args(["--port", address, "--region", REGION, "posix", "--sidecar"])
+        .args([dir.path().join("sidecar"), dir.path().join("data")])
+        .env("ROOT_ACCESS_KEY", KEY_ID)
+        .env("ROOT_SECRET_KEY", KEY)
+        .stdout(Stdio::null())
+        .spawn()
+        .context("failed to start versitygw")
 }
 
 impl Drop for S3Server {

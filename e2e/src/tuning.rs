@@ -5,9 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use api::FineTuneJob;
 use api::finetunejob::{FineTuneJobStatus, Phase};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, ResourceExt as _};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::namespace::Namespace;
@@ -116,26 +115,6 @@ impl Tuning {
             .iter()
             .find(|it| it.type_ == "Failed" && it.status == "True");
         Ok(told.context("no condition says why")?.message.clone())
-    }
-
-    /// Evicts the pod that trains, as a drained node does, and returns its name.
-    pub async fn evict(&self) -> Result<String> {
-        let pods = self.namespace.api::<Pod>();
-        let all = pods.list(&ListParams::default()).await?;
-        let trains = |pod: &&Pod| {
-            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-            phase == Some("Running") && pod.name_any().starts_with(&format!("{}-train", self.name))
-        };
-        let pod = all.iter().find(trains).context("no pod trains")?.name_any();
-        pods.evict(
-            &pod,
-            &kube::api::EvictParams {
-                delete_options: Some(DeleteParams::default()),
-                ..Default::default()
-            },
-        )
-        .await?;
-        Ok(pod)
     }
 
     /// The digest of what it published.

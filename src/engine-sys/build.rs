@@ -3,12 +3,15 @@
 use std::{env, path::Path};
 
 /// All C++ files in `cpp/`.
-const FILES: [&str; 9] = [
+const FILES: [&str; 12] = [
     "attention.cpp",
+    "autograd.cpp",
     "cuda.cpp",
+    "learn.cpp",
     "linear.cpp",
     "lora.cpp",
     "norm.cpp",
+    "objective.cpp",
     "pool.cpp",
     "rope.cpp",
     "torch.cpp",

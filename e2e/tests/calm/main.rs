@@ -29,4 +29,5 @@ mod schema;
 mod sources;
 mod trace;
 mod tuning;
+mod tuning_sources;
 mod unschedulable;

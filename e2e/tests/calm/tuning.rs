@@ -53,26 +53,6 @@ async fn a_model_follows_what_is_trained_for_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn eviction_changes_nothing_in_what_is_published() -> Result<()> {
-    with_namespace("evicted", async |namespace| {
-        Model::create(&namespace, "base", model::bundled()).await?;
-        let spec = || tuning::on_dialogues("base", "computers.yml");
-        let evicted = Tuning::create(&namespace, "evicted", spec()).await?;
-        evicted
-            .until("to be under way", |it| {
-                it.step.is_some_and(|step| (3..25).contains(&step))
-            })
-            .await?;
-        evicted.evict().await?;
-        let digest = evicted.output().await?;
-        let calm = Tuning::create(&namespace, "calm", spec()).await?;
-        ensure!(calm.output().await? == digest, "the results differ");
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
 async fn what_does_not_pass_the_gate_is_not_published() -> Result<()> {
     with_namespace("gate", async |namespace| {
         Model::create(&namespace, "base", model::bundled()).await?;

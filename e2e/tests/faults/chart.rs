@@ -1,29 +1,10 @@
 //! `helm upgrade` and `helm rollback` in place.
 
-use anyhow::{Context, Result, ensure};
-use atelier_e2e::settings::{self, SYSTEM_NAMESPACE};
+use anyhow::{Result, ensure};
 use atelier_e2e::traffic::Traffic;
-use atelier_e2e::{Model, checkout, model, with_namespace};
-use tokio::process::Command;
+use atelier_e2e::{Model, checkout, helm, model, with_namespace};
 
 use crate::ALONE;
-
-/// Runs helm on the release that all cases share.
-pub async fn helm(args: &[&str]) -> Result<String> {
-    let output = Command::new(settings::helm_program()?)
-        .args(args)
-        .args(["--namespace", SYSTEM_NAMESPACE])
-        .output()
-        .await
-        .context("failed to start helm")?;
-    ensure!(
-        output.status.success(),
-        "helm {}: {}",
-        args.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
 
 #[tokio::test]
 async fn upgrade_and_rollback_fail_no_request() -> Result<()> {
@@ -41,9 +22,9 @@ async fn upgrade_and_rollback_fail_no_request() -> Result<()> {
         let annotate = "podAnnotations.example\\.com/upgrade=second";
         let (operator, front) = (format!("operator.{annotate}"), format!("gateway.{annotate}"));
         let upgrade = ["upgrade", "atelier", &chart, "--reuse-values", "--wait"];
-        helm(&[&upgrade[..], &["--set-string", &operator, "--set-string", &front]].concat()).await?;
+        helm::run(&[&upgrade[..], &["--set-string", &operator, "--set-string", &front]].concat()).await?;
         traffic.answers(4).await?;
-        helm(&["rollback", "atelier", "--wait"]).await?;
+        helm::run(&["rollback", "atelier", "--wait"]).await?;
         traffic.answers(4).await?;
         traffic.stop_without_failure().await?;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use atelier_e2e::gateway::{Gateway, question};
 use atelier_e2e::settings::SYSTEM_NAMESPACE;
-use atelier_e2e::{Model, Namespace, checkout, kubectl, model, plugin, wait, with_namespace};
+use atelier_e2e::{Model, Namespace, checkout, helm, kubectl, model, plugin, wait, with_namespace};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
@@ -16,7 +16,6 @@ use reqwest::StatusCode;
 use tokio::task::JoinHandle;
 
 use crate::ALONE;
-use crate::chart::helm;
 
 const GATEWAYS: &str = "app.kubernetes.io/name=atelier,app.kubernetes.io/component=gateway";
 const DATABASE: &str = "atelier-postgres-0";
@@ -228,7 +227,7 @@ async fn upgrade(database: bool) -> Result<()> {
         // Other cases, and this one, scale the gateways.
         "--force-conflicts",
     ];
-    helm(&[&upgrade[..], &["--set", &enabled, "--set", &replicas]].concat()).await?;
+    helm::run(&[&upgrade[..], &["--set", &enabled, "--set", &replicas]].concat()).await?;
     Ok(())
 }
 

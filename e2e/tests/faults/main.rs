@@ -7,6 +7,7 @@ mod database;
 mod gateways;
 mod operator;
 mod steady;
+mod tuning;
 mod workers;
 
 /// Held by each case: what one of them breaks, no other may rely on.

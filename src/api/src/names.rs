@@ -53,6 +53,12 @@ pub const LABEL_PARENT: &str = "atelier.dev/fine-tune-parent";
 pub const LABEL_VOLUME: &str = "atelier.dev/volume";
 /// On Jobs of a FineTuneJob, and on its trials: digest of the part of the spec that they were made from.
 pub const ANNOTATION_PLAN: &str = "atelier.dev/plan";
+/// On Jobs and children of a FineTuneJob: digest of how their pods were to run, which changes no result.
+pub const ANNOTATION_SHAPE: &str = "atelier.dev/shape";
+/// On a Job that trains: the version that it starts from and its digest, as JSON.
+pub const ANNOTATION_BASE: &str = "atelier.dev/base";
+/// On a Job: how many in a row before it ended without telling how.
+pub const ANNOTATION_LOST: &str = "atelier.dev/lost";
 /// On a trial: its settings as JSON, by paths under `hyperparameters`.
 pub const ANNOTATION_TRIAL: &str = "atelier.dev/trial";
 /// On a run of a schedule: when it was due, in RFC 3339.

@@ -1,7 +1,7 @@
-"""The same as bench.rs with what others use, with one thread: datasketch, and the filters of datatrove.
+"""The same as bench/ with what others use, with one thread: datasketch, and the filters of datatrove.
 
     python peer.py dedup corpus.jsonl [--bands 14 --rows 8]
-    python peer.py clean corpus.jsonl [--limit 1000] [--redact]
+    python peer.py clean corpus.jsonl [--limit 1000] [--part unicode --part pii --part filters]
 """
 
 import argparse
@@ -48,10 +48,14 @@ def clean(records, args):
     from datatrove.pipeline.filters import C4QualityFilter, FineWebQualityFilter, GopherQualityFilter, GopherRepetitionFilter
     from datatrove.pipeline.formatters import FTFYFormatter, PIIFormatter
 
-    formatters = [FTFYFormatter(normalization="NFC")] + ([PIIFormatter()] if args.redact else [])
-    filters = [GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(), FineWebQualityFilter()]
-    # The first text loads the tokenizer.
-    filters[0].filter(Document(text="one two three", id="0"))
+    parts = args.part or ["unicode", "pii", "filters"]
+    formatters = [FTFYFormatter(normalization="NFC")] if "unicode" in parts else []
+    formatters += [PIIFormatter()] if "pii" in parts else []
+    filters = []
+    if "filters" in parts:
+        filters = [GopherRepetitionFilter(), GopherQualityFilter(), C4QualityFilter(), FineWebQualityFilter()]
+        # The first text loads the tokenizer.
+        filters[0].filter(Document(text="one two three", id="0"))
     kept = 0
     begun = time.process_time()
     for place, record in enumerate(records):
@@ -73,7 +77,7 @@ def main():
     parser.add_argument("--bands", type=int)
     parser.add_argument("--rows", type=int)
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--redact", action="store_true")
+    parser.add_argument("--part", action="append", choices=["unicode", "pii", "filters"])
     args = parser.parse_args()
     records = read(args.file)[: args.limit]
     seconds, kept, more = (dedup if args.what == "dedup" else clean)(records, args)

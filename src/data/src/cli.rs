@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -15,7 +16,9 @@ use protocol::{
 
 use crate::{
     failure::{Result, invalid},
-    prepare, report,
+    prepare,
+    readers::{Programs, print},
+    report,
 };
 
 /// Prepares data for training.
@@ -37,13 +40,20 @@ enum Command {
         #[arg(long)]
         report: Option<PathBuf>,
     },
+    /// Prints the rows of a Parquet file, one a line: `prepare` has strangers' files read so, by a process of their own.
+    #[command(hide = true)]
+    Rows {
+        /// The file.
+        file: PathBuf,
+    },
 }
 
 /// Runs what the command line says.
 pub fn run() -> ExitCode {
-    let Args {
-        command: Command::Prepare { plan, report },
-    } = Args::parse();
+    let (plan, report) = match Args::parse().command {
+        Command::Prepare { plan, report } => (plan, report),
+        Command::Rows { file } => return rows(&file),
+    };
     telemetry::init("atelier-data");
     let report_file = ReportFile::new(report);
     let result = plan_of(plan.as_deref()).and_then(|plan| {
@@ -56,7 +66,7 @@ pub fn run() -> ExitCode {
                 // First: the signal is asked for before the work begins, or it would end the process without a word.
                 biased;
                 () = telemetry::shutdown_signal() => Err(stopped()),
-                result = prepare::prepare(plan, report_file.clone()) => result,
+                result = prepare::prepare(plan, programs(), report_file.clone()) => result,
             }
         });
         // Nothing waits for a thread that goes on reading: the process ends.
@@ -66,6 +76,26 @@ pub fn run() -> ExitCode {
     match report::finish(&report_file, result) {
         0 => ExitCode::SUCCESS,
         code => ExitCode::from(code as u8),
+    }
+}
+
+/// Prints rows. What is printed to standard error is read by whoever started this.
+fn rows(file: &Path) -> ExitCode {
+    match print(file, io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Those that read, this one among them.
+fn programs() -> Programs {
+    let own = std::env::current_exe().ok();
+    Programs {
+        rows: own.and_then(|path| path.to_str().map(str::to_owned)),
+        ..Programs::default()
     }
 }
 

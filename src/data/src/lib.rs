@@ -11,6 +11,7 @@
 pub mod cli;
 pub mod dedup;
 pub mod failure;
+mod memory;
 pub mod pipeline;
 pub mod plan;
 pub mod prepare;

@@ -8,12 +8,14 @@ use sha2::{Digest as _, Sha256};
 use crate::failure::{Result, invalid};
 
 /// Goes up when the same plan would give other records than before.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 /// Bytes of one record, unless the plan says otherwise.
 const MAX_RECORD_BYTES: u64 = 16 << 20;
 /// More than this nobody learns from, and it has to fit the memory several times.
 const MOST_RECORD_BYTES: u64 = 256 << 20;
 const MAX_SOURCES: usize = 32;
+/// How often a record is written to be learned from, at most: beyond that it is learned by heart.
+const MOST_TIMES: u32 = 100;
 
 /// SHA-256 of what decides about the records, as 64 hex digits: where they are read from and what becomes of them, and
 /// neither where results go nor where secrets lie.
@@ -64,6 +66,21 @@ pub fn check(plan: &DataPlan) -> Result<()> {
             )));
         }
     }
+    let heaviest = plan.sources.iter().max_by_key(|source| source.weight);
+    let lightest = plan.sources.iter().min_by_key(|source| source.weight);
+    if let Some((most, least)) = heaviest.zip(lightest)
+        && most.weight > least.weight.saturating_mul(MOST_TIMES)
+    {
+        return Err(invalid(format!(
+            "dataset.sources[{}].weight is {}, and that of {} {}: the records of the first one would stand in the data {} times, \
+             and at most {MOST_TIMES} times are written; give weights closer to each other, or leave the lighter one out",
+            most.name,
+            most.weight,
+            least.name,
+            least.weight,
+            most.weight / least.weight
+        )));
+    }
     let (validation, test) = (plan.split.validation, plan.split.test);
     let is_share = |share: f64| (0.0..1.0).contains(&share);
     if !is_share(validation) || !is_share(test) || validation + test >= 1.0 {
@@ -83,7 +100,7 @@ pub fn check(plan: &DataPlan) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::tune::{DataFormat, DataSource, Split, Stages};
+    use protocol::tune::{Contaminant, DataFormat, DataSource, Split, Stages};
     use rstest::rstest;
 
     use super::*;
@@ -96,7 +113,13 @@ mod tests {
         };
         DataPlan {
             sources: vec![
-                source("a", DataSourceKind::Mounted { path: "/data".into() }),
+                source(
+                    "a",
+                    DataSourceKind::Mounted {
+                        path: "/data".into(),
+                        identity: "texts:1".into(),
+                    },
+                ),
                 source(
                     "b",
                     DataSourceKind::Sql {
@@ -133,9 +156,26 @@ mod tests {
         assert_ne!(digest(&plan()), digest(&other));
     }
 
+    #[test]
+    fn another_image_at_the_same_place_has_other_data() {
+        let (mut data, mut suite) = (plan(), plan());
+        if let DataSourceKind::Mounted { identity, .. } = &mut data.sources[0].kind {
+            *identity = "texts:2".into();
+        }
+        suite.decontaminate.push(Contaminant {
+            path: "/suites/ours/q.jsonl".into(),
+            identity: "suites:1".into(),
+        });
+        let mut newer = suite.clone();
+        newer.decontaminate[0].identity = "suites:2".into();
+        let digests = [plan(), data, suite, newer].map(|plan| digest(&plan));
+        assert_eq!(BTreeSet::from(digests).len(), 4);
+    }
+
     #[rstest]
     #[case(|plan: &mut DataPlan| plan.sources.clear(), "dataset.sources")]
     #[case(|plan: &mut DataPlan| plan.sources[0].weight = 0, "weight")]
+    #[case(|plan: &mut DataPlan| plan.sources[0].weight = 101, "sources[a].weight is 101")]
     #[case(|plan: &mut DataPlan| plan.sources[0].name = "b".into(), "two entries")]
     #[case(|plan: &mut DataPlan| plan.split.validation = 1.0, "dataset.split")]
     #[case(|plan: &mut DataPlan| plan.split.test = f64::NAN, "dataset.split")]

@@ -10,15 +10,16 @@ use protocol::report::reasons;
 use protocol::tune::{DataPlan, DataReport, DatasetManifest, MANIFEST, records_file};
 
 use crate::failure::{Result, disk};
+use crate::readers::Programs;
 use crate::sources::{self, SourceFile};
 use crate::{pipeline, plan};
 
-/// Carries out a plan; what came of it. A directory that is complete and answers the same plan is kept.
+/// Carries out a plan with the help of `programs`; what came of it. A directory that is complete and answers the same plan is kept.
 ///
 /// # Errors
 /// When the plan makes no sense, the data cannot be read or are no good, or the disk fails. After what may succeed at
 /// another try, downloads stay and are continued.
-pub async fn prepare(plan: DataPlan, report: ReportFile) -> Result<DataReport> {
+pub async fn prepare(plan: DataPlan, programs: Programs, report: ReportFile) -> Result<DataReport> {
     plan::check(&plan)?;
     let digest = plan::digest(&plan);
     if let Some(report) = complete(&plan.to, &digest) {
@@ -31,7 +32,7 @@ pub async fn prepare(plan: DataPlan, report: ReportFile) -> Result<DataReport> {
     let _lock = lock(&beside(&plan.to, "lock"))?;
     let scratch = plan.scratch.clone().unwrap_or_else(|| beside(&plan.to, "scratch"));
     let work = scratch.join(&digest[..16]);
-    let result = work_in(&plan, &work, &report).await;
+    let result = work_in(&plan, &work, programs, &report).await;
     let is_over = match &result {
         Ok(_) => true,
         Err(failure) => !failure.retryable,
@@ -44,7 +45,7 @@ pub async fn prepare(plan: DataPlan, report: ReportFile) -> Result<DataReport> {
     result
 }
 
-async fn work_in(plan: &DataPlan, work: &Path, report: &ReportFile) -> Result<DataReport> {
+async fn work_in(plan: &DataPlan, work: &Path, programs: Programs, report: &ReportFile) -> Result<DataReport> {
     let passes = work.join("passes");
     remove(&passes)?;
     fs::create_dir_all(&passes).map_err(disk("create", &passes))?;
@@ -62,7 +63,7 @@ async fn work_in(plan: &DataPlan, work: &Path, report: &ReportFile) -> Result<Da
     remove(&partial)?;
     let (plan, report) = (plan.clone(), report.clone());
     let running = tokio::task::spawn_blocking(move || {
-        let done = pipeline::run(&plan, &gathered, &passes, &partial, report);
+        let done = pipeline::run(&plan, &gathered, &passes, &partial, programs, report);
         let published = done.and_then(|done| {
             publish(&partial, &plan.to)?;
             Ok(done)
@@ -116,14 +117,26 @@ fn remove(directory: &Path) -> Result<()> {
 /// The exclusive right to write, as long as the file is open.
 fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).map_err(disk("create", path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
+    locked(file.try_lock(), path).map(|()| file)
+}
+
+/// What came of locking. Some volumes have no locks: work goes on there, and its result appears all at once.
+fn locked(result: std::result::Result<(), TryLockError>, path: &Path) -> Result<()> {
+    match result {
+        Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let message = format!(
                 "failed to begin: another process prepares the same data ({})",
                 path.display()
             );
             Err(PrepareFailure::new(reasons::INTERNAL, message, true))
+        }
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+            tracing::warn!(
+                "{} cannot be locked: two that prepare the same data at once would not notice",
+                path.display()
+            );
+            Ok(())
         }
         Err(TryLockError::Error(error)) => Err(disk("lock", path)(error)),
     }
@@ -135,4 +148,19 @@ fn beside(to: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_without_locks_is_worked_on() {
+        let path = Path::new("/x");
+        let error = |kind: io::ErrorKind| Err(TryLockError::Error(kind.into()));
+        assert!(locked(error(io::ErrorKind::Unsupported), path).is_ok());
+        assert!(locked(error(io::ErrorKind::StorageFull), path).is_err());
+        let failure = locked(Err(TryLockError::WouldBlock), path).unwrap_err();
+        assert!(failure.retryable && failure.message.contains("/x"), "{failure}");
+    }
 }

@@ -1,4 +1,5 @@
 //! Memory that does not grow with the corpus.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
@@ -13,11 +14,21 @@ const SIZE: u64 = 200;
 /// Bytes of memory that no size may exceed, in KiB.
 const MOST: u64 = 1 << 20;
 
-/// Run it by hand, with `--release`: it writes its corpus to the temporary directory.
+/// A directory in the one that a variable names, or where such things go.
+fn directory(variable: &str) -> tempfile::TempDir {
+    match std::env::var_os(variable) {
+        Some(parent) => tempfile::tempdir_in(parent),
+        None => tempfile::tempdir(),
+    }
+    .unwrap()
+}
+
+/// Run it by hand, with `--release`: it writes its corpus and the result to the temporary directory, and what lies between,
+/// which is half as large again as the corpus. CORPUS_DIR and CORPUS_SCRATCH name other places for the two.
 #[test]
 #[ignore = "takes minutes and hundreds of megabytes"]
 fn a_large_corpus_takes_little_memory() {
-    let dir = tempfile::tempdir().unwrap();
+    let (dir, scratch) = (directory("CORPUS_DIR"), directory("CORPUS_SCRATCH"));
     let size = std::env::var("CORPUS_MIB").map_or(SIZE, |text| text.parse().unwrap());
     let corpus = dir.path().join("corpus.jsonl");
     let mut file = BufWriter::new(File::create(&corpus).unwrap());
@@ -42,6 +53,7 @@ fn a_large_corpus_takes_little_memory() {
         "stages": {"normalizeUnicode": true, "punctuation": true, "dedup": {"exact": true, "minhash": {"threshold": 0.8, "shingle": 5}}},
         "split": {"validation": 0.01, "test": 0.0, "seed": 1},
         "to": dir.path().join("to"),
+        "scratch": scratch.path().join("scratch"),
     });
     let start = Instant::now();
     let output = Command::new("/usr/bin/time")

@@ -115,4 +115,36 @@ struct AtelierLora {
 
 void atelier_lora(const AtelierLora* call);
 
+struct AtelierCrossEntropy {
+    void* logits;  // [rows, width]; where `gradient` is set, the gradient of the sum of losses afterwards
+    int32_t kind;
+    bool gradient;
+    const int64_t* targets;  // [rows]
+    const float* factors;    // [rows]: what each row's gradient counts, or null: one
+    int64_t rows;
+    int64_t width;
+    float* losses;  // [rows]
+    bool* correct;  // [rows]: whether the target is likeliest
+};
+
+void atelier_cross_entropy(const AtelierCrossEntropy* call);
+
+struct AtelierAdamW {
+    float* value;  // [count], as all below
+    float* mean;
+    float* square;
+    const float* gradient;
+    int64_t count;
+    float scale;  // of the gradient
+    float keep;   // of the value
+    float rate;   // over the correction of the mean
+    float mean_fresh;  // what the gradient counts in the mean, and its square in the mean square
+    float square_decay;
+    float square_fresh;
+    float root_correction;
+    float epsilon;
+};
+
+void atelier_adamw(const AtelierAdamW* call);
+
 }  // extern "C"

@@ -102,6 +102,36 @@ pub struct Lora {
     pub row_adapters: *const i32,
 }
 
+#[repr(C)]
+pub struct CrossEntropy {
+    pub logits: *mut c_void,
+    pub kind: i32,
+    pub gradient: bool,
+    pub targets: *const i64,
+    pub factors: *const f32,
+    pub rows: i64,
+    pub width: i64,
+    pub losses: *mut f32,
+    pub correct: *mut bool,
+}
+
+#[repr(C)]
+pub struct AdamW {
+    pub value: *mut f32,
+    pub mean: *mut f32,
+    pub square: *mut f32,
+    pub gradient: *const f32,
+    pub count: i64,
+    pub scale: f32,
+    pub keep: f32,
+    pub rate: f32,
+    pub mean_fresh: f32,
+    pub square_decay: f32,
+    pub square_fresh: f32,
+    pub root_correction: f32,
+    pub epsilon: f32,
+}
+
 unsafe extern "C" {
     pub fn atelier_features() -> u32;
     #[cfg(test)]
@@ -115,6 +145,39 @@ unsafe extern "C" {
     pub fn atelier_rope_and_store(call: *const Rope);
     pub fn atelier_paged_attention(call: *const Attention);
     pub fn atelier_lora(call: *const Lora);
+    pub fn atelier_cross_entropy(call: *const CrossEntropy);
+    pub fn atelier_adamw(call: *const AdamW);
+
+    pub fn atelier_learn_norm(
+        input: *const C_tensor,
+        weight: *const C_tensor,
+        epsilon: f64,
+        message: *mut c_char,
+        capacity: i64,
+    ) -> *mut C_tensor;
+    pub fn atelier_learn_gate(gate_up: *const C_tensor, message: *mut c_char, capacity: i64) -> *mut C_tensor;
+    pub fn atelier_learn_heads(
+        qkv: *const C_tensor,
+        cosines: *const C_tensor,
+        sines: *const C_tensor,
+        heads: i64,
+        kv_heads: i64,
+        outputs: *mut *mut C_tensor,
+        message: *mut c_char,
+        capacity: i64,
+    ) -> bool;
+    pub fn atelier_backward(
+        output: *const C_tensor,
+        gradient: *const C_tensor,
+        message: *mut c_char,
+        capacity: i64,
+    ) -> bool;
+    pub fn atelier_add_gradient(
+        tensor: *const C_tensor,
+        more: *const C_tensor,
+        message: *mut c_char,
+        capacity: i64,
+    ) -> bool;
 
     pub fn atelier_release_memory();
     pub fn atelier_inference_mode_enter() -> *mut c_void;

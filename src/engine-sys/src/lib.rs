@@ -9,6 +9,7 @@
 //! | [`Packed`], [`linear`] | matrices of 4-bit, 8-bit and bfloat16 weights, and products with them |
 //! | [`add_rms_norm`], [`silu_mul`], [`rope_and_store`], [`paged_attention`] | the rest of a transformer block |
 //! | [`lora`] | low-rank adapters, another for each row |
+//! | [`learn`] | what training computes, there and back |
 //! | [`Mapping`] | files as memory |
 //! | [`InferenceMode`], [`generator_state`], [`cuda`] | libtorch |
 
@@ -17,6 +18,7 @@ mod attention;
 pub mod cuda;
 mod elementwise;
 mod ffi;
+pub mod learn;
 mod linear;
 mod lora;
 mod mapping;

@@ -36,6 +36,10 @@ pub struct WantedAdapter {
     /// The digest that it must have, as `sha256:` and 64 hex digits: that of the spec, or the one found first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// For what a training has published: the digest of its manifest, as `sha256:` and 64 hex digits. Its files are
+    /// compared with that before they are loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
 }
 
 /// Where an adapter is: a directory with the two files that PEFT writes.

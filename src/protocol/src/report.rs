@@ -211,6 +211,10 @@ pub mod reasons {
 pub const EXIT_PERMANENT: i32 = 65;
 /// Exit code of a failure worth another try (`EX_TEMPFAIL` of sysexits).
 pub const EXIT_TEMPORARY: i32 = 75;
+/// Exit code of a training that was told to stop and saved its state: the next pod goes on, and no attempt is used up.
+pub const EXIT_INTERRUPTED: i32 = 80;
+/// Exit code of a member of a training that ended because another one was gone: whatever ended that one counts, once.
+pub const EXIT_MEMBER_LOST: i32 = 81;
 
 /// Longest message that still fits the 4096 bytes of a termination message with room to spare.
 const MAX_MESSAGE: usize = 2048;

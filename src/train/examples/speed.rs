@@ -35,18 +35,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         peak()
     );
     let (mut clock, mut busy) = (Instant::now(), busy_seconds());
+    let mut least = f64::INFINITY;
     for step in 0..WARM_UP + steps {
         if step == WARM_UP {
             (clock, busy) = (Instant::now(), busy_seconds());
         }
+        let before = busy_seconds();
         let rows = (0..TEXTS).map(|row| vec![text(row as i64)]).collect();
         let report = trainer.step(&[Work::Texts(rows)], &mut Alone)?;
-        println!("step {step}: loss {:.4}", report.loss);
+        let taken = busy_seconds() - before;
+        println!("step {step}: loss {:.4}, {taken:.2} CPU seconds", report.loss);
+        if step >= WARM_UP {
+            least = least.min(taken);
+        }
     }
     let seconds = clock.elapsed().as_secs_f64();
     let tokens = (steps * TEXTS * TOKENS) as f64;
     println!(
-        "{method:?}: {:.0} tokens/s, {:.2} CPU seconds a step, peak {} MiB, {} threads, {}",
+        "{method:?}: {:.0} tokens/s, {:.2} CPU seconds a step, {least:.2} at least, peak {} MiB, {} threads, {}",
         tokens / seconds,
         (busy_seconds() - busy) / steps as f64,
         peak(),
@@ -135,5 +141,7 @@ fn plan(method: Method, model: PathBuf) -> TrainPlan {
         checkpoints: PathBuf::new(),
         outputs: PathBuf::new(),
         members: None,
+        suite_limits: Default::default(),
+        keep_before: None,
     }
 }

@@ -1,12 +1,15 @@
 //! The head and its cross entropy a few rows at a time: all logits of a batch take more memory than everything else.
 //! The gradient is known in closed form, so nothing is kept for automatic differentiation.
 
+use engine_sys::learn;
 use tch::{Kind, TchError, Tensor};
 
 /// Logits that there are at once, unless one row has more.
-const VALUES: i64 = 1 << 24;
+const VALUES: i64 = 1 << 25;
 /// Rows that are computed at once at most.
 const ROWS: i64 = 1024;
+/// Rows are a multiple of this where that is possible: products of other numbers are slower.
+const MULTIPLE: u64 = 32;
 
 /// What is asked of the head.
 #[derive(Clone, Copy, Default)]
@@ -15,15 +18,13 @@ pub(crate) struct Wanted<'a> {
     pub gradients: Option<Option<&'a Tensor>>,
     /// The gradient of the head, too.
     pub weight: bool,
-    /// How often the likeliest token is the target.
-    pub correct: bool,
 }
 
 /// What the head makes of some rows.
 pub(crate) struct Losses {
     /// Negative log-probability of each target.
     pub losses: Vec<f32>,
-    /// Rows whose likeliest token is the target, if that was asked.
+    /// Rows whose likeliest token is the target.
     pub correct: u64,
     /// `[rows, hidden]`, if it was asked.
     pub states: Option<Tensor>,
@@ -38,8 +39,17 @@ pub(crate) fn losses(
     targets: &Tensor,
     wanted: Wanted<'_>,
 ) -> Result<Losses, TchError> {
-    let at_once = (VALUES / weight.size()[0].max(1)).clamp(1, ROWS);
+    let at_once = at_once(states.size()[0], weight.size()[0]);
     in_pieces(states, weight, targets, wanted, at_once)
+}
+
+/// How many of `rows` to compute at once: about equal parts, for each reads the whole head.
+fn at_once(rows: i64, vocabulary: i64) -> i64 {
+    let most = (VALUES / vocabulary.max(1)).clamp(1, ROWS) as u64;
+    let rows = rows.max(1) as u64;
+    let equal = rows.div_ceil(rows.div_ceil(most));
+    let even = equal.next_multiple_of(MULTIPLE);
+    (if even <= most { even } else { equal }) as i64
 }
 
 fn in_pieces(
@@ -51,7 +61,7 @@ fn in_pieces(
 ) -> Result<Losses, TchError> {
     let _guard = tch::no_grad_guard();
     let states = states.f_detach()?;
-    let (rows, kind) = (states.size()[0], states.f_kind()?);
+    let rows = states.size()[0];
     let mut losses = Losses {
         losses: Vec::with_capacity(rows as usize),
         correct: 0,
@@ -63,32 +73,18 @@ fn in_pieces(
     while first < rows {
         let count = at_once.min(rows - first);
         let piece = states.f_narrow(0, first, count)?;
-        let targets = targets.f_narrow(0, first, count)?.f_unsqueeze(1)?;
-        let logits = piece.f_linear::<Tensor>(weight, None)?;
-        if wanted.correct {
-            let likeliest = logits.f_argmax(-1, true)?;
-            losses.correct += likeliest
-                .f_eq_tensor(&targets)?
-                .f_sum(Kind::Int64)?
-                .f_int64_value(&[])? as u64;
-        }
-        let mut probabilities = logits.f_to_kind(Kind::Float)?.f_log_softmax(-1, None::<Kind>)?;
-        drop(logits);
-        let found = probabilities.f_gather(1, &targets, false)?.f_neg()?.f_view([-1])?;
-        let mut part = vec![0f32; count as usize];
-        found.f_copy_data(&mut part, count as usize)?;
-        losses.losses.extend(part);
-        if let Some(factors) = wanted.gradients {
-            // The gradient by the logits: what the model says less what is right.
-            probabilities = probabilities.f_exp_()?;
-            let right = targets.f_full_like(-1.0)?.f_to_kind(Kind::Float)?;
-            probabilities = probabilities.f_scatter_add_(1, &targets, &right)?;
-            if let Some(factors) = factors {
-                let factors = factors.f_narrow(0, first, count)?.f_unsqueeze(1)?;
-                probabilities = probabilities.f_mul_(&factors)?;
-            }
-            let by_logits = probabilities.f_to_kind(kind)?;
-            drop(probabilities);
+        let targets = targets.f_narrow(0, first, count)?;
+        let mut logits = piece.f_linear::<Tensor>(weight, None)?;
+        let factors = match wanted.gradients {
+            Some(Some(factors)) => Some(factors.f_narrow(0, first, count)?),
+            _ => None,
+        };
+        let found = learn::cross_entropy(&mut logits, &targets, wanted.gradients.is_some(), factors.as_ref())?;
+        losses.losses.extend(found.losses);
+        losses.correct += found.correct;
+        if wanted.gradients.is_some() {
+            // What the model says less what is right.
+            let by_logits = logits;
             gradients.push(by_logits.f_matmul(weight)?);
             if wanted.weight {
                 let more = by_logits.f_transpose(0, 1)?.f_matmul(&piece)?;
@@ -116,6 +112,18 @@ mod tests {
     use crate::random::Random;
 
     #[rstest]
+    #[case(1024, 49_152, 512)]
+    #[case(1000, 49_152, 512)]
+    #[case(1024, 151_936, 205)]
+    #[case(5000, 1000, 1024)]
+    #[case(7, 1000, 32)]
+    #[case(0, 10, 32)]
+    #[case(9, 1 << 40, 1)]
+    fn no_piece_is_much_smaller_than_others(#[case] rows: i64, #[case] vocabulary: i64, #[case] expected: i64) {
+        assert_eq!(at_once(rows, vocabulary), expected);
+    }
+
+    #[rstest]
     #[case(1)]
     #[case(3)]
     #[case(100)]
@@ -132,7 +140,6 @@ mod tests {
         let wanted = Wanted {
             gradients: Some(Some(&factors)),
             weight: true,
-            correct: true,
         };
         let ours = in_pieces(&states, &weight, &targets, wanted, at_once).unwrap();
         let far = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
@@ -146,7 +153,7 @@ mod tests {
             .int64_value(&[]);
         assert_eq!(ours.correct, right as u64);
         let bare = in_pieces(&states, &weight, &targets, Wanted::default(), at_once).unwrap();
-        assert_eq!(bare.losses, ours.losses);
+        assert_eq!((bare.losses, bare.correct), (ours.losses, ours.correct));
         assert!(bare.states.is_none());
     }
 }

@@ -84,7 +84,6 @@ impl Learner<'_> {
         let wanted = Wanted {
             gradients: Some(factors),
             weight: trained.is_some(),
-            correct: false,
         };
         let found = head::losses(kept.states(), &self.head()?, &batch.targets, wanted)?;
         if let Some(states) = &found.states {
@@ -99,7 +98,7 @@ impl Learner<'_> {
     /// Measures texts without learning.
     pub fn measure_texts(&self, texts: &[&Sequence]) -> Result<Outcome, Error> {
         let batch = self.batch(texts.iter().copied())?;
-        let found = self.measure(&batch, true)?;
+        let found = self.measure(&batch)?;
         Ok(Outcome {
             loss: total(&found.losses),
             weight: found.losses.len() as f64,
@@ -111,25 +110,35 @@ impl Learner<'_> {
     /// The log-probability of each answer: chosen, rejected, chosen, ...
     pub fn measure_pairs(&self, pairs: &[Pair]) -> Result<Vec<f64>, Error> {
         let batch = self.batch(answers(pairs))?;
-        let found = self.measure(&batch, false)?;
+        let found = self.measure(&batch)?;
         Ok(log_probabilities(&found.losses, &batch.counts))
     }
 
-    fn measure(&self, batch: &Batch, correct: bool) -> Result<head::Losses, Error> {
+    fn measure(&self, batch: &Batch) -> Result<head::Losses, Error> {
         let _guard = tch::no_grad_guard();
         let rows = self.network.rows(self.pass, batch)?;
         let hidden = self.network.forward(self.pass, batch, &rows)?;
         let states = self.network.states(self.pass, &hidden, &batch.places)?;
         drop(hidden);
-        let wanted = Wanted {
-            correct,
-            ..Wanted::default()
-        };
-        Ok(head::losses(&states, &self.head()?, &batch.targets, wanted)?)
+        Ok(head::losses(&states, &self.head()?, &batch.targets, Wanted::default())?)
     }
 
     /// The likeliest token after a text.
     pub fn next(&self, tokens: &[i64]) -> Result<i64, Error> {
+        let last = tokens.len() as i64 - 1;
+        Ok(self
+            .logits_at(tokens, &[last])?
+            .f_argmax(-1, false)?
+            .f_int64_value(&[0])?)
+    }
+
+    /// What follows each token, `[tokens, vocabulary]`.
+    #[cfg(test)]
+    pub fn logits(&self, tokens: &[i64]) -> Result<Tensor, Error> {
+        self.logits_at(tokens, &(0..tokens.len() as i64).collect::<Vec<_>>())
+    }
+
+    fn logits_at(&self, tokens: &[i64], places: &[i64]) -> Result<Tensor, Error> {
         let _guard = tch::no_grad_guard();
         let text = Sequence {
             tokens: tokens.to_vec(),
@@ -138,10 +147,10 @@ impl Learner<'_> {
         let batch = self.batch([&text])?;
         let rows = self.network.rows(self.pass, &batch)?;
         let hidden = self.network.forward(self.pass, &batch, &rows)?;
-        let last = Tensor::f_from_slice(&[tokens.len() as i64 - 1])?;
-        let states = self.network.states(self.pass, &hidden, &last)?;
-        let logits = states.f_linear::<Tensor>(&self.head()?, None)?;
-        Ok(logits.f_argmax(-1, false)?.f_int64_value(&[0])?)
+        let states = self
+            .network
+            .states(self.pass, &hidden, &Tensor::f_from_slice(places)?)?;
+        Ok(states.f_linear::<Tensor>(&self.head()?, None)?)
     }
 
     fn batch<'t>(&self, texts: impl IntoIterator<Item = &'t Sequence>) -> Result<Batch, Error> {

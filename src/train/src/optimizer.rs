@@ -1,5 +1,6 @@
 //! What changes the weights. libtorch's own optimizers cannot save what they remember.
 
+use engine_sys::learn::{self, AdamW};
 use protocol::tune::Optimizer as Kind;
 use tch::{TchError, Tensor};
 
@@ -56,8 +57,15 @@ impl Optimizer {
             let mut value = parameter.value.f_detach()?;
             match (self.kind, &mut memory[..]) {
                 (Kind::AdamW, [mean, square]) => {
-                    let count = i32::try_from(step + 1).unwrap_or(i32::MAX);
-                    adam(&mut value, mean, square, gradient, [rate, decay], count)?;
+                    let settings = AdamW {
+                        rate,
+                        decay,
+                        betas: ADAM,
+                        epsilon: ADAM_EPSILON,
+                        count: i32::try_from(step + 1).unwrap_or(i32::MAX),
+                        scale: 1.0,
+                    };
+                    learn::adamw([&mut value, mean, square], gradient, settings)?;
                 }
                 (Kind::SGD, [momentum]) => {
                     let decayed = gradient.f_add(&value.f_mul_scalar(decay)?)?;
@@ -85,26 +93,6 @@ fn slots(kind: Kind) -> &'static [&'static str] {
         Kind::AdamW => &["mean", "square"],
         Kind::SGD | Kind::Lion => &["mean"],
     }
-}
-
-/// In PyTorch's order of operations.
-fn adam(
-    value: &mut Tensor,
-    mean: &mut Tensor,
-    square: &mut Tensor,
-    gradient: &Tensor,
-    [rate, decay]: [f64; 2],
-    count: i32,
-) -> Result<(), TchError> {
-    let _ = value.f_mul_scalar_(1.0 - rate * decay)?;
-    let _ = mean.f_lerp_(gradient, 1.0 - ADAM.0)?;
-    let squared = gradient.f_square()?.f_mul_scalar_(1.0 - ADAM.1)?;
-    let _ = square.f_mul_scalar_(ADAM.1)?.f_add_(&squared)?;
-    let corrections = (1.0 - ADAM.0.powi(count), 1.0 - ADAM.1.powi(count));
-    let mut root = square.f_sqrt()?;
-    let _ = root.f_div_scalar_(corrections.1.sqrt())?.f_add_scalar_(ADAM_EPSILON)?;
-    let _ = value.f_sub_(&mean.f_div(&root)?.f_mul_scalar_(rate / corrections.0)?)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What is trained, in single precision.
 
+use engine_sys::learn;
 use tch::{Kind, TchError, Tensor};
 
 /// A trained tensor, by its place among all.
@@ -66,7 +67,6 @@ impl Parameters {
 
     /// Adds to the gradient of one what was computed without automatic differentiation.
     pub fn add_gradient(&self, id: ParameterId, more: &Tensor) -> Result<(), TchError> {
-        // The gradient of a sum of products with constants is those constants.
-        tch::with_grad(|| self.value(id).f_mul(more)?.f_sum(Kind::Float)?.f_backward())
+        learn::add_gradient(self.value(id), more)
     }
 }

@@ -1,7 +1,8 @@
 //! Forward through all blocks and back. Either everything on the way is kept, or the input of each block alone, and
 //! the way back computes each block again (Chen et al. 2016, <https://arxiv.org/abs/1604.06174>).
 
-use tch::{Kind, TchError, Tensor};
+use engine_sys::learn;
+use tch::{TchError, Tensor};
 
 use crate::network::{Batch, Network, Pass, Rows};
 
@@ -98,8 +99,7 @@ impl<'a> Kept<'a> {
 /// The way back from `output`, whose gradient is known.
 fn back(output: &Tensor, gradient: &Tensor) -> Result<(), TchError> {
     match output.requires_grad() {
-        // The gradient of a sum of products with constants is those constants.
-        true => output.f_mul(&gradient.f_detach()?)?.f_sum(None::<Kind>)?.f_backward(),
+        true => learn::backward(output, &gradient.f_detach()?),
         false => Ok(()),
     }
 }

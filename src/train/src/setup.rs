@@ -84,6 +84,22 @@ fn network(base: &Checkpoint, plan: &TrainPlan, keep: &mut Keep<'_>) -> Result<N
     Network::load(&source, config, kind, architecture.tie_embeddings, keep)
 }
 
+/// What products of a plan are computed in on this processor, as plans say it: `bf16` or `fp32`.
+///
+/// # Errors
+/// When the plan asks for something else.
+pub fn dtype(plan: &TrainPlan) -> Result<&'static str, Error> {
+    Ok(match kind(plan)? {
+        Kind::BFloat16 => "bf16",
+        _ => "fp32",
+    })
+}
+
+/// What the processor can do, as far as kernels are chosen by it: `avx512_bf16 amx_bf16`.
+pub fn processor() -> String {
+    engine_sys::cpu_features()
+}
+
 /// What products are computed in: bfloat16 where the processor multiplies it, unless the plan says otherwise.
 pub(crate) fn kind(plan: &TrainPlan) -> Result<Kind, Error> {
     match plan.hyperparameters.dtype.as_deref() {

@@ -27,6 +27,11 @@ pub fn values(name: &str, shape: &[u64]) -> Vec<f32> {
 
 /// A tiny network (2 layers, 4 heads of 8 or, in Qwen 3, 12, 2 kv heads, 64 tokens), as in that script.
 pub fn tiny(architecture: &str) -> Checkpoint {
+    tiny_of(architecture, VOCABULARY)
+}
+
+/// Likewise, of as many tokens.
+pub fn tiny_of(architecture: &str, vocabulary: u64) -> Checkpoint {
     let family = gguf::Architecture::named(architecture).unwrap();
     let head_dim = if family.head_norm { 12 } else { 8 };
     let numbers = [
@@ -46,7 +51,7 @@ pub fn tiny(architecture: &str) -> Checkpoint {
 
     let (queries, keys) = (4 * head_dim, 2 * head_dim);
     let mut shapes: Vec<(String, Vec<u64>)> = vec![
-        ("token_embd.weight".into(), vec![VOCABULARY, 32]),
+        ("token_embd.weight".into(), vec![vocabulary, 32]),
         ("output_norm.weight".into(), vec![32]),
     ];
     for layer in 0..2 {
@@ -146,6 +151,8 @@ pub fn plan(method: Method) -> TrainPlan {
         checkpoints: "checkpoints".into(),
         outputs: "outputs".into(),
         members: None,
+        suite_limits: Default::default(),
+        keep_before: None,
     }
 }
 

@@ -1,5 +1,8 @@
 //! A training, step by step.
 
+#[cfg(test)]
+mod for_tests;
+
 use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use checkpoint::Checkpoint;
@@ -233,6 +236,16 @@ impl Trainer {
         })
     }
 
+    /// Whether everything that is trained is a number: steps look at losses and gradients, before the weights change.
+    ///
+    /// # Errors
+    /// When libtorch fails.
+    pub fn is_finite(&self) -> Result<bool, Error> {
+        let all = self.parameters.all().iter();
+        let values: Vec<_> = all.map(|parameter| parameter.value.shallow_clone()).collect();
+        Ok(gradients::finite(&values)?)
+    }
+
     /// Writes the whole state into `directory`, which exists: what is trained, what the optimizer remembers, and the
     /// step. Equal states make equal bytes. That it outlives a crash is the caller's concern.
     ///
@@ -356,35 +369,4 @@ impl Outcome {
 
 fn texts(rows: &[Vec<Sequence>]) -> Vec<&Sequence> {
     rows.iter().flatten().collect()
-}
-
-#[cfg(test)]
-impl Trainer {
-    pub(crate) fn parameters_for_tests(&mut self) -> (&Parameters, &Parts) {
-        (&self.parameters, &self.parts)
-    }
-
-    /// The gradient of the sum of losses.
-    pub(crate) fn gradients_for_tests(&mut self, work: &Work) -> Vec<tch::Tensor> {
-        self.parameters.zero_gradients();
-        self.learn(work, 0, 0).unwrap();
-        let copied = self.parameters.gradients().unwrap();
-        copied.iter().map(tch::Tensor::copy).collect()
-    }
-
-    /// All trained numbers.
-    pub(crate) fn values_for_tests(&self) -> Vec<tch::Tensor> {
-        self.parameters
-            .all()
-            .iter()
-            .map(|it| it.value.detach().copy())
-            .collect()
-    }
-
-    /// Puts an infinite number among those that are trained.
-    pub(crate) fn poison_for_tests(&mut self) {
-        let _guard = tch::no_grad_guard();
-        let value = self.parameters.all()[0].value.detach();
-        let _ = value.view([-1]).narrow(0, 0, 1).fill_(f64::INFINITY);
-    }
 }

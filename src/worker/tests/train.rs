@@ -1,9 +1,13 @@
 //! `atelier-worker train`, as the process that the operator starts.
 
+#[path = "train/kills.rs"]
+mod kills;
 #[path = "train/members.rs"]
 mod members;
 #[path = "train/place.rs"]
 mod place;
+#[path = "train/suites.rs"]
+mod suites;
 #[path = "../../compress/src/testing.rs"]
 mod testing;
 
@@ -16,7 +20,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use protocol::{
-    report::{EXIT_PERMANENT, EXIT_TEMPORARY},
+    report::{EXIT_INTERRUPTED, EXIT_PERMANENT, EXIT_TEMPORARY},
     tune::{OutputKind, OutputManifest, TrainOutcome},
 };
 use rstest::rstest;
@@ -143,7 +147,7 @@ fn told_to_end_it_saves_its_state() -> Result<()> {
     let words = fs::read_to_string(other.report(None))?;
     match TrainOutcome::parse(&words) {
         Some(TrainOutcome::Interrupted(progress)) => {
-            ensure!(code == Some(EXIT_TEMPORARY) && progress.step < whole.steps, "{words}");
+            ensure!(code == Some(EXIT_INTERRUPTED) && progress.step < whole.steps, "{words}");
             let name = format!("step-{:08}", progress.step);
             ensure!(
                 other.states().last().is_some_and(|state| state.ends_with(&name)),

@@ -1,5 +1,6 @@
 //! Measurements during the training.
 
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -8,13 +9,18 @@ use crate::{common::pattern, llmmodel::EvaluationSuite};
 
 /// Measurements during the training, and what the result must pass to be published.
 #[skip_serializing_none]
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.gate) || !has(self.suites) || self.suites.all(s, !has(s.maxRegression))")
+    .message("evaluate.suites[].maxRegression needs evaluate.gate, which says what scores are compared with: add it, or use minScore")
+    .field_path(".suites"))]
 pub struct EvaluateDuring {
     /// Steps between two measurements. Default: 20 measurements in all.
     #[schemars(range(min = 1))]
     pub every_steps: Option<i64>,
-    /// Questions with known answers, beside the loss on the validation set. Default: none.
+    /// Questions with known answers, beside the loss on the validation set. A result that does not reach the
+    /// `minScore` of one is not published, with a gate or without; `maxRegression` stands in for that of the gate,
+    /// as a difference of scores. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),

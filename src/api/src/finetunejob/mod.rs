@@ -14,10 +14,10 @@ pub use dataset::{DataSplit, Dataset, DatasetFormat, DatasetSource, FeedbackData
 pub use evaluate::{EarlyStopping, EvaluateDuring, RegressionGate, RegressionReference};
 pub use hyperparameters::{Hyperparameters, LearningRateSchedule, Lora, Optimizer};
 pub use prepare::{Dedup, MinHash, PersonalData, Prepare, Quality};
-pub use run::{Checkpoint, Parallelism, Schedule, TuneStorage, VolumeAccess};
+pub use run::{Checkpoint, ConcurrencyPolicy, Parallelism, Schedule, TuneStorage, VolumeAccess};
 pub use status::{
-    CheckpointStatus, DatasetStatus, FineTuneJobStatus, Measurement, OutputKind, OutputStatus, Phase, ReportStatus,
-    ResourceUse, RunStatus, TrialStatus,
+    BaseStatus, CheckpointStatus, DatasetStatus, FineTuneJobStatus, Measurement, OutcomeStatus, OutputKind,
+    OutputStatus, Phase, ReportStatus, ResourceUse, RunStatus, TrialStatus,
 };
 pub use sweep::{Sweep, SweepAlgorithm, SweepDimension};
 
@@ -79,6 +79,8 @@ use crate::common::{ModelVersionRef, Placement, PodOverrides, Resources, pattern
     .message("spec.hyperparameters.bottleneck applies to method Adapter only: leave it out or choose that method"))]
 #[x_kube(validation = Rule::new("!has(self.hyperparameters) || !has(self.hyperparameters.beta) || self.objective in ['DPO', 'KTO']")
     .message("spec.hyperparameters.beta applies to objectives DPO and KTO only: leave it out or choose one of these"))]
+#[x_kube(validation = Rule::new("!has(self.evaluate) || !has(self.evaluate.suites) || size(self.evaluate.suites) == 0 || !(self.method in ['Adapter', 'Prefix'])")
+    .message("spec.evaluate.suites are asked by the engine that serves, which loads nothing that methods Adapter and Prefix publish: leave them out, or use LoRA, QLoRA or Full"))]
 #[x_kube(validation = Rule::new("self.method != 'Prompt'")
     .message("spec.method Prompt comes with a later release: use Prefix, LoRA or another method")
     .field_path(".method"))]

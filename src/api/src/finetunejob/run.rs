@@ -112,9 +112,24 @@ pub struct Schedule {
     /// than this. Default: `1h`.
     #[schemars(length(max = 32), regex(pattern = pattern::DURATION))]
     pub starting_deadline: Option<String>,
+    /// What happens when a run is due while another one is under way. Default: Forbid.
+    #[serde(default)]
+    pub concurrency_policy: ConcurrencyPolicy,
     /// Start no further runs. Default: false.
     #[serde(default)]
     pub suspend: bool,
+}
+
+/// What happens when a run is due while another one is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConcurrencyPolicy {
+    /// It is missed, unless the other one ends within `startingDeadline`.
+    #[default]
+    Forbid,
+    /// The other one is deleted with all that it has learned. A schedule that is faster than its runs never publishes.
+    Replace,
+    /// Both are under way, up to ten at a time. The one that was due last counts as the latest.
+    Allow,
 }
 
 fn utc() -> String {

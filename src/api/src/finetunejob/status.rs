@@ -29,6 +29,12 @@ pub struct FineTuneJobStatus {
     pub plan: Option<String>,
     /// When the training for that part ended: it is not repeated.
     pub completed: Option<Time>,
+    /// How that training ended, whatever became of the spec since.
+    pub outcome: Option<OutcomeStatus>,
+    /// Jobs in a row that ended without telling how.
+    pub lost: Option<i32>,
+    /// What the training started from.
+    pub base: Option<BaseStatus>,
     /// Changes of the weights so far.
     pub step: Option<i64>,
     /// Changes of the weights in all.
@@ -51,10 +57,7 @@ pub struct FineTuneJobStatus {
     pub checkpoint: Option<CheckpointStatus>,
     /// Trials of the sweep.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 1000),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
-    )]
+    #[schemars(length(max = 500), extend("x-kubernetes-list-type" = "atomic"))]
     pub trials: Vec<TrialStatus>,
     /// Runs of the schedule, newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -94,6 +97,28 @@ pub enum Phase {
     Succeeded,
     /// It ended without a result.
     Failed,
+}
+
+/// How a training ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OutcomeStatus {
+    /// Succeeded or Failed.
+    pub phase: Phase,
+    /// In one word.
+    pub reason: String,
+    /// In words, with the numbers.
+    pub message: String,
+}
+
+/// What a training started from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BaseStatus {
+    /// The version of the LlmModel.
+    pub version: String,
+    /// SHA-256 of its weights.
+    pub digest: String,
 }
 
 /// What all pods use together.
@@ -141,12 +166,9 @@ pub struct TrialStatus {
     pub step: Option<i64>,
     /// Why it ended as it did.
     pub reason: Option<String>,
-    /// Measurements of its validation loss, as far as they are needed to compare trials.
+    /// Measurements of its validation loss, where trials are compared by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 64),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["step"])
-    )]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub curve: Vec<Measurement>,
 }
 
@@ -177,6 +199,8 @@ pub struct RunStatus {
     pub plan: Option<String>,
     /// SHA-256 of the data it learned from.
     pub dataset_digest: Option<String>,
+    /// SHA-256 of what it started from.
+    pub base_digest: Option<String>,
     /// SHA-256 of what it published.
     pub output_digest: Option<String>,
 }
@@ -192,6 +216,8 @@ pub struct OutputStatus {
     pub uri: String,
     /// What it is.
     pub kind: OutputKind,
+    /// The version of the base that it was trained on: an adapter belongs beside that one.
+    pub base_version: Option<String>,
     /// Scores of the evaluation suites.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
@@ -219,6 +245,8 @@ pub struct ReportStatus {
     pub eval_loss: Option<String>,
     /// That of what the gate compares with.
     pub reference_loss: Option<String>,
+    /// Loss of the result on the test data, which nothing was chosen by, as a decimal string.
+    pub test_loss: Option<String>,
     /// Perplexity of the base on general text, and that of the result: what was forgotten.
     pub general_perplexity: Option<String>,
     /// Tokens that were learned from.

@@ -27,7 +27,7 @@ pub struct Sweep {
     #[serde(default)]
     pub algorithm: SweepAlgorithm,
     /// Most trials.
-    #[schemars(range(min = 1, max = 1000))]
+    #[schemars(range(min = 1, max = 500))]
     pub max_trials: i32,
     /// Trials at the same time. Default: 1.
     #[serde(default = "one")]

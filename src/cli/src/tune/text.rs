@@ -14,6 +14,28 @@ pub fn cut(line: &str, width: usize) -> String {
     }
 }
 
+/// A text as lines of at most `width` characters, broken between words; the last of `most` lines tells that there is
+/// more.
+pub fn wrapped(text: &str, width: usize, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    if lines.len() > most {
+        lines.truncate(most);
+        if let Some(last) = lines.last_mut() {
+            last.push_str(" …");
+        }
+    }
+    lines.iter().map(|line| cut(line, width)).collect()
+}
+
 /// A decimal string with four digits after the point.
 pub fn loss(text: &str) -> String {
     text.parse::<f64>()
@@ -77,6 +99,14 @@ mod tests {
     #[case(2_254_857_830, "2.1 GiB")]
     fn bytes_have_a_unit(#[case] count: i64, #[case] expected: &str) {
         assert_eq!(bytes(count), expected);
+    }
+
+    #[test]
+    fn texts_are_broken_between_words() {
+        assert_eq!(wrapped("one two  three four", 9, 3), ["one two", "three", "four"]);
+        assert_eq!(wrapped("one two three four", 9, 2), ["one two", "three …"]);
+        assert_eq!(wrapped("a-word-that-is-too-long", 9, 2), ["a-word-t…"]);
+        assert!(wrapped("", 9, 2).is_empty());
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! A training as text: a picture for terminals, and one line for everything else.
 
+mod bar;
+mod tables;
+
 use api::{
     FineTuneJob, FineTuneJobStatus,
     conditions::{self, types},
-    finetunejob::{Phase, TrialStatus},
+    finetunejob::Phase,
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt as _;
@@ -11,21 +14,15 @@ use kube::ResourceExt as _;
 use super::{
     curve,
     history::{History, Series},
-    text::{bytes, clean, cut, loss, rate, whole},
+    text::{bytes, clean, cut, loss, rate, whole, wrapped},
 };
-use crate::versions::{aligned, duration};
 
 /// Lines of the curve.
 const CURVE_HEIGHT: usize = 6;
 /// Columns of the curve at most.
 const CURVE_WIDTH: usize = 100;
-/// Columns of the bar at most.
-const BAR_WIDTH: usize = 40;
-/// Trials and runs that are shown.
-const ROWS: usize = 20;
-/// Parts of a block, by eighths.
-const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-const NONE: &str = "-";
+/// Lines of a message at most.
+const MESSAGE_HEIGHT: usize = 6;
 
 /// How a training ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,31 +33,34 @@ pub enum End {
     Failed(String),
 }
 
-/// How a training ended, if it did.
+/// How a training ended, if it did. A schedule does not end: the next run comes.
 pub fn end(job: &FineTuneJob) -> Option<End> {
     match job.status.as_ref()?.phase? {
-        Phase::Succeeded => Some(End::Succeeded),
-        Phase::Failed => Some(End::Failed(message(job).unwrap_or_else(|| "no reason is given".into()))),
+        Phase::Succeeded if job.spec.schedule.is_none() => Some(End::Succeeded),
+        Phase::Failed => Some(End::Failed(trouble(job).unwrap_or_else(|| "no reason is given".into()))),
         _ => None,
     }
 }
 
-/// The picture: lines of at most `width` characters.
+/// The picture: lines of at most `width` characters. What is long comes last: terminals end somewhere.
 pub fn picture(job: &FineTuneJob, history: &History, now: Timestamp, width: usize) -> Vec<String> {
     let status = job.status.clone().unwrap_or_default();
     let mut lines = vec![title(job, &status)];
-    lines.extend(bar(&status, now));
+    lines.extend(bar::of(job, &status, now, width));
     lines.extend(figures(&status));
     lines.extend(facts(&status));
-    for (name, series) in [("loss", &history.loss), ("loss on the validation data", &history.eval)] {
-        lines.extend(drawn(name, series, width));
+    lines.extend(report(&status));
+    for message in [doing(job), trouble(job)].into_iter().flatten() {
+        lines.extend(wrapped(&clean(&message), width, MESSAGE_HEIGHT));
     }
-    lines.extend(trials(job, &status));
-    lines.extend(runs(&status));
     if let Some(output) = &status.output {
         lines.push(format!("output: {:?} {} at {}", output.kind, output.digest, output.uri));
     }
-    lines.extend(message(job));
+    for (name, series) in [("loss", &history.loss), ("loss on the validation data", &history.eval)] {
+        lines.extend(drawn(name, series, width));
+    }
+    lines.extend(tables::trials(job, &status));
+    lines.extend(tables::runs(&status));
     lines.iter().map(|line| cut(&clean(line), width)).collect()
 }
 
@@ -72,12 +72,9 @@ pub fn line(job: &FineTuneJob) -> String {
         parts.push(format!("step {step} of {total}"));
     }
     parts.extend(figures(&status));
-    let ended = status.trials.iter().filter(|trial| is_over(trial.phase)).count();
-    if !status.trials.is_empty() {
-        parts.push(format!("{ended} of {} trials ended", status.trials.len()));
-    }
+    parts.extend(bar::ended(job, &status).map(|(ended, all)| format!("{ended} of {all} trials ended")));
     parts.extend(status.output.as_ref().map(|output| format!("output {}", output.digest)));
-    parts.extend(message(job));
+    parts.extend([doing(job), trouble(job)].into_iter().flatten());
     clean(&parts.join(" · "))
 }
 
@@ -97,28 +94,10 @@ fn phase(status: &FineTuneJobStatus) -> String {
     format!("{:?}", status.phase.unwrap_or(Phase::Pending))
 }
 
-fn bar(status: &FineTuneJobStatus, now: Timestamp) -> Option<String> {
-    let (step, total) = (status.step?, status.total_steps.filter(|total| *total > 0)?);
-    let share = (step as f64 / total as f64).clamp(0.0, 1.0);
-    let eighths = (share * (8 * BAR_WIDTH) as f64) as usize;
-    let full = eighths / 8;
-    let part = PARTS[eighths % 8];
-    let rest = BAR_WIDTH - full - usize::from(!part.is_empty());
-    let bar = format!("{}{part}{}", "█".repeat(full), "░".repeat(rest));
-    let eta = status.eta.as_ref().map(|eta| eta.0.as_second() - now.as_second());
-    let left = eta.filter(|left| *left > 0 && step < total);
-    let left = left.map(|left| format!(" · {} left", duration(left)));
-    let epoch = status.epoch.as_ref().map(|epoch| format!(" · epoch {epoch}"));
-    Some(format!(
-        "{bar} {:3.0} % · step {step} of {total}{}{}",
-        100.0 * share,
-        epoch.unwrap_or_default(),
-        left.unwrap_or_default()
-    ))
-}
-
 fn figures(status: &FineTuneJobStatus) -> Option<String> {
-    let used = status.resource_use.as_ref();
+    // Of pods that wait or have ended there is nothing to tell.
+    let is_going = status.phase.is_some_and(is_at_work);
+    let used = status.resource_use.as_ref().filter(|_| is_going);
     let figures = [
         status.loss.as_ref().map(|it| format!("loss {}", loss(it))),
         status.eval_loss.as_ref().map(|it| format!("validation {}", loss(it))),
@@ -129,6 +108,7 @@ fn figures(status: &FineTuneJobStatus) -> Option<String> {
         status
             .tokens_per_second
             .as_ref()
+            .filter(|_| is_going)
             .map(|it| format!("{} tokens/s", whole(it))),
         used.and_then(|used| used.memory)
             .map(|it| format!("memory {}", bytes(it))),
@@ -162,51 +142,42 @@ fn drawn(name: &str, series: &Series, width: usize) -> Vec<String> {
     [head].into_iter().chain(curve).collect()
 }
 
-fn trials(job: &FineTuneJob, status: &FineTuneJobStatus) -> Vec<String> {
-    let metric = job.spec.sweep.as_ref().map_or("metric", |sweep| sweep.metric.as_str());
-    let head = ["TRIAL", "PHASE", "STEP", metric, "SETTINGS"].map(String::from);
-    let row = |trial: &TrialStatus| {
-        let settings = trial.settings.iter().map(|(name, value)| format!("{name}={value}"));
-        [
-            trial.name.clone(),
-            format!("{:?}", trial.phase),
-            trial.step.map_or_else(|| NONE.into(), |step| step.to_string()),
-            trial.metric.as_deref().map_or_else(|| NONE.into(), loss),
-            settings.collect::<Vec<_>>().join(" "),
-        ]
-    };
-    table(head, status.trials.iter().map(row).collect())
+/// What came of it, where something is compared.
+fn report(status: &FineTuneJobStatus) -> Option<String> {
+    let report = status.report.as_ref()?;
+    let compared = report.reference_loss.as_deref().zip(report.eval_loss.as_deref());
+    let parts = [
+        Some(format!(
+            "loss fell from {} to {}",
+            loss(&report.first_loss),
+            loss(&report.last_loss)
+        ))
+        .filter(|_| falls(&report.first_loss, &report.last_loss)),
+        compared.map(|(other, own)| format!("validation {} where the reference has {}", loss(own), loss(other))),
+        report.gate.as_ref().map(|gate| format!("gate {gate}")),
+    ];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
-fn runs(status: &FineTuneJobStatus) -> Vec<String> {
-    let head = ["RUN", "PHASE", "DUE", "OUTPUT"].map(String::from);
-    let rows = status.runs.iter().map(|run| {
-        let due = run.scheduled.as_ref().map(|time| format!("{:.0}", time.0));
-        let output = run.output_digest.as_ref();
-        [
-            run.name.clone(),
-            format!("{:?}", run.phase),
-            due.unwrap_or_else(|| NONE.into()),
-            output.map_or_else(|| NONE.into(), |digest| digest.chars().take(19).collect()),
-        ]
-    });
-    table(head, rows.collect())
+fn falls(first: &str, last: &str) -> bool {
+    let numbers = first.parse::<f64>().ok().zip(last.parse::<f64>().ok());
+    numbers.is_some_and(|(first, last)| last < first)
 }
 
-fn table<const N: usize>(head: [String; N], mut rows: Vec<[String; N]>) -> Vec<String> {
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let more = rows.len().saturating_sub(ROWS);
-    rows.truncate(ROWS);
-    rows.insert(0, head);
-    let mut lines: Vec<_> = aligned(&rows).lines().map(String::from).collect();
-    lines.extend((more > 0).then(|| format!("and {more} more")));
-    lines
+/// What is done or waited for, where figures do not say so.
+fn doing(job: &FineTuneJob) -> Option<String> {
+    let status = job.status.as_ref()?;
+    let is_told = status.phase.is_some_and(is_over) || (status.phase.is_some_and(is_at_work) && status.step.is_some());
+    let found = conditions::find(&status.conditions, types::PROGRESSING)?;
+    // What is wrong is told for itself.
+    let is_plain = trouble(job).is_none() && !found.message.is_empty();
+    let schedule = job.spec.schedule.is_some();
+    (is_plain && (schedule || !is_told)).then(|| found.message.clone())
 }
 
-/// What is wrong, or what it waits for.
-fn message(job: &FineTuneJob) -> Option<String> {
+/// What is wrong.
+fn trouble(job: &FineTuneJob) -> Option<String> {
     let status = job.status.as_ref()?;
     let told = |type_: &str| {
         let found = conditions::find(&status.conditions, type_)?;
@@ -217,8 +188,14 @@ fn message(job: &FineTuneJob) -> Option<String> {
         .map(|it| clean(&it))
 }
 
-fn is_over(phase: Phase) -> bool {
+/// Whether a phase is the last one.
+pub fn is_over(phase: Phase) -> bool {
     matches!(phase, Phase::Succeeded | Phase::Failed)
+}
+
+/// Whether pods train in a phase.
+pub fn is_at_work(phase: Phase) -> bool {
+    matches!(phase, Phase::Training | Phase::Evaluating | Phase::Publishing)
 }
 
 #[cfg(test)]

@@ -68,7 +68,9 @@ impl Intake<'_> {
             digest.update(format!("{} {sha256}\n", file.name));
             let settings = self.settings.clone();
             let name: Arc<str> = file.name.as_str().into();
+            let mut is_empty = true;
             readers::read(&file.path, &file.name, &settings, &mut |item| {
+                is_empty = false;
                 batch.bytes += size(&item);
                 batch.items.push((name.clone(), item));
                 match batch.items.len() >= BATCH || batch.bytes >= BATCH_BYTES {
@@ -76,6 +78,9 @@ impl Intake<'_> {
                     false => Ok(()),
                 }
             })?;
+            if is_empty {
+                self.tally.empty(source, &file.name);
+            }
         }
         self.batch(source, batch)?;
         self.tally.sources[source].digest = format!("sha256:{}", hex::encode(digest.finalize()));

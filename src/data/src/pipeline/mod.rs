@@ -5,9 +5,10 @@
 //! ([`output`]) writes them there.
 //!
 //! A source of weight w is seen w times for each time that one of weight 1 is: as often do its records stand in the
-//! training part, after division by what all weights have in common. The first copies of all records come first, then
+//! training part, after division by the smallest weight ([`again`]). The first copies of all records come first, then
 //! the second ones, and so on; whoever trains shuffles. The other parts have each record once.
 
+mod again;
 mod intake;
 mod output;
 mod samples;
@@ -47,11 +48,13 @@ pub fn run(
     sources: &[Vec<SourceFile>],
     scratch: &Path,
     to: &Path,
+    programs: Programs,
     report: ReportFile,
 ) -> Result<DataReport> {
     fs::create_dir_all(scratch).map_err(disk("create", scratch))?;
     let cleaner = Cleaner::new(&plan.stages).map_err(|error| invalid(format!("dataset.prepare: {error}")))?;
-    let contamination = match plan.decontaminate.as_slice() {
+    let foreign: Vec<_> = plan.decontaminate.iter().map(|it| it.path.clone()).collect();
+    let contamination = match foreign.as_slice() {
         [] => None,
         files => Some(Contamination::read(files).map_err(|error| invalid(error.to_string()))?),
     };
@@ -80,7 +83,7 @@ pub fn run(
             format: plan.format,
             max_bytes: plan::max_record_bytes(plan),
             scratch: scratch.to_owned(),
-            programs: Programs::default(),
+            programs,
         },
     };
     for (index, files) in sources.iter().enumerate() {

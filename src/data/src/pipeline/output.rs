@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use protocol::tune::{DataPlan, DataReport, DatasetManifest, MANIFEST, SplitCounts, records_file};
 use sha2::{Digest as _, Sha256};
 
+use super::again::{Again, Copies};
 use super::samples::Samples;
 use super::spill::{Spilled, open};
 use super::split::{Fate, Fates};
@@ -18,7 +19,7 @@ use crate::failure::{Result, disk};
 use crate::report::Progress;
 use crate::{plan, record};
 
-const BUFFER_BYTES: usize = 1 << 18;
+pub(super) const BUFFER_BYTES: usize = 1 << 18;
 
 /// Writes all parts and the manifest into `to`.
 pub(super) fn write(
@@ -69,11 +70,11 @@ pub(super) fn write(
             Fate::Test => test.line(&line)?,
             _ => {
                 train.line(&line)?;
-                again.line(source, &line)?;
+                again.line(source, entry.hash, &line)?;
             }
         }
     }
-    again.append_to(train)?;
+    again.append_to(|copies| train.append(copies))?;
     let mut lines = String::new();
     let mut bytes = 0;
     for part in [&mut *test, &mut *train, &mut *validation] {
@@ -149,6 +150,15 @@ impl Part {
         Ok(())
     }
 
+    /// Appends lines that are in a file.
+    fn append(&mut self, copies: &Copies) -> Result<()> {
+        let mut file = open(&copies.path)?;
+        io::copy(&mut file, &mut self.file).map_err(disk("write", &self.path))?;
+        self.count += copies.lines;
+        self.bytes += copies.bytes;
+        Ok(())
+    }
+
     /// Makes it durable; its name and SHA-256.
     fn finish(&mut self) -> Result<(String, String)> {
         let Self { file, path, .. } = self;
@@ -175,74 +185,4 @@ impl Write for Hashed {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-/// Lines of sources that are seen more than once, a file for each source.
-struct Again(Vec<Option<Copies>>);
-
-struct Copies {
-    path: PathBuf,
-    file: BufWriter<File>,
-    /// How often beside the first time.
-    times: u32,
-    lines: u64,
-    bytes: u64,
-}
-
-impl Again {
-    fn create(plan: &DataPlan, to: &Path) -> Result<Self> {
-        let common = plan.sources.iter().fold(0, |all, source| divisor(all, source.weight));
-        let copies = plan.sources.iter().enumerate().map(|(index, source)| {
-            let times = source.weight / common.max(1) - 1;
-            if times == 0 {
-                return Ok(None);
-            }
-            let path = to.join(format!("again-{index}"));
-            let file = File::create(&path).map_err(disk("create", &path))?;
-            Ok(Some(Copies {
-                path,
-                file: BufWriter::with_capacity(BUFFER_BYTES, file),
-                times,
-                lines: 0,
-                bytes: 0,
-            }))
-        });
-        Ok(Self(copies.collect::<Result<_>>()?))
-    }
-
-    fn line(&mut self, source: usize, line: &str) -> Result<()> {
-        if let Some(Some(copies)) = self.0.get_mut(source) {
-            let Copies { path, file, .. } = copies;
-            let written = file.write_all(line.as_bytes()).and_then(|()| file.write_all(b"\n"));
-            written.map_err(disk("write", path))?;
-            copies.lines += 1;
-            copies.bytes += line.len() as u64 + 1;
-        }
-        Ok(())
-    }
-
-    /// Appends the further copies, round by round.
-    fn append_to(mut self, train: &mut Part) -> Result<()> {
-        for copies in self.0.iter_mut().flatten() {
-            copies.file.flush().map_err(disk("write", &copies.path))?;
-        }
-        let rounds = self.0.iter().flatten().map(|copies| copies.times).max().unwrap_or(0);
-        for round in 0..rounds {
-            for copies in self.0.iter().flatten().filter(|copies| copies.times > round) {
-                let mut file = open(&copies.path)?;
-                io::copy(&mut file, &mut train.file).map_err(disk("write", &train.path))?;
-                train.count += copies.lines;
-                train.bytes += copies.bytes;
-            }
-        }
-        for copies in self.0.iter().flatten() {
-            fs::remove_file(&copies.path).map_err(disk("remove", &copies.path))?;
-        }
-        Ok(())
-    }
-}
-
-/// The greatest common divisor.
-fn divisor(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { divisor(b, a % b) }
 }

@@ -29,6 +29,8 @@ pub(super) struct Tally {
     first_bad: Option<String>,
     /// Records of the source that count for whether it is good enough.
     candidates: u64,
+    /// The first file in which nothing was found.
+    empty: Option<String>,
 }
 
 impl Tally {
@@ -48,7 +50,15 @@ impl Tally {
             bad: BTreeMap::new(),
             first_bad: None,
             candidates: 0,
+            empty: None,
         }
+    }
+
+    /// There was nothing in a file.
+    pub(super) fn empty(&mut self, source: usize, file: &str) {
+        let name = &self.sources[source].name;
+        self.empty
+            .get_or_insert_with(|| format!("{file} of dataset.sources[{name}] is empty"));
     }
 
     /// Something was read of a source.
@@ -167,7 +177,8 @@ impl Tally {
             None if read == 0 => {
                 let names: BTreeSet<&str> = self.sources.iter().map(|source| source.name.as_str()).collect();
                 let names: Vec<&str> = names.into_iter().collect();
-                message += &format!("; check what dataset.sources ({}) hold", names.join(", "));
+                let empty = self.empty.as_deref().unwrap_or("there are no files");
+                message += &format!("; check what dataset.sources ({}) hold: {empty}", names.join(", "));
             }
             None => message += "; relax dataset.prepare",
         }

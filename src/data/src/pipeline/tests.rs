@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 
 use protocol::tune::{
-    DataFormat, DataSource, DataSourceKind, DatasetManifest, MANIFEST, Quality, Split, Stages, records_file,
+    DataFormat, DataSource, DataSourceKind, DatasetManifest, MANIFEST, PersonalData, Quality, Split, Stages,
+    records_file,
 };
 use rstest::rstest;
 use serde_json::Value;
@@ -21,7 +22,10 @@ impl Run {
         let source = |(name, weight, _): &(&str, u32, &str)| DataSource {
             name: (*name).into(),
             weight: *weight,
-            kind: DataSourceKind::Mounted { path: PathBuf::new() },
+            kind: DataSourceKind::Mounted {
+                path: PathBuf::new(),
+                identity: String::new(),
+            },
         };
         let file = |(name, _, content): &(&str, u32, &str)| {
             let path = dir.path().join(name);
@@ -54,7 +58,14 @@ impl Run {
     fn run(&self) -> Result<DataReport> {
         let scratch = self.dir.path().join("scratch");
         let report = ReportFile::new(Some(self.dir.path().join("report")));
-        run(&self.plan, &self.sources, &scratch, &self.to(), report)
+        run(
+            &self.plan,
+            &self.sources,
+            &scratch,
+            &self.to(),
+            Programs::default(),
+            report,
+        )
     }
 
     fn to(&self) -> PathBuf {
@@ -190,6 +201,41 @@ fn weights_repeat_records_to_learn_from_and_no_others() {
     first.dedup();
     assert_eq!(first.len(), distinct);
     assert!(fs::read_dir(run.to()).unwrap().count() == 4);
+}
+
+#[test]
+fn weights_without_a_common_divisor_write_no_more_than_they_ask_for() {
+    let (heavy, light) = (numbered(400), lines((0..50).map(|number| format!("light {number}"))));
+    let run = Run::new(&[("heavy", 67, &heavy), ("light", 33, &light)]);
+    let parts = run.run().unwrap().parts;
+    let texts = run.texts("train");
+    assert_eq!(texts.len() as u64, parts.train);
+    let light = texts.iter().filter(|text| text.starts_with("light")).count();
+    let heavy = texts.len() - light;
+    // Twice, and one in 33 a third time.
+    assert!(light == 50 && (801..840).contains(&heavy), "{light} {heavy}");
+    assert!(fs::read_dir(run.to()).unwrap().count() == 4);
+}
+
+#[rstest]
+#[case(PersonalData::Redact)]
+#[case(PersonalData::Drop)]
+fn personal_data_are_not_kept_to_be_looked_at(#[case] pii: PersonalData) {
+    let long = format!("{} mail to jo.doe@example.com or else", "word ".repeat(115));
+    let content = lines([
+        "Write to jo.doe@example.com, please".into(),
+        "no".into(),
+        "jo.doe@example.com".into(),
+        long,
+    ]) + &lines((0..2).map(|number| format!("plain text of number {number}")))
+        + "{\"txt\":\"jo.doe@example.com\"}\n";
+    let mut run = Run::new(&[("a", 1, &content)]);
+    run.plan.stages = Stages { pii, ..three_words() };
+    run.run().unwrap();
+    let manifest = fs::read_to_string(run.to().join(MANIFEST)).unwrap();
+    assert!(!manifest.contains("jo.doe"), "{manifest}");
+    // What was found there is said.
+    assert!(manifest.contains("Write to ["), "{manifest}");
 }
 
 #[rstest]

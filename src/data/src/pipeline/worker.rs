@@ -5,11 +5,14 @@ use std::borrow::Cow;
 use protocol::tune::DataFormat;
 use sha2::{Digest as _, Sha256};
 
-use super::samples::shortened;
+use super::samples::{LENGTH, shortened};
 use crate::dedup::Contamination;
 use crate::readers::Item;
 use crate::record::{self, Bad, Record, reasons};
 use crate::stages::{Cleaner, Verdict};
+
+/// Characters behind what is shown of a text that may belong to personal data in it.
+const MARGIN: usize = 200;
 
 /// Makes outcomes of items.
 #[derive(Clone, Copy)]
@@ -87,7 +90,9 @@ impl Worker<'_> {
         };
         let (line, end) = match item {
             Item::Value { line, value } => {
-                let shown = self.shows_bad.then(|| shortened(&value.to_string()).to_owned());
+                // What is no record has no texts that could be looked through: nothing of it is kept then.
+                let shows = self.shows_bad && !self.cleaner.hides();
+                let shown = shows.then(|| shortened(&value.to_string()).to_owned());
                 return match Record::of(value, self.format) {
                     Ok(record) => self.record(Some(line), record),
                     Err(bad) => no_record(Some(line), bad, shown.unwrap_or_default()),
@@ -110,7 +115,7 @@ impl Worker<'_> {
     fn record(&self, line: Option<u64>, mut record: Record) -> Outcome {
         let bytes: usize = record.texts_mut().iter().map(|text| text.len()).sum();
         if bytes > self.max_bytes {
-            let before = shortened(&record.content()).to_owned();
+            let before = self.shown(&record);
             return no_record(line, Bad::too_long(self.max_bytes), before);
         }
         let end = self.clean(record);
@@ -140,7 +145,7 @@ impl Worker<'_> {
             Some(reason) => End::Dropped {
                 reason,
                 before: match before.is_empty() {
-                    true => shortened(&content).to_owned(),
+                    true => self.shown(&record),
                     false => before,
                 },
             },
@@ -164,13 +169,36 @@ impl Worker<'_> {
         if cleaned.iter().all(Option::is_none) {
             return String::new();
         }
-        let before = shortened(&record.content()).to_owned();
+        let before = self.shown(record);
         for (text, clean) in record.texts_mut().into_iter().zip(cleaned) {
             if let Some(clean) = clean {
                 *text = clean;
             }
         }
         before
+    }
+}
+
+impl Worker<'_> {
+    /// As much of a record as is kept to be looked at, without personal data that are not to be kept.
+    fn shown(&self, record: &Record) -> String {
+        if !self.cleaner.hides() {
+            return shortened(&record.content()).to_owned();
+        }
+        let mut record = record.clone();
+        let mut left = LENGTH;
+        for text in record.texts_mut() {
+            // A find that is cut in two is none: some of the text behind is looked through as well, and not shown.
+            let end = text.char_indices().nth(left + MARGIN).map(|(end, _)| end);
+            let mut shown = self.cleaner.veiled(&text[..end.unwrap_or(text.len())]).into_owned();
+            if end.is_some() {
+                let behind = shown.char_indices().nth_back(MARGIN - 1).map_or(0, |(at, _)| at);
+                shown.truncate(behind);
+            }
+            left = left.saturating_sub(shown.chars().count());
+            *text = shown;
+        }
+        shortened(&record.content()).to_owned()
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! A quotation mark that nobody closes makes the rest of a file one value, so values are counted while they are read.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead};
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Item, Settings, Sink, broken, decode};
+use super::{Item, Settings, Sink, broken, decode, text};
 use crate::failure::{Result, disk};
 use crate::record::{Bad, reasons};
 
@@ -41,18 +42,24 @@ pub(super) fn read(path: &Path, delimiter: u8, settings: &Settings, sink: &mut S
     }
 }
 
-fn text(field: &[u8]) -> std::result::Result<&str, Bad> {
-    std::str::from_utf8(field).map_err(|_| Bad::new(reasons::NOT_UTF8, "is no UTF-8; save the file as UTF-8"))
-}
-
 fn names(row: &[&[u8]]) -> std::result::Result<Vec<String>, Bad> {
     if row.len() > MAX_COLUMNS {
         let what = format!("is a header of {} columns; {MAX_COLUMNS} are read at most", row.len());
         return Err(Bad::new(reasons::INVALID_ROW, what));
     }
-    row.iter()
-        .map(|name| text(name).map(|name| name.trim().to_owned()))
-        .collect()
+    let mut names = Vec::with_capacity(row.len());
+    let mut known = HashSet::new();
+    for name in row {
+        let name = text(name)?.trim();
+        // Which of the two is meant only its writer knows. Those without a name are nobody's field.
+        if !name.is_empty() && !known.insert(name) {
+            let shown: String = name.chars().take(40).collect();
+            let what = format!("is a header with two columns `{shown}`; rename or remove one of them");
+            return Err(Bad::new(reasons::INVALID_ROW, what));
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
 }
 
 fn object(header: &[String], row: &[&[u8]]) -> std::result::Result<Value, Bad> {
@@ -91,6 +98,21 @@ enum State {
     QuoteInQuoted,
 }
 
+/// How a row ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Whole,
+    TooLong,
+    /// The file ends within quotation marks.
+    Open,
+}
+
+fn open() -> Bad {
+    let what =
+        "has a quotation mark that nobody closes, so that all behind it is one value; close it, or write it twice";
+    Bad::new(reasons::INVALID_ROW, what)
+}
+
 type Row<'a> = std::result::Result<Vec<&'a [u8]>, Bad>;
 
 impl<R: BufRead> Rows<R> {
@@ -110,14 +132,14 @@ impl<R: BufRead> Rows<R> {
     fn next(&mut self) -> io::Result<Option<(u64, Row<'_>)>> {
         loop {
             let first_line = self.line;
-            let Some(is_too_long) = self.fill()? else {
+            let Some(end) = self.fill()? else {
                 return Ok(None);
             };
-            if self.ends.len() == 1 && self.bytes.is_empty() && !is_too_long {
-                continue;
-            }
-            if is_too_long {
-                return Ok(Some((first_line, Err(Bad::too_long(self.max)))));
+            match end {
+                End::Whole if self.ends.len() == 1 && self.bytes.is_empty() => continue,
+                End::Whole => {}
+                End::TooLong => return Ok(Some((first_line, Err(Bad::too_long(self.max))))),
+                End::Open => return Ok(Some((first_line, Err(open())))),
             }
             let mut start = 0;
             let fields = self.ends.iter().map(|end| {
@@ -129,8 +151,8 @@ impl<R: BufRead> Rows<R> {
         }
     }
 
-    /// Reads a row to its end; whether it is too long. None at the end of the file.
-    fn fill(&mut self) -> io::Result<Option<bool>> {
+    /// Reads a row to its end. None at the end of the file.
+    fn fill(&mut self) -> io::Result<Option<End>> {
         self.bytes.clear();
         self.ends.clear();
         let mut state = State::FieldStart;
@@ -211,7 +233,11 @@ impl<R: BufRead> Rows<R> {
             count -= 1;
         }
         self.ends.push(self.bytes.len());
-        Ok(Some(count > self.max))
+        Ok(Some(match state {
+            State::Quoted => End::Open,
+            _ if count > self.max => End::TooLong,
+            _ => End::Whole,
+        }))
     }
 }
 
@@ -245,7 +271,7 @@ mod tests {
     #[case("\"x,\"\"y\"\"\nz\",2\n3,4", &["1:x,\"y\"\nz|2", "3:3|4"])]
     #[case("a\"b,\"c\"d\n", &["1:a\"b|cd"])]
     #[case("\"a\r\"\r\n", &["1:a\r"])]
-    #[case("\"open,1\n2,3", &["1:open,1\n2,3"])]
+    #[case("\"open\",1\n\"\"", &["1:open|1"])]
     fn rows_have_fields(#[case] text: &str, #[case] expected: &[&str]) {
         let shown = |(line, row): (u64, Option<Vec<String>>)| format!("{line}:{}", row.unwrap().join("|"));
         let found: Vec<String> = all(text.as_bytes(), 1000).into_iter().map(shown).collect();
@@ -263,7 +289,7 @@ mod tests {
     fn a_mark_that_nobody_closes_takes_no_memory() {
         let endless = io::Cursor::new(b"\"").chain(io::repeat(b',').take(1 << 26));
         let mut rows = Rows::new(io::BufReader::new(endless), b',', 1000);
-        assert!(matches!(rows.next().unwrap(), Some((1, Err(bad))) if bad.reason == reasons::TOO_LONG));
+        assert!(matches!(rows.next().unwrap(), Some((1, Err(bad))) if bad.what.contains("nobody closes")));
         let separators = io::repeat(b',').take(1 << 26);
         let mut rows = Rows::new(io::BufReader::new(separators), b',', 1000);
         rows.next().unwrap();

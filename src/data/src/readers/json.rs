@@ -9,12 +9,14 @@ use super::{Item, Settings, Sink, broken, decode};
 use crate::failure::{Result, disk};
 use crate::record::Bad;
 
+const ADVICE: &str = "write a list of objects, or one object after the other";
+
 pub(super) fn read(path: &Path, settings: &Settings, sink: &mut Sink<'_>) -> Result<()> {
     let reader = decode::open(path).map_err(disk("open", path))?;
     let mut splitter = Splitter::new(reader, settings.max_bytes);
     loop {
         match splitter.next() {
-            Ok(Some((line, Some(bytes)))) => sink(item(line, bytes))?,
+            Ok(Some((line, Some(bytes)))) => sink(item(line, bytes, ADVICE))?,
             Ok(Some((line, None))) => sink(Item::Bad {
                 line,
                 bad: Bad::too_long(settings.max_bytes),

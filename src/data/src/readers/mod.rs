@@ -10,6 +10,7 @@ mod jsonl;
 mod lines;
 mod parquet;
 mod pdf;
+mod process;
 mod text;
 mod yaml;
 
@@ -24,7 +25,10 @@ use serde_json::Value;
 use crate::failure::{Result, disk};
 use crate::record::{Bad, name_of};
 
-pub use pdf::Programs;
+use text::text;
+
+pub use parquet::print;
+pub use process::Programs;
 
 /// What is found in a file.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ pub struct Settings {
     pub max_bytes: usize,
     /// Directory for pictures of pages.
     pub scratch: PathBuf,
-    /// Who reads PDF files.
+    /// Who reads PDF and Parquet files.
     pub programs: Programs,
 }
 
@@ -81,13 +85,16 @@ enum Kind {
     Pdf,
 }
 
+/// For those whose files have other names.
+const KINDS: &str = ".jsonl, .json, .csv, .tsv, .parquet, .yml, .txt, .md or .pdf";
+
 /// Finds the records of a file; `name` is what its source calls it.
 ///
 /// # Errors
 /// When the disk fails, or the sink says so. What is wrong with the file goes to the sink.
 pub fn read(path: &Path, name: &str, settings: &Settings, sink: &mut Sink<'_>) -> Result<()> {
     let Some(kind) = kind(path, name)? else {
-        return sink(Item::Unknown("is of no kind that is read".into()));
+        return sink(Item::Unknown(unknown(name)));
     };
     match (kind, settings.format) {
         (Kind::Text | Kind::Pdf, DataFormat::Text) => {}
@@ -104,7 +111,7 @@ pub fn read(path: &Path, name: &str, settings: &Settings, sink: &mut Sink<'_>) -
         Kind::Jsonl => jsonl::read(path, settings, sink),
         Kind::Json => json::read(path, settings, sink),
         Kind::Separated(delimiter) => csv::read(path, delimiter, settings, sink),
-        Kind::Parquet => parquet::read(path, sink),
+        Kind::Parquet => parquet::read(path, settings, sink),
         Kind::Yaml => yaml::read(path, settings, sink),
         Kind::Text => text::read(path, settings, sink),
         Kind::Pdf => pdf::read(path, settings, sink),
@@ -155,13 +162,28 @@ fn by_content(path: &Path) -> Result<Option<Kind>> {
 
 /// What came of reading: whether the disk failed, or the bytes are no good.
 fn broken(error: &std::io::Error) -> Item {
-    Item::Broken(format!("cannot be read to its end: {error}"))
+    Item::Broken(format!(
+        "cannot be read to its end: {error}; copy or pack the file again"
+    ))
 }
 
-#[cfg(any(test, fuzzing))]
-pub(crate) use bytes::of_bytes;
+/// Why a file of this name is not read.
+fn unknown(name: &str) -> String {
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.to_ascii_lowercase().ends_with(end));
+    if ends(&[
+        ".zip", ".tar", ".tar.gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".gz",
+    ]) {
+        return "is packed in a way that is not read; unpack it, or pack a file of text with gzip".into();
+    }
+    format!("is of no kind that is read; give it one of the names {KINDS}")
+}
 
+#[cfg(test)]
+pub(crate) use bytes::of_bytes;
 #[cfg(any(test, fuzzing))]
+pub(crate) use pdf::printed;
+
+#[cfg(test)]
 mod bytes {
     use super::*;
 

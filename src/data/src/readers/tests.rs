@@ -85,7 +85,12 @@ fn files_are_what_their_names_say(#[case] name: &str, #[case] text: &str, #[case
 #[case::long_row([b"text\n".as_slice(), &b"x".repeat(10_000), b"\nb"].concat(), "a.csv", &["2 tooLong", "3 {\"text\":\"b\"}"])]
 #[case::long_header(b"x".repeat(10_000), "a.csv", &["1 tooLong", "broken"])]
 #[case::long_document(b"x".repeat(MAX + 1), "a.txt", &["1 tooLong"])]
-#[case::nulls(vec![0; 100], "a.jsonl", &["1 invalidJson"])]
+#[case::nulls(vec![0; 100], "a.jsonl", &["1 notUtf8"])]
+#[case::nulls_in_a_document(b"a\0b".to_vec(), "a.txt", &["1 notUtf8"])]
+#[case::open_quotes(b"text\na\n\"b\nc\n".to_vec(), "a.csv", &["2 {\"text\":\"a\"}", "3 invalidRow"])]
+#[case::columns_of_one_name(b"text,text\na,b".to_vec(), "a.csv", &["1 invalidRow", "broken"])]
+#[case::columns_without_name(b",,text\n1,2,a".to_vec(), "a.csv", &["2 {\"text\":\"a\"}"])]
+#[case::equal_keys(b"{\"text\":\"a\",\"text\":\"b\"}".to_vec(), "a.jsonl", &["1 {\"text\":\"b\"}"])]
 fn bytes_that_are_odd(#[case] bytes: Vec<u8>, #[case] name: &str, #[case] expected: &[&str]) {
     assert_eq!(found(&bytes, name, DataFormat::Text), expected);
 }

@@ -13,6 +13,8 @@ use crate::record::{Bad, Dialogue, reasons};
 
 /// Bytes of a file: it is read as a whole.
 const MAX_BYTES: u64 = 32 << 20;
+/// Marks in it that a value may stand behind. What is made of a value takes a hundred times the memory of its mark.
+const MAX_MARKS: usize = 2_000_000;
 
 pub(super) fn read(path: &Path, settings: &Settings, sink: &mut Sink<'_>) -> Result<()> {
     let mut text = Vec::new();
@@ -24,7 +26,16 @@ pub(super) fn read(path: &Path, settings: &Settings, sink: &mut Sink<'_>) -> Res
         let why = format!("is YAML of more than {} MiB; convert it to JSON Lines", MAX_BYTES >> 20);
         return sink(Item::Broken(why));
     }
-    let value = match serde_yaml_ng::from_slice::<serde_yaml_ng::Value>(&text) {
+    let is_mark = |byte: &&u8| matches!(byte, b',' | b':' | b'-' | b'?' | b'[' | b'{' | b'\n' | b'\r');
+    if text.iter().filter(is_mark).count() > MAX_MARKS {
+        let why = "is YAML of too many values; convert it to JSON Lines, or make several files of it";
+        return sink(Item::Broken(why.into()));
+    }
+    let read = match super::text(&text) {
+        Ok(text) => serde_yaml_ng::from_str::<serde_yaml_ng::Value>(text),
+        Err(bad) => return sink(Item::Bad { line: 1, bad }),
+    };
+    let value = match read {
         Ok(value) => value,
         Err(error) => return sink(Item::Broken(format!("is no YAML: {error}"))),
     };

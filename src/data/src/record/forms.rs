@@ -21,29 +21,70 @@ pub fn name_of(format: DataFormat) -> &'static str {
 
 /// The record that a value is.
 pub(super) fn read(value: Value, format: DataFormat) -> Result<Record, Bad> {
-    let mut object = object(value)?;
+    let advised = |bad: Bad, advice: &str| match bad.reason {
+        reasons::MISSING_FIELD => Bad::new(bad.reason, format!("{}; {advice}", bad.what)),
+        _ => bad,
+    };
+    let mut object = object(value).map_err(|bad| advised(bad, shape(format)))?;
+    fields(&mut object, format).map_err(|bad| match fitting(&object, format) {
+        Some(other) => advised(bad, &format!("set dataset.format to {}, which it fits", name_of(other))),
+        None => advised(bad, shape(format)),
+    })
+}
+
+/// What a record of a format looks like, for whoever has to write it.
+fn shape(format: DataFormat) -> &'static str {
+    match format {
+        DataFormat::Chat => {
+            r#"write {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}"#
+        }
+        DataFormat::PromptCompletion => r#"write {"prompt": "...", "completion": "..."}"#,
+        DataFormat::Preference => r#"write {"prompt": "...", "chosen": "...", "rejected": "..."}"#,
+        DataFormat::Text => r#"write {"text": "..."}"#,
+    }
+}
+
+/// The format whose fields an object has, if it has not those of the one that was asked for.
+fn fitting(object: &Map<String, Value>, format: DataFormat) -> Option<DataFormat> {
+    let has = |names: &[&str]| names.iter().all(|name| object.contains_key(*name));
+    let fits = |format: &DataFormat| match format {
+        DataFormat::Chat => has(&["messages"]) || CONVERSATIONS.iter().any(|name| has(&[name])) || is_alpaca(object),
+        DataFormat::Preference => has(&["prompt", "chosen", "rejected"]),
+        DataFormat::PromptCompletion => has(&["prompt", "completion"]) || is_alpaca(object),
+        DataFormat::Text => has(&["text"]),
+    };
+    let all = [
+        DataFormat::Chat,
+        DataFormat::Preference,
+        DataFormat::PromptCompletion,
+        DataFormat::Text,
+    ];
+    all.into_iter().filter(|_| !fits(&format)).find(fits)
+}
+
+fn fields(object: &mut Map<String, Value>, format: DataFormat) -> Result<Record, Bad> {
     match format {
         DataFormat::Chat => chat(object),
-        DataFormat::PromptCompletion if !object.contains_key("prompt") && is_alpaca(&object) => {
-            let (prompt, completion) = (instruction(&mut object)?, text(&mut object, "output")?);
+        DataFormat::PromptCompletion if !object.contains_key("prompt") && is_alpaca(object) => {
+            let (prompt, completion) = (instruction(object)?, text(object, "output")?);
             Ok(Record::PromptCompletion { prompt, completion })
         }
         DataFormat::PromptCompletion => Ok(Record::PromptCompletion {
-            prompt: text(&mut object, "prompt")?,
-            completion: text(&mut object, "completion")?,
+            prompt: text(object, "prompt")?,
+            completion: text(object, "completion")?,
         }),
         DataFormat::Preference => Ok(Record::Preference {
-            prompt: text(&mut object, "prompt")?,
-            chosen: text(&mut object, "chosen")?,
-            rejected: text(&mut object, "rejected")?,
+            prompt: text(object, "prompt")?,
+            chosen: text(object, "chosen")?,
+            rejected: text(object, "rejected")?,
         }),
         DataFormat::Text => Ok(Record::Text {
-            text: text(&mut object, "text")?,
+            text: text(object, "text")?,
         }),
     }
 }
 
-fn chat(mut object: Map<String, Value>) -> Result<Record, Bad> {
+fn chat(object: &mut Map<String, Value>) -> Result<Record, Bad> {
     if let Some(messages) = object.get_mut("messages").map(Value::take)
         && !messages.is_null()
     {
@@ -57,27 +98,27 @@ fn chat(mut object: Map<String, Value>) -> Result<Record, Bad> {
             && !turns.is_null()
         {
             let turns = list(turns, name)?.into_iter().enumerate();
-            let mut messages = system(&mut object)?;
+            let mut messages = system(object)?;
             for (index, value) in turns {
                 messages.push(turn(value, &format!("{name}[{index}]"))?);
             }
             return Ok(Record::Chat { messages });
         }
     }
-    if is_alpaca(&object) {
-        let mut messages = system(&mut object)?;
+    if is_alpaca(object) {
+        let mut messages = system(object)?;
         messages.push(Message {
             role: Role::User,
-            content: instruction(&mut object)?,
+            content: instruction(object)?,
         });
         messages.push(Message {
             role: Role::Assistant,
-            content: text(&mut object, "output")?,
+            content: text(object, "output")?,
         });
         return Ok(Record::Chat { messages });
     }
     // What was taken is null now, and was before.
-    Err(missing(&object, "messages"))
+    Err(missing(object, "messages"))
 }
 
 /// A list, which a table has as JSON.

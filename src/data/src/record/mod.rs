@@ -118,7 +118,7 @@ impl Bad {
 
     /// Longer than this many bytes.
     pub fn too_long(limit: usize) -> Self {
-        Self::new(reasons::TOO_LONG, format!("is longer than {limit} bytes"))
+        Self::new(reasons::TOO_LONG, format!("is longer than {limit} bytes; split it"))
     }
 }
 
@@ -149,7 +149,10 @@ impl Record {
     /// When there is not.
     pub fn check(&self) -> Result<(), Bad> {
         let need = |name: &str, text: &str| match text.trim().is_empty() {
-            true => Err(Bad::new(reasons::EMPTY, format!("has nothing in `{name}`"))),
+            true => Err(Bad::new(
+                reasons::EMPTY,
+                format!("has nothing in `{name}`; fill it in or leave the record out"),
+            )),
             false => Ok(()),
         };
         match self {
@@ -159,7 +162,7 @@ impl Record {
                     true => Ok(()),
                     false => Err(Bad::new(
                         reasons::EMPTY,
-                        "has no message with the role assistant and a content",
+                        "has no message with the role assistant and a content; add the answer or leave the record out",
                     )),
                 }
             }

@@ -36,7 +36,7 @@ pub struct Settings {
 /// When they are not there or cannot be fetched; messages name the source.
 pub async fn gather(source: &DataSource, directory: &Path, settings: Settings) -> Result<Vec<SourceFile>> {
     let files = match &source.kind {
-        DataSourceKind::Mounted { path } => mounted::files(path),
+        DataSourceKind::Mounted { path, .. } => mounted::files(path),
         DataSourceKind::Http {
             url,
             sha256,

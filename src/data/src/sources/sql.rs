@@ -108,11 +108,13 @@ impl Asked<'_> {
                 .map_err(|error| refused(&error))?;
         }
         // One that closes the parenthesis to begin another statement is refused: a prepared statement is only one. The
-        // query's own comment ends with its line.
+        // query's own comment ends with its line. A server gives the same rows in another order whenever it likes, and
+        // that makes no other data: they come in an order of their own.
         let max = self.settings.max_bytes;
         let statement = format!(
-            "SELECT CASE WHEN octet_length(line) <= {max} THEN line END FROM \
-             (SELECT row_to_json(record)::text AS line FROM (\n{query}\n) AS record) AS lines"
+            "SELECT line FROM (SELECT CASE WHEN octet_length(line) <= {max} THEN line END AS line FROM \
+             (SELECT row_to_json(record)::text AS line FROM (\n{query}\n) AS record) AS rows) AS lines \
+             ORDER BY line COLLATE \"C\" NULLS FIRST"
         );
         let mut rows = sqlx::query_scalar::<_, Option<String>>(AssertSqlSafe(statement)).fetch(&mut *connection);
         let file = File::create(path).map_err(disk("create", path))?;
@@ -191,7 +193,9 @@ fn refused(error: &sqlx::Error) -> PrepareFailure {
     let said = database.message();
     let (advice, retryable) = match code.as_ref() {
         READ_ONLY => ("the query tries to write, and may only read", false),
-        NOT_SUPPORTED if said.contains("data-modifying") => ("the query tries to write, and may only read", false),
+        NOT_SUPPORTED if said.contains("data-modifying") || said.contains("non-volatile") => {
+            ("the query tries to write, and may only read", false)
+        }
         "42501" => ("grant its user the right to read what it asks for", false),
         "57014" => ("it took too long; make it faster or ask for less", false),
         // Connections that break, servers that stop, locks that nobody gives up, conflicts with a replica's recovery.

@@ -111,6 +111,19 @@ impl Cleaner {
         text
     }
 
+    /// Whether personal data are not to be kept.
+    pub fn hides(&self) -> bool {
+        self.personal.is_some()
+    }
+
+    /// What may be kept of a text to be looked at, whatever becomes of its record.
+    pub fn veiled<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.personal {
+            Some(personal) => personal.veiled(text),
+            None => text.into(),
+        }
+    }
+
     /// Judges a whole record: its texts after cleaning, joined by empty lines.
     pub fn judge(&self, text: &str) -> Verdict {
         let measures = quality::Measures::of(text);

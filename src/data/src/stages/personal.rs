@@ -9,47 +9,40 @@ use protocol::tune::PersonalData;
 #[derive(Clone, Debug)]
 pub struct Personal {
     guard: Arc<Guard>,
+    /// Replaces what `guard` finds, whatever becomes of the record.
+    veil: Arc<Guard>,
     action: PersonalData,
 }
 
 impl Personal {
     /// Nothing if they are kept.
     pub fn new(action: PersonalData) -> Option<Self> {
-        let on_violation = match action {
-            PersonalData::Keep => return None,
-            PersonalData::Redact => Action::Redact,
-            PersonalData::Drop => Action::Refuse,
+        if action == PersonalData::Keep {
+            return None;
+        }
+        let veil = guard(Action::Redact);
+        let guard = match action {
+            PersonalData::Drop => guard(Action::Refuse),
+            _ => veil.clone(),
         };
-        let check = CheckSpec {
-            name: "pii".into(),
-            detector: Detector::PersonalData,
-            pattern: None,
-            model: None,
-            kinds: Vec::new(),
-            locales: Vec::new(),
-            max_length: None,
-            threshold: None,
-            webhook: None,
-            on_violation: Some(on_violation),
-        };
-        let spec = Spec {
-            output: vec![check],
-            ..Spec::default()
-        };
-        let rails = Guardrails::compile(&spec).expect("personal data can be looked for, whatever happens then");
-        Some(Self {
-            guard: rails.output,
-            action,
-        })
+        Some(Self { guard, veil, action })
     }
 
     /// `text` with the kind of each find in its place, if that is asked for.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if self.action != PersonalData::Redact || !may_have(text) {
+        match self.action {
+            PersonalData::Redact => self.veiled(text),
+            _ => text.into(),
+        }
+    }
+
+    /// The same in any case: what is shown to a human.
+    pub fn veiled<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !may_have(text) {
             return text.into();
         }
         let mut out = String::with_capacity(text.len());
-        let mut stream = self.guard.whole();
+        let mut stream = self.veil.whole();
         // It refuses nothing that it can redact.
         let is_whole = stream
             .push(text, &mut out)
@@ -75,6 +68,27 @@ impl Personal {
             .and_then(|()| stream.finish(&mut out))
             .is_err()
     }
+}
+
+fn guard(on_violation: Action) -> Arc<Guard> {
+    let check = CheckSpec {
+        name: "pii".into(),
+        detector: Detector::PersonalData,
+        pattern: None,
+        model: None,
+        kinds: Vec::new(),
+        locales: Vec::new(),
+        max_length: None,
+        threshold: None,
+        webhook: None,
+        on_violation: Some(on_violation),
+    };
+    let spec = Spec {
+        output: vec![check],
+        ..Spec::default()
+    };
+    let rails = Guardrails::compile(&spec).expect("personal data can be looked for, whatever happens then");
+    rails.output
 }
 
 /// Whether there can be a find. Addresses have an `@`, and numbers six digits, but for Italian tax codes: they have 16

@@ -21,7 +21,7 @@ pub struct DataPlan {
     pub split: Split,
     /// Files with texts that must not be learned from (evaluation suites): one text a line, or JSONL.
     #[serde(default)]
-    pub decontaminate: Vec<PathBuf>,
+    pub decontaminate: Vec<Contaminant>,
     /// Directory for the result. One that is complete and answers the same plan is kept.
     pub to: PathBuf,
     /// Directory for what does not fit the memory. Default: beside `to`.
@@ -30,6 +30,17 @@ pub struct DataPlan {
     /// Bytes of one record at most; longer ones are dropped. Default: 16 MiB.
     #[serde(default)]
     pub max_record_bytes: Option<u64>,
+}
+
+/// A file with texts that must not be learned from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Contaminant {
+    /// Where.
+    pub path: PathBuf,
+    /// What is mounted there: an image, or a claim. Other texts come with another one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub identity: String,
 }
 
 /// A place that records come from.
@@ -53,6 +64,9 @@ pub enum DataSourceKind {
     Mounted {
         /// Where.
         path: PathBuf,
+        /// What is mounted there: an image, or a claim. Other data come with another one.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        identity: String,
     },
     /// A file from an HTTP server.
     #[serde(rename_all = "camelCase")]

@@ -9,18 +9,21 @@
 //! until then lines of its log.
 
 mod data;
+mod hyperparameters;
 mod layout;
+mod number;
 mod train;
 
 pub use data::{
-    DataFormat, DataOutcome, DataPlan, DataProgress, DataReport, DataSource, DataSourceKind, DatasetManifest, Dedup,
-    MinHash, PersonalData, Quality, Sample, SourceReport, Split, SplitCounts, Stages,
+    Contaminant, DataFormat, DataOutcome, DataPlan, DataProgress, DataReport, DataSource, DataSourceKind,
+    DatasetManifest, Dedup, MinHash, PersonalData, Quality, Sample, SourceReport, Split, SplitCounts, Stages,
 };
+pub use hyperparameters::{Adapter, Hyperparameters, LoraSettings, Optimizer, Schedule, Warmup};
 pub use layout::{MANIFEST, checkpoints_dir, data_dir, output_dir, outputs_dir, records_file};
 pub use train::{
-    Adapter, Architecture, Checkpointing, EarlyStopping, Gate, GateOutcome, GateReference, Hyperparameters,
-    LoraSettings, Members, Method, Objective, Optimizer, OutputKind, OutputManifest, Schedule, TrainFailure,
-    TrainOutcome, TrainPlan, TrainProgress, TrainReport, TrainSample, Warmup,
+    Architecture, Checkpointing, EarlyStopping, Gate, GateOutcome, GateReference, Members, Method, Objective,
+    OutputKind, OutputManifest, SuiteLimits, TrainFailure, TrainOutcome, TrainPlan, TrainProgress, TrainReport,
+    TrainSample,
 };
 
 /// Environment variable with the plan.

@@ -1,9 +1,13 @@
 //! What `atelier-worker train` is asked, and what it answers.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::{
+    hyperparameters::Hyperparameters,
+    number::{both, or_nan},
+};
 use crate::evaluation::SuiteScore;
 
 /// A training, with every default filled in.
@@ -48,6 +52,9 @@ pub struct TrainPlan {
     /// Suites of questions: `NAME` of one that comes with the worker, or `NAME=FILE`.
     #[serde(default)]
     pub suites: Vec<String>,
+    /// What scores of suites must be to let the result be published, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub suite_limits: BTreeMap<String, SuiteLimits>,
     /// Directory for checkpoints.
     pub checkpoints: PathBuf,
     /// Directory for outputs, each under its digest.
@@ -55,6 +62,10 @@ pub struct TrainPlan {
     /// The processes of the training, if there are several.
     #[serde(default)]
     pub members: Option<Members>,
+    /// For one of a row of runs on the same volume: which of those before it are kept. Data and states of all others
+    /// before it are removed; nothing is where this is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_before: Option<Vec<String>>,
 }
 
 /// What is trained.
@@ -105,120 +116,6 @@ pub struct Architecture {
     pub tie_embeddings: bool,
 }
 
-/// Settings of a training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Hyperparameters {
-    /// Largest learning rate.
-    pub learning_rate: f64,
-    /// How it changes after the warm-up.
-    pub schedule: Schedule,
-    /// Steps in which it grows from zero.
-    pub warmup: Warmup,
-    /// What changes the weights.
-    #[serde(default)]
-    pub optimizer: Optimizer,
-    /// Tokens of one forward and backward pass in one process.
-    pub batch_tokens: u64,
-    /// Longest sequence in tokens; longer ones are cut. Default: what fits `batch_tokens` and the base's context.
-    #[serde(default)]
-    pub sequence_length: Option<u64>,
-    /// Whether short sequences share a row, each seeing only itself.
-    #[serde(default)]
-    pub packing: bool,
-    /// Passes that are added up before the weights change.
-    pub gradient_accumulation: u64,
-    /// How often all data are seen, unless `steps` is given.
-    pub epochs: u64,
-    /// Number of changes of the weights.
-    #[serde(default)]
-    pub steps: Option<u64>,
-    /// Weight decay.
-    pub weight_decay: f64,
-    /// Share of activations set to zero.
-    pub dropout: f64,
-    /// Largest norm of the gradient.
-    pub clip: f64,
-    /// Low-rank matrices.
-    #[serde(default)]
-    pub lora: Option<LoraSettings>,
-    /// Vectors of [`Method::Prefix`].
-    #[serde(default)]
-    pub virtual_tokens: Option<u64>,
-    /// Width of the layers of [`Method::Adapter`].
-    #[serde(default)]
-    pub adapter: Option<Adapter>,
-    /// How strongly answers are kept near the base's, for [`Objective::DPO`].
-    #[serde(default)]
-    pub beta: Option<f64>,
-    /// Whether blocks are computed again on the way back instead of being kept.
-    #[serde(default)]
-    pub gradient_checkpointing: bool,
-    /// `bf16` or `fp32`: what products are computed in. What is trained is kept in single precision always.
-    #[serde(default)]
-    pub dtype: Option<String>,
-    /// Seed of initial values, order and dropout.
-    pub seed: u64,
-}
-
-/// Low-rank matrices.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LoraSettings {
-    /// Rank.
-    pub r: u64,
-    /// The product is multiplied by this over the rank.
-    pub alpha: f64,
-    /// Over the square root of the rank instead.
-    #[serde(default)]
-    pub rank_stabilized: bool,
-    /// Weights beside which matrices are put: `q_proj`. All linear layers when empty.
-    pub targets: Vec<String>,
-}
-
-/// Bottleneck layers (Houlsby et al. 2019).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Adapter {
-    /// Their width.
-    pub bottleneck: u64,
-}
-
-/// How the learning rate changes after the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Schedule {
-    /// It stays.
-    Constant,
-    /// It falls to zero in a straight line.
-    Linear,
-    /// It falls to a tenth by half a cosine.
-    Cosine,
-    /// It stays, and falls to zero in the last tenth of the steps.
-    WarmupStableDecay,
-}
-
-/// Length of the warm-up.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Warmup {
-    /// So many steps.
-    Steps(u64),
-    /// This share of all steps, between 0 and 1.
-    Share(f64),
-}
-
-/// What changes the weights.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Optimizer {
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019).
-    #[default]
-    AdamW,
-    /// Gradient descent with momentum 0.9.
-    SGD,
-    /// The sign of a momentum (Chen et al. 2023).
-    Lion,
-}
-
 /// When the state is saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -256,6 +153,18 @@ pub struct Gate {
     pub max_regression: f64,
 }
 
+/// What the score of a suite must be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SuiteLimits {
+    /// Least score.
+    #[serde(default)]
+    pub min_score: Option<f64>,
+    /// Most that it may be under the score of what the gate compares with, instead of the gate's share.
+    #[serde(default)]
+    pub max_regression: Option<f64>,
+}
+
 /// What a result is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GateReference {
@@ -284,14 +193,17 @@ pub struct TrainProgress {
     /// Changes of the weights in all.
     pub total_steps: u64,
     /// How often all data were seen.
+    #[serde(deserialize_with = "or_nan")]
     pub epoch: f64,
     /// Recent loss on the training part.
     pub loss: Option<f64>,
     /// Last loss on the validation part.
     pub eval_loss: Option<f64>,
     /// Learning rate now.
+    #[serde(deserialize_with = "or_nan")]
     pub learning_rate: f64,
     /// Tokens of input each second, over all processes.
+    #[serde(deserialize_with = "or_nan")]
     pub tokens_per_second: f64,
     /// Seconds that the rest should take.
     pub remaining_seconds: Option<u64>,
@@ -337,14 +249,20 @@ pub struct TrainReport {
     /// Whether the training ended before its last step because nothing got better.
     pub stopped_early: bool,
     /// Loss of the first steps (mean of up to 5).
+    #[serde(deserialize_with = "or_nan")]
     pub first_loss: f64,
     /// Loss of the last steps (mean of up to 5).
+    #[serde(deserialize_with = "or_nan")]
     pub last_loss: f64,
     /// Loss of the result on the validation part.
     pub eval_loss: Option<f64>,
     /// Loss of what the gate compares with, on the same.
     pub reference_loss: Option<f64>,
+    /// Loss of the result on the test part, which nothing was chosen by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_loss: Option<f64>,
     /// Perplexity of the base on general text, and that of the result: what was forgotten.
+    #[serde(default, deserialize_with = "both")]
     pub general_perplexity: Option<(f64, f64)>,
     /// Tokens that were learned from.
     pub tokens: u64,
@@ -398,7 +316,7 @@ pub struct OutputManifest {
     /// What it is.
     pub kind: OutputKind,
     /// Names and SHA-256 of these files.
-    pub files: std::collections::BTreeMap<String, String>,
+    pub files: BTreeMap<String, String>,
     /// The run that made it.
     pub run: String,
     /// Digest of its data.

@@ -1,6 +1,7 @@
 //! One transformer block.
 
 use engine::{ModelConfig, blocks::Layer};
+use engine_sys::learn;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::{Keep, Network, Pass, Rows, Source, Weight, batch::Run};
@@ -110,9 +111,7 @@ impl Network {
 
         let normed = self.norm(pass, &hidden, &block.feed_forward_norm)?;
         let gate_up = self.product(index, pass, Layer::GateUp, &normed)?;
-        let width = gate_up.size()[1] / 2;
-        let (gate, up) = halves(&gate_up, width, width)?;
-        let gated = gate.f_silu()?.f_mul(&up)?;
+        let gated = learn::gate(&gate_up)?;
         let output = self.product(index, pass, Layer::Down, &gated)?;
         hidden.f_add(&pass.leave(index, Site::FeedForward, output)?)
     }
@@ -142,41 +141,44 @@ impl Network {
             head_dim,
             ..
         } = self.config;
-        let qkv = self.product(index, pass, Layer::Qkv, input)?;
-        let split = qkv.f_view([-1, heads + 2 * kv_heads, head_dim])?;
-        let (both, values) = halves(&split, heads + kv_heads, kv_heads)?;
-        let (queries, keys) = match &self.blocks[index].head_norms {
-            // Both at once.
-            None => halves(&rows.angles.rotate(&both)?, heads, kv_heads)?,
-            Some((query_norm, key_norm)) => {
-                let (queries, keys) = halves(&both, heads, kv_heads)?;
-                let queries = self.norm(pass, &queries, query_norm)?;
-                let keys = self.norm(pass, &keys, key_norm)?;
-                (rows.angles.rotate(&queries)?, rows.angles.rotate(&keys)?)
-            }
+        let mut qkv = self.product(index, pass, Layer::Qkv, input)?;
+        if let Some((query_norm, key_norm)) = &self.blocks[index].head_norms {
+            let split = qkv.f_view([-1, heads + 2 * kv_heads, head_dim])?;
+            // The way back of parts lays them beside each other; that of narrowed views adds whole tensors.
+            let parts = split.f_split_with_sizes([heads, kv_heads, kv_heads], 1)?;
+            let [queries, keys, values] = three(parts)?;
+            let queries = self.norm(pass, &queries, query_norm)?;
+            let keys = self.norm(pass, &keys, key_norm)?;
+            qkv = Tensor::f_cat(&[queries, keys, values], 1)?.f_view([qkv.size()[0], -1])?;
+        }
+        let angles = [&rows.angles.cosines, &rows.angles.sines];
+        let [queries, keys, values] = learn::heads(&qkv, angles, heads, kv_heads)?;
+        let lengths: Vec<i64> = rows.runs.iter().map(|run| run.texts * run.length).collect();
+        let of_runs = |all: Tensor| -> Result<Vec<Tensor>, TchError> {
+            let parts = match &lengths[..] {
+                [_] => vec![all],
+                _ => all.f_split_with_sizes(&lengths[..], 0)?,
+            };
+            // [texts, heads, tokens, head_dim]
+            let views = parts
+                .iter()
+                .zip(&rows.runs)
+                .map(|(part, run)| part.f_view([run.texts, run.length, heads, head_dim])?.f_transpose(1, 2));
+            views.collect()
         };
+        let (queries, keys, values) = (of_runs(queries)?, of_runs(keys)?, of_runs(values)?);
         let prefix = pass.parts.keys_and_values(pass.parameters, index, self)?;
         let mut outputs = Vec::with_capacity(rows.runs.len());
-        for (run, mask) in rows.runs.iter().zip(&rows.masks) {
-            // [texts, heads, tokens, head_dim]
-            let of_run = |all: &Tensor, heads: i64| {
-                let mine = match rows.runs.len() {
-                    // On the way back, a part costs a copy of the whole.
-                    1 => all.shallow_clone(),
-                    _ => all.f_narrow(0, run.first, run.texts * run.length)?,
-                };
-                mine.f_view([run.texts, run.length, heads, head_dim])?.f_transpose(1, 2)
-            };
-            let (mut keys, mut values) = (of_run(&keys, kv_heads)?, of_run(&values, kv_heads)?);
+        for (at, (run, mask)) in rows.runs.iter().zip(&rows.masks).enumerate() {
+            let (mut keys, mut values) = (keys[at].shallow_clone(), values[at].shallow_clone());
             if let Some((more_keys, more_values)) = &prefix {
-                keys = before(more_keys, &keys)?;
-                values = before(more_values, &values)?;
+                keys = before(&self.shared(more_keys)?, &keys)?;
+                values = before(&self.shared(more_values)?, &values)?;
             }
-            let (keys, values) = (self.shared(&keys)?, self.shared(&values)?);
-            let queries = of_run(&queries, heads)?;
+            let queries = &queries[at];
             let causal = mask.is_none();
             let output = Tensor::f_scaled_dot_product_attention(
-                &queries,
+                queries,
                 &keys,
                 &values,
                 mask.as_ref(),
@@ -193,7 +195,7 @@ impl Network {
         }
     }
 
-    /// Keys or values once for each query head. (libtorch does that by itself, many times slower.)
+    /// Keys or values of virtual tokens once for each query head. (libtorch does that by itself, many times slower.)
     fn shared(&self, heads: &Tensor) -> Result<Tensor, TchError> {
         let group = self.config.group();
         let (texts, kv_heads, tokens, width) = heads.size4()?;
@@ -207,20 +209,15 @@ impl Network {
     }
 }
 
-/// Two parts of the second dimension.
-fn halves(whole: &Tensor, first: i64, second: i64) -> Result<(Tensor, Tensor), TchError> {
-    // Its way back lays the parts beside each other; that of two narrowed views adds two whole tensors.
-    let mut parts = whole.f_split_with_sizes([first, second], 1)?.into_iter();
-    match (parts.next(), parts.next()) {
-        (Some(first), Some(second)) => Ok((first, second)),
-        _ => Err(TchError::Shape(format!("{:?} has no two parts", whole.size()))),
-    }
+fn three(parts: Vec<Tensor>) -> Result<[Tensor; 3], TchError> {
+    let wrong = |parts: Vec<Tensor>| TchError::Shape(format!("{} parts instead of three", parts.len()));
+    parts.try_into().map_err(wrong)
 }
 
 fn before(virtual_tokens: &Tensor, heads: &Tensor) -> Result<Tensor, TchError> {
     let (texts, ..) = heads.size4()?;
-    let (_, kv_heads, tokens, width) = virtual_tokens.size4()?;
-    let of_each = virtual_tokens.f_expand([texts, kv_heads, tokens, width], false)?;
+    let (_, each, tokens, width) = virtual_tokens.size4()?;
+    let of_each = virtual_tokens.f_expand([texts, each, tokens, width], false)?;
     Tensor::f_cat(&[&of_each, heads], 2)
 }
 

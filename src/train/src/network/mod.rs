@@ -17,6 +17,7 @@ pub(crate) use source::{Source, config_of};
 pub(crate) use weight::{Keep, Weight};
 
 use engine::ModelConfig;
+use engine_sys::learn;
 use tch::{Kind, TchError, Tensor};
 
 use self::{block::BlockWeights, rotary::Angles};
@@ -103,7 +104,7 @@ impl Network {
         });
         Ok(Rows {
             runs: batch.runs.clone(),
-            angles: Angles::new(&self.config, &batch.positions, before, self.kind)?,
+            angles: Angles::new(&self.config, &batch.positions, before)?,
             masks: masks.collect::<Result<_, _>>()?,
         })
     }
@@ -136,6 +137,6 @@ impl Network {
     /// Root mean square normalization of the last dimension.
     pub(super) fn norm(&self, pass: Pass<'_>, rows: &Tensor, weight: &Weight) -> Result<Tensor, TchError> {
         let weight = weight.get(pass.parameters, self.kind)?;
-        rows.f_rms_norm(weight.size(), Some(&weight), self.config.norm_epsilon)
+        learn::norm(rows, &weight, self.config.norm_epsilon)
     }
 }

@@ -1,4 +1,8 @@
-//! Losses against those of `transformers`, `peft` and `torch`, see `reference.py`.
+//! Losses against those of `transformers`, `peft` and `torch`, see `reference.py`, and the modules below for
+//! files and whole trainings.
+
+mod nano;
+mod theirs;
 
 use std::collections::BTreeMap;
 
@@ -98,13 +102,25 @@ fn plan_of(case: &Case) -> TrainPlan {
 
 /// The first values of the script: those of `peft`'s names.
 fn start(trainer: &mut Trainer, case: &Case) {
-    let of = |name: &str, size: &[i64]| {
+    fill(trainer, |name, size| {
         let shape: Vec<u64> = size.iter().map(|size| *size as u64).collect();
-        Tensor::from_slice(&values(name, &shape)).view(size)
-    };
+        let value = Tensor::from_slice(&values(name, &shape)).view(size);
+        match name.contains("lora_B") {
+            true => value * if case.dpo { 0.0 } else { 0.2 },
+            false => value,
+        }
+    });
+}
+
+/// Puts values in the place of those that are trained beside the base, by `peft`'s names and sizes.
+fn fill(trainer: &mut Trainer, of: impl Fn(&str, &[i64]) -> Tensor) {
     let _guard = tch::no_grad_guard();
-    let parameters = trainer.parameters_for_tests();
-    match parameters.1 {
+    let (parameters, parts) = trainer.parameters_for_tests();
+    let put = |id, name: &str| {
+        let mut value = parameters.value(id).detach();
+        value.copy_(&of(name, &value.size()));
+    };
+    match parts {
         Parts::LowRank(low_rank) => {
             for (layer, matrices) in low_rank.matrices.iter().enumerate() {
                 for it in matrices {
@@ -112,24 +128,13 @@ fn start(trainer: &mut Trainer, case: &Case) {
                         Projection::Gate | Projection::Up | Projection::Down => "mlp",
                         _ => "self_attn",
                     };
-                    let name = |matrix| {
-                        format!(
-                            "base_model.model.model.layers.{layer}.{parent}.{}.{matrix}.weight",
-                            it.projection
-                        )
-                    };
-                    let mut a = parameters.0.value(it.a).detach();
-                    a.copy_(&of(&name("lora_A"), &a.size()));
-                    let mut b = parameters.0.value(it.b).detach();
-                    let scale = if case.dpo { 0.0 } else { 0.2 };
-                    b.copy_(&(of(&name("lora_B"), &b.size()) * scale));
+                    let module = format!("base_model.model.model.layers.{layer}.{parent}.{}", it.projection);
+                    put(it.a, &format!("{module}.lora_A.weight"));
+                    put(it.b, &format!("{module}.lora_B.weight"));
                 }
             }
         }
-        Parts::Prefix(prefix) => {
-            let mut vectors = parameters.0.value(prefix.vectors).detach();
-            vectors.copy_(&of("prompt_embeddings", &vectors.size()));
-        }
+        Parts::Prefix(prefix) => put(prefix.vectors, "prompt_embeddings"),
         Parts::None | Parts::Bottleneck(_) => {}
     }
 }

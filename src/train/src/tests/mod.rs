@@ -4,5 +4,6 @@ mod batches;
 mod group;
 mod learning;
 mod outputs;
+mod processes;
 mod resume;
 mod slopes;

@@ -79,3 +79,32 @@ fn computed_again_blocks_give_the_same_gradients(#[case] method: Method, #[value
         assert!(far < 1e-4, "{far}");
     }
 }
+
+#[rstest]
+#[case(Method::LoRA)]
+#[case(Method::Full)]
+#[case(Method::Adapter)]
+#[case(Method::Prefix)]
+fn gradients_of_half_precision_point_the_same_way(#[case] method: Method) {
+    let trained = |dtype: &str| {
+        let mut plan = plan(method);
+        plan.hyperparameters.dtype = Some(dtype.into());
+        trainer(&plan)
+    };
+    let (mut exact, mut rounded) = (trained("fp32"), trained("bf16"));
+    run(&mut exact, 0..3);
+    rounded.copy_for_tests(&exact);
+    let flat = |trainer: &mut Trainer| {
+        let all: Vec<_> = trainer
+            .gradients_for_tests(&texts(3))
+            .iter()
+            .map(|it| it.view([-1]))
+            .collect();
+        Tensor::cat(&all, 0)
+    };
+    let (a, b) = (flat(&mut exact), flat(&mut rounded));
+    let alike = (&a * &b).sum(None::<tch::Kind>) / (a.norm() * b.norm());
+    let alike = alike.double_value(&[]);
+    println!("{method:?}: {alike:.5}");
+    assert!(alike > 0.99, "{method:?}: {alike}");
+}

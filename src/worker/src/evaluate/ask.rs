@@ -1,6 +1,6 @@
 //! Asking: the routes of `serve`, called in this process.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Result;
 use axum::{
@@ -25,41 +25,25 @@ const NAME: &str = "candidate";
 /// Largest answer, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
 
-/// An adapter that answers.
-#[derive(Clone, Debug)]
-pub struct Adapter {
-    /// The directory that its directory is in.
-    pub adapters: PathBuf,
-    /// The name of its directory.
-    pub name: String,
-}
-
 /// A model that answers.
 pub struct Model {
     routes: Router,
-    /// The name that requests ask for: of the model, or of an adapter of it.
-    name: String,
     at_once: usize,
 }
 
 impl Model {
-    /// Loads a model as `serve` does, with an adapter if one is to answer.
+    /// Loads a model as `serve` does.
     ///
     /// # Errors
     /// As there.
-    pub fn load(model: cli::Model, adapter: Option<Adapter>) -> Result<Self> {
+    pub fn load(model: cli::Model) -> Result<Self> {
         let at_once = usize::try_from(model.max_concurrent_sequences).unwrap_or(1);
-        let name = match &adapter {
-            Some(adapter) => format!("{NAME}:{}", adapter.name),
-            None => NAME.into(),
-        };
-        let loaded = serve::load_to_evaluate(model, NAME, adapter.map(|it| it.adapters))?;
+        let loaded = serve::load_to_evaluate(model, NAME)?;
         let metrics = Metrics::new(&Registry::new(), NAME, loaded.engine())?;
         let stop = CancellationToken::new();
         let api = Arc::new(Api::new(loaded, Arc::new(metrics), stop.clone()));
         Ok(Self {
             routes: serve::router(api, stop),
-            name,
             at_once,
         })
     }
@@ -72,7 +56,7 @@ impl Model {
         let count = questions.len();
         let asked = questions.into_iter().map(async |question| {
             let body = json!({
-                "model": self.name, "messages": question.messages, "max_tokens": question.max_tokens, "temperature": 0,
+                "model": NAME, "messages": question.messages, "max_tokens": question.max_tokens, "temperature": 0,
             });
             let answer = self.post("/v1/chat/completions", &body).await;
             let answer = answer.map_err(|why| format!("question {}: {why}", question.id))?;
@@ -94,7 +78,7 @@ impl Model {
     pub async fn likelihood(&self, texts: Vec<String>) -> Result<(f64, Vec<String>), String> {
         let asked = texts.into_iter().enumerate().map(async |(at, text)| {
             let body = json!({
-                "model": self.name, "prompt": text, "max_tokens": 0, "echo": true, "logprobs": 1, "temperature": 0,
+                "model": NAME, "prompt": text, "max_tokens": 0, "echo": true, "logprobs": 1, "temperature": 0,
             });
             let answer = self.post("/v1/completions", &body).await;
             let answer = answer.map_err(|why| format!("text {}: {why}", at + 1))?;

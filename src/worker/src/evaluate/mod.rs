@@ -15,7 +15,6 @@ use protocol::{
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
-pub use self::ask::Adapter;
 use self::{ask::Model, suite::Suite};
 use crate::cli::{self, Evaluate};
 
@@ -46,19 +45,15 @@ pub async fn run(args: Evaluate) -> i32 {
 }
 
 async fn evaluate(args: Evaluate) -> Result<EvaluationReport, PrepareFailure> {
-    let suites = score(args.model, None, &args.suites).await?;
+    let suites = score(args.model, &args.suites).await?;
     Ok(EvaluationReport { suites })
 }
 
-/// Asks a model, or an adapter of it, all questions of suites.
+/// Asks a model all questions of suites: with `--tuned`, what a training has put beside it.
 ///
 /// # Errors
 /// When a suite cannot be read, or the model cannot be loaded or asked.
-pub async fn score(
-    model: cli::Model,
-    adapter: Option<Adapter>,
-    suites: &[String],
-) -> Result<Vec<SuiteScore>, PrepareFailure> {
+pub async fn score(model: cli::Model, suites: &[String]) -> Result<Vec<SuiteScore>, PrepareFailure> {
     // Before the model is loaded, which takes longer.
     let suites: Vec<_> = suites
         .iter()
@@ -66,7 +61,7 @@ pub async fn score(
         .collect::<Result<_, _>>()?;
     let held = model.hold();
     let _weights = held.map_err(|error| PrepareFailure::new(reasons::INTERNAL, format!("{error:#}"), true))?;
-    let model = spawn_blocking(move || Model::load(model, adapter)).await;
+    let model = spawn_blocking(move || Model::load(model)).await;
     let model = model
         .map_err(|error| error.to_string())
         .and_then(|loaded| loaded.map_err(|error| format!("{error:#}")))

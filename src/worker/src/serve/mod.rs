@@ -14,7 +14,7 @@ mod metrics;
 mod tools;
 mod trace;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Duration, time::Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use artifacts::digest::Digest;
@@ -46,8 +46,6 @@ use crate::cli::{self, Serve, Task};
 const BATCH_TOKENS: u64 = 512;
 /// The same on a GPU.
 const BATCH_TOKENS_ON_GPU: u64 = 2048;
-/// Memory of adapters that are evaluated: room for one of any rank that is usual.
-const EVALUATED_ADAPTERS: u64 = 2 << 30;
 /// How often the engine thread is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -262,11 +260,11 @@ impl Loaded {
     }
 }
 
-/// Loads a model as it is served, with nothing beside it but the adapters of a directory.
+/// Loads a model as it is served, with nothing beside it that requests could name.
 ///
 /// # Errors
 /// When it cannot be loaded.
-pub fn load_to_evaluate(model: cli::Model, served_name: &str, adapters_dir: Option<PathBuf>) -> Result<Loaded> {
+pub fn load_to_evaluate(model: cli::Model, served_name: &str) -> Result<Loaded> {
     let max_queue = model.max_concurrent_sequences;
     load(&Serve {
         model,
@@ -274,10 +272,10 @@ pub fn load_to_evaluate(model: cli::Model, served_name: &str, adapters_dir: Opti
         served_name: served_name.into(),
         max_queue,
         prefix_cache: true,
-        adapters_dir,
+        adapters_dir: None,
         adapters: None,
         adapter_store: None,
-        adapter_memory: EVALUATED_ADAPTERS,
+        adapter_memory: 0,
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         grpc_listen: None,
         admin_listen: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -1,6 +1,7 @@
 //! Files and directories that are there whole or not at all, also after a loss of power.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -79,6 +80,34 @@ impl Drop for Temporary {
     }
 }
 
+/// Takes a directory away, whole and at once, and then removes what is in it; whether it was there.
+///
+/// # Errors
+/// When it cannot be taken away.
+pub fn remove(directory: &Path) -> io::Result<bool> {
+    if !directory.exists() {
+        return Ok(false);
+    }
+    let away = temporary(directory)?;
+    match fs::rename(directory, away.path().join("old")) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        renamed => renamed.map(|()| true),
+    }
+}
+
+/// The names that what is not complete in a directory was to have, each once.
+pub fn unfinished(directory: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let (name, _) = name.to_str()?.strip_prefix(PREFIX)?.rsplit_once(AFTER)?;
+            Some(name.to_owned())
+        })
+        .collect()
+}
+
 /// Removes what processes that are gone have left in a directory; of the one name that is given, if it is.
 pub fn sweep(directory: &Path, name: Option<&str>) {
     let Ok(entries) = fs::read_dir(directory) else { return };
@@ -153,6 +182,17 @@ mod tests {
         // Nothing is left beside it, nor of what was given up.
         drop(temporary(&target).unwrap());
         assert_eq!(fs::read_dir(dir.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("a");
+        fs::create_dir_all(target.join("b")).unwrap();
+        fs::write(target.join("b/file"), "one").unwrap();
+        assert!(remove(&target).unwrap());
+        assert!(!remove(&target).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The end: what came of it is measured, judged and published.
 
-use std::path::Path;
+use std::{path::Path, sync::atomic::Ordering};
 
 use protocol::{
     SuiteScore,
-    tune::{Gate, GateReference, MANIFEST, OutputManifest, TrainFailure, TrainOutcome, TrainReport, TrainSample},
+    tune::{
+        Gate, GateOutcome, GateReference, MANIFEST, OutputManifest, TrainFailure, TrainOutcome, TrainReport,
+        TrainSample,
+    },
 };
-use train::Weights;
+use train::{Weights, collective::Alone};
 
 use super::{
     data::Tokens,
@@ -47,6 +50,12 @@ impl Finish<'_> {
         session.reporter.stage("Evaluating");
         let steps = best(&mut session)?;
         let eval_loss = session.state.best.or(session.state.measured).map(|it| it.loss);
+        if !session.trainer.is_finite().map_err(of_train)? {
+            measure::finite("a weight that was trained", f64::NAN)?;
+        }
+        let Some(test_loss) = test_loss(&session)? else {
+            return Ok(TrainOutcome::Interrupted(session.reporter.progress()));
+        };
         let (perplexity, samples) = beside_base(&session)?;
         let output = Output::write(&session.trainer, plan)?;
         session.reporter.flush();
@@ -59,42 +68,36 @@ impl Finish<'_> {
         } = session;
         // The engine needs the memory.
         drop(trainer);
-        let suites = self.asker.scores(&Candidate::Output(output.directory(), output.kind))?;
-        let mut reference_loss = state.before.loss;
-        let gate = match &plan.gate {
-            None => None,
-            Some(gate) => {
-                let reference =
-                    self.reference(gate, state.before.loss, &dataset.digest, dataset.validation.as_ref())?;
-                let own = Evidence {
-                    loss: eval_loss,
-                    suites: &suites,
-                };
-                let other = Evidence {
-                    loss: reference.loss,
-                    suites: &reference.suites,
-                };
-                reference_loss = reference.loss;
-                let mut outcome = gate::judge(gate, own, other);
-                outcome.reason += reference.note;
-                Some(outcome)
-            }
-        };
-        let report = TrainReport {
+        let mut manifest = OutputManifest {
             digest: output.digest.clone(),
             kind: output.kind,
-            steps,
-            stopped_early: state.stopped,
-            first_loss: state.first_loss(),
-            last_loss: state.last_loss(),
-            eval_loss,
-            reference_loss,
-            general_perplexity: state.before.perplexity.zip(perplexity),
-            tokens: state.tokens,
-            seconds: state.seconds.ceil() as u64,
-            gate,
-            suites,
+            files: output.files.clone(),
+            run: plan.run.clone(),
+            dataset: dataset.digest.clone(),
+            base: Some(self.base.clone()),
+            report: TrainReport {
+                digest: output.digest.clone(),
+                kind: output.kind,
+                steps,
+                stopped_early: state.stopped,
+                first_loss: state.first_loss(),
+                last_loss: state.last_loss(),
+                eval_loss,
+                reference_loss: state.before.loss,
+                test_loss,
+                general_perplexity: state.before.perplexity.zip(perplexity),
+                tokens: state.tokens,
+                seconds: state.seconds.ceil() as u64,
+                gate: None,
+                suites: Vec::new(),
+            },
+            samples,
         };
+        // It is asked as it will be served: by its manifest.
+        output.describe(&manifest)?;
+        manifest.report.suites = self.asker.scores(&Candidate::Output(output.directory(), output.kind))?;
+        self.judge(&mut manifest.report, &dataset.digest, dataset.validation.as_ref())?;
+        let report = manifest.report.clone();
         if let Some(gate) = &report.gate {
             tracing::info!("the gate: {}", gate.reason);
             if !gate.passed {
@@ -102,19 +105,39 @@ impl Finish<'_> {
             }
         }
         reporter.stage("Publishing");
-        let manifest = OutputManifest {
-            digest: output.digest.clone(),
-            kind: output.kind,
-            files: output.files.clone(),
-            run: plan.run.clone(),
-            dataset: dataset.digest.clone(),
-            base: Some(self.base),
-            report: report.clone(),
-            samples,
-        };
         let place = output.publish(&plan.outputs, &manifest, self.events)?;
         tracing::info!(digest = report.digest, "published {}", place.display());
         Ok(TrainOutcome::Published(report))
+    }
+
+    /// Lets the gate judge what is known of a result.
+    fn judge(&self, report: &mut TrainReport, dataset: &str, validation: Option<&Tokens>) -> Result<(), TrainFailure> {
+        let plan = self.asker.plan;
+        let gate = plan.gate.as_ref();
+        let reference = gate.map(|gate| self.reference(gate, report.reference_loss, dataset, validation));
+        let reference = reference.transpose()?;
+        let own = Evidence {
+            loss: report.eval_loss,
+            suites: &report.suites,
+        };
+        let compared = gate.zip(reference.as_ref()).map(|(gate, reference)| {
+            let other = Evidence {
+                loss: reference.loss,
+                suites: &reference.suites,
+            };
+            (gate, other)
+        });
+        let outcome = gate::judge(own, compared, &plan.suite_limits);
+        if let Some(reference) = reference {
+            report.reference_loss = reference.loss;
+            report.gate = outcome.map(|outcome| GateOutcome {
+                reason: outcome.reason + reference.note,
+                ..outcome
+            });
+        } else {
+            report.gate = outcome;
+        }
+        Ok(())
     }
 
     fn reference(
@@ -166,6 +189,21 @@ fn best(session: &mut Session<'_>) -> Result<u64, TrainFailure> {
     Ok(now)
 }
 
+/// The loss of the result on the test part, if there is one; nothing if it was stopped.
+fn test_loss(session: &Session<'_>) -> Result<Option<Option<f64>>, TrainFailure> {
+    let Some(tokens) = &session.dataset.test else {
+        return Ok(Some(None));
+    };
+    let stopped = || session.stop.load(Ordering::Relaxed);
+    let (trainer, part, batching) = (&session.trainer, ("test", tokens), &session.batching);
+    // The other processes have gone.
+    let loss = measure::mean(trainer, part, batching, Weights::Tuned, &mut Alone, &stopped)?;
+    if let Some(loss) = loss {
+        tracing::info!(loss, "measured on the test part");
+    }
+    Ok(loss.map(Some))
+}
+
 /// Perplexity and answers of the result, where those of the base are known.
 fn beside_base(session: &Session<'_>) -> Result<(Option<f64>, Vec<TrainSample>), TrainFailure> {
     let Session {
@@ -180,6 +218,7 @@ fn beside_base(session: &Session<'_>) -> Result<(Option<f64>, Vec<TrainSample>),
         return Ok((None, Vec::new()));
     }
     let perplexity = measure::general(trainer, renderer.tokenizer, batching, renderer.length, Weights::Tuned)?;
+    let perplexity = measure::finite("the perplexity of the result on general text", perplexity)?;
     let samples = samples::after(trainer, questions, renderer, &state.before.samples)?;
     Ok((Some(perplexity), samples))
 }

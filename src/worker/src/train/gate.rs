@@ -1,9 +1,14 @@
 //! Whether a result may be published: it is compared with the base, or with what was published last.
 
+use std::collections::BTreeMap;
+
 use protocol::{
     SuiteScore,
-    tune::{Gate, GateOutcome, GateReference},
+    tune::{Gate, GateOutcome, GateReference, SuiteLimits},
 };
+
+/// What differences of decimal numbers are wrong by at most.
+const ROUNDING: f64 = 1e-9;
 
 /// What is known of a model.
 #[derive(Clone, Copy, Debug)]
@@ -14,67 +19,85 @@ pub struct Evidence<'a> {
     pub suites: &'a [SuiteScore],
 }
 
-/// Compares a result with a reference.
-pub fn judge(gate: &Gate, result: Evidence<'_>, reference: Evidence<'_>) -> GateOutcome {
-    let name = match (gate.against, &gate.current) {
-        (GateReference::Current, Some(_)) => "the current output",
-        (GateReference::Current, None) => "the base (nothing is published yet)",
-        (GateReference::Base, _) => "the base",
-    };
-    let allowed = gate.max_regression;
+/// Compares a result with the reference of a gate, if there is one, and with the limits of suites by their names.
+/// Nothing where neither asks for anything.
+pub fn judge(
+    result: Evidence<'_>,
+    gate: Option<(&Gate, Evidence<'_>)>,
+    limits: &BTreeMap<String, SuiteLimits>,
+) -> Option<GateOutcome> {
+    if gate.is_none() && limits.is_empty() {
+        return None;
+    }
     let mut said = Vec::new();
     let mut passed = true;
-    if let (Some(loss), Some(other)) = (result.loss, reference.loss) {
-        // No number passes no gate.
-        let good = loss <= other * (1.0 + allowed);
+    let mut say = |good: bool, words: String| {
         passed &= good;
+        said.push(words + if good { "" } else { ", too bad" });
+    };
+    if let Some((gate, reference)) = gate
+        && let (Some(loss), Some(other)) = (result.loss, reference.loss)
+    {
         let change = (loss / other - 1.0) * 100.0;
-        said.push(format!(
-            "validation loss {loss:.4} against {other:.4} ({change:+.1} %){}",
-            mark(good)
-        ));
+        // No number passes no gate.
+        say(
+            loss <= other * (1.0 + gate.max_regression),
+            format!("validation loss {loss:.4} against {other:.4} ({change:+.1} %)"),
+        );
     }
     for score in result.suites {
-        let other = reference
-            .suites
-            .iter()
-            .find(|it| it.suite == score.suite && it.digest == score.digest);
-        let numbers = other.and_then(|other| Some((score.score.parse().ok()?, other.score.parse().ok()?)));
-        let Some((own, other)) = numbers else {
-            passed = false;
-            said.push(format!(
-                "suite {}: no score to compare with{}",
-                score.suite,
-                mark(false)
-            ));
+        let limits = limits.get(&score.suite).copied().unwrap_or_default();
+        if let Some(least) = limits.min_score {
+            let own = number(score);
+            say(
+                own.is_some_and(|own| own >= least),
+                format!("suite {} {} of at least {least}", score.suite, score.score),
+            );
+        }
+        let Some((gate, reference)) = gate else { continue };
+        let others = &mut reference.suites.iter();
+        let other = others.find(|it| it.suite == score.suite && it.digest == score.digest);
+        let Some((own, other)) = number(score).zip(other.and_then(number)) else {
+            say(false, format!("suite {}: no score to compare with", score.suite));
             continue;
         };
-        let (own, other): (f64, f64) = (own, other);
-        let good = own >= other * (1.0 - allowed);
-        passed &= good;
-        said.push(format!(
-            "suite {} {own:.4} against {other:.4}{}",
-            score.suite,
-            mark(good)
-        ));
+        let allowed = limits.max_regression.unwrap_or(other * gate.max_regression);
+        let within = limits.max_regression.map(|most| format!(" (at most {most} under it)"));
+        say(
+            other - own <= allowed + ROUNDING,
+            format!(
+                "suite {} {own:.4} against {other:.4}{}",
+                score.suite,
+                within.unwrap_or_default()
+            ),
+        );
     }
     if said.is_empty() {
         passed = false;
         said.push("nothing to compare: hold back a validation part, or name suites".into());
     }
     let verdict = if passed { "passed" } else { "rejected" };
-    GateOutcome {
+    let against = gate.map(|(gate, _)| {
+        let worse = gate.max_regression * 100.0;
+        format!(" against {}, at most {worse:.1} % worse", name(gate))
+    });
+    Some(GateOutcome {
         passed,
-        reason: format!(
-            "{verdict} against {name}, at most {:.1} % worse: {}",
-            allowed * 100.0,
-            said.join("; ")
-        ),
+        reason: format!("{verdict}{}: {}", against.unwrap_or_default(), said.join("; ")),
+    })
+}
+
+fn name(gate: &Gate) -> &'static str {
+    match (gate.against, &gate.current) {
+        (GateReference::Current, Some(_)) => "the current output",
+        (GateReference::Current, None) => "the base (nothing is published yet)",
+        (GateReference::Base, _) => "the base",
     }
 }
 
-fn mark(good: bool) -> &'static str {
-    if good { "" } else { ", too bad" }
+/// Scores are written as decimal strings.
+fn number(score: &SuiteScore) -> Option<f64> {
+    score.score.parse().ok()
 }
 
 #[cfg(test)]
@@ -114,7 +137,8 @@ mod tests {
         };
         let (own, others) = ([score("facts", suite)], [score("facts", other_suite)]);
         let evidence = |loss, suites| Evidence { loss, suites };
-        let outcome = judge(&gate, evidence(loss, &own), evidence(other, &others));
+        let other = evidence(other, &others);
+        let outcome = judge(evidence(loss, &own), Some((&gate, other)), &BTreeMap::new()).unwrap();
         assert_eq!(outcome.passed, passed, "{}", outcome.reason);
         assert!(outcome.reason.contains("against the base") && outcome.reason.contains("suite facts"));
     }
@@ -130,7 +154,8 @@ mod tests {
             loss: None,
             suites: &[],
         };
-        let outcome = judge(&gate, nothing, nothing);
+        let none = BTreeMap::new();
+        let outcome = judge(nothing, Some((&gate, nothing)), &none).unwrap();
         assert!(
             !outcome.passed && outcome.reason.contains("nothing to compare"),
             "{}",
@@ -141,18 +166,57 @@ mod tests {
             loss: Some(1.0),
             suites: &own,
         };
-        let outcome = judge(
-            &gate,
-            with,
-            Evidence {
-                loss: Some(1.0),
-                ..nothing
-            },
-        );
+        let other = Evidence {
+            loss: Some(1.0),
+            ..nothing
+        };
+        let outcome = judge(with, Some((&gate, other)), &none).unwrap();
         assert!(
             !outcome.passed && outcome.reason.contains("no score"),
             "{}",
             outcome.reason
         );
+    }
+
+    #[rstest]
+    #[case::enough("0.8", Some(0.8), None, true)]
+    #[case::too_little("0.7999", Some(0.8), None, false)]
+    #[case::no_number("NaN", Some(0.8), None, false)]
+    #[case::little_less("0.88", None, Some(0.02), true)]
+    #[case::much_less("0.8799", None, Some(0.02), false)]
+    #[case::both("0.88", Some(0.9), Some(0.5), false)]
+    fn suites_have_limits_of_their_own(
+        #[case] own: &str,
+        #[case] min_score: Option<f64>,
+        #[case] max_regression: Option<f64>,
+        #[case] passed: bool,
+    ) {
+        let limits = SuiteLimits {
+            min_score,
+            max_regression,
+        };
+        let limits = BTreeMap::from([("facts".to_owned(), limits)]);
+        let gate = Gate {
+            against: GateReference::Base,
+            current: None,
+            max_regression: 0.0,
+        };
+        let (own, others) = ([score("facts", own)], [score("facts", "0.9")]);
+        let evidence = |suites| Evidence { loss: None, suites };
+        // A least score needs nothing to compare with.
+        let compared = max_regression.map(|_| (&gate, evidence(&others[..])));
+        let outcome = judge(evidence(&own), compared, &limits).unwrap();
+        assert_eq!(outcome.passed, passed, "{}", outcome.reason);
+        assert!(outcome.reason.contains("suite facts"), "{}", outcome.reason);
+    }
+
+    #[test]
+    fn without_anything_that_is_asked_there_is_no_judgement() {
+        let own = [score("facts", "0.1")];
+        let evidence = Evidence {
+            loss: Some(9.0),
+            suites: &own,
+        };
+        assert_eq!(judge(evidence, None, &BTreeMap::new()), None);
     }
 }

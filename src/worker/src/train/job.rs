@@ -13,15 +13,16 @@ use train::Trainer;
 
 use super::{
     checkpoints::{self, Checkpoints, Saved},
+    compute::Compute,
     data::{self, Batching, Dataset, Renderer, Stream},
     durable,
     failure::{of_prepare, of_train, permanent, reasons, temporary},
     finish::Finish,
-    members,
+    members::{self, Begin},
     metrics::Metrics,
     plan,
     progress::Reporter,
-    samples,
+    retention, samples,
     session::{End, Session},
     state::State,
     suites::{self, Asker},
@@ -60,8 +61,12 @@ pub fn run(plan: &TrainPlan, process: &Process<'_>) -> Result<Option<TrainOutcom
         0 => Some(checkpoints::lock(&plan.checkpoints)?),
         _ => None,
     };
+    if rank == 0 {
+        retention::tidy(plan);
+    }
     let words = attempt(plan, rank, process, &mut reporter)?;
-    Ok(words.filter(|_| rank == 0))
+    // What was interrupted is to come again, whatever its rank: a process without words has done its part.
+    Ok(words.filter(|words| rank == 0 || matches!(words, TrainOutcome::Interrupted(_))))
 }
 
 fn attempt(
@@ -101,10 +106,7 @@ fn attempt(
         durable::sweep(&plan.outputs, Some(&plan.run));
         durable::sweep(&plan.outputs, Some(&suites::scratch(&plan.run)));
     }
-    if plan::processes(plan) == 1 {
-        // Nobody else makes tokens of these data for this run.
-        data::sweep(&plan.dataset);
-    }
+    data::sweep(&plan.dataset);
     let data_digest = data::manifest(&plan.dataset)?.report.digest;
     let tokens_key = plan::tokens_key(plan, &data_digest, &digest, length);
     let prepared = data::prepare(&plan.dataset, &plan.checkpoints, &tokens_key, &renderer(), &stopped)?;
@@ -142,8 +144,22 @@ fn attempt(
         true => Box::new(train::collective::Alone),
         false => members::meet(plan, rank, key)?,
     };
-    let begin = members::agree(&mut *group, found.as_ref().map_or(0, |saved| saved.step))?;
-    let trainer = Trainer::new(model, plan, total).map_err(of_train)?;
+    let threads = process.threads.map(|threads| threads as usize);
+    let here = Compute::here(plan, threads.unwrap_or_else(available_threads))?;
+    let own = match found.as_ref().and_then(|saved| saved.state.compute.as_ref()) {
+        Some(begun) => begun.on(&here, threads),
+        None => here.clone(),
+    };
+    let Begin { step: begin, compute } = members::agree(
+        &mut *group,
+        Begin {
+            step: found.as_ref().map_or(0, |saved| saved.step),
+            compute: own,
+        },
+    )?;
+    let compute = if rank == 0 { compute } else { compute.on(&here, threads) };
+    set_threads(compute.threads);
+    let trainer = Trainer::new(model, &compute.plan(plan), total).map_err(of_train)?;
     process.readiness.set_ready(true);
 
     let events = plan.checkpoints.join("runs");
@@ -169,6 +185,7 @@ fn attempt(
     if begin > 0 {
         session.resume(state_of(&states, begin, found)?)?;
     }
+    session.state.compute = Some(compute);
     match session.learn(passes)? {
         End::Interrupted => {
             session.reporter.flush();

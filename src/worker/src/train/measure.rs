@@ -1,4 +1,4 @@
-//! Losses without learning: on the validation part, and on general text.
+//! Losses without learning: on parts that are held back, and on general text.
 
 use engine::text::Tokenizer;
 use protocol::tune::TrainFailure;
@@ -6,7 +6,7 @@ use train::{Sequence, Trainer, Weights, Work, collective::Group};
 
 use super::{
     data::{self, Batching, Lengths as _, Tokens},
-    failure::{of_lost, of_train, reasons, temporary},
+    failure::{of_lost, of_train, permanent, reasons, temporary},
 };
 
 /// Some paragraphs of plain English on general knowledge, with empty lines between them: a model that has learned
@@ -15,14 +15,13 @@ const GENERAL: &str = include_str!("general.txt");
 /// Longest piece of one of them, in tokens.
 const PIECE: usize = 256;
 
-/// Mean loss on the validation part, over all processes. `None` if it was stopped, which only a training in one
-/// process can be.
+/// Mean loss on a part, over all processes. `None` if it was stopped, which only a training in one process can be.
 ///
 /// # Errors
-/// When the data cannot be read, or computed with.
-pub fn validation(
+/// When the data cannot be read, or computed with, or the loss is no number.
+pub fn mean(
     trainer: &Trainer,
-    tokens: &Tokens,
+    (part, tokens): (&str, &Tokens),
     batching: &Batching,
     weights: Weights,
     group: &mut dyn Group,
@@ -31,7 +30,7 @@ pub fn validation(
     let unreadable = |error: std::io::Error| {
         temporary(
             reasons::INTERNAL,
-            format!("failed to read the tokens of the validation part: {error}"),
+            format!("failed to read the tokens of the {part} part: {error}"),
         )
     };
     let (rank, size) = (group.rank(), group.size());
@@ -52,7 +51,25 @@ pub fn validation(
         }
     }
     let [loss, weight] = summed(group, sums).map_err(of_lost)?;
-    Ok(Some(loss / weight))
+    let place = format!("the loss on the {part} part ({part}.jsonl)");
+    finite(&place, loss / weight).map(Some)
+}
+
+/// What is no number is told at once: it would win or lose against any other, and cannot be written down.
+///
+/// # Errors
+/// When it is none.
+pub fn finite(what: &str, value: f64) -> Result<f64, TrainFailure> {
+    match value.is_finite() {
+        true => Ok(value),
+        false => {
+            let message = format!(
+                "{what} is {value}: lower hyperparameters.learningRate or warm up for longer; if the base itself is so \
+                 before the first step, use another one"
+            );
+            Err(permanent(reasons::LOSS_NOT_FINITE, message))
+        }
+    }
 }
 
 /// Sums over all processes in double precision: everybody puts its numbers, in pieces that single precision holds
@@ -149,6 +166,19 @@ mod tests {
         starts.sort_unstable();
         starts.dedup();
         assert_eq!(starts.len(), all.len());
+    }
+
+    #[test]
+    fn what_is_no_number_is_told() {
+        assert_eq!(finite("the loss", 1.5).unwrap(), 1.5);
+        for value in [f64::NAN, f64::INFINITY, f64::exp(800.0)] {
+            let failure = finite("the loss", value).unwrap_err();
+            assert!(
+                failure.reason == reasons::LOSS_NOT_FINITE && !failure.retryable,
+                "{failure}"
+            );
+            assert!(failure.message.starts_with("the loss is "), "{failure}");
+        }
     }
 
     #[test]

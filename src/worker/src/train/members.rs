@@ -1,12 +1,14 @@
 //! The processes of a training: who this one is, and where all begin.
 
 use protocol::tune::{TrainFailure, TrainPlan};
+use serde::{Deserialize, Serialize};
 use train::collective::{
     Alone, Group,
     ring::{MeetError, Ring, Settings},
 };
 
 use super::{
+    compute::Compute,
     failure::{of_lost, permanent, reasons, temporary},
     plan::processes,
 };
@@ -52,15 +54,24 @@ pub fn meet(plan: &TrainPlan, rank: usize, key: [u8; 32]) -> Result<Box<dyn Grou
     Ok(Box::new(ring))
 }
 
-/// The step that all begin at: what the first process has found.
+/// How all begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// After so many changes of the weights.
+    pub step: u64,
+    /// With this.
+    pub compute: Compute,
+}
+
+/// What the first process has found: all begin so.
 ///
 /// # Errors
 /// When another process is lost.
-pub fn agree(group: &mut dyn Group, own: u64) -> Result<u64, TrainFailure> {
-    let mut bytes = own.to_le_bytes().to_vec();
+pub fn agree(group: &mut dyn Group, own: Begin) -> Result<Begin, TrainFailure> {
+    let mut bytes = serde_json::to_vec(&own).expect("it has text keys only");
     group.broadcast(&mut bytes).map_err(of_lost)?;
-    bytes.try_into().map(u64::from_le_bytes).map_err(|bytes: Vec<u8>| {
-        let message = format!("rank 0 sent {} bytes instead of the step to begin at", bytes.len());
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = format!("rank 0 said something else than where to begin: {error}");
         temporary(reasons::MEMBER_LOST, message)
     })
 }
@@ -90,7 +101,15 @@ mod tests {
 
     #[test]
     fn one_process_agrees_with_itself() {
-        assert_eq!(agree(&mut Alone, 7).unwrap(), 7);
+        let begin = Begin {
+            step: 7,
+            compute: Compute {
+                dtype: "bf16".into(),
+                threads: 3,
+                processor: "avx2".into(),
+            },
+        };
+        assert_eq!(agree(&mut Alone, begin.clone()).unwrap(), begin);
         assert!(any(&mut Alone, true).unwrap() && !any(&mut Alone, false).unwrap());
     }
 }

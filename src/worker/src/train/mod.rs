@@ -1,7 +1,8 @@
 //! `atelier-worker train`: learns from a cleaned data set, and publishes what passes.
 //!
 //! ```text
-//!  TrainPlan -> [job] data -> tokens; base -> Trainer; newest good checkpoint
+//!  TrainPlan -> [retention] what nobody needs any more goes
+//!            -> [job] data -> tokens; base -> Trainer; newest good checkpoint
 //!            -> [session] steps, measurements, checkpoints        until done, or SIGTERM
 //!            -> [finish] best state, samples, suites, gate -> outputs/<digest>
 //!            -> TrainOutcome: the last words
@@ -10,6 +11,7 @@
 //! One thread computes; the admin port and signals have a runtime beside it.
 
 mod checkpoints;
+mod compute;
 mod data;
 mod durable;
 mod failure;
@@ -23,6 +25,7 @@ mod plan;
 mod progress;
 mod publish;
 mod reference;
+mod retention;
 mod samples;
 mod session;
 mod state;
@@ -42,7 +45,7 @@ use std::{
 use artifacts::report::ReportFile;
 use prometheus::Registry;
 use protocol::{
-    report::{EXIT_PERMANENT, EXIT_TEMPORARY},
+    report::{EXIT_INTERRUPTED, EXIT_MEMBER_LOST, EXIT_PERMANENT, EXIT_TEMPORARY},
     tune::{TrainFailure, TrainOutcome},
 };
 use telemetry::{Readiness, admin, shutdown_signal};
@@ -69,20 +72,25 @@ pub fn run(args: Train) -> i32 {
     };
     let (outcome, code) = match outcome {
         Ok(None) => return 0,
-        Ok(Some(outcome @ TrainOutcome::Interrupted(_))) => (outcome, EXIT_TEMPORARY),
+        Ok(Some(outcome @ TrainOutcome::Interrupted(_))) => (outcome, EXIT_INTERRUPTED),
         Ok(Some(outcome)) => (outcome, 0),
         Err(failure) => {
             tracing::error!("{failure}");
-            let code = if failure.retryable {
-                EXIT_TEMPORARY
-            } else {
-                EXIT_PERMANENT
-            };
+            let code = code(&failure);
             (TrainOutcome::Failed(failure), code)
         }
     };
     report_file.write_text(&words::last(outcome));
     code
+}
+
+/// The exit code that a failure ends with.
+fn code(failure: &TrainFailure) -> i32 {
+    match failure.reason.as_str() {
+        reasons::MEMBER_LOST => EXIT_MEMBER_LOST,
+        _ if failure.retryable => EXIT_TEMPORARY,
+        _ => EXIT_PERMANENT,
+    }
 }
 
 fn train(args: Train, runtime: &Runtime) -> Result<Option<TrainOutcome>, TrainFailure> {
@@ -130,4 +138,17 @@ fn train(args: Train, runtime: &Runtime) -> Result<Option<TrainOutcome>, TrainFa
             .unwrap_or("no reason is known");
         Err(internal(format!("the training met a fault of its own: {text}")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use failure::permanent;
+
+    #[test]
+    fn a_process_that_lost_another_one_has_a_code_of_its_own() {
+        assert_eq!(code(&temporary(reasons::MEMBER_LOST, "x")), EXIT_MEMBER_LOST);
+        assert_eq!(code(&temporary(reasons::INTERNAL, "x")), EXIT_TEMPORARY);
+        assert_eq!(code(&permanent(reasons::INVALID_PLAN, "x")), EXIT_PERMANENT);
+    }
 }

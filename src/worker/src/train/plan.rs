@@ -8,10 +8,10 @@ use sha2::{Digest as _, Sha256};
 use super::failure::{io_at, permanent, reasons};
 
 /// Changes when states, tokens or orders of another version cannot be gone on with.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Fields of a plan that say where things are, how often states are saved or what becomes of the result, and nothing
 /// that a state depends on.
-const ASIDE: [&str; 11] = [
+const ASIDE: [&str; 13] = [
     "run",
     "model",
     "digest",
@@ -20,9 +20,11 @@ const ASIDE: [&str; 11] = [
     "checkpoint",
     "gate",
     "suites",
+    "suiteLimits",
     "checkpoints",
     "outputs",
     "members",
+    "keepBefore",
 ];
 
 /// Reads the plan from a file, or from the environment.
@@ -93,6 +95,17 @@ fn check(plan: &TrainPlan) -> Result<(), TrainFailure> {
             "{} suites are too many: at most 16 are asked",
             plan.suites.len()
         ));
+    }
+    for (name, limits) in &plan.suite_limits {
+        let is_asked = |suite: &String| suite == name || suite.starts_with(&format!("{name}="));
+        if !plan.suites.iter().any(is_asked) {
+            return refuse(format!("suiteLimits.{name} is of a suite that is not asked"));
+        }
+        if limits.max_regression.is_some() && plan.gate.is_none() {
+            return refuse(format!(
+                "suiteLimits.{name}.maxRegression needs a gate, which says what a score is compared with"
+            ));
+        }
     }
     match &plan.gate {
         Some(Gate { max_regression, .. }) if !max_regression.is_finite() || *max_regression < 0.0 => refuse(format!(
@@ -194,7 +207,19 @@ pub mod tests {
     }
 
     #[rstest]
+    #[case(json!({"manners": {"minScore": 0.5}}), "suiteLimits.manners is of a suite that is not asked")]
+    #[case(json!({"mine": {"maxRegression": 0.5}}), "suiteLimits.mine.maxRegression needs a gate")]
+    fn limits_are_of_what_is_asked(#[case] limits: Value, #[case] expected: &str) {
+        let suites = ("suites", json!(["facts", "mine=/q.jsonl"]));
+        let failure = check(&plan(&[suites.clone(), ("suiteLimits", limits)])).unwrap_err();
+        assert!(failure.message.contains(expected) && !failure.retryable, "{failure}");
+        check(&plan(&[suites, ("suiteLimits", json!({"mine": {"minScore": 0.5}}))])).unwrap();
+    }
+
+    #[rstest]
     #[case("run", json!("other"), true)]
+    #[case("keepBefore", json!(["r-1"]), true)]
+    #[case("suiteLimits", json!({"facts": {"minScore": 0.5}}), true)]
     #[case("model", json!("/elsewhere"), true)]
     #[case("checkpoint", json!({"keep": 7, "everySteps": 3}), true)]
     #[case("gate", json!({"against": "Base", "maxRegression": 0.1}), true)]

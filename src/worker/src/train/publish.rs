@@ -62,6 +62,16 @@ impl Output {
         self.temporary.path()
     }
 
+    /// Says what it is, for who loads it before it has its name.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn describe(&self, manifest: &OutputManifest) -> Result<(), TrainFailure> {
+        let text = serde_json::to_vec_pretty(manifest).expect("it has text keys only");
+        let path = self.directory().join(MANIFEST);
+        durable::write(&path, &text).map_err(io_at("write", &path))
+    }
+
     /// Gives it its name. What is there under that name already is the same, and stays.
     ///
     /// # Errors
@@ -72,11 +82,8 @@ impl Output {
             tracing::info!("{} is there already", target.display());
             return Ok(target);
         }
-        let directory = self.temporary.path();
-        copy_events(events, &directory.join("runs"));
-        let text = serde_json::to_vec_pretty(manifest).expect("it has text keys only");
-        let path = directory.join(MANIFEST);
-        durable::write(&path, &text).map_err(io_at("write", &path))?;
+        copy_events(events, &self.directory().join("runs"));
+        self.describe(manifest)?;
         let named = match target.exists() {
             // What a loss of power left.
             true => self.temporary.replace(&target),

@@ -47,8 +47,8 @@ pub struct Session<'a> {
     pub reporter: &'a mut Reporter,
     /// What is known so far.
     pub state: State,
-    /// The step whose state was saved last.
-    pub saved: Option<u64>,
+    /// What was saved last, and at which step.
+    pub saved: Option<(u64, State)>,
     /// Prompts that base and result answer.
     pub questions: Vec<Question>,
 }
@@ -70,8 +70,8 @@ impl Session<'_> {
     pub fn resume(&mut self, saved: Saved) -> Result<(), TrainFailure> {
         self.trainer.load(&saved.directory).map_err(of_train)?;
         tracing::info!(step = saved.step, "going on from {}", saved.directory.display());
-        self.state = saved.state;
-        self.saved = Some(saved.step);
+        self.state = saved.state.clone();
+        self.saved = Some((saved.step, saved.state));
         Ok(())
     }
 
@@ -143,7 +143,8 @@ impl Session<'_> {
         if let Some(tokens) = &self.dataset.validation {
             let stopped = || self.stop.load(Ordering::Relaxed);
             let group = &mut *self.group;
-            let loss = measure::validation(&self.trainer, tokens, &self.batching, weights, group, &stopped)?;
+            let part = ("validation", tokens);
+            let loss = measure::mean(&self.trainer, part, &self.batching, weights, group, &stopped)?;
             if loss.is_none() {
                 return Ok(false);
             }
@@ -153,7 +154,8 @@ impl Session<'_> {
         if self.group.rank() == 0 && self.plan.method != Method::Pretrain {
             let (tokenizer, length) = (self.renderer.tokenizer, self.renderer.length);
             let perplexity = measure::general(&self.trainer, tokenizer, &self.batching, length, weights)?;
-            before.perplexity = Some(perplexity);
+            // One that knows no language can be taught some all the same: there is nothing to compare with then.
+            before.perplexity = Some(perplexity).filter(|perplexity| perplexity.is_finite());
             before.samples = samples::before(&self.trainer, &self.questions, &self.renderer, weights)?;
             tracing::info!(loss = before.loss, perplexity, "measured the base");
         }
@@ -174,7 +176,8 @@ impl Session<'_> {
         };
         let stopped = || self.stop.load(Ordering::Relaxed);
         let group = &mut *self.group;
-        let loss = measure::validation(&self.trainer, tokens, &self.batching, Weights::Tuned, group, &stopped)?;
+        let part = ("validation", tokens);
+        let loss = measure::mean(&self.trainer, part, &self.batching, Weights::Tuned, group, &stopped)?;
         let Some(loss) = loss else { return Ok(false) };
         self.reporter.measured(step, loss);
         match self.plan.early_stopping {
@@ -206,11 +209,12 @@ impl Session<'_> {
     }
 
     fn save(&mut self, step: u64) -> Result<(), TrainFailure> {
-        // Nothing was learned yet, or nothing since.
-        if step == 0 || self.saved == Some(step) {
+        // Nothing was learned yet, or nothing since. What was measured since counts as well: an attempt that goes on
+        // from here must come to the same end as this one, which other processes have already come to.
+        if step == 0 || is_saved(self.saved.as_ref(), step, &self.state) {
             return Ok(());
         }
-        self.saved = Some(step);
+        self.saved = Some((step, self.state.clone()));
         if self.group.rank() == 0 {
             let begun = Instant::now();
             let write = |directory: &std::path::Path| self.trainer.save(directory);
@@ -241,8 +245,8 @@ impl Session<'_> {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let kept = match self.saved {
-            Some(step) => format!("the state of step {step} is kept"),
+        let kept = match &self.saved {
+            Some((step, _)) => format!("the state of step {step} is kept"),
             None => "no state was saved before".into(),
         };
         let message = format!("{error}: train.jsonl lines {}{more}; {kept}", lines.join(", "));
@@ -250,6 +254,26 @@ impl Session<'_> {
     }
 }
 
+fn is_saved(saved: Option<&(u64, State)>, step: u64, state: &State) -> bool {
+    saved.is_some_and(|(its_step, its_state)| *its_step == step && its_state == state)
+}
+
 fn unreadable(error: std::io::Error) -> TrainFailure {
     io_at("read the tokens of", std::path::Path::new("the training part"))(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_measured_since_is_not_saved_yet() {
+        let mut state = State::default();
+        state.add(1.0, 10);
+        let saved = (3, state.clone());
+        assert!(!is_saved(None, 3, &state) && !is_saved(Some(&saved), 4, &state));
+        assert!(is_saved(Some(&saved), 3, &state));
+        state.stopped = true;
+        assert!(!is_saved(Some(&saved), 3, &state));
+    }
 }

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use protocol::tune::TrainSample;
 use serde::{Deserialize, Serialize};
 
+use super::compute::Compute;
+
 /// Steps whose mean loss is reported.
 const ENDS: usize = 5;
 
@@ -12,6 +14,9 @@ const ENDS: usize = 5;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct State {
+    /// What it is computed with.
+    #[serde(default)]
+    pub compute: Option<Compute>,
     /// What was measured before the first step.
     pub before: Before,
     /// Losses of the first steps.

@@ -1,6 +1,6 @@
 //! Suites of questions, asked by the engine that serves: of the base, and of outputs beside it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use engine::Device;
 use protocol::{
@@ -13,10 +13,7 @@ use super::{
     durable::{self, Temporary},
     failure::{io_at, of_prepare},
 };
-use crate::{
-    cli,
-    evaluate::{self, Adapter},
-};
+use crate::{cli, evaluate};
 
 /// Questions that are computed at the same time.
 const AT_ONCE: u64 = 8;
@@ -24,14 +21,15 @@ const AT_ONCE: u64 = 8;
 const CONTEXT: u64 = 4096;
 /// How directories of files that the engine wants are named.
 const SCRATCH: &str = "suites-of-";
-/// The name of an adapter that answers.
-const NAME: &str = "tuned";
+
+/// The file of a chat template in such a directory.
+const TEMPLATE: &str = "template.jinja";
 
 /// Who is asked.
 pub enum Candidate<'a> {
     /// The base.
     Base,
-    /// What lies in a directory.
+    /// What lies in a directory, with its manifest.
     Output(&'a Path, OutputKind),
 }
 
@@ -69,19 +67,15 @@ impl Asker<'_> {
         if self.plan.suites.is_empty() {
             return Ok(Vec::new());
         }
-        // Files that the engine wants to read: they go with it.
-        let scratch = durable::temporary(&self.plan.outputs.join(scratch(&self.plan.run)));
-        let scratch = scratch.map_err(io_at("write to", &self.plan.outputs))?;
-        let (path, adapter) = match candidate {
-            Candidate::Base => (self.plan.model.clone(), None),
-            Candidate::Output(directory, OutputKind::Weights) => ((*directory).to_owned(), None),
-            Candidate::Output(directory, OutputKind::Adapter) => {
-                (self.plan.model.clone(), Some(linked(&scratch, directory)?))
-            }
+        let (path, tuned) = match *candidate {
+            Candidate::Base => (self.plan.model.as_path(), None),
+            Candidate::Output(directory, OutputKind::Weights) => (directory, None),
+            // Beside the base of today, whatever it was trained on.
+            Candidate::Output(directory, OutputKind::Adapter) => (self.plan.model.as_path(), Some(directory.into())),
         };
-        let chat_template = self.template(&scratch)?;
+        let template = self.template()?;
         let model = cli::Model {
-            path,
+            path: path.into(),
             digest: None,
             context_length: Some(CONTEXT.min(self.context_length as u64)),
             max_concurrent_sequences: AT_ONCE,
@@ -94,36 +88,24 @@ impl Asker<'_> {
             damage_note: None,
             threads: self.threads,
             system_prompt: None,
-            chat_template,
-            tuned: None,
+            chat_template: template.as_ref().map(|scratch| scratch.path().join(TEMPLATE)),
+            tuned,
             tuned_digest: None,
             tuned_base: None,
         };
-        let scored = self
-            .runtime
-            .block_on(evaluate::score(model, adapter, &self.plan.suites));
+        let scored = self.runtime.block_on(evaluate::score(model, &self.plan.suites));
         scored.map_err(of_prepare)
     }
 
-    fn template(&self, scratch: &Temporary) -> Result<Option<PathBuf>, TrainFailure> {
+    /// The plan's template in a file, as the engine wants it: it goes with the directory.
+    fn template(&self) -> Result<Option<Temporary>, TrainFailure> {
         let Some(template) = &self.plan.template else {
             return Ok(None);
         };
-        let path = scratch.path().join("template.jinja");
+        let scratch = durable::temporary(&self.plan.outputs.join(scratch(&self.plan.run)));
+        let scratch = scratch.map_err(io_at("write to", &self.plan.outputs))?;
+        let path = scratch.path().join(TEMPLATE);
         durable::write(&path, template.as_bytes()).map_err(io_at("write", &path))?;
-        Ok(Some(path))
+        Ok(Some(scratch))
     }
-}
-
-/// The adapter under a name of its own, in a directory where it is alone.
-fn linked(scratch: &Temporary, directory: &Path) -> Result<Adapter, TrainFailure> {
-    let adapters = scratch.path().join("adapters");
-    let link = adapters.join(NAME);
-    let whole = std::path::absolute(directory).map_err(io_at("find", directory))?;
-    std::fs::create_dir(&adapters).map_err(io_at("make", &adapters))?;
-    std::os::unix::fs::symlink(whole, &link).map_err(io_at("write", &link))?;
-    Ok(Adapter {
-        adapters,
-        name: NAME.into(),
-    })
 }

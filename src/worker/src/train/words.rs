@@ -66,6 +66,7 @@ mod tests {
             last_loss: 0.5,
             eval_loss: Some(0.5),
             reference_loss: Some(1.0),
+            test_loss: None,
             general_perplexity: Some((10.0, 11.0)),
             tokens: 1,
             seconds: 1,

@@ -4,14 +4,14 @@ use std::{fs, net::TcpListener, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use protocol::{
-    report::EXIT_TEMPORARY,
+    report::{EXIT_INTERRUPTED, EXIT_MEMBER_LOST},
     tune::{TrainOutcome, TrainReport},
 };
 use serde_json::{Value, json};
 
 use crate::{
     place::{Place, weights},
-    until,
+    signal, until,
 };
 
 fn addresses(count: usize) -> Result<Vec<String>> {
@@ -80,7 +80,7 @@ fn when_one_is_lost_all_begin_again() -> Result<()> {
     let words = fs::read_to_string(place.report(Some(0)))?;
     if let Some(TrainOutcome::Failed(failure)) = TrainOutcome::parse(&words) {
         ensure!(
-            code == Some(EXIT_TEMPORARY) && failure.reason == "MemberLost",
+            code == Some(EXIT_MEMBER_LOST) && failure.reason == "MemberLost",
             "{failure}"
         );
     } else {
@@ -107,5 +107,33 @@ fn when_one_is_lost_all_begin_again() -> Result<()> {
     let undisturbed = published(&other)?;
     ensure!(report.digest == undisturbed.digest);
     ensure!(weights(&place.output(&report.digest))? == weights(&other.output(&undisturbed.digest))?);
+    Ok(())
+}
+
+#[test]
+fn all_that_are_told_to_end_are_to_come_again() -> Result<()> {
+    let place = Place::new()?;
+    let more = [
+        ("members", json!({"addresses": addresses(2)?})),
+        ("hyperparameters.epochs", json!(60)),
+    ];
+    let plan = place.plan(&changes(&more));
+    let mut children = Vec::new();
+    for rank in [0, 1] {
+        children.push(place.start(&plan, Some(rank))?);
+    }
+    until("a state", || !place.states().is_empty())?;
+    for child in &children {
+        signal(child, rustix::process::Signal::TERM)?;
+    }
+    // One that has done its part would never be started again, and the other one wait for it in vain.
+    let codes: Result<Vec<_>> = children.iter_mut().map(|child| Ok(child.wait()?.code())).collect();
+    let codes = codes?;
+    let words = fs::read_to_string(place.report(Some(0)))?;
+    match TrainOutcome::parse(&words) {
+        Some(TrainOutcome::Interrupted(_)) => ensure!(codes == [Some(EXIT_INTERRUPTED); 2], "{codes:?} {words}"),
+        // It was over before.
+        _ => ensure!(codes == [Some(0); 2], "{codes:?} {words}"),
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures, not tests; nothing here fails for being slow.
 
 mod controller;
+mod data;
 mod embed;
 mod gateway;
 mod gateway_soak;
@@ -31,6 +32,8 @@ pub enum Bench {
     Embed,
     /// Training: tokens a second and memory, beside the peer's where ATELIER_PEER_PYTHON names a Python that has it.
     Train,
+    /// Preparing data on one core, beside the peers' where ATELIER_PEER_PYTHON names a Python that has them.
+    Data,
     /// The worker under twice the load that it can take, for half an hour: errors, memory.
     Soak,
     /// The operator with 1,000 and with 5,000 models: speed, memory, and writes while nothing changes.
@@ -70,6 +73,13 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, js
             let rows = train::run(home, &stage)?;
             stage.done("measured");
             ("train", rows)
+        }
+        Bench::Data => {
+            let stage = Stage::begin("data");
+            toolbox::for_build(home, &stage)?;
+            let rows = data::run(home, &stage)?;
+            stage.done("measured");
+            ("data", rows)
         }
         Bench::Soak => {
             let stage = Stage::begin("soak");

@@ -167,6 +167,8 @@ impl Place<'_> {
             outputs: self.work.join("outputs").join(&run),
             run,
             members: None,
+            suite_limits: Default::default(),
+            keep_before: None,
         }
     }
 

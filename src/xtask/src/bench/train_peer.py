@@ -28,7 +28,8 @@ if method == "lora":
             parameter.data = parameter.data.float()
 else:
     # Single-precision masters, products in half precision: what a full fine-tuning needs to learn.
-    model = model.float()
+    for parameter in model.parameters():
+        parameter.data = parameter.data.float()
 model.train()
 optimizer = torch.optim.AdamW([it for it in model.parameters() if it.requires_grad], lr=2e-4)
 ids = tokenizer(pathlib.Path(text).read_text(), return_tensors="pt").input_ids[0]

@@ -43,6 +43,24 @@ pub enum Target {
     Constraint,
     /// Bodies of HTTP requests.
     Body,
+    /// Records in JSON Lines.
+    DataJsonl,
+    /// Records in JSON.
+    DataJson,
+    /// Records in tables of text.
+    DataCsv,
+    /// Records in YAML.
+    DataYaml,
+    /// Records in Parquet.
+    DataParquet,
+    /// Documents.
+    DataText,
+    /// The forms of records.
+    DataRecord,
+    /// What programs say of a PDF.
+    DataPdf,
+    /// Texts that are cleaned and compared.
+    DataClean,
 }
 
 impl Target {
@@ -58,6 +76,15 @@ impl Target {
             Self::Checkpoint => "atelier-checkpoint",
             Self::Tokenizer | Self::Adapter => "atelier-engine",
             Self::ChatTemplate | Self::Constraint | Self::Body => "atelier-worker",
+            Self::DataJsonl
+            | Self::DataJson
+            | Self::DataCsv
+            | Self::DataYaml
+            | Self::DataParquet
+            | Self::DataText
+            | Self::DataRecord
+            | Self::DataPdf
+            | Self::DataClean => "atelier-data",
         }
     }
 }

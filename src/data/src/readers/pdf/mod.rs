@@ -1,44 +1,18 @@
 //! PDF: the text layer, or what is recognized in pictures of the pages where there is none.
 //!
-//! Programs that others wrote read the file, each in a process of its own with little memory, little time and no
-//! environment: what a stranger's file makes them do ends with it.
+//! Programs that others wrote read the file.
 
-mod process;
 mod scan;
 
 use std::path::Path;
 
-use self::process::{Limits, Refused, run};
+use super::process::{Limits, Refused, run};
 use super::{Item, Settings, Sink};
 use crate::failure::{Result, disk};
 use crate::record::Bad;
 
 /// Fewer visible characters a page than this are no text layer but the stamp of a scanner.
 const LEAST_CHARACTERS: usize = 50;
-
-/// The programs, by name or path.
-#[derive(Clone, Debug)]
-pub struct Programs {
-    /// Gives the text layer (poppler-utils).
-    pub pdftotext: String,
-    /// Gives pictures of pages (poppler-utils).
-    pub pdftoppm: String,
-    /// Tells what pictures a page has (poppler-utils).
-    pub pdfimages: String,
-    /// Recognizes text (tesseract-ocr).
-    pub tesseract: String,
-}
-
-impl Default for Programs {
-    fn default() -> Self {
-        Self {
-            pdftotext: "pdftotext".into(),
-            pdftoppm: "pdftoppm".into(),
-            pdfimages: "pdfimages".into(),
-            tesseract: "tesseract".into(),
-        }
-    }
-}
 
 pub(super) fn read(path: &Path, settings: &Settings, sink: &mut Sink<'_>) -> Result<()> {
     // The programs run elsewhere, and no name must look like an option.
@@ -77,6 +51,15 @@ fn pages(text: &str) -> usize {
 fn is_scan(text: &str) -> bool {
     let visible = text.chars().filter(|character| !character.is_whitespace()).count();
     visible < LEAST_CHARACTERS * pages(text)
+}
+
+/// What is made of what the programs print.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn printed(text: &str) {
+    let pages = pages(text);
+    assert!(pages > 0);
+    is_scan(text);
+    scan::printed(text);
 }
 
 #[cfg(test)]

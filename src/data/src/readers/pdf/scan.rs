@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use super::process::{Limits, Refused, run};
 use crate::readers::Settings;
+use crate::readers::process::{Limits, Refused, run};
 
 /// Pages of one document that are recognized; each takes seconds.
 const MAX_PAGES: usize = 500;
@@ -154,6 +154,17 @@ fn judge(pages: &[Page]) -> Result<(), Refused> {
         return Err(Refused::Because(why));
     }
     Ok(())
+}
+
+/// What is made of the programs' tables.
+#[cfg(any(test, fuzzing))]
+pub(super) fn printed(table: &str) {
+    resolution(table);
+    let page = Page::of(table);
+    // What is trusted has words.
+    if judge(std::slice::from_ref(&page)).is_ok() {
+        assert!(!page.text.trim().is_empty());
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::readers::of_bytes;
+use crate::readers::{Programs, of_bytes};
 use protocol::tune::DataFormat;
 
 /// A PDF of these objects, the first of which is its catalog.

@@ -12,6 +12,10 @@ async fn database() -> TestDatabase {
         "CREATE TABLE parts (id int, name text, price numeric, sold timestamptz, tags jsonb)",
         "INSERT INTO parts VALUES (1, 'bolt', 1.50, '2026-01-02T03:04:05Z', '[\"a\"]'), (2, 'nut', NULL, NULL, NULL)",
         "CREATE SEQUENCE counter",
+        "CREATE FUNCTION clear() RETURNS int LANGUAGE plpgsql AS $$ BEGIN DELETE FROM parts; RETURN 1; END $$",
+        "CREATE FUNCTION unlock() RETURNS int LANGUAGE plpgsql AS \
+         $$ BEGIN SET TRANSACTION READ WRITE; DELETE FROM parts; RETURN 1; END $$",
+        "CREATE FUNCTION commit_now() RETURNS int LANGUAGE plpgsql AS $$ BEGIN COMMIT; DELETE FROM parts; RETURN 1; END $$",
     ] {
         sqlx::query(AssertSqlSafe(statement.to_owned()))
             .execute(&mut connection)
@@ -73,6 +77,19 @@ async fn columns_become_fields_or_lines_of_text() {
 #[case::hidden("WITH gone AS (DELETE FROM parts RETURNING *) SELECT * FROM gone", "tries to write")]
 #[case::sequence("SELECT nextval('counter')", "tries to write")]
 #[case::large_object("SELECT lo_create(0)", "tries to write")]
+#[case::function("SELECT clear()", "tries to write")]
+#[case::text(
+    "SELECT query_to_xml('DELETE FROM parts RETURNING id', true, true, '')",
+    "tries to write"
+)]
+#[case::setting(
+    "SELECT set_config('transaction_read_only', 'off', true), clear()",
+    "read-write mode"
+)]
+#[case::unlocked("SELECT unlock()", "read-write mode")]
+#[case::ended("SELECT commit_now()", "transaction termination")]
+#[case::copied("COPY parts TO PROGRAM 'cat'", "\"COPY\"")]
+#[case::locked("SELECT * FROM parts FOR UPDATE", "tries to write")]
 #[case::second("SELECT 1) AS x) AS y; DROP TABLE parts; --", "exactly one SELECT")]
 #[case::another("SELECT 1; SELECT 2", "exactly one SELECT")]
 #[case::commit("SELECT 1; COMMIT; DROP TABLE parts", "exactly one SELECT")]
@@ -86,6 +103,22 @@ async fn nothing_but_a_query_is_run(#[case] query: &str, #[case] says: &str) {
     assert!(failure.message.contains(says) && !failure.retryable, "{failure}");
     assert_eq!(database.number("SELECT count(*) FROM parts").await, 2);
     assert_eq!(database.number("SELECT count(*) FROM pg_largeobject_metadata").await, 0);
+}
+
+#[tokio::test]
+async fn the_order_of_rows_makes_no_other_data() {
+    let database = database().await;
+    let mut orders = Vec::new();
+    for direction in ["ASC", "DESC"] {
+        let query = format!("SELECT 'no ' || n AS text FROM generate_series(1, 20) AS n ORDER BY n {direction}");
+        orders.push(rows(&database, &query, DataFormat::Text).await.unwrap());
+    }
+    assert_eq!(orders[0].len(), 20);
+    assert_eq!(orders[0], orders[1]);
+    // What the query chooses by its order stays chosen.
+    let query = "SELECT id FROM parts ORDER BY id DESC LIMIT 1";
+    let found = rows(&database, query, DataFormat::Text).await.unwrap();
+    assert_eq!(found, [r#"{"text":"id: 2"}"#]);
 }
 
 #[tokio::test]

@@ -3,109 +3,29 @@
 //! A FineTuneJob trains once for each *key*, the digest of what changes its result. While Jobs of one key are at work,
 //! a changed spec waits: it is looked at when they have ended, and then starts a training of its own.
 
+pub mod begun;
+mod lost;
+mod plan;
+
 use api::{
-    FineTuneJob, FineTuneJobStatus,
-    finetunejob::{DatasetStatus, OutputStatus, Phase, ReportStatus, RunStatus, TrialStatus},
-    names::{self, ANNOTATION_PLAN},
+    FineTuneJobStatus,
+    finetunejob::{BaseStatus, DatasetStatus, Phase, RunStatus},
+    names::{self, ANNOTATION_BASE, ANNOTATION_PLAN},
     reasons,
 };
 use jiff::Timestamp;
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{PersistentVolumeClaim, Service},
-    networking::v1::NetworkPolicy,
-};
+use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use protocol::tune::TrainReport;
 
 use super::{
-    build::{Builder, Start},
+    build::{Builder, QUEUE, Start, base_status},
     dereference::{Base, Observed},
     outcome::{self, Cleaning, Pods, Training},
-    schedule, sweep,
+    retention, schedule, sweep,
     validate::{Course, Role},
 };
 use crate::controllers::llmmodel::{prepare::ended, trouble::Trouble};
-
-/// What is to be done, and what is true.
-#[derive(Clone, Debug, Default)]
-pub struct Plan {
-    /// How far it is.
-    pub stage: Stage,
-    /// Key of the training that this is about.
-    pub key: Option<String>,
-    /// To be there, at least as large.
-    pub claim: Option<PersistentVolumeClaim>,
-    /// To be there.
-    pub policies: Vec<NetworkPolicy>,
-    /// To be there.
-    pub service: Option<Service>,
-    /// To be made.
-    pub jobs: Vec<Job>,
-    /// Jobs whose pods are to wait, or not to wait any more.
-    pub suspend: Vec<(String, bool)>,
-    /// Jobs to be deleted: names and uids.
-    pub delete: Vec<(String, String)>,
-    /// FineTuneJobs to be made.
-    pub create: Vec<FineTuneJob>,
-    /// FineTuneJobs to be deleted: names and uids.
-    pub delete_children: Vec<(String, String)>,
-    /// The data that are learned from.
-    pub dataset: Option<DatasetStatus>,
-    /// What trials do.
-    pub trials: Option<Vec<TrialStatus>>,
-    /// What runs do.
-    pub runs: Option<Vec<RunStatus>>,
-    /// What a run published.
-    pub output: Option<OutputStatus>,
-    /// When the last run was due.
-    pub last_scheduled: Option<Timestamp>,
-    /// When the next one is.
-    pub next_scheduled: Option<Timestamp>,
-}
-
-/// How far a FineTuneJob is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub enum Stage {
-    /// Nothing is known.
-    #[default]
-    Unknown,
-    /// The spec cannot be fulfilled.
-    Refused(Trouble),
-    /// Something has to come first.
-    Waiting(Trouble),
-    /// Data are read; after this trouble.
-    Preparing(Option<Trouble>),
-    /// The queue has not admitted it.
-    Queued,
-    /// `spec.suspend` is set.
-    Suspended,
-    /// Weights change; after this trouble.
-    Training(Option<Trouble>),
-    /// Trials are under way: so many of so many have ended.
-    Sweeping(usize, usize),
-    /// The schedule is followed; this run is under way.
-    Following(Option<String>),
-    /// It is over.
-    Ended(End),
-}
-
-/// How a FineTuneJob ended.
-#[derive(Clone, Debug, PartialEq)]
-pub enum End {
-    /// The result is published.
-    Published(Box<TrainReport>),
-    /// The gate kept it from being published.
-    Rejected(Box<TrainReport>),
-    /// The data are those of the run before.
-    Unchanged,
-    /// This trial is the best.
-    Best(String, Box<OutputStatus>, Option<Box<ReportStatus>>),
-    /// There is no result.
-    Failed(Trouble),
-    /// As the status says already.
-    Known,
-}
+pub use plan::{End, Plan, Stage};
 
 /// The plan for a FineTuneJob that this release can fulfil.
 pub fn decide(builder: &Builder<'_>, observed: &Observed, status: &FineTuneJobStatus, now: Timestamp) -> Plan {
@@ -130,13 +50,16 @@ fn train(
     plan: &mut Plan,
 ) -> Stage {
     let wanted = builder.wanted;
+    if begun::forget_idle(builder, observed, status, plan) {
+        return Stage::Preparing(None);
+    }
     let under_way = under_way(builder, observed, status);
     let is_current = under_way.as_ref().is_none_or(|key| *key == wanted.key);
     if is_current {
         if let Some(known) = finished(builder, observed, status, now, plan) {
             return known;
         }
-        if forget_others(builder, observed, plan) {
+        if forget_others(builder, observed, plan) || is_tried_again(builder, observed, status, plan) {
             return Stage::Preparing(None);
         }
     }
@@ -144,8 +67,7 @@ fn train(
     let suspend = is_suspended(builder, observed);
     for job in &observed.jobs {
         let waits = job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or_default();
-        let is_queued = wanted.spec.queue_name.is_some() && job.name_any() == names::train_job(&builder.owner.name);
-        match (is_over(job), is_queued) {
+        match (is_over(job), is_queued(job)) {
             (true, _) => {}
             // Who admits it would let it go on: it is made anew, and goes on from its checkpoint.
             (false, true) => plan.delete.extend(suspend.then(|| identity(job))),
@@ -159,13 +81,17 @@ fn train(
         Err(stage) => return stage,
     };
     plan.dataset = Some(dataset.clone());
-    if is_unchanged(builder, observed, &dataset) {
+    if let Some(job) = observed.job(&names::train_job(&builder.owner.name)) {
+        plan.base = base_of(job);
+        return training(builder, observed, job, suspend, plan);
+    }
+    if let Some(Base::Ready(base)) = &observed.base {
+        plan.base = Some(base_status(base));
+    }
+    if is_unchanged(builder, observed, &dataset, plan.base.as_ref()) {
         return Stage::Ended(End::Unchanged);
     }
-    match observed.job(&names::train_job(&builder.owner.name)) {
-        Some(job) => training(builder, observed, job, suspend, plan),
-        None => begin(builder, observed, status, suspend, plan),
-    }
+    begin(builder, observed, status, suspend, plan)
 }
 
 /// The key of what is at work, or has ended and is not in the status yet.
@@ -196,7 +122,8 @@ pub fn finished(
     let age = now.as_second().saturating_sub(completed.0.as_second());
     let is_expired = ttl.is_some_and(|ttl| age >= ttl);
     let was_rejected = status.report.as_ref().and_then(|report| report.passed) == Some(false);
-    if status.phase == Some(Phase::Failed) && !was_rejected && !is_expired {
+    let phase = status.outcome.as_ref().map(|outcome| outcome.phase).or(status.phase);
+    if phase == Some(Phase::Failed) && !was_rejected && !is_expired {
         // Somebody deleted the Job that failed: that is how it is started anew.
         let trained = matches!(wanted.course, Course::Train) && (status.dataset.is_some() || builder.owner.is_trial());
         let name = if trained { names::train_job } else { names::data_job }(&builder.owner.name);
@@ -218,6 +145,17 @@ pub fn forget_others(builder: &Builder<'_>, observed: &Observed, plan: &mut Plan
         .filter(|job| key_of(*job) != Some(&builder.wanted.key));
     plan.delete.extend(others.map(identity));
     !plan.delete.is_empty()
+}
+
+/// Whether a training that has failed begins again. It asks for its data once more: later runs may have removed them,
+/// and those that are still there are only looked at.
+fn is_tried_again(builder: &Builder<'_>, observed: &Observed, status: &FineTuneJobStatus, plan: &mut Plan) -> bool {
+    let is_over = status.completed.is_some() && status.plan.as_ref() == Some(&builder.wanted.key);
+    if !is_over || builder.owner.is_trial() {
+        return false;
+    }
+    plan.delete.extend(observed.jobs.iter().map(identity));
+    true
 }
 
 /// The data that are to be learned from, or how far they are.
@@ -246,7 +184,7 @@ pub fn data(
             return Err(Stage::Suspended);
         }
         plan.policies.push(builder.data_policy());
-        plan.jobs.push(builder.data_job(false));
+        plan.jobs.push(lost::noted(builder.data_job(false), status));
         return Err(Stage::Preparing(None));
     };
     let pods = observed.pods_of(job);
@@ -262,10 +200,7 @@ pub fn data(
         Cleaning::Underway(_) if suspend => Err(Stage::Suspended),
         Cleaning::Underway(trouble) => Err(Stage::Preparing(trouble)),
         // What is there is not prepared twice: the next one only reads the report.
-        Cleaning::Lost => known().ok_or_else(|| {
-            plan.delete.push(identity(job));
-            Stage::Preparing(None)
-        }),
+        Cleaning::Lost => known().ok_or_else(|| lost::again(job, &pods, plan, Stage::Preparing(None))),
     }
 }
 
@@ -283,21 +218,34 @@ fn dataset(report: &protocol::tune::DataReport) -> DatasetStatus {
     }
 }
 
-/// Whether a run would learn again what the last one that published has learned.
-fn is_unchanged(builder: &Builder<'_>, observed: &Observed, dataset: &DatasetStatus) -> bool {
+/// Whether a run would do again what the last one before it did, which came to an end: with the same data, settings and
+/// base it would publish, or be kept from it, once more.
+fn is_unchanged(
+    builder: &Builder<'_>,
+    observed: &Observed,
+    dataset: &DatasetStatus,
+    base: Option<&BaseStatus>,
+) -> bool {
     let is_run = builder
         .owner
         .parent
         .as_ref()
         .is_some_and(|parent| parent.role == Role::Run);
     let status = observed.parent.as_ref().and_then(|parent| parent.status.as_ref());
-    let Some(status) = status.filter(|_| is_run) else {
+    let (Some(status), Some(base)) = (status.filter(|_| is_run), base) else {
         return false;
     };
-    let others = status.runs.iter().filter(|run| run.name != builder.owner.name);
-    let last = others.clone().find(|run| run.output_digest.is_some());
-    last.is_some_and(|run| {
-        run.plan.as_ref() == Some(&builder.wanted.key) && run.dataset_digest.as_ref() == Some(&dataset.digest)
+    let own = status.runs.iter().position(|run| run.name == builder.owner.name);
+    let mut before = status.runs.iter().skip(own.map_or(0, |own| own + 1));
+    let ends = [reasons::PUBLISHED, reasons::GATE_FAILED, reasons::DATA_UNCHANGED];
+    let has_learned = |run: &&RunStatus| {
+        let reason = run.reason.as_deref();
+        sweep::has_ended(run.phase) && reason.is_some_and(|reason| ends.contains(&reason))
+    };
+    before.find(has_learned).is_some_and(|run| {
+        run.plan.as_ref() == Some(&builder.wanted.key)
+            && run.dataset_digest.as_ref() == Some(&dataset.digest)
+            && run.base_digest.as_ref() == Some(&base.digest)
     })
 }
 
@@ -318,14 +266,16 @@ fn begin(
     }
     let of_parent = observed.parent.as_ref().and_then(|parent| parent.status.as_ref());
     let output = of_parent.unwrap_or(status).output.as_ref();
+    let kept = retention::kept(builder.owner, observed.parent.as_deref());
     let start = Start {
         base,
         current: output.map(|output| output.digest.as_str()),
+        kept: kept.as_deref(),
         suspend: false,
     };
     plan.policies.push(builder.train_policy(base));
     plan.service = builder.service();
-    plan.jobs.push(builder.train_job(start));
+    plan.jobs.push(lost::noted(builder.train_job(start), status));
     match builder.wanted.spec.queue_name {
         Some(_) => Stage::Queued,
         None => Stage::Training(None),
@@ -345,14 +295,11 @@ fn training(builder: &Builder<'_>, observed: &Observed, job: &Job, suspend: bool
         Training::Rejected(report) => Stage::Ended(End::Rejected(report)),
         Training::Failed(trouble) => Stage::Ended(End::Failed(trouble)),
         // The next one finds what this one has published.
-        Training::Lost => {
-            plan.delete.push(identity(job));
-            Stage::Training(None)
-        }
+        Training::Lost => lost::again(job, &pods, plan, Stage::Training(None)),
         Training::Underway(_) if suspend => Stage::Suspended,
         Training::Underway(trouble) => {
             let waits = job.spec.as_ref().and_then(|spec| spec.suspend).unwrap_or_default();
-            match waits && builder.wanted.spec.queue_name.is_some() {
+            match waits && is_queued(job) {
                 true => Stage::Queued,
                 false => Stage::Training(trouble),
             }
@@ -363,6 +310,16 @@ fn training(builder: &Builder<'_>, observed: &Observed, job: &Job, suspend: bool
 /// Whether pods are to stop: children stop with their parent.
 pub fn is_suspended(builder: &Builder<'_>, observed: &Observed) -> bool {
     builder.wanted.spec.suspend || observed.parent.as_ref().is_some_and(|parent| parent.spec.suspend)
+}
+
+/// Whether a queue admits a Job: the one that the Job was made for, whatever the spec says since.
+fn is_queued(job: &Job) -> bool {
+    job.labels().contains_key(QUEUE)
+}
+
+/// What a Job starts from.
+fn base_of(job: &Job) -> Option<BaseStatus> {
+    serde_json::from_str(job.annotations().get(ANNOTATION_BASE)?).ok()
 }
 
 /// Whether a Job is over.

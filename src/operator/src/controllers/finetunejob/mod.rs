@@ -17,6 +17,7 @@ mod dereference;
 mod memo;
 mod outcome;
 mod reconcile;
+mod retention;
 mod schedule;
 mod status;
 mod sweep;

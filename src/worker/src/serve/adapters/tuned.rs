@@ -50,7 +50,10 @@ pub fn load(model: &Model, engine: &Engine) -> Result<Option<Arc<Adapter>>> {
 }
 
 /// Compares the files with their manifest, and the manifest with the digest and the base that are `expected`.
-fn verify(directory: &Path, expected: [Option<&str>; 2]) -> Result<String> {
+///
+/// # Errors
+/// What differs, or cannot be read.
+pub fn verify(directory: &Path, expected: [Option<&str>; 2]) -> Result<String> {
     let manifest = read(directory)?;
     ensure!(
         manifest.kind == OutputKind::Adapter,

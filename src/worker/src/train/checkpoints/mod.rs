@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `<key>` is a digest of all that a state depends on: the plan without its places, the data and the base. A training
-//! with another plan therefore begins anew beside the states of the old one, which stay for whoever goes back to it.
+//! with another plan therefore begins anew beside the states of the old one, which stay for whoever goes back to it
+//! until there is a third one.
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     durable,
     failure::{self, io_at, of_io, reasons, temporary},
+    retention::{self, LOCK},
     state::State,
 };
 
@@ -35,8 +37,8 @@ use super::{
 const STATE: &str = "loop.json";
 /// How directories of states begin.
 const STEP: &str = "step-";
-/// How long to wait for an older attempt to end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for an older attempt to end: longer than pods have for that, two minutes.
+const PATIENCE: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// The states of one plan.
@@ -74,11 +76,12 @@ impl Checkpoints {
         }
     }
 
-    /// Removes what earlier attempts did not complete, and says which states are of other plans.
+    /// Removes what earlier attempts did not complete, and states of other plans but the last one; says which are left.
     pub fn tidy(&self) {
         durable::sweep(&self.directory, None);
         let Some(all) = self.directory.parent() else { return };
         durable::sweep(all, None);
+        retention::forget_plans(all, &self.directory);
         for entry in fs::read_dir(all).into_iter().flatten().flatten() {
             let path = entry.path();
             if path != self.directory && !numbers(&path).is_empty() {
@@ -215,7 +218,7 @@ fn complete(directory: &Path, step: u64, state: &State) -> io::Result<()> {
 }
 
 /// The steps of all states in a directory, damaged ones included, in order.
-fn numbers(directory: &Path) -> Vec<u64> {
+pub fn numbers(directory: &Path) -> Vec<u64> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut steps: Vec<u64> = entries
         .filter_map(|entry| entry.file_name().to_str()?.strip_prefix(STEP)?.parse().ok())
@@ -239,7 +242,7 @@ pub fn lock(checkpoints: &Path) -> Result<File, TrainFailure> {
 
 fn lock_within(checkpoints: &Path, patience: Duration) -> Result<File, TrainFailure> {
     fs::create_dir_all(checkpoints).map_err(io_at("make", checkpoints))?;
-    let path = checkpoints.join(".lock");
+    let path = checkpoints.join(LOCK);
     let file = File::create(&path).map_err(io_at("open", &path))?;
     let mut waited = Duration::ZERO;
     loop {

@@ -6,6 +6,7 @@
 //! ```
 
 mod batches;
+mod claim;
 mod masked;
 mod prepare;
 mod records;

@@ -11,6 +11,7 @@ use protocol::tune::{DatasetManifest, MANIFEST, TrainFailure, records_file};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    claim::{self, Claimed},
     masked::Masked,
     records::Record,
     render::{Rendered, Renderer},
@@ -21,8 +22,8 @@ use crate::train::{
     failure::{io_at, of_io, permanent, reasons},
 };
 
-/// The parts that a training reads.
-const PARTS: [&str; 2] = ["train", "validation"];
+/// The parts of a data set.
+const PARTS: [&str; 3] = ["train", "validation", "test"];
 /// Directory of what was tokenized.
 const DIRECTORY: &str = ".tokens";
 /// Longest line, in bytes.
@@ -35,8 +36,10 @@ pub struct Dataset {
     pub digest: String,
     /// What is learned from.
     pub train: Tokens,
-    /// What is measured on, if anything.
+    /// What is measured on during the training, if anything.
     pub validation: Option<Tokens>,
+    /// What the result is measured on, if anything.
+    pub test: Option<Tokens>,
     /// What was found on the way.
     pub summary: Summary,
 }
@@ -101,40 +104,46 @@ pub fn prepare(
     let manifest = manifest(dataset)?;
     let places = [dataset, elsewhere].map(|place| place.join(DIRECTORY).join(key));
     let found = places.iter().find_map(|place| open(place).ok());
-    let (train, validation, summary) = match found {
-        Some(found) => found,
-        None => match make(dataset, &places, renderer, stopped)? {
-            Some(place) => open(&place).map_err(io_at("read", &place))?,
-            None => return Ok(None),
-        },
+    let found = match found {
+        Some(found) => Some(found),
+        None => find_or_make(dataset, &places, renderer, stopped)?,
+    };
+    let Some(([train, validation, test], summary)) = found else {
+        return Ok(None);
     };
     check(&manifest, dataset, &summary)?;
+    let has_texts = |part: &str| summary.parts.get(part).is_some_and(|part| part.texts > 0);
     Ok(Some(Dataset {
         digest: manifest.report.digest,
         train,
-        validation: validation.filter(|_| summary.parts["validation"].texts > 0),
+        validation: has_texts("validation").then_some(validation),
+        test: has_texts("test").then_some(test),
         summary,
     }))
 }
 
-/// Removes what attempts that are gone did not complete.
+/// Removes what processes that are gone did not complete.
 pub fn sweep(dataset: &Path) {
-    durable::sweep(&dataset.join(DIRECTORY), None);
+    claim::sweep(&dataset.join(DIRECTORY));
 }
 
-fn open(place: &Path) -> std::io::Result<(Tokens, Option<Tokens>, Summary)> {
+/// The tokens of all [`PARTS`].
+type Opened = ([Tokens; 3], Summary);
+
+fn open(place: &Path) -> std::io::Result<Opened> {
     let invalid = |error: serde_json::Error| std::io::Error::new(std::io::ErrorKind::InvalidData, error);
     let summary: Summary = serde_json::from_slice(&fs::read(place.join("summary.json"))?).map_err(invalid)?;
     let part = |name: &str| {
         let part = summary.parts.get(name).cloned().unwrap_or_default();
         Tokens::open(place, name, part.texts, part.tokens)
     };
-    Ok((part(PARTS[0])?, Some(part(PARTS[1])?), summary))
+    let [train, validation, test] = PARTS;
+    Ok(([part(train)?, part(validation)?, part(test)?], summary))
 }
 
 fn check(manifest: &DatasetManifest, dataset: &Path, summary: &Summary) -> Result<(), TrainFailure> {
     let counts = manifest.report.parts;
-    for (name, expected) in [("train", counts.train), ("validation", counts.validation)] {
+    for (name, expected) in PARTS.into_iter().zip([counts.train, counts.validation, counts.test]) {
         let found = summary.parts.get(name).map_or(0, |part| part.records);
         if found != expected {
             let file = records_file(dataset, name);
@@ -165,25 +174,35 @@ fn check(manifest: &DatasetManifest, dataset: &Path, summary: &Summary) -> Resul
     Err(permanent(reasons::NO_DATA, message))
 }
 
-/// Makes the tokens in the first place that can be written to.
-fn make(
+/// Makes the tokens in the first place that can be written to, unless somebody else does it meanwhile.
+fn find_or_make(
     dataset: &Path,
     places: &[PathBuf; 2],
     renderer: &Renderer<'_>,
     stopped: &dyn Fn() -> bool,
-) -> Result<Option<PathBuf>, TrainFailure> {
-    let place = match durable::temporary(&places[0]) {
-        Ok(temporary) => (temporary, &places[0]),
+) -> Result<Option<Opened>, TrainFailure> {
+    let find = |place: &Path| open(place).ok();
+    let (claimed, target) = match claim::claim(&places[0], find, stopped) {
+        Ok(claimed) => (claimed, &places[0]),
         Err(error) => {
+            let place = &places[1];
             tracing::info!(
                 "the data set cannot be written to ({error}): tokens go to {}",
-                places[1].display()
+                place.display()
             );
-            let temporary = durable::temporary(&places[1]).map_err(io_at("make", &places[1]))?;
-            (temporary, &places[1])
+            (
+                claim::claim(place, find, stopped).map_err(io_at("write", place))?,
+                place,
+            )
         }
     };
-    let (temporary, target) = place;
+    // Held until it is made.
+    let _claim = match claimed {
+        Claimed::Own(claim) => claim,
+        Claimed::Made(found) => return Ok(Some(found)),
+        Claimed::Stopped => return Ok(None),
+    };
+    let temporary = durable::temporary(target).map_err(io_at("make", target))?;
     let mut summary = Summary::default();
     for part in PARTS {
         let counted = tokenize(dataset, temporary.path(), part, renderer, stopped)?;
@@ -194,14 +213,13 @@ fn make(
     let text = serde_json::to_vec_pretty(&summary).expect("it has text keys only");
     let path = temporary.path().join("summary.json");
     durable::write(&path, &text).map_err(io_at("write", &path))?;
-    // Another process may have been faster: what it made is the same. What is damaged goes.
-    let published = match open(target) {
-        Ok(_) => Ok(()),
-        Err(_) if target.exists() => temporary.replace(target),
-        Err(_) => temporary.publish(target),
+    // What is damaged goes. Where nothing can be locked another process may have been faster: its tokens are the same.
+    let published = match target.exists() && open(target).is_err() {
+        true => temporary.replace(target),
+        false => temporary.publish(target),
     };
     published.map_err(io_at("write", target))?;
-    Ok(Some(target.clone()))
+    open(target).map(Some).map_err(io_at("read", target))
 }
 
 fn tokenize(

@@ -333,6 +333,22 @@ mod on_disk {
     }
 
     #[test]
+    fn the_test_part_is_there_to_be_measured_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = [r#"{"prompt": "a", "completion": "b"}"#];
+        dataset(dir.path(), &records, &[]);
+        assert!(prepared(dir.path(), Objective::SFT, 50).unwrap().test.is_none());
+        fs::write(dir.path().join("test.jsonl"), format!("{}\n", records[0])).unwrap();
+        let path = dir.path().join("manifest.json");
+        let manifest = fs::read_to_string(&path).unwrap();
+        fs::write(&path, manifest.replace("\"test\":0", "\"test\":1")).unwrap();
+        fs::remove_dir_all(dir.path().join(".tokens")).unwrap();
+        let found = prepared(dir.path(), Objective::SFT, 50).unwrap();
+        assert_eq!(found.test.map(|test| test.count()), Some(1));
+        assert_eq!(found.summary.parts["test"].records, 1);
+    }
+
+    #[test]
     fn what_cannot_be_learned_from_is_named_with_its_line() {
         let dir = tempfile::tempdir().unwrap();
         dataset(

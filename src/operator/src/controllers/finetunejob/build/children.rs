@@ -6,8 +6,8 @@ use api::{
     FineTuneJob,
     finetunejob::FineTuneJobSpec,
     names::{
-        self, ANNOTATION_PLAN, ANNOTATION_SCHEDULED, ANNOTATION_TRIAL, LABEL_MANAGED_BY, LABEL_NAME, LABEL_PARENT,
-        MANAGED_BY, NAME_FINETUNEJOB,
+        self, ANNOTATION_PLAN, ANNOTATION_SCHEDULED, ANNOTATION_SHAPE, ANNOTATION_TRIAL, LABEL_MANAGED_BY, LABEL_NAME,
+        LABEL_PARENT, MANAGED_BY, NAME_FINETUNEJOB,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -53,6 +53,7 @@ fn child(builder: &Builder<'_>, name: String, why: (&str, String), spec: FineTun
     ];
     let annotations: BTreeMap<String, String> = [
         (ANNOTATION_PLAN.to_owned(), builder.wanted.key.clone()),
+        (ANNOTATION_SHAPE.to_owned(), builder.wanted.shape.clone()),
         (why.0.to_owned(), why.1),
     ]
     .into();

@@ -1,9 +1,9 @@
 //! What the Jobs of a training have in common.
 
-use api::names::{self, ANNOTATION_PLAN, LABEL_VOLUME};
+use api::names::{self, ANNOTATION_PLAN, ANNOTATION_SHAPE, LABEL_VOLUME};
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec, PodFailurePolicy},
+        batch::v1::{Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule},
         core::v1::{
             Affinity, Container, EnvVar, PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm,
             PodSecurityContext, PodSpec, Volume, VolumeMount,
@@ -11,7 +11,11 @@ use k8s_openapi::{
     },
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
-use protocol::{paths::TUNE_DIR, tune::PLAN_VARIABLE};
+use protocol::{
+    paths::TUNE_DIR,
+    report::{EXIT_INTERRUPTED, EXIT_MEMBER_LOST},
+    tune::PLAN_VARIABLE,
+};
 use serde::Serialize;
 
 use super::{Builder, claim};
@@ -89,20 +93,24 @@ pub fn build(builder: &Builder<'_>, shape: Shape<'_>, spec: PodSpec) -> Job {
         ..spec
     };
     let mut metadata = builder.metadata(name, component);
-    metadata.annotations = Some([(ANNOTATION_PLAN.to_owned(), builder.wanted.key.clone())].into());
+    let made_from = [
+        (ANNOTATION_PLAN.to_owned(), builder.wanted.key.clone()),
+        (ANNOTATION_SHAPE.to_owned(), builder.wanted.shape.clone()),
+    ];
+    metadata.annotations = Some(made_from.into());
     let mut labels = builder.labels(component);
     labels.insert(LABEL_VOLUME.into(), builder.volume());
     let several = (members > 1).then(|| i32::try_from(members).unwrap_or(i32::MAX));
     Job {
         metadata,
         spec: Some(JobSpec {
-            // When one pod is lost, the others of its group end, too.
+            // What ails all members of a group is counted once for each.
             backoff_limit: Some(asked.retries.saturating_mul(several.unwrap_or(1))),
             completion_mode: several.map(|_| "Indexed".into()),
             completions: several,
             parallelism: several,
             pod_failure_policy: Some(PodFailurePolicy {
-                rules: vec![permanent(main), disrupted()],
+                rules: vec![permanent(main.clone()), disrupted(), blameless(main)],
             }),
             // Two pods at one checkpoint would be one too many.
             pod_replacement_policy: Some("Failed".into()),
@@ -116,6 +124,20 @@ pub fn build(builder: &Builder<'_>, shape: Shape<'_>, spec: PodSpec) -> Job {
             ..JobSpec::default()
         }),
         status: None,
+    }
+}
+
+/// A pod that was stopped and saved its state, or whose group lost another one, has used up no attempt: preemption by a
+/// queue and `kubectl delete pod` leave no condition by which [`disrupted`] would know.
+fn blameless(container: Option<String>) -> PodFailurePolicyRule {
+    PodFailurePolicyRule {
+        action: "Ignore".into(),
+        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+            container_name: container,
+            operator: "In".into(),
+            values: vec![EXIT_INTERRUPTED, EXIT_MEMBER_LOST],
+        }),
+        on_pod_conditions: None,
     }
 }
 
@@ -139,7 +161,7 @@ fn together(builder: &Builder<'_>) -> Affinity {
 }
 
 /// Label by which Kueue takes charge of a Job.
-const QUEUE: &str = "kueue.x-k8s.io/queue-name";
+pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 
 /// Lets a queue decide when the pods of a Job start.
 pub fn queued(builder: &Builder<'_>, mut job: Job) -> Job {

@@ -21,6 +21,8 @@ mod sources;
 mod train_job;
 
 pub use claim::is_large_enough;
+pub use job::QUEUE;
+pub use train_job::status as base_status;
 
 use std::collections::BTreeMap;
 
@@ -57,6 +59,8 @@ pub struct Start<'a> {
     pub base: &'a Version,
     /// Digest of what was published last, for gates that compare with it.
     pub current: Option<&'a str>,
+    /// The runs or trials before it that stay on the volume; nothing is removed where this is nothing.
+    pub kept: Option<&'a [String]>,
     /// Whether pods wait.
     pub suspend: bool,
 }

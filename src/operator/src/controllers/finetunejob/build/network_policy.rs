@@ -1,5 +1,5 @@
-//! Nobody talks to the pods of a training but those of their own group; they talk to these, and to the servers of their
-//! data or weights.
+//! Nobody talks to the pods of a training but those of their own group, and whoever collects metrics; they talk to the
+//! former, and to the servers of their data or weights.
 
 use api::{
     finetunejob::DatasetSource,
@@ -9,7 +9,7 @@ use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
     NetworkPolicySpec,
 };
-use protocol::ports::TRAIN_RING;
+use protocol::ports::{TRAIN_RING, WORKER_ADMIN};
 
 use super::Builder;
 use crate::controllers::llmmodel::{
@@ -38,7 +38,11 @@ pub fn data(builder: &Builder<'_>) -> NetworkPolicy {
 /// The policy of pods that train.
 pub fn train(builder: &Builder<'_>, base: &Version) -> NetworkPolicy {
     let mut egress: Vec<_> = server(&base.source).map(rule).into_iter().collect();
-    let mut ingress = Vec::new();
+    // Metrics: nothing secret.
+    let mut ingress = vec![NetworkPolicyIngressRule {
+        from: None,
+        ports: Some(vec![port("TCP", WORKER_ADMIN)]),
+    }];
     if builder.wanted.members > 1 {
         let peers = || {
             Some(vec![NetworkPolicyPeer {

@@ -9,7 +9,9 @@ use api::{
 use protocol::{
     paths::{MODEL_DIR, SUITES_DIR, TUNE_DIR},
     ports::TRAIN_RING,
-    tune::{self, DataPlan, DataSource, Members, TrainPlan, checkpoints_dir, data_dir, output_dir, outputs_dir},
+    tune::{
+        self, Contaminant, DataPlan, DataSource, Members, TrainPlan, checkpoints_dir, data_dir, output_dir, outputs_dir,
+    },
 };
 
 use super::{Builder, Start};
@@ -26,7 +28,7 @@ pub fn data(builder: &Builder<'_>, sources: Vec<DataSource>) -> DataPlan {
         format: wanted.format,
         stages: wanted.stages.clone(),
         split: wanted.split.clone(),
-        decontaminate: wanted.suites.iter().filter_map(suite_file).map(PathBuf::from).collect(),
+        decontaminate: wanted.suites.iter().filter_map(contaminant).collect(),
         to: data_dir(Path::new(TUNE_DIR), &builder.owner.name),
         scratch: None,
         max_record_bytes: None,
@@ -74,10 +76,12 @@ pub fn train(builder: &Builder<'_>, start: Start<'_>) -> TrainPlan {
             ..gate
         }),
         suites: wanted.suites.iter().map(suite).collect(),
+        suite_limits: wanted.limits.clone(),
         // What a state depends on is in its place: none is taken up by a training that it does not fit.
         checkpoints: checkpoints_dir(volume, &owner.name).join(&wanted.state),
         outputs: outputs_dir(volume),
         members: (wanted.members > 1).then(|| members(builder)),
+        keep_before: start.kept.map(<[String]>::to_vec),
     }
 }
 
@@ -108,6 +112,19 @@ fn members(builder: &Builder<'_>) -> Members {
 fn suite(suite: &(String, Option<Source>)) -> String {
     let (name, _) = suite;
     suite_file(suite).map_or_else(|| name.clone(), |file| format!("{name}={file}"))
+}
+
+/// Texts of a suite must not be learned from.
+fn contaminant(suite: &(String, Option<Source>)) -> Option<Contaminant> {
+    Some(Contaminant {
+        path: suite_file(suite)?.into(),
+        identity: match suite.1.as_ref()? {
+            Source::Oci(oci) => oci.image.clone(),
+            Source::PersistentVolumeClaim(claim) => claim.claim_name.clone(),
+            // Validation refuses these.
+            Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => String::new(),
+        },
+    })
 }
 
 /// Where the questions of a suite are mounted.

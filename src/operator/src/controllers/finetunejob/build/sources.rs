@@ -71,17 +71,20 @@ pub fn access(source: &DatasetSource) -> Option<Access> {
 
 fn kind(source: &DatasetSource) -> Option<DataSourceKind> {
     let secrets = PathBuf::from(secrets(&source.name));
-    let path = match (&source.oci, &source.pvc) {
-        (Some(oci), _) => Some(&oci.path),
-        (None, Some(pvc)) => Some(&pvc.path),
+    let mounted = match (&source.oci, &source.pvc) {
+        (Some(oci), _) => Some((&oci.path, &oci.image)),
+        (None, Some(pvc)) => Some((&pvc.path, &pvc.claim_name)),
         (None, None) => None,
     };
-    if let Some(path) = path {
+    if let Some((path, identity)) = mounted {
         let directory = PathBuf::from(directory(&source.name));
         let path = path
             .as_ref()
             .map_or_else(|| directory.clone(), |path| directory.join(path));
-        return Some(DataSourceKind::Mounted { path });
+        return Some(DataSourceKind::Mounted {
+            path,
+            identity: identity.clone(),
+        });
     }
     if let Some(http) = &source.http {
         return Some(DataSourceKind::Http {

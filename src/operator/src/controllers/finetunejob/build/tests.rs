@@ -29,6 +29,7 @@ fn built(spec: Value, base: &Version) -> Value {
     let start = Start {
         base,
         current: Some("sha256:00ff"),
+        kept: None,
         suspend: false,
     };
     json!([
@@ -61,7 +62,7 @@ fn built(spec: Value, base: &Version) -> Value {
     "hyperparameters": {"lora": {"r": 8, "targets": ["q_proj"], "rankStabilized": true}, "steps": 20, "warmup": "3", "optimizer": "Lion"},
     "evaluate": {"everySteps": 5, "earlyStopping": {"patience": 2, "minDelta": "0.01"},
         "gate": {"against": "Current", "maxRegression": "2%"},
-        "suites": [{"name": "arithmetic"}, {"name": "ours", "source": {"oci": {"image": "suites:1", "path": "q.jsonl"}}}]},
+        "suites": [{"name": "arithmetic", "minScore": "0.5"}, {"name": "ours", "source": {"oci": {"image": "suites:1", "path": "q.jsonl"}}}]},
     "parallelism": {"data": 2},
     "checkpoint": {"everySteps": 10, "keep": 3},
     "storage": {"size": "5Gi", "className": "fast", "accessModes": ["ReadWriteMany"]},
@@ -99,6 +100,7 @@ fn plans_arrive_as_they_were_meant() {
     let start = Start {
         base: &base,
         current: None,
+        kept: None,
         suspend: false,
     };
     let plan: TrainPlan = serde_json::from_str(&plan_of(&builder.train_job(start))).unwrap();
@@ -107,6 +109,60 @@ fn plans_arrive_as_they_were_meant() {
     assert_eq!(plan.outputs.to_str(), Some("/tune/outputs"));
     assert_eq!(plan.digest.as_deref(), Some(base.report.digest.as_str()));
     assert!(plan.checkpoints.starts_with("/tune/checkpoints/tune"));
+}
+
+#[test]
+fn other_data_at_the_same_place_have_another_plan() {
+    let (owner, settings) = (the_owner(), settings());
+    let plan = |image: &str, suite: &str| {
+        let wanted = wanted(json!({
+            "dataset": {"sources": [{"name": "chats", "oci": {"image": image}}], "format": "Chat"},
+            "evaluate": {"suites": [{"name": "ours", "source": {"oci": {"image": suite, "path": "q.jsonl"}}}]},
+        }));
+        let builder = Builder {
+            owner: &owner,
+            wanted: &wanted,
+            settings: &settings,
+        };
+        serde_json::from_str::<DataPlan>(&plan_of(&builder.data_job(false))).unwrap()
+    };
+    assert_eq!(plan("chats:1", "suites:1"), plan("chats:1", "suites:1"));
+    assert_ne!(plan("chats:1", "suites:1"), plan("chats:2", "suites:1"));
+    assert_ne!(plan("chats:1", "suites:1"), plan("chats:1", "suites:2"));
+}
+
+#[test]
+fn stopped_pods_and_those_that_lost_a_member_use_up_no_attempt() {
+    let (owner, wanted, settings) = (the_owner(), wanted(json!({"parallelism": {"data": 2}})), settings());
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+    };
+    let start = Start {
+        base: &base(),
+        current: None,
+        kept: None,
+        suspend: false,
+    };
+    let job = json!(builder.train_job(start));
+    let rules = job["spec"]["podFailurePolicy"]["rules"].as_array().unwrap();
+    let action = |code: i32| {
+        let is_of = |rule: &&Value| {
+            rule.pointer("/onExitCodes/values")
+                .is_some_and(|it| it.as_array().unwrap().contains(&json!(code)))
+        };
+        rules.iter().find(is_of).map(|rule| rule["action"].as_str().unwrap())
+    };
+    use protocol::report::{EXIT_INTERRUPTED, EXIT_MEMBER_LOST, EXIT_PERMANENT, EXIT_TEMPORARY};
+    assert_eq!(
+        (action(EXIT_INTERRUPTED), action(EXIT_MEMBER_LOST)),
+        (Some("Ignore"), Some("Ignore"))
+    );
+    assert_eq!(
+        (action(EXIT_PERMANENT), action(EXIT_TEMPORARY)),
+        (Some("FailJob"), None)
+    );
 }
 
 #[test]
@@ -139,10 +195,12 @@ fn children_are_whole_finetunejobs_that_use_the_volume_of_their_parent() {
     let start = Start {
         base: &base,
         current: None,
+        kept: Some(&["tune-t1".to_owned()]),
         suspend: false,
     };
     let plan: TrainPlan = serde_json::from_str(&plan_of(&builder.train_job(start))).unwrap();
     assert_eq!(plan.dataset.to_str(), Some("/tune/data/tune"));
+    assert_eq!(plan.keep_before.as_deref(), Some(&["tune-t1".to_owned()][..]));
     assert_eq!(
         (plan.run.as_str(), plan.hyperparameters.lora.unwrap().r),
         ("tune-t3", 4)

@@ -1,15 +1,20 @@
 //! The Job that trains.
 
-use api::names::{COMPONENT_TRAIN, CONTAINER_PREPARE, CONTAINER_TRAIN, train_job};
+use api::{
+    finetunejob::BaseStatus,
+    names::{ANNOTATION_BASE, COMPONENT_TRAIN, CONTAINER_PREPARE, CONTAINER_TRAIN, PORT_ADMIN, train_job},
+};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Container, PodSpec, Volume, VolumeMount},
 };
+use kube::ResourceExt;
 use protocol::{paths::SUITES_DIR, ports::WORKER_ADMIN};
 
 use super::{Builder, Start, job, memory, plans};
 use crate::controllers::llmmodel::{
     build::{
+        deployment::port,
         job::mount,
         pod::{container, memory_and_cpu},
         weights::{self, PREPARE_CPU, PREPARE_MEMORY, Reading},
@@ -34,6 +39,7 @@ pub fn build(builder: &Builder<'_>, start: Start<'_>) -> Job {
         &memory::of(builder, start.base),
         resources.cpu.as_deref().unwrap_or(CPU),
     ));
+    main.ports = Some(vec![port(PORT_ADMIN, WORKER_ADMIN)]);
     job::equip(builder, &mut main, &plans::train(builder, start));
     let mut volumes = vec![weights::volume(weights::MODEL_VOLUME, source)];
     volumes.extend(weights::credentials(source));
@@ -58,7 +64,19 @@ pub fn build(builder: &Builder<'_>, start: Start<'_>) -> Job {
             .and_then(|it| it.termination_grace_period_seconds)
             .unwrap_or(GRACE),
     };
-    job::queued(builder, job::build(builder, shape, pod))
+    let mut job = job::queued(builder, job::build(builder, shape, pod));
+    // The model may have another version when it ends.
+    let base = serde_json::to_string(&status(start.base)).expect("our own types are representable as JSON");
+    job.annotations_mut().insert(ANNOTATION_BASE.into(), base);
+    job
+}
+
+/// A base as the status has it.
+pub fn status(base: &Version) -> BaseStatus {
+    BaseStatus {
+        version: base.name.clone(),
+        digest: base.report.digest.clone(),
+    }
 }
 
 /// Fetches the base, as pods do that serve it.

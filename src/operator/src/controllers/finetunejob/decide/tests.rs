@@ -67,6 +67,41 @@ fn a_gate_that_fails_publishes_nothing_and_tells_the_numbers() {
 }
 
 #[test]
+fn a_bad_edit_that_is_taken_back_leaves_the_outcome_as_it_was() {
+    for (words, phase) in [
+        (TrainOutcome::Published(report("sha256:aa", None)), Phase::Succeeded),
+        (TrainOutcome::Rejected(report("sha256:aa", Some(false))), Phase::Failed),
+    ] {
+        let mut world = World::new(json!({}));
+        world.pass();
+        world.data_ready();
+        world.pass();
+        world.trained(&words);
+        world.pass();
+        let before = world.status();
+        world.job.spec.hyperparameters = serde_json::from_value(json!({"clip": "0"})).unwrap();
+        world.refused();
+        assert_eq!(
+            (world.phase(), world.reason("Failed")),
+            (Phase::Failed, reasons::INVALID_SPEC.into())
+        );
+        world.job.spec.hyperparameters = None;
+        // Its Jobs may be gone by then.
+        world.observed.jobs.clear();
+        assert!(world.pass().jobs.is_empty());
+        assert_eq!(world.phase(), phase);
+        let of = |status: &FineTuneJobStatus| {
+            let told = status
+                .conditions
+                .iter()
+                .map(|it| (it.type_.clone(), it.status.clone(), it.reason.clone()));
+            told.collect::<Vec<_>>()
+        };
+        assert_eq!(of(&world.status()), of(&before));
+    }
+}
+
+#[test]
 fn lost_words_are_asked_for_again() {
     let mut world = World::new(json!({}));
     world.pass();
@@ -99,8 +134,36 @@ fn failures_are_tried_anew_when_their_job_is_deleted() {
     );
     assert!(world.pass().jobs.is_empty());
     world.observed.jobs.retain(|job| job.name_any() != "tune-train");
+    // Its data may be gone: whoever prepares them looks.
+    assert_eq!(world.pass().delete[0].0, "tune-data");
+    let status = world.status();
+    assert_eq!((status.completed, status.dataset), (None, None));
+    world.forget_pods();
+    assert_eq!(world.pass().jobs[0].name_any(), "tune-data");
+    world.data_ready();
     assert_eq!(world.pass().jobs[0].name_any(), "tune-train");
-    assert_eq!(world.status().completed, None);
+}
+
+#[test]
+fn a_base_that_goes_stops_nothing_that_is_at_work() {
+    let mut world = World::new(json!({}));
+    world.pass();
+    world.data_ready();
+    world.pass();
+    let gone = Trouble::new(reasons::BASE_NOT_READY, "LlmModel small does not exist");
+    world.observed.base = Some(Base::Missing(gone));
+    let plan = world.pass();
+    assert!(plan.jobs.is_empty() && plan.delete.is_empty());
+    assert_eq!(plan.stage, Stage::Training(None));
+    // An attempt whose words are lost waits for it, and says so.
+    world.trained(&TrainOutcome::Published(report("sha256:aa", None)));
+    world.forget_pods();
+    assert_eq!(world.pass().delete.len(), 1);
+    assert!(world.pass().jobs.is_empty());
+    assert_eq!(
+        (world.phase(), world.reason("Progressing")),
+        (Phase::Pending, reasons::BASE_NOT_READY.into())
+    );
 }
 
 #[test]
@@ -109,6 +172,7 @@ fn a_changed_spec_waits_for_what_is_at_work() {
     world.pass();
     world.data_ready();
     world.pass();
+    world.job.status.as_mut().unwrap().step = Some(1);
     let before = world.status().plan;
     world.job.spec.hyperparameters = serde_json::from_value(json!({"epochs": 9})).unwrap();
     let plan = world.pass();
@@ -220,7 +284,8 @@ fn run(world: &World, digest: &str) -> World {
 fn unchanged_data_are_not_learned_again() {
     let mut parent = World::new(json!({"schedule": {"cron": "@daily"}}));
     let key = validate::validate(&parent.job, &settings()).unwrap().key;
-    let published = json!({"name": "parent-1", "phase": "Succeeded", "plan": key, "datasetDigest": "sha256:d1", "outputDigest": "sha256:aa"});
+    let published = json!({"name": "parent-1", "phase": "Succeeded", "plan": key, "reason": "Published",
+        "datasetDigest": "sha256:d1", "outputDigest": "sha256:aa", "baseDigest": base().report.digest});
     parent.job.status = serde_json::from_value(json!({"runs": [published]})).unwrap();
     let mut same = run(&parent, "sha256:d1");
     assert!(same.pass().jobs.is_empty());
@@ -229,7 +294,39 @@ fn unchanged_data_are_not_learned_again() {
         (Phase::Succeeded, reasons::DATA_UNCHANGED.into())
     );
     assert_eq!(run(&parent, "sha256:d2").pass().jobs.len(), 1);
-    // Another spec makes another model of the same data.
-    parent.job.status.as_mut().unwrap().runs[0].plan = Some("p-other".into());
+    // The gate would keep it from being published once more.
+    let row = |parent: &mut World, change: fn(&mut api::finetunejob::RunStatus)| {
+        change(&mut parent.job.status.as_mut().unwrap().runs[0]);
+    };
+    row(&mut parent, |run| run.reason = Some(reasons::GATE_FAILED.into()));
+    assert!(run(&parent, "sha256:d1").pass().jobs.is_empty());
+    row(&mut parent, |run| run.reason = Some(reasons::DATA_UNCHANGED.into()));
+    let mut same = run(&parent, "sha256:d1");
+    assert!(same.pass().jobs.is_empty());
+    assert_eq!(same.status().base.unwrap().digest, base().report.digest);
+    // What broke off is tried again.
+    row(&mut parent, |run| run.reason = Some(reasons::TRAINING_FAILED.into()));
     assert_eq!(run(&parent, "sha256:d1").pass().jobs.len(), 1);
+    // Another base, or another spec, makes another model of the same data.
+    row(&mut parent, |run| run.reason = Some(reasons::PUBLISHED.into()));
+    row(&mut parent, |run| run.base_digest = Some("sha256:other".into()));
+    assert_eq!(run(&parent, "sha256:d1").pass().jobs.len(), 1);
+    row(&mut parent, |run| run.base_digest = Some(base().report.digest));
+    assert!(run(&parent, "sha256:d1").pass().jobs.is_empty());
+    row(&mut parent, |run| run.plan = Some("p-other".into()));
+    assert_eq!(run(&parent, "sha256:d1").pass().jobs.len(), 1);
+}
+
+#[test]
+fn what_is_published_names_the_version_it_was_trained_on() {
+    let mut world = World::new(json!({}));
+    world.pass();
+    world.data_ready();
+    world.pass();
+    // The model has another version by then, which is not looked at.
+    world.observed.base = None;
+    world.job.status.as_mut().unwrap().base = None;
+    world.trained(&TrainOutcome::Published(report("sha256:aa", None)));
+    world.pass();
+    assert_eq!(world.status().output.unwrap().base_version, Some(base().name));
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use api::FineTuneJob;
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
-use protocol::tune::{DataOutcome, DataReport, OutputKind, TrainOutcome};
+use protocol::tune::{DataOutcome, DataReport, OutputKind, TrainOutcome, TrainReport};
 use serde_json::{Value, json};
 
 use super::*;
@@ -97,6 +98,25 @@ impl World {
         plan
     }
 
+    /// A pass over a spec that makes no sense.
+    pub fn refused(&mut self) {
+        let owner = Owner::new(&self.job).unwrap();
+        let trouble = validate::validate(&self.job, &settings()).unwrap_err();
+        let plan = Plan {
+            stage: Stage::Refused(trouble),
+            ..Plan::default()
+        };
+        let facts = Facts {
+            job: &self.job,
+            owner: &owner,
+            wanted: None,
+            observed: &self.observed,
+            plan: &plan,
+            failure: None,
+        };
+        self.job.status = Some(status::compute(&facts, &Time(self.now)));
+    }
+
     /// A pod of a Job ends with these words, and the Job with it if it says so.
     pub fn ends(&mut self, name: &str, words: &str, condition: Option<&str>) {
         let phase = if condition == Some("Complete") {
@@ -166,6 +186,7 @@ pub fn report(digest: &str, passed: Option<bool>) -> TrainReport {
         last_loss: 1.5,
         eval_loss: Some(1.75),
         reference_loss: Some(2.5),
+        test_loss: None,
         general_perplexity: Some((10.0, 10.5)),
         tokens: 4000,
         seconds: 60,

@@ -2,7 +2,7 @@
 //!
 //! * Of runs that were missed (the operator was down, one was still under way, the schedule was suspended) only the
 //!   latest one is started, if it is not later than `startingDeadline`.
-//! * While one run is under way no other one is started.
+//! * While one run is under way `concurrencyPolicy` says whether another one is started, and [`MOST`] how many.
 //! * Each run is a FineTuneJob of its own, named by the time in UTC that it was due at.
 
 mod cron;
@@ -10,7 +10,7 @@ mod runs;
 
 use std::time::Duration;
 
-use api::finetunejob::Schedule;
+use api::finetunejob::{ConcurrencyPolicy, Schedule};
 use jiff::{Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +23,9 @@ const DEADLINE: Duration = Duration::from_secs(3600);
 /// Times that are looked back upon while they are put off: more than that are missed.
 const LOOK_BACK: usize = 100;
 
+/// Runs at a time at most, whatever the schedule says: they share a volume.
+const MOST: usize = 10;
+
 /// When a FineTuneJob trains again.
 #[derive(Clone, Debug)]
 pub struct Timetable {
@@ -30,6 +33,8 @@ pub struct Timetable {
     zone: TimeZone,
     jitter: Duration,
     deadline: Duration,
+    /// What a run that is due does about those under way.
+    policy: ConcurrencyPolicy,
     /// Whether no run is started.
     pub suspended: bool,
 }
@@ -54,6 +59,7 @@ impl Timetable {
             })?,
             jitter: parse("jitter", &schedule.jitter, Duration::ZERO)?,
             deadline: parse("startingDeadline", &schedule.starting_deadline, DEADLINE)?,
+            policy: schedule.concurrency_policy,
             suspended: schedule.suspend,
         })
     }
@@ -72,6 +78,15 @@ impl Timetable {
             look = scheduled.checked_sub(Duration::from_secs(1)).ok()?;
         }
         None
+    }
+
+    /// Whether another run may start beside so many.
+    fn has_room(&self, active: usize) -> bool {
+        match self.policy {
+            ConcurrencyPolicy::Forbid => active == 0,
+            ConcurrencyPolicy::Replace => true,
+            ConcurrencyPolicy::Allow => active < MOST,
+        }
     }
 
     /// When the next run starts.

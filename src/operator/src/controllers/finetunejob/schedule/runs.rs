@@ -3,7 +3,7 @@
 use api::{
     FineTuneJob, FineTuneJobStatus,
     conditions::{self, types},
-    finetunejob::RunStatus,
+    finetunejob::{ConcurrencyPolicy, RunStatus},
     names::ANNOTATION_SCHEDULED,
 };
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use super::Timetable;
 use crate::controllers::finetunejob::{
     build::Builder,
-    decide::{Plan, Stage, identity, is_suspended, key_of},
+    decide::{Plan, Stage, begun, identity, is_suspended, key_of},
     dereference::Observed,
     sweep::{has_ended, phase_of},
 };
@@ -42,13 +42,27 @@ pub fn decide(
     plan.last_scheduled = last;
     let published = runs.iter().find(|(_, run)| output_of(run).is_some());
     plan.output = published.and_then(|(_, run)| output_of(run)).cloned();
-    let active = runs.iter().find(|(_, run)| !has_ended(phase_of(run)));
-    let mut active = active.map(|(_, run)| run.name_any());
+    let (idle, active) = under_way(builder, &runs);
+    plan.delete_children.extend(idle.iter().map(|run| identity(*run)));
+    let mut newest = active.first().map(|run| run.name_any());
 
     let finished = runs.iter().filter(|(_, run)| has_ended(phase_of(run)));
     for (_, run) in finished.skip(KEPT) {
         let is_published = published.is_some_and(|(_, it)| it.name_any() == run.name_any());
         plan.delete_children.extend((!is_published).then(|| identity(*run)));
+    }
+    let is_stopped = timetable.suspended || is_suspended(builder, observed);
+    let after = last.max(observed.created).unwrap_or(now);
+    // One that never began is made anew as the spec is now, whatever the time.
+    let anew = || {
+        this_minute(now)
+            .filter(|_| !idle.is_empty())
+            .filter(|time| last.is_none_or(|last| *time > last))
+    };
+    let due = timetable.due(uid, after, now).or_else(anew);
+    let due = due.filter(|_| !is_stopped && timetable.has_room(active.len()));
+    if due.is_some() && timetable.policy == ConcurrencyPolicy::Replace {
+        plan.delete_children.extend(active.iter().map(|run| identity(*run)));
     }
     let is_left = |run: &FineTuneJob| !plan.delete_children.iter().any(|(name, _)| *name == run.name_any());
     let mut rows: Vec<_> = runs
@@ -56,15 +70,9 @@ pub fn decide(
         .filter(|(_, run)| is_left(run))
         .map(|(scheduled, run)| row(*scheduled, run))
         .collect();
-
-    let is_stopped = timetable.suspended || is_suspended(builder, observed);
-    let after = last.max(observed.created).unwrap_or(now);
-    let due = timetable
-        .due(uid, after, now)
-        .filter(|_| active.is_none() && !is_stopped);
     if let Some(due) = due {
         let run = builder.run(due);
-        active = Some(run.name_any());
+        newest = Some(run.name_any());
         plan.last_scheduled = Some(due);
         rows.insert(0, row(due, &run));
         plan.create.push(run);
@@ -74,10 +82,26 @@ pub fn decide(
         false => timetable.next(uid, plan.last_scheduled.unwrap_or(after), now),
     };
     plan.runs = Some(rows);
-    match is_stopped && active.is_none() {
+    match is_stopped && newest.is_none() {
         true => Stage::Suspended,
-        false => Stage::Following(active),
+        false => Stage::Following(newest),
     }
+}
+
+/// Runs that have not begun and are of an earlier spec, and all others that have not ended.
+fn under_way<'a>(
+    builder: &Builder<'_>,
+    runs: &[(Timestamp, &'a FineTuneJob)],
+) -> (Vec<&'a FineTuneJob>, Vec<&'a FineTuneJob>) {
+    let is_outdated = |run: &FineTuneJob| key_of(run) != Some(&builder.wanted.key) || !begun::is_of_shape(builder, run);
+    let unfinished = runs.iter().map(|(_, run)| *run).filter(|run| !has_ended(phase_of(run)));
+    unfinished.partition(|run| begun::is_idle(run) && is_outdated(run))
+}
+
+/// Runs are told apart by minutes.
+fn this_minute(now: Timestamp) -> Option<Timestamp> {
+    let second = now.as_second();
+    Timestamp::from_second(second - second.rem_euclid(60)).ok()
 }
 
 fn scheduled(child: &FineTuneJob) -> Option<Timestamp> {
@@ -99,6 +123,7 @@ fn row(scheduled: Timestamp, run: &FineTuneJob) -> RunStatus {
             .filter(|_| has_ended(phase))
             .map(|condition| condition.reason.clone()),
         plan: key_of(run).cloned(),
+        base_digest: status.base.map(|base| base.digest),
         dataset_digest: status.dataset.map(|dataset| dataset.digest),
         output_digest: status.output.map(|output| output.digest),
     }

@@ -64,6 +64,7 @@ pub fn report(report: &TrainReport) -> ReportStatus {
         last_loss: text(report.last_loss),
         eval_loss: report.eval_loss.map(text),
         reference_loss: report.reference_loss.map(text),
+        test_loss: report.test_loss.map(text),
         general_perplexity: report
             .general_perplexity
             .map(|(base, tuned)| format!("{base:.3} before, {tuned:.3} after")),

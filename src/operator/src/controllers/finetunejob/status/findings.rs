@@ -3,8 +3,8 @@
 use api::{
     FineTuneJobStatus,
     conditions::{Finding, Status, types},
-    finetunejob::ReportStatus,
-    reasons,
+    finetunejob::{OutcomeStatus, Phase, ReportStatus},
+    names, reasons,
 };
 
 use super::Facts;
@@ -18,10 +18,10 @@ use crate::controllers::{
 
 /// What is true now.
 pub fn findings(facts: &Facts<'_>, after: &FineTuneJobStatus) -> Vec<Finding> {
-    let mut list = match &facts.plan.stage {
-        Stage::Ended(End::Known) | Stage::Unknown => known(facts, after),
-        Stage::Ended(end) => ended(end, after),
-        stage => on_its_way(facts, stage, after),
+    let mut list = match (&facts.plan.stage, &after.outcome) {
+        (Stage::Ended(_), Some(outcome)) => ended(outcome, after),
+        (Stage::Ended(_) | Stage::Unknown, _) => known(facts, after),
+        (stage, _) => on_its_way(facts, stage, after),
     };
     if let Some(failure) = facts.failure {
         list.retain(|finding| finding.type_ != types::DEGRADED);
@@ -82,7 +82,8 @@ fn ready(after: &FineTuneJobStatus) -> Finding {
     }
 }
 
-fn ended(end: &End, after: &FineTuneJobStatus) -> Vec<Finding> {
+/// How it ended, with the numbers; nothing where the status says so already.
+pub fn outcome(end: &End, after: &FineTuneJobStatus) -> Option<OutcomeStatus> {
     let (is_complete, reason, message) = match end {
         End::Published(report) => {
             let words = after.report.as_ref().map(numbers).unwrap_or_default();
@@ -97,7 +98,7 @@ fn ended(end: &End, after: &FineTuneJobStatus) -> Vec<Finding> {
             let gate = report.gate.clone().unwrap_or_default();
             let words = format!(
                 "nothing was published, because the gate did not pass: {gate}; {}. Change the data or the settings, or \
-                 allow more by spec.evaluate.gate",
+                 allow more in spec.evaluate",
                 numbers(&report)
             );
             (false, reasons::GATE_FAILED, words)
@@ -111,20 +112,30 @@ fn ended(end: &End, after: &FineTuneJobStatus) -> Vec<Finding> {
             (true, reasons::PUBLISHED, words)
         }
         End::Failed(trouble) => (false, trouble.reason.as_str(), trouble.message.clone()),
-        End::Known => (false, reasons::AS_EXPECTED, String::new()),
+        End::Known => return None,
     };
+    Some(OutcomeStatus {
+        phase: if is_complete { Phase::Succeeded } else { Phase::Failed },
+        reason: reason.into(),
+        message,
+    })
+}
+
+fn ended(outcome: &OutcomeStatus, after: &FineTuneJobStatus) -> Vec<Finding> {
+    let OutcomeStatus { phase, reason, message } = outcome;
+    let is_complete = *phase == Phase::Succeeded;
     let fine = Finding::new(types::FAILED, false, reasons::AS_EXPECTED, "");
     let (failed, degraded) = match is_complete {
         true => (fine, Finding::new(types::DEGRADED, false, reasons::AS_EXPECTED, "")),
         false => (
-            Finding::new(types::FAILED, true, reason, &message),
-            Finding::new(types::DEGRADED, true, reason, &message),
+            Finding::new(types::FAILED, true, reason, message),
+            Finding::new(types::DEGRADED, true, reason, message),
         ),
     };
     let is_ready = after.output.is_some();
     let ready = match is_complete || is_ready {
         true => ready(after),
-        false => Finding::new(types::READY, false, reason, &message),
+        false => Finding::new(types::READY, false, reason, message),
     };
     vec![
         ready,
@@ -154,7 +165,12 @@ fn numbers(report: &ReportStatus) -> String {
 }
 
 fn on_its_way(facts: &Facts<'_>, stage: &Stage, after: &FineTuneJobStatus) -> Vec<Finding> {
-    let (is_going, reason, message, trouble) = words(facts, stage, after);
+    let (is_going, reason, mut message, trouble) = words(facts, stage, after);
+    if let Some(job) = awaited(facts) {
+        message.push_str(&format!(
+            "; the changed spec waits for the end of Job {job}: `kubectl delete job {job}` starts it at once"
+        ));
+    }
     let degraded = match &trouble {
         Some(trouble) => Finding::new(types::DEGRADED, true, &trouble.reason, &trouble.message),
         None => Finding::new(types::DEGRADED, false, reasons::AS_EXPECTED, ""),
@@ -175,6 +191,14 @@ fn on_its_way(facts: &Facts<'_>, stage: &Stage, after: &FineTuneJobStatus) -> Ve
         failed,
         degraded,
     ]
+}
+
+/// The Job of an earlier spec that is at work.
+fn awaited(facts: &Facts<'_>) -> Option<String> {
+    let (wanted, plan) = (facts.wanted?, facts.plan);
+    plan.key.as_ref().filter(|key| **key != wanted.key)?;
+    let jobs = [names::train_job, names::data_job].map(|name| name(&facts.owner.name));
+    jobs.into_iter().find(|name| facts.observed.job(name).is_some())
 }
 
 /// Whether something is under way, what, and what is wrong with it.

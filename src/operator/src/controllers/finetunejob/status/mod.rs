@@ -69,6 +69,10 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> FineTuneJobStatus {
     after.observed_generation = job.metadata.generation;
     after.plan = plan.key.clone().or(before.plan.clone());
     after.dataset = plan.dataset.clone().or(after.dataset);
+    after.base = plan.base.clone().or(after.base);
+    // Another Job is next once there are data.
+    let has_told = before.dataset.is_none() && after.dataset.is_some();
+    after.lost = plan.lost.or(after.lost.filter(|_| !has_told));
     if let Some(trials) = &plan.trials {
         after.trials.clone_from(trials);
     }
@@ -84,7 +88,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> FineTuneJobStatus {
         figures::note(&mut after, progress, owner, wanted, now);
     }
     end(facts, &mut after, now);
-    after.phase = phase(facts, &before);
+    after.phase = phase(facts, &before, &after);
     let found = findings::findings(facts, &after);
     after.conditions = conditions::merge(&before.conditions, found, job.metadata.generation, now);
     after
@@ -95,8 +99,11 @@ fn end(facts: &Facts<'_>, after: &mut FineTuneJobStatus, now: &Time) {
     let Stage::Ended(end) = &facts.plan.stage else {
         let is_refused = matches!(facts.plan.stage, Stage::Refused(_) | Stage::Unknown);
         if !is_refused && after.completed.take().is_some() {
-            // It starts anew.
+            // It starts anew, with whatever is there to learn from.
             after.report = None;
+            after.outcome = None;
+            after.step = None;
+            after.dataset.clone_from(&facts.plan.dataset);
         }
         return;
     };
@@ -105,6 +112,7 @@ fn end(facts: &Facts<'_>, after: &mut FineTuneJobStatus, now: &Time) {
     }
     let claim = names::tune_claim(facts.owner.root());
     after.completed.get_or_insert_with(|| now.clone());
+    after.lost = None;
     after.eta = None;
     after.tokens_per_second = None;
     after.resource_use = None;
@@ -112,7 +120,8 @@ fn end(facts: &Facts<'_>, after: &mut FineTuneJobStatus, now: &Time) {
         End::Published(report) => {
             figures::settle(after, report);
             after.report = Some(figures::report(report));
-            after.output = Some(output(report, &claim));
+            let base = after.base.as_ref().map(|base| base.version.clone());
+            after.output = Some(output(report, &claim, base));
         }
         End::Rejected(report) => {
             figures::settle(after, report);
@@ -126,10 +135,11 @@ fn end(facts: &Facts<'_>, after: &mut FineTuneJobStatus, now: &Time) {
         End::Failed(_) => after.report = None,
         End::Unchanged | End::Known => {}
     }
+    after.outcome = findings::outcome(end, after);
 }
 
 /// What was published, where.
-fn output(report: &TrainReport, claim: &str) -> OutputStatus {
+fn output(report: &TrainReport, claim: &str, base_version: Option<String>) -> OutputStatus {
     let digits = report.digest.trim_start_matches("sha256:");
     OutputStatus {
         digest: report.digest.clone(),
@@ -138,6 +148,7 @@ fn output(report: &TrainReport, claim: &str) -> OutputStatus {
             tune::OutputKind::Adapter => api::finetunejob::OutputKind::Adapter,
             tune::OutputKind::Weights => api::finetunejob::OutputKind::Weights,
         },
+        base_version,
         evaluation: report
             .suites
             .iter()
@@ -153,7 +164,7 @@ fn output(report: &TrainReport, claim: &str) -> OutputStatus {
     }
 }
 
-fn phase(facts: &Facts<'_>, before: &FineTuneJobStatus) -> Option<Phase> {
+fn phase(facts: &Facts<'_>, before: &FineTuneJobStatus, after: &FineTuneJobStatus) -> Option<Phase> {
     Some(match &facts.plan.stage {
         Stage::Unknown => return before.phase,
         // Nothing is done until the spec changes.
@@ -171,9 +182,8 @@ fn phase(facts: &Facts<'_>, before: &FineTuneJobStatus) -> Option<Phase> {
         Stage::Sweeping(..) | Stage::Following(Some(_)) => Phase::Training,
         Stage::Following(None) if before.output.is_some() => Phase::Succeeded,
         Stage::Following(None) => Phase::Pending,
-        Stage::Ended(End::Known) => return before.phase,
-        Stage::Ended(End::Published(_) | End::Unchanged | End::Best(..)) => Phase::Succeeded,
-        Stage::Ended(End::Rejected(_) | End::Failed(_)) => Phase::Failed,
+        // A spec that was refused meanwhile has a phase of its own.
+        Stage::Ended(_) => return after.outcome.as_ref().map(|outcome| outcome.phase).or(before.phase),
     })
 }
 

@@ -9,8 +9,10 @@ use api::finetunejob::{Measurement, Phase, TrialStatus};
 const FEWEST: usize = 2;
 /// Measurements that a trial gets in any case.
 const GRACE: usize = 2;
-/// Measurements of a trial that are kept: later ones take the place of every second one.
-const KEPT: usize = 64;
+/// Measurements of all trials that are kept: an object has 1.5 MiB at most, settings of trials included.
+const KEPT: usize = 4096;
+/// Those of a trial that are kept at most.
+const MOST: usize = 64;
 
 /// Whether a trial is worse than the median of the others.
 pub fn is_poor(trial: &TrialStatus, others: &[&TrialStatus]) -> bool {
@@ -45,13 +47,19 @@ fn best(curve: &[Measurement], step: i64) -> Option<f64> {
     values.filter_map(|it| it.value.parse().ok()).min_by(f64::total_cmp)
 }
 
-/// Adds a measurement, if it is news.
-pub fn note(curve: &mut Vec<Measurement>, step: i64, value: &str) {
+/// How many measurements each of so many trials may keep.
+pub fn points(trials: i32) -> usize {
+    let trials = usize::try_from(trials).unwrap_or_default().max(1);
+    (KEPT / trials).clamp(2 * GRACE, MOST)
+}
+
+/// Adds a measurement, if it is news; with more than `most`, later ones take the place of every second one.
+pub fn note(curve: &mut Vec<Measurement>, step: i64, value: &str, most: usize) {
     let is_news = curve.last().is_none_or(|last| last.step < step && last.value != value);
     if !is_news {
         return;
     }
-    if curve.len() >= KEPT {
+    if curve.len() >= most {
         let mut index = 0;
         curve.retain(|_| {
             index += 1;
@@ -116,11 +124,12 @@ mod tests {
     fn curves_have_a_bound() {
         let mut curve = Vec::new();
         for step in 0..1000 {
-            note(&mut curve, step, &format!("{step}.5"));
-            note(&mut curve, step, &format!("{step}.5"));
+            note(&mut curve, step, &format!("{step}.5"), 64);
+            note(&mut curve, step, &format!("{step}.5"), 64);
         }
-        assert!(curve.len() <= KEPT);
+        assert!(curve.len() <= 64);
         assert_eq!(curve.last().unwrap().step, 999);
         assert!(curve.is_sorted_by_key(|it| it.step));
+        assert_eq!((points(1), points(64), points(500)), (64, 64, 8));
     }
 }

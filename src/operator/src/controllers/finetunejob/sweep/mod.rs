@@ -1,26 +1,25 @@
 //! The search for the best settings: a FineTuneJob for each trial, all on the data of their parent. Pure.
 
 mod median;
+mod schema;
 mod space;
 
 use api::{
     FineTuneJob, FineTuneJobStatus,
     conditions::{self, types},
-    finetunejob::{OutputStatus, Phase, ReportStatus, SweepAlgorithm, TrialStatus},
+    finetunejob::{OutputStatus, Phase, ReportStatus, Sweep, SweepAlgorithm, TrialStatus},
     names, reasons,
 };
 use jiff::Timestamp;
 
 use super::{
     build::Builder,
-    decide::{self, End, Plan, Stage, identity, key_of},
+    decide::{self, End, Plan, Stage, begun, identity, key_of},
     dereference::Observed,
+    validate::EVAL_LOSS,
 };
 use crate::controllers::llmmodel::trouble::Trouble;
 pub use space::{Candidate, candidates, settled};
-
-/// The metric that is the validation loss.
-const EVAL_LOSS: &str = "evalLoss";
 
 /// What is to be done for a sweep.
 pub fn decide(
@@ -41,14 +40,17 @@ pub fn decide(
         .filter(|child| key_of(*child) != Some(&wanted.key));
     let others: Vec<_> = others.collect();
     if !others.is_empty() {
-        // Trials of an earlier spec end first.
-        let (ended, running): (Vec<_>, Vec<_>) = others.into_iter().partition(|child| has_ended(phase_of(child)));
+        // Trials of an earlier spec end first; those that have not begun may never do.
+        let is_idle = |child: &&FineTuneJob| begun::is_idle(child);
+        let (idle, begun): (Vec<_>, Vec<_>) = others.into_iter().partition(is_idle);
+        let (ended, running): (Vec<_>, Vec<_>) = begun.into_iter().partition(|child| has_ended(phase_of(child)));
+        plan.delete_children.extend(idle.into_iter().map(identity));
         if running.is_empty() {
             plan.delete_children.extend(ended.into_iter().map(identity));
         }
         return Stage::Sweeping(0, candidates.len());
     }
-    if decide::forget_others(builder, observed, plan) {
+    if decide::forget_others(builder, observed, plan) || begun::forget_idle(builder, observed, status, plan) {
         return Stage::Preparing(None);
     }
     let suspend = decide::is_suspended(builder, observed);
@@ -89,7 +91,12 @@ fn trials(
                 plan.delete_children.push(identity(child));
                 rows.push((number, before.clone()));
             }
-            (_, Some(child)) => rows.push((number, row(before, child, settings, &sweep.metric))),
+            // It would wait for what its spec has no more: it begins again.
+            (_, Some(child)) if begun::is_idle(child) && !begun::is_of_shape(builder, child) => {
+                plan.delete_children.push(identity(child));
+                rows.push((number, row(before, child, settings, sweep)));
+            }
+            (_, Some(child)) => rows.push((number, row(before, child, settings, sweep))),
             // It was stopped, or somebody deleted it after its end.
             (Some(before), None) if has_ended(before.phase) => rows.push((number, before.clone())),
             // Somebody deleted it before: it begins again.
@@ -104,7 +111,7 @@ fn trials(
             (None, None) => {}
         }
     }
-    if sweep.stop_poor.unwrap_or(sweep.algorithm == SweepAlgorithm::ASHA) && sweep.metric == EVAL_LOSS {
+    if stops_poor(sweep) {
         stop_poor(&mut rows);
     }
     let most = usize::try_from(sweep.parallel_trials).unwrap_or(1);
@@ -132,6 +139,11 @@ fn trials(
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
+/// Whether trials are compared on their way, which validation allows by the validation loss only.
+fn stops_poor(sweep: &Sweep) -> bool {
+    sweep.stop_poor.unwrap_or(sweep.algorithm == SweepAlgorithm::ASHA)
+}
+
 /// Marks trials that are not worth going on with. They are deleted once the status says so: without its row, a deleted
 /// trial would begin again.
 fn stop_poor(rows: &mut [(usize, TrialStatus)]) {
@@ -155,13 +167,15 @@ fn stop_poor(rows: &mut [(usize, TrialStatus)]) {
 }
 
 /// What a trial does.
-fn row(before: Option<&TrialStatus>, child: &FineTuneJob, settings: &Candidate, metric: &str) -> TrialStatus {
+fn row(before: Option<&TrialStatus>, child: &FineTuneJob, settings: &Candidate, sweep: &Sweep) -> TrialStatus {
     let status = child.status.clone().unwrap_or_default();
     let mut curve = before.map(|before| before.curve.clone()).unwrap_or_default();
-    if let (Some(step), Some(loss)) = (status.step, &status.eval_loss) {
-        median::note(&mut curve, step, loss);
+    if let (Some(step), Some(loss)) = (status.step, &status.eval_loss)
+        && stops_poor(sweep)
+    {
+        median::note(&mut curve, step, loss, median::points(sweep.max_trials));
     }
-    let found = match metric {
+    let found = match sweep.metric.as_str() {
         EVAL_LOSS => status.eval_loss.clone(),
         suite => status.output.as_ref().and_then(|output| {
             let scores = output.evaluation.iter().find(|score| score.suite == suite);

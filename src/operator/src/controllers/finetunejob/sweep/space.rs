@@ -6,7 +6,8 @@ use api::finetunejob::{FineTuneJobSpec, Hyperparameters, Method, Objective, Swee
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::controllers::finetunejob::validate::range;
+use super::schema;
+use crate::controllers::finetunejob::validate::{hyperparameters, range};
 
 /// Settings of a trial, by paths under `hyperparameters`.
 pub type Candidate = BTreeMap<String, String>;
@@ -62,7 +63,10 @@ pub fn candidates(spec: &FineTuneJobSpec, sweep: &Sweep) -> Result<Vec<Candidate
     };
     found.truncate(most);
     for candidate in &found {
-        settled(spec, candidate)?;
+        let trial = settled(spec, candidate)?;
+        schema::check(&trial.hyperparameters.clone().unwrap_or_default())?;
+        // What a trial alone would be refused for.
+        hyperparameters::of(&trial).map_err(|fault| format!("spec.sweep.space: of trial {candidate:?}, {fault}"))?;
     }
     Ok(found)
 }
@@ -128,6 +132,11 @@ fn value(dimension: &SweepDimension, unit: f64) -> Result<String, String> {
     };
     let logarithmic = dimension.logarithmic.unwrap_or_default();
     let (from, to) = range(&field, min, max, logarithmic)?;
+    if kind == Kind::Integer && from.ceil() > to.floor() {
+        return Err(format!(
+            "{field}: there is no integer from {min} to {max}: make the range wider"
+        ));
+    }
     // Each integer has the same chance, both ends included.
     let last = if kind == Kind::Integer { to + 1.0 } else { to };
     let drawn = match logarithmic {
@@ -296,6 +305,27 @@ mod tests {
             (json!({"name": "virtualTokens", "values": ["4"]}), "method Prefix only"),
             (json!({"name": "steps", "values": ["many"]}), "no value of that field"),
             (json!({"name": "optimizer", "values": ["Adagrad"]}), "Adagrad"),
+            (
+                json!({"name": "lora.r", "min": "4.2", "max": "4.8"}),
+                "no integer from 4.2 to 4.8",
+            ),
+            (
+                json!({"name": "lora.r", "values": ["0"]}),
+                "spec.sweep.space[lora.r]: 0 is less than 1",
+            ),
+            (json!({"name": "batchTokens", "values": ["8"]}), "less than 16"),
+            (json!({"name": "lora.r", "min": "1", "max": "5000"}), "more than 1024"),
+            (json!({"name": "learningRate", "values": ["inf"]}), "has not the form"),
+            (json!({"name": "dropout", "values": ["1.5"]}), "has not the form"),
+            (json!({"name": "warmup", "values": ["soon"]}), "has not the form"),
+            (
+                json!({"name": "learningRate", "values": ["0"]}),
+                "learningRate must be greater than 0",
+            ),
+            (
+                json!({"name": "sequenceLength", "values": ["16384"]}),
+                "more than batchTokens",
+            ),
             (json!({"name": "optimizer", "min": "1", "max": "2"}), "list its values"),
             (
                 json!({"name": "learningRate", "min": "0", "max": "1", "logarithmic": true}),

@@ -128,6 +128,9 @@ fn a_trial_that_somebody_deletes_begins_again() {
 fn trials_of_a_former_spec_end_first() {
     let mut world = sweep(json!({}));
     world.pass();
+    for name in ["tune-t1", "tune-t2"] {
+        report(&mut world, name, json!({"phase": "Training", "step": 3}));
+    }
     world.job.spec.hyperparameters = serde_json::from_value(json!({"epochs": 2})).unwrap();
     let plan = world.pass();
     assert!(plan.create.is_empty() && plan.delete_children.is_empty());
@@ -147,4 +150,45 @@ fn a_suspended_sweep_begins_no_trial() {
     let plan = world.pass();
     assert!(plan.create.is_empty());
     assert_eq!(world.phase(), Phase::Suspended);
+}
+
+#[test]
+fn trials_that_never_began_do_not_keep_a_spec_waiting() {
+    let mut world = sweep(json!({}));
+    world.pass();
+    report(&mut world, "tune-t1", json!({"phase": "Training", "step": 3}));
+    report(&mut world, "tune-t2", json!({"phase": "Pending"}));
+    // How pods run changes no result: only the one that waits is made anew.
+    world.job.spec.resources = serde_json::from_value(json!({"memory": "3Gi"})).unwrap();
+    assert_eq!(world.pass().delete_children[0].0, "tune-t2");
+    let plan = world.pass();
+    assert_eq!(
+        (names(&plan), plan.delete_children.len()),
+        (vec!["tune-t2".to_owned()], 0)
+    );
+    assert_eq!(
+        plan.create[0].spec.resources.as_ref().unwrap().memory.as_deref(),
+        Some("3Gi")
+    );
+
+    world.job.spec.hyperparameters = serde_json::from_value(json!({"epochs": 2})).unwrap();
+    let plan = world.pass();
+    assert_eq!(
+        plan.delete_children.iter().map(|it| it.0.as_str()).collect::<Vec<_>>(),
+        ["tune-t2"]
+    );
+}
+
+#[test]
+fn curves_are_kept_only_to_compare_trials() {
+    let mut world = sweep(json!({}));
+    world.pass();
+    report(
+        &mut world,
+        "tune-t1",
+        json!({"phase": "Training", "step": 3, "evalLoss": "2.0"}),
+    );
+    world.pass();
+    let trial = world.status().trials[0].clone();
+    assert_eq!((trial.metric.as_deref(), trial.curve.len()), (Some("2.0"), 0));
 }

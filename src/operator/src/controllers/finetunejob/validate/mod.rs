@@ -1,15 +1,20 @@
 //! What a spec asks for, with defaults filled in, or every fault of it. Pure.
 
 mod data;
-mod hyperparameters;
+mod fit;
+pub mod hyperparameters;
 pub mod number;
 mod owner;
+mod shape;
+
+use std::collections::BTreeMap;
 
 use api::{
     FineTuneJob,
     finetunejob::{
         Architecture, EarlyStopping, FineTuneJobSpec, Method, Objective, RegressionGate, RegressionReference,
     },
+    llmmodel::EvaluationSuite,
     reasons,
 };
 use kube::ResourceExt;
@@ -21,6 +26,7 @@ use super::{
     sweep::{self, Candidate},
 };
 use crate::controllers::llmmodel::{canonical, source::Source, trouble::Trouble, validate::Settings};
+pub use fit::EVAL_LOSS;
 use number::{natural, percent, positive};
 pub use owner::{Owner, Role};
 
@@ -39,6 +45,8 @@ pub struct Wanted {
     pub key: String,
     /// Likewise over what a saved state depends on: the same without what only measures.
     pub state: String,
+    /// `r-` and ten hex digits over how its pods run.
+    pub shape: String,
     /// How it gets there.
     pub course: Course,
     /// What a record looks like.
@@ -57,6 +65,8 @@ pub struct Wanted {
     pub gate: Option<tune::Gate>,
     /// Suites of questions, and where those are that do not come with the worker.
     pub suites: Vec<(String, Option<Source>)>,
+    /// What their scores must be.
+    pub limits: BTreeMap<String, tune::SuiteLimits>,
     /// Processes that train together.
     pub members: u32,
 }
@@ -95,15 +105,18 @@ pub fn validate(job: &FineTuneJob, settings: &Settings) -> Result<Wanted, Troubl
     if let Some(too_long) = name_fault(job) {
         return Err(fault(too_long));
     }
-    wanted(spec).map_err(fault)
+    wanted(spec, settings).map_err(fault)
 }
 
-fn wanted(spec: &FineTuneJobSpec) -> Result<Wanted, String> {
+fn wanted(spec: &FineTuneJobSpec, settings: &Settings) -> Result<Wanted, String> {
+    let split = data::split(&spec.dataset)?;
+    fit::check(spec, &split)?;
     let evaluate = spec.evaluate.clone().unwrap_or_default();
     let (key, state) = keys(spec);
     Ok(Wanted {
         key,
         state,
+        shape: shape::of(spec, settings),
         course: match (&spec.sweep, &spec.schedule) {
             (Some(asked), _) => Course::Sweep(sweep::candidates(spec, asked)?),
             (None, Some(schedule)) => Course::Schedule(Timetable::new(schedule)?),
@@ -111,7 +124,7 @@ fn wanted(spec: &FineTuneJobSpec) -> Result<Wanted, String> {
         },
         format: data::format(spec.dataset.format),
         stages: data::stages(spec.dataset.prepare.as_ref())?,
-        split: data::split(&spec.dataset)?,
+        split,
         hyperparameters: hyperparameters::of(spec)?,
         checkpoint: checkpoint(spec),
         early_stopping: evaluate.early_stopping.as_ref().map(early_stopping).transpose()?,
@@ -121,6 +134,7 @@ fn wanted(spec: &FineTuneJobSpec) -> Result<Wanted, String> {
             .iter()
             .map(|suite| (suite.name.clone(), suite.source.as_ref().and_then(Source::of_file)))
             .collect(),
+        limits: limits(&evaluate.suites)?,
         members: spec
             .parallelism
             .as_ref()
@@ -153,8 +167,6 @@ fn unsupported(spec: &FineTuneJobSpec) -> Vec<String> {
         let place = source.and_then(Source::of_file);
         let is_mounted = place.is_some_and(|place| !matches!(&place, Source::Oci(oci) if oci.is_artifact()));
         fields.extend((source.is_some() && !is_mounted).then(|| field("source other than an image or a claim")));
-        fields.extend(suite.min_score.as_ref().map(|_| field("minScore")));
-        fields.extend(suite.max_regression.as_ref().map(|_| field("maxRegression")));
     }
     // The schema refuses these; an older one may not.
     fields.extend((spec.method == Method::Prompt).then(|| "spec.method Prompt".to_owned()));
@@ -227,6 +239,25 @@ fn early_stopping(given: &EarlyStopping) -> Result<tune::EarlyStopping, String> 
         patience: u32::try_from(given.patience).unwrap_or(1),
         min_delta: number::decimal("spec.evaluate.earlyStopping.minDelta", &given.min_delta)?,
     })
+}
+
+/// What the scores of suites must be, where the spec says so.
+fn limits(suites: &[EvaluationSuite]) -> Result<BTreeMap<String, tune::SuiteLimits>, String> {
+    let number = |suite: &EvaluationSuite, name: &str, text: &Option<String>| {
+        let field = format!("spec.evaluate.suites[{}].{name}", suite.name);
+        text.as_ref().map(|text| number::decimal(&field, text)).transpose()
+    };
+    let mut limits = BTreeMap::new();
+    for suite in suites {
+        let of_suite = tune::SuiteLimits {
+            min_score: number(suite, "minScore", &suite.min_score)?,
+            max_regression: number(suite, "maxRegression", &suite.max_regression)?,
+        };
+        if of_suite != tune::SuiteLimits::default() {
+            limits.insert(suite.name.clone(), of_suite);
+        }
+    }
+    Ok(limits)
 }
 
 fn gate(given: &RegressionGate) -> Result<tune::Gate, String> {

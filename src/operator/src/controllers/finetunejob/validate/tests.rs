@@ -90,10 +90,62 @@ fn what_is_not_there_is_refused_by_name(#[case] spec: Value, #[case] field: &str
 #[case(json!({"sweep": {"maxTrials": 2, "space": [{"name": "speed", "values": ["1"]}]}}), "sweep.space[speed]")]
 #[case(json!({"sweep": {"maxTrials": 2, "space": [{"name": "lora.r", "values": ["many"]}]}}), "lora.r")]
 #[case(json!({"sweep": {"maxTrials": 2, "space": [{"name": "learningRate", "min": "1", "max": "0.1"}]}}), "greater than max")]
+#[case(json!({"sweep": {"maxTrials": 2, "metric": "manners", "space": [{"name": "lora.r", "values": ["4"]}]}}), "spec.sweep.metric manners")]
+#[case(json!({"sweep": {"maxTrials": 2, "space": [{"name": "lora.r", "values": ["4"]}]}, "dataset": unmeasured()}), "spec.sweep.metric evalLoss")]
+#[case(json!({"sweep": {"maxTrials": 2, "algorithm": "ASHA", "metric": "manners", "space": [{"name": "lora.r", "values": ["4"]}]}, "evaluate": {"suites": [{"name": "manners"}]}}), "spec.sweep.stopPoor")]
+#[case(json!({"evaluate": {"earlyStopping": {"patience": 2}}, "dataset": unmeasured()}), "earlyStopping")]
+#[case(json!({"evaluate": {"gate": {"maxRegression": "1%"}}, "dataset": unmeasured()}), "spec.evaluate.gate")]
+#[case(json!({"dataset": {"sources": [{"name": "a", "oci": {"image": "x"}}], "format": "Chat", "template": "\"".repeat(60000)}}), "spec.dataset.template")]
+#[case(json!({"dataset": {"sources": (0..9).map(query).collect::<Vec<_>>(), "format": "Chat"}}), "spec.dataset has")]
 fn nonsense_is_named(#[case] spec: Value, #[case] words: &str) {
     let trouble = trouble(spec);
     assert_eq!(trouble.reason, reasons::INVALID_SPEC);
     assert!(trouble.message.contains(words), "{}", trouble.message);
+}
+
+#[test]
+fn suites_have_limits() {
+    let suites = json!([{"name": "facts", "minScore": "0.5"}, {"name": "arithmetic", "maxRegression": "0.1"}, {"name": "manners"}]);
+    let limits = wanted(json!({"evaluate": {"suites": suites, "gate": {}}})).limits;
+    assert_eq!(limits.keys().collect::<Vec<_>>(), ["arithmetic", "facts"]);
+    assert_eq!(
+        (limits["facts"].min_score, limits["arithmetic"].max_regression),
+        (Some(0.5), Some(0.1))
+    );
+}
+
+/// Data of which nothing is held back.
+fn unmeasured() -> Value {
+    json!({
+        "sources": [{"name": "a", "oci": {"image": "x"}}], "format": "Chat",
+        "split": {"validation": "0%", "test": "0%", "seed": 1},
+    })
+}
+
+fn query(number: usize) -> Value {
+    let secret = json!({"name": "db", "key": "url"});
+    json!({"name": format!("a{number}"), "sql": {"connectionSecretRef": secret, "query": "x".repeat(16000)}})
+}
+
+#[rstest]
+#[case(json!({"evaluate": {"gate": {"maxRegression": "1%"}, "suites": [{"name": "manners"}]}, "dataset": unmeasured()}))]
+#[case(json!({"sweep": {"maxTrials": 2, "algorithm": "ASHA", "stopPoor": false, "metric": "manners",
+    "space": [{"name": "lora.r", "values": ["4"]}]}, "evaluate": {"suites": [{"name": "manners"}]}}))]
+#[case(json!({"dataset": {"sources": (0..6).map(query).collect::<Vec<_>>(), "format": "Chat", "template": "x".repeat(65536)}}))]
+fn what_can_be_measured_is_taken(#[case] spec: Value) {
+    wanted(spec);
+}
+
+#[rstest]
+#[case(json!({"resources": {"memory": "3Gi"}}))]
+#[case(json!({"placement": {"zones": ["a"]}}))]
+#[case(json!({"queueName": "night"}))]
+#[case(json!({"podOverrides": {"env": [{"name": "A", "value": "b"}]}}))]
+#[case(json!({"dataset": {"sources": [{"name": "chats", "oci": {"image": "data/chats:1", "pullSecrets": [{"name": "r"}]}}], "format": "Chat"}}))]
+fn what_may_keep_pods_from_starting_changes_their_shape(#[case] spec: Value) {
+    let (plain, other) = (wanted(json!({})), wanted(spec));
+    assert_eq!(plain.key, other.key);
+    assert_ne!(plain.shape, other.shape);
 }
 
 #[test]

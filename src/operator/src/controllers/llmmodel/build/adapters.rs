@@ -51,6 +51,7 @@ pub fn list(builder: &Builder<'_>, observed: &Observed) -> Option<ConfigMap> {
                 known => known,
             },
             source: place(name, source, follows.is_some()),
+            output: follows.as_ref().and_then(|_| output(source)),
             name: name.clone(),
             key,
         }
@@ -89,6 +90,12 @@ fn pin(source: &Source) -> Option<String> {
         Source::Http(_) | Source::HuggingFace(_) | Source::ObjectStore(_) => None,
     };
     given.map(|sha256| format!("sha256:{sha256}"))
+}
+
+/// The digest of an output of a FineTuneJob, which its directory is named by.
+fn output(source: &Source) -> Option<String> {
+    let digits = source.path()?.strip_prefix(&format!("{OUTPUTS}/"))?;
+    Some(format!("sha256:{digits}"))
 }
 
 /// Where a worker finds the adapter, an output of a FineTuneJob or another one.

@@ -16,7 +16,7 @@
 
 mod adapters;
 mod claim;
-mod deployment;
+pub(in crate::controllers) mod deployment;
 mod devices;
 mod engine;
 mod evaluation;

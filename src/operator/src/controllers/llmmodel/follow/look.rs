@@ -4,7 +4,7 @@ use api::{
     FineTuneJob, LlmModel,
     common::ModelVersionRef,
     conditions::{self, types},
-    finetunejob::{FineTuneJobStatus, OutputKind},
+    finetunejob::{FineTuneJobStatus, OutputKind, OutputStatus},
     names, reasons,
 };
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -42,7 +42,10 @@ pub async fn look(cluster: &Cluster, model: &LlmModel) -> Result<Followed, Clust
         } = job.status.unwrap_or_default();
         let is_adapter = output.as_ref().is_some_and(|it| it.kind == OutputKind::Adapter);
         let base = match base.filter(|_| is_adapter && followed == Some(name)) {
-            Some(asked) => Some(base_of(cluster, &namespace, name, &asked).await?),
+            Some(asked) => {
+                let trained = trained_on(&asked, output.as_ref());
+                Some(base_of(cluster, &namespace, name, &trained).await?)
+            }
             None => None,
         };
         let failure = conditions::find(&conditions, types::FAILED).filter(|it| it.status == "True");
@@ -75,6 +78,15 @@ fn owner(job: &FineTuneJob) -> Option<String> {
     let mut owners = job.owner_references().iter();
     let owner = owners.find(|owner| owner.kind == FineTuneJob::kind(&()))?;
     Some(owner.name.clone())
+}
+
+/// The version that an output was trained on: the model may have another one since.
+fn trained_on(asked: &ModelVersionRef, output: Option<&OutputStatus>) -> ModelVersionRef {
+    let recorded = output.and_then(|output| output.base_version.clone());
+    ModelVersionRef {
+        name: asked.name.clone(),
+        version: recorded.or_else(|| asked.version.clone()),
+    }
 }
 
 /// The version whose weights an adapter belongs beside.
@@ -118,5 +130,29 @@ where
             tracing::warn!(namespace, name, kind = %K::kind(&()), %error, "failed to read an object as this release knows it");
             Ok(None)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_belongs_beside_what_it_was_trained_on() {
+        let asked = ModelVersionRef {
+            name: "small".into(),
+            version: None,
+        };
+        let output = |base_version: Option<&str>| OutputStatus {
+            digest: "sha256:aa".into(),
+            uri: "pvc://x".into(),
+            kind: OutputKind::Adapter,
+            base_version: base_version.map(Into::into),
+            evaluation: Vec::new(),
+        };
+        let version = |output: &OutputStatus| trained_on(&asked, Some(output)).version;
+        assert_eq!(version(&output(Some("v-1"))).as_deref(), Some("v-1"));
+        // One of an earlier release does not say.
+        assert_eq!(version(&output(None)), None);
     }
 }

@@ -8,7 +8,7 @@ use api::{
 };
 use protocol::{AdapterSource, PrepareReport};
 
-use super::{Followed, Job, OUTPUTS, are_digits, directory, on_volume};
+use super::{Followed, Job, OUTPUTS, are_digits, claim_of, directory, on_volume};
 use crate::controllers::llmmodel::{
     dereference::Observed,
     source::Source,
@@ -26,12 +26,38 @@ pub fn resolved(mut wanted: Wanted, observed: &Observed) -> Wanted {
                 wanted.tuned = found.tuned;
                 wanted.base = found.base;
             }
-            Err(trouble) => wanted.waiting = Some(trouble),
+            Err(trouble) => wanted.waiting = Some(served_on(&job, trouble, observed)),
         }
     }
     let adapters = std::mem::take(&mut wanted.adapters).into_iter();
     wanted.adapters = adapters.filter_map(|it| adapter(it, observed)).collect();
     wanted
+}
+
+/// What is wrong without a job: nothing, as long as a version serves what it has published. It was deleted then, and
+/// whoever deleted it may make it anew.
+fn served_on(name: &str, trouble: Trouble, observed: &Observed) -> Trouble {
+    let of_job = |version: &Version| {
+        let job = claim_of(version).and_then(names::job_of_tune_claim)?;
+        // Runs and trials publish on the volume of the job that they are of.
+        let rest = name.strip_prefix(job)?;
+        let number = rest.strip_prefix("-t").or(rest.strip_prefix('-'));
+        let is_child = number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()));
+        (rest.is_empty() || is_child).then(|| version.name.clone())
+    };
+    let mut versions = observed.versions().into_iter();
+    let served = versions.find_map(|it| of_job(&it).filter(|version| observed.deployment(version).is_some()));
+    match served {
+        Some(version) if !observed.followed.contains_key(name) => {
+            let message = format!(
+                "FineTuneJob {name} that spec.source.fineTuneJob names was deleted, and its volume goes with the last \
+                 pod that uses it: version {version} serves on from there, but cannot move to another node. Create \
+                 the job again to follow it, or give spec.source other weights"
+            );
+            Trouble::new(reasons::WAITING_FOR_FINE_TUNE_JOB, message)
+        }
+        _ => trouble,
+    }
 }
 
 /// What the source of a model leads to.

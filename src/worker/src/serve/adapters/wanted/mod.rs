@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use self::decide::{AllKnown, Asked, Loaded, Step, is_settled, report, steps};
-use super::Adapters;
+use super::{Adapters, tuned};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -198,19 +198,34 @@ impl Keeper {
 /// Loads what was found, and gives it its name: the requests under way keep the adapter that had it.
 async fn load(adapters: Arc<Adapters>, wanted: WantedAdapter, found: adapter::Found) -> Result<Loaded, String> {
     let load = move || {
+        check(&wanted, &found)?;
         let (registry, pin) = (&adapters.registry, wanted.digest.as_deref());
-        registry
-            .add_pinned(&wanted.name, &found.directory, pin)
-            .map(|summary| Loaded {
-                key: wanted.key,
-                digest: summary.id.prefixed(),
-                revision: found.revision,
-            })
+        let summary = registry.add_pinned(&wanted.name, &found.directory, pin);
+        let summary = summary.map_err(|error| error.to_string())?;
+        Ok(Loaded {
+            key: wanted.key,
+            digest: summary.id.prefixed(),
+            revision: found.revision,
+        })
     };
     match spawn_blocking(load).await {
-        Ok(outcome) => outcome.map_err(|error| error.to_string()),
+        Ok(outcome) => outcome,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
+}
+
+/// Compares what a training has published with its manifest: a volume can lose what was written.
+fn check(wanted: &WantedAdapter, found: &adapter::Found) -> Result<(), String> {
+    let Some(digest) = wanted.output.as_deref() else {
+        return Ok(());
+    };
+    let verified = tuned::verify(&found.directory, [Some(digest), None]);
+    verified.map(drop).map_err(|error| {
+        format!(
+            "failed to load what a training has published as {}: {error:#}",
+            wanted.name
+        )
+    })
 }
 
 /// The text of the file; none is an empty one.
@@ -238,4 +253,27 @@ fn sweep(store: &std::path::Path, keys: &BTreeSet<String>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_training_has_published_has_a_manifest_to_go_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let found = adapter::Found {
+            directory: dir.path().to_owned(),
+            revision: None,
+        };
+        let wanted = |output: Option<&str>| {
+            let source = json!({"mounted": {"mount": "/m"}});
+            serde_json::from_value(json!({"name": "tone", "key": "k", "source": source, "output": output})).unwrap()
+        };
+        assert_eq!(check(&wanted(None), &found), Ok(()));
+        let error = check(&wanted(Some("sha256:00")), &found).unwrap_err();
+        assert!(error.contains("tone") && error.contains("manifest.json"), "{error}");
+    }
 }

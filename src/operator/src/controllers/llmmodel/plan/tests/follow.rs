@@ -31,6 +31,7 @@ fn job(output: Option<(OutputKind, &str)>) -> Job {
         digest: sha256(digit),
         uri: format!("pvc://tone-tune/outputs/{}", digit.repeat(64)),
         kind,
+        base_version: None,
         evaluation: Vec::new(),
     });
     Job {
@@ -141,16 +142,47 @@ fn an_adapter_is_served_beside_the_weights_that_its_base_has_found() {
     // Everything of the job is gone: what serves goes on, and an earlier version can be named.
     world.observed.followed.clear();
     let plan = step(&mut world, follower(json!({"replicas": 2})), 3);
-    let Target::Refused(trouble) = &plan.target else {
+    let Target::Preparing(Some(trouble)) = &plan.target else {
         panic!("{:?}", plan.target)
     };
-    assert_eq!(trouble.reason, reasons::REFERENCE_NOT_FOUND);
-    assert!(trouble.message.contains("FineTuneJob tone"), "{}", trouble.message);
+    // It is waited for, which is no fault.
+    assert_eq!(trouble.reason, reasons::WAITING_FOR_FINE_TUNE_JOB);
+    let deleted = "FineTuneJob tone that spec.source.fineTuneJob names was deleted";
+    assert!(trouble.message.starts_with(deleted), "{}", trouble.message);
+    assert!(
+        trouble.message.contains(&format!("version {} serves on", second.name)),
+        "{}",
+        trouble.message
+    );
     let replicas = plan.children[0].deployment.spec.as_ref().unwrap().replicas;
     assert_eq!((plan.children.len(), replicas), (1, Some(2)));
     assert!(plan.children[0].deployment.name_any().ends_with(&second.name));
     let plan = step(&mut world, follower(json!({"version": first.name})), 4);
     assert_eq!(known(&plan), &first);
+}
+
+#[rstest]
+#[case::job("tone", reasons::WAITING_FOR_FINE_TUNE_JOB)]
+#[case::run_of_it("tone-202601010300", reasons::WAITING_FOR_FINE_TUNE_JOB)]
+#[case::trial_of_it("tone-t7", reasons::WAITING_FOR_FINE_TUNE_JOB)]
+#[case::another("tones", reasons::REFERENCE_NOT_FOUND)]
+#[case::one_more("tone-polish", reasons::REFERENCE_NOT_FOUND)]
+fn a_job_that_is_gone_is_no_fault_while_its_output_serves(#[case] name: &str, #[case] reason: &str) {
+    let mut world = World::default();
+    publish(&mut world, OutputKind::Adapter, "1");
+    let plan = step(&mut world, follower(json!({})), 0);
+    world.serves(&known(&plan).name.clone());
+    world.observed.followed.clear();
+    let plan = step(&mut world, json!({"source": {"fineTuneJob": {"name": name}}}), 1);
+    let (Target::Preparing(Some(trouble)) | Target::Refused(trouble)) = &plan.target else {
+        panic!("{:?}", plan.target)
+    };
+    assert_eq!(trouble.reason, reason, "{}", trouble.message);
+    assert_eq!((plan.children.len(), plan.delete.len()), (1, 0));
+    // When it is there again, what it publishes is followed.
+    publish(&mut world, OutputKind::Adapter, "2");
+    let plan = step(&mut world, follower(json!({})), 2);
+    assert_eq!(known(&plan).tuned.as_ref().unwrap().digest, sha256("2"));
 }
 
 #[test]
@@ -329,7 +361,13 @@ fn list(world: &World) -> Vec<(String, String)> {
     let lists = world.observed.config_maps.iter().filter_map(build::adapters_of);
     let adapters = lists.flat_map(|list| list.adapters);
     let path = |source: Value| source["mounted"]["path"].as_str().unwrap().to_owned();
-    adapters.map(|it| (it.name, path(json!(it.source)))).collect()
+    let row = |it: protocol::WantedAdapter| {
+        let path = path(json!(it.source));
+        // Pods compare what they load with it.
+        assert_eq!(it.output, Some(format!("sha256:{path}")));
+        (it.name, path)
+    };
+    adapters.map(row).collect()
 }
 
 #[test]

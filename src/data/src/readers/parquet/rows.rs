@@ -1,4 +1,4 @@
-//! Parquet: a row is a record, its columns are fields; lists of structures make conversations.
+//! The rows of a Parquet file as values.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,17 +9,30 @@ use parquet::file::reader::SerializedFileReader;
 use parquet::record::{Field, Row};
 use serde_json::{Map, Value};
 
-use super::{Item, Sink};
 use crate::failure::{Result, disk};
+use crate::readers::{Item, Sink};
+
+/// What is said of files that are no good.
+pub(super) const NO_PARQUET: &str = "is no Parquet that can be read";
+/// Rows that a file of a byte may have: more say nothing.
+const ROWS_PER_BYTE: u64 = 8;
+/// Rows that any file may have.
+const ROWS: u64 = 1_000_000;
 
 pub(super) fn read(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
     let file = File::open(path).map_err(disk("open", path))?;
-    // The reader is written for files of friends: what a stranger's file makes it do ends with this file.
+    let bytes = file.metadata().map_err(disk("open", path))?.len();
+    let most = ROWS.max(bytes.saturating_mul(ROWS_PER_BYTE));
+    // The reader is written for files of friends: where a stranger's file makes it panic, the file is no good.
     let mut rows = match guarded(|| SerializedFileReader::new(file).map(SerializedFileReader::into_iter)) {
         Ok(rows) => rows,
         Err(why) => return sink(Item::Broken(why)),
     };
     for line in 1.. {
+        if line > most {
+            let why = format!("{NO_PARQUET}: it says to have more than {most} rows in {bytes} bytes");
+            return sink(Item::Broken(why));
+        }
         match guarded(|| rows.next().transpose()) {
             Ok(Some(row)) => sink(Item::Value {
                 line,
@@ -35,8 +48,8 @@ pub(super) fn read(path: &Path, sink: &mut Sink<'_>) -> Result<()> {
 fn guarded<T>(work: impl FnOnce() -> std::result::Result<T, ParquetError>) -> std::result::Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(format!("is no Parquet that can be read: {error}")),
-        Err(_) => Err("is no Parquet that can be read: it contradicts itself".into()),
+        Ok(Err(error)) => Err(format!("{NO_PARQUET}: {error}")),
+        Err(_) => Err(format!("{NO_PARQUET}: it contradicts itself")),
     }
 }
 

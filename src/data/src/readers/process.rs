@@ -1,11 +1,14 @@
-//! A program that reads a stranger's file.
+//! A program that reads a stranger's file, in a process of its own with little memory, little time and no environment:
+//! what the file makes it do ends with it.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::memory;
 
 const POLL: Duration = Duration::from_millis(20);
 /// Bytes of what a program complains about that are worth keeping.
@@ -13,10 +16,37 @@ const MAX_COMPLAINT: u64 = 2000;
 /// Sets limits that hold from the program's first instruction on, and becomes the program.
 const LIMITED: &str = r#"ulimit -v "$1" && ulimit -t "$2" && ulimit -f "$3" && ulimit -c 0 && shift 3 && exec "$@""#;
 
+/// Those that read, by name or path.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// Prints the rows of a Parquet file: this program itself. Without one they are read by this process.
+    pub rows: Option<String>,
+    /// Gives the text layer (poppler-utils).
+    pub pdftotext: String,
+    /// Gives pictures of pages (poppler-utils).
+    pub pdftoppm: String,
+    /// Tells what pictures a page has (poppler-utils).
+    pub pdfimages: String,
+    /// Recognizes text (tesseract-ocr).
+    pub tesseract: String,
+}
+
+impl Default for Programs {
+    fn default() -> Self {
+        Self {
+            rows: None,
+            pdftotext: "pdftotext".into(),
+            pdftoppm: "pdftoppm".into(),
+            pdfimages: "pdfimages".into(),
+            tesseract: "tesseract".into(),
+        }
+    }
+}
+
 /// What a program may use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
-    /// Bytes of its output.
+    /// Bytes of its output, where that is kept.
     pub output: usize,
     /// Time on the clock; time of the processor is half as much again, should it have several threads.
     pub time: Duration,
@@ -32,7 +62,7 @@ impl Limits {
         Self {
             output,
             time: Duration::from_secs(120),
-            memory: 2 << 20,
+            memory: memory::of_program() >> 10,
             file: 0,
         }
     }
@@ -55,14 +85,20 @@ pub(super) enum Refused {
     Because(String),
 }
 
-/// Runs a program in a directory; what it prints.
-pub(super) fn run(
+/// A program that runs, and ends with this.
+#[derive(Debug)]
+pub(super) struct Running {
+    child: Child,
+    complaint: Option<thread::JoinHandle<Vec<u8>>>,
+}
+
+/// Starts a program in a directory.
+pub(super) fn start(
     program: &str,
     arguments: &[OsString],
     directory: &Path,
     limits: &Limits,
-) -> Result<Vec<u8>, Refused> {
-    let failed = |error: io::Error| Refused::Because(format!("{program} cannot be run: {error}"));
+) -> Result<Running, Refused> {
     if !is_there(program) {
         return Err(Refused::Because(format!("{program} is not installed here")));
     }
@@ -84,25 +120,67 @@ pub(super) fn run(
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
-    let mut child = command.spawn().map_err(failed)?;
-    let output = reading(child.stdout.take(), limits.output as u64 + 1);
-    let complaint = reading(child.stderr.take(), MAX_COMPLAINT);
-    let status = wait(&mut child, limits.time).map_err(failed)?;
-    let (output, complaint) = (output.join(), complaint.join());
-    let output = output.unwrap_or_default();
+    let mut child = command.spawn().map_err(|error| failed(program, &error))?;
+    let complaint = Some(reading(child.stderr.take(), MAX_COMPLAINT));
+    Ok(Running { child, complaint })
+}
+
+/// Runs a program in a directory; what it prints.
+pub(super) fn run(
+    program: &str,
+    arguments: &[OsString],
+    directory: &Path,
+    limits: &Limits,
+) -> Result<Vec<u8>, Refused> {
+    let mut running = start(program, arguments, directory, limits)?;
+    let output = reading(running.output(), limits.output as u64 + 1);
+    let status = wait(&mut running.child, limits.time).map_err(|error| failed(program, &error))?;
+    let output = output.join().unwrap_or_default();
     if output.len() > limits.output {
         return Err(Refused::TooLong);
     }
     match status {
         Some(status) if status.success() => Ok(output),
         Some(_) => {
-            let complaint = complaint.unwrap_or_default();
-            let complaint = String::from_utf8_lossy(&complaint);
-            let said = complaint.lines().rev().find(|line| !line.trim().is_empty());
+            let said = running.complaint();
+            let said = said.lines().rev().find(|line| !line.trim().is_empty());
             let said = said.unwrap_or("it says nothing");
             Err(Refused::Because(format!("{program} cannot read it: {}", said.trim())))
         }
-        None => Err(Refused::Because(format!("{program} did not end within {seconds} s"))),
+        None => {
+            let seconds = limits.time.as_secs();
+            Err(Refused::Because(format!("{program} did not end within {seconds} s")))
+        }
+    }
+}
+
+fn failed(program: &str, error: &io::Error) -> Refused {
+    Refused::Because(format!("{program} cannot be run: {error}"))
+}
+
+impl Running {
+    /// What it prints, once.
+    pub(super) fn output(&mut self) -> Option<ChildStdout> {
+        self.child.stdout.take()
+    }
+
+    /// Waits for it to end by itself, as its limits make it; whether it did what it should.
+    pub(super) fn succeeds(&mut self) -> io::Result<bool> {
+        Ok(self.child.wait()?.success())
+    }
+
+    /// What it complained about, after its end, once.
+    pub(super) fn complaint(&mut self) -> String {
+        let bytes = self.complaint.take().map(thread::JoinHandle::join);
+        String::from_utf8_lossy(&bytes.and_then(Result::ok).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already, mostly.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

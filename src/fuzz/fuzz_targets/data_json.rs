@@ -1,0 +1,7 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: atelier_fuzz::begin(), |input: &[u8]| {
+    data::fuzz::json(&atelier_fuzz::directory(), input).expect("the temporary directory can be written");
+});

@@ -46,7 +46,7 @@ pub const TOKEN_HEADER: &str = "x-atelier-generation-token";
 /// Most documents, names or chunks in one request.
 pub const MAX_BATCH: usize = 1000;
 /// Most bytes of a request's body, but for pictures and uploads. A batch of chunks has to be cut to it.
-pub const MAX_BODY: usize = 16 << 20;
+pub const MAX_BODY: usize = 8 << 20;
 /// Most bytes of a picture of a page.
 pub const MAX_PICTURE: usize = 4 << 20;
 /// Most chunks of a document.

@@ -190,9 +190,23 @@ mod tests {
             (Some(1.0), Some(0.0), None)
         );
         let half = covered("the submarine").unwrap();
-        assert!(half < 0.1, "{half}");
+        assert!(half < crate::answer::weak::Limits::default().coverage, "{half}");
         // A word that nobody has says more than one that somebody has.
         assert!(covered("pump submarine").unwrap() < 0.5);
+    }
+
+    #[test]
+    fn a_single_chunk_covers_what_it_answers_and_nothing_else() {
+        let chunks = [chunk(1, "The deposit is 50 EUR. Cards work.", 0, acl(0))];
+        let (index, grant) = (index_of(&chunks), grant(0, 0, 0));
+        let blocks = index.blocks_seen(&grant);
+        let covered = |text: &str| {
+            let question = Question::new(text, &blocks);
+            question.coverage(&blocks, &question.rank(&blocks, 1)).unwrap()
+        };
+        let limit = crate::answer::weak::Limits::default().coverage;
+        assert!(covered("How much is the deposit?") >= limit);
+        assert!(covered("What is the notice period?") < limit);
     }
 
     #[test]

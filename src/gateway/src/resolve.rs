@@ -22,12 +22,12 @@ const CONCURRENT_REVIEWS: usize = 16;
 /// Finds the models that a caller may use.
 pub struct Resolver {
     catalog: Arc<Catalog>,
-    authorizer: Authorizer,
+    authorizer: Arc<Authorizer>,
 }
 
 impl Resolver {
     /// A resolver over `catalog`.
-    pub fn new(catalog: Arc<Catalog>, authorizer: Authorizer) -> Self {
+    pub fn new(catalog: Arc<Catalog>, authorizer: Arc<Authorizer>) -> Self {
         Self { catalog, authorizer }
     }
 
@@ -148,7 +148,7 @@ mod tests {
         }
         let reviewer = Arc::new(reviewer);
         let authorizer = Authorizer::new(reviewer.clone(), Metrics::default().cache_lookups.clone());
-        (Resolver::new(catalog, authorizer), reviewer)
+        (Resolver::new(catalog, Arc::new(authorizer)), reviewer)
     }
 
     fn caller(user: &str) -> Identity {

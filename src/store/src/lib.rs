@@ -1,12 +1,13 @@
-//! What outlives every pod: the audit trail, feedback and what was spent, in PostgreSQL.
+//! What outlives every pod: the audit trail, feedback, what was spent, and the documents of Rooms, in PostgreSQL.
 //!
 //! [`Database`] is where they are. [`audit::Log`] writes the trail, [`audit::seal`] signs what it has become,
 //! [`audit::verify`](audit::verify()) walks it, and [`feedback`] ties what callers say to what they got. [`spending`]
-//! adds up money.
+//! adds up money, and [`rooms`] keeps documents for those who may see them.
 
 pub mod audit;
 mod database;
 pub mod feedback;
+pub mod rooms;
 pub mod spending;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -1,0 +1,215 @@
+//! Lets an answer through sentence by sentence, each after it was checked.
+//!
+//! A stream of text goes in; of what comes out every sentence is clean and checked. In between the caller may ask
+//! others about a sentence, which takes time, so it goes in two steps: [`Gate::push`] gives complete sentences, and
+//! [`Gate::decide`] says what becomes of each of them.
+
+use std::collections::BTreeSet;
+
+use super::{
+    citations::{self, Citation, Dangling},
+    grounding::{About, Reason, Settings, Signals, Verdict, check},
+    sanitize::{Links, Sanitizer},
+    sentences::Splitter,
+    source::Source,
+};
+
+/// What becomes of sentences that are not supported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// The answer ends before the first of them.
+    #[default]
+    Refuse,
+    /// They are marked.
+    Annotate,
+}
+
+/// What follows a sentence that is not supported.
+pub const UNSUPPORTED: &str = "⚠ [not supported by the documents]";
+
+/// A sentence of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sentence {
+    /// Its text, with the spaces that follow it.
+    pub text: String,
+    /// The places of the chunks that it cites, from 0, as far as they are there.
+    pub cites: BTreeSet<usize>,
+}
+
+/// What becomes of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// This is shown.
+    Show(String),
+    /// This is shown, and it is marked in it that the sentence is not supported.
+    ShowMarked(String, Reason),
+    /// Nothing more is shown: the answer is refused.
+    Refuse(Reason),
+}
+
+/// An answer on its way to the reader.
+#[derive(Debug)]
+pub struct Gate<'a> {
+    sources: &'a [Source<'a>],
+    about: About,
+    settings: Settings,
+    policy: Policy,
+    sanitizer: Sanitizer,
+    splitter: Splitter,
+    shown: Vec<String>,
+    verdicts: Vec<Verdict>,
+    is_refused: bool,
+}
+
+impl<'a> Gate<'a> {
+    /// For an answer to `question` from these chunks, in the order of their numbers.
+    pub fn new(question: &str, sources: &'a [Source<'a>], settings: Settings, policy: Policy, links: Links) -> Self {
+        Self {
+            about: About::of(question, sources),
+            sources,
+            settings,
+            policy,
+            sanitizer: Sanitizer::new(links),
+            splitter: Splitter::default(),
+            shown: Vec::new(),
+            verdicts: Vec::new(),
+            is_refused: false,
+        }
+    }
+
+    /// Takes the next piece of the answer and gives the sentences that it completes.
+    pub fn push(&mut self, piece: &str) -> Vec<Sentence> {
+        let clean = self.sanitizer.push(piece);
+        let sentences = self.splitter.push(&clean);
+        self.sentences(sentences)
+    }
+
+    /// The answer ends: gives the rest.
+    pub fn finish(&mut self) -> Vec<Sentence> {
+        let clean = self.sanitizer.finish();
+        let mut sentences = self.splitter.push(&clean);
+        sentences.extend(self.splitter.finish());
+        self.sentences(sentences)
+    }
+
+    /// Says what becomes of a sentence, in the order that they were given in. After a refusal nothing is shown any
+    /// more.
+    pub fn decide(&mut self, sentence: &Sentence, signals: &Signals) -> Step {
+        let verdict = check(&sentence.text, self.sources, &self.about, &self.settings, signals);
+        self.verdicts.push(verdict.clone());
+        if self.is_refused {
+            // The reason of the first one was given.
+            return Step::Show(String::new());
+        }
+        match (verdict, self.policy) {
+            (Verdict::NoClaim | Verdict::Supported, _) => {
+                self.shown.push(sentence.text.clone());
+                Step::Show(sentence.text.clone())
+            }
+            (Verdict::Unsupported(reason), Policy::Annotate) => {
+                // Citations that point nowhere are not shown: nobody could follow them.
+                let text = match &reason {
+                    Reason::Dangling(_) => citations::without_marks(&sentence.text),
+                    _ => sentence.text.clone(),
+                };
+                let body = text.trim_end();
+                let marked = format!("{body} {UNSUPPORTED}{}", &text[body.len()..]);
+                self.shown.push(text);
+                Step::ShowMarked(marked, reason)
+            }
+            (Verdict::Unsupported(reason), Policy::Refuse) => {
+                self.is_refused = true;
+                Step::Refuse(reason)
+            }
+        }
+    }
+
+    /// What became of each sentence so far, for the audit trail.
+    pub fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
+
+    /// What the sentences that were shown cite.
+    ///
+    /// # Errors
+    /// When one of them cites what is not there, which [`Self::decide`] does not let happen.
+    pub fn citations(&self) -> Result<Vec<Citation>, Dangling> {
+        let shown: Vec<&str> = self.shown.iter().map(String::as_str).collect();
+        citations::cited(&shown, self.sources)
+    }
+
+    fn sentences(&self, sentences: Vec<String>) -> Vec<Sentence> {
+        let cites = |text: &str| {
+            let numbers = citations::marks(text).into_iter().flat_map(|mark| mark.numbers);
+            let places = numbers.filter_map(|number| number.checked_sub(1));
+            places.filter(|place| *place < self.sources.len()).collect()
+        };
+        sentences
+            .into_iter()
+            .map(|text| Sentence {
+                cites: cites(&text),
+                text,
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::source::testing::chunk, *};
+
+    const ANSWER: &str =
+        "Fees are 5 EUR [1]. Doors open at 9 [2]. ![](https://evil.example/?q=5)\nPets may stay [2]. Cards work [1].";
+
+    fn run(policy: Policy, cut: usize) -> (String, Vec<&'static str>, Vec<usize>) {
+        let chunks = [chunk(1, "Fees are 5 EUR. Cards work."), chunk(2, "Doors open at 9.")];
+        let sources: Vec<_> = chunks.iter().map(Source::of).collect();
+        let mut gate = Gate::new("fees?", &sources, Settings::default(), policy, Links::default());
+        let letters: Vec<char> = ANSWER.chars().collect();
+        let mut sentences = Vec::new();
+        for piece in letters.chunks(cut) {
+            sentences.extend(gate.push(&piece.iter().collect::<String>()));
+        }
+        sentences.extend(gate.finish());
+        let (mut shown, mut reasons) = (String::new(), Vec::new());
+        for sentence in &sentences {
+            match gate.decide(sentence, &Signals::default()) {
+                Step::Show(text) => shown += &text,
+                Step::ShowMarked(text, reason) => {
+                    shown += &text;
+                    reasons.push(reason.code());
+                }
+                Step::Refuse(reason) => reasons.push(reason.code()),
+            }
+        }
+        let cited = gate
+            .citations()
+            .unwrap()
+            .into_iter()
+            .map(|citation| citation.number)
+            .collect();
+        (shown, reasons, cited)
+    }
+
+    #[test]
+    fn what_is_not_supported_ends_the_answer() {
+        for cut in 1..30 {
+            let (shown, reasons, cited) = run(Policy::Refuse, cut);
+            assert_eq!(shown.trim_end(), "Fees are 5 EUR [1]. Doors open at 9 [2].", "{cut}");
+            assert_eq!((reasons, cited), (vec!["Overlap"], vec![1, 2]));
+        }
+    }
+
+    #[test]
+    fn or_it_is_marked() {
+        for cut in 1..30 {
+            let (shown, reasons, cited) = run(Policy::Annotate, cut);
+            assert!(
+                shown.contains(&format!("Pets may stay [2]. {UNSUPPORTED} Cards work [1].")),
+                "{shown}"
+            );
+            assert!(!shown.contains("evil"));
+            assert_eq!((reasons, cited), (vec!["Overlap"], vec![1, 2]));
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Answers inherit the clearance of what they were made of, and what is said about them does, too.
+
+use std::time::Duration;
+
+use rooms::{Acl, Clearance, Verb};
+use serde_json::json;
+use store::audit::{Draft, Kind, Log, Mode, Place, Settings};
+use store::feedback::{Feedback, give};
+use store::rooms::{Error, Kept, Text, expire_answers, keep_answer, load, said, texts};
+
+use super::support::{Room, doc, grant_to, open_doc, room, visible, within};
+
+/// What jane gets to see for an answer.
+async fn context(room: &Room, clearance: u8) -> Vec<Text> {
+    let grant = room.grant(Verb::Ask, clearance);
+    let loaded = load(room.database(), &grant).await.unwrap().unwrap();
+    let hits = visible(&loaded.index, &grant);
+    texts(room.database(), &grant, 1, Some(loaded.head.revision), &hits)
+        .await
+        .unwrap()
+}
+
+/// Opens a request of jane's in the audit trail.
+async fn opened(room: &Room, request: &str) -> Place {
+    let settings = Settings {
+        mode: Mode::Strict,
+        capacity: 64,
+        patience: Duration::from_secs(30),
+        vault: None,
+    };
+    let log = Log::start(room.database().clone(), settings).unwrap();
+    within(async {
+        while !log.stats().up {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    let event = json!({"namespace": "ns", "model": "m"});
+    let (opened, committed) = log.open(Draft::new(Kind::Opened, request, "jane", &event)).unwrap();
+    within(committed.wait()).await.unwrap();
+    let place = opened.place().clone();
+    opened.close(Draft::new(Kind::Closed, request, "jane", &json!({"opened": place.seq})));
+    assert!(log.drain(Duration::from_secs(60)).await);
+    place
+}
+
+#[tokio::test]
+async fn what_is_said_needs_the_clearance_of_the_answer() {
+    let room = room().await;
+    let database = room.database();
+    room.fill(&[open_doc("a", &["a"]), doc("b", &["b"], 3, Acl::everyone())])
+        .await;
+    for (request, clearance) in [("low", 0), ("high", 3)] {
+        let place = opened(&room, request).await;
+        let context = context(&room, clearance).await;
+        let kept = keep_answer(
+            database,
+            &room.grant(Verb::Ask, clearance),
+            &place,
+            1,
+            &context,
+            Kept::default(),
+        )
+        .await
+        .unwrap();
+        assert_eq!(kept, Clearance(clearance));
+        for value in ["up", "down"] {
+            let feedback = Feedback {
+                kind: "thumbs".into(),
+                value: value.into(),
+                comment: Some(format!("about {request}")),
+            };
+            give(database, "jane", request, &feedback).await.unwrap().unwrap();
+        }
+    }
+    let auditor = |clearance| grant_to(&room.key, Verb::Audit, "ann", &[], clearance);
+    for (clearance, comments) in [
+        (0, &["about low"][..]),
+        (2, &["about low"]),
+        (3, &["about high", "about low"]),
+    ] {
+        let (mut all, next) = said(database, &auditor(clearance), None).await.unwrap();
+        all.sort_by(|a, b| a.comment.cmp(&b.comment));
+        let found: Vec<_> = all.iter().map(|said| said.comment.as_deref().unwrap()).collect();
+        assert_eq!((&*found, next), (comments, None));
+        assert!(
+            all.iter()
+                .all(|said| said.value == "down" && said.author == "jane" && said.generation == 1)
+        );
+    }
+    let (all, _) = said(database, &auditor(3), None).await.unwrap();
+    let last = all.last().map(|said| said.place.clone());
+    assert!(said(database, &auditor(3), last.as_ref()).await.unwrap().0.is_empty());
+
+    // Another turn with more of it: it stays as high as it was.
+    let low = opened(&room, "turns").await;
+    let grant = room.grant(Verb::Ask, 3);
+    keep_answer(database, &grant, &low, 1, &context(&room, 3).await, Kept::default())
+        .await
+        .unwrap();
+    keep_answer(database, &grant, &low, 1, &context(&room, 0).await, Kept::default())
+        .await
+        .unwrap();
+    let highest = "SELECT max(clearance)::bigint FROM room_answer WHERE cardinality(chunks) = 3";
+    assert_eq!(room.test.number(highest).await, 3);
+
+    room.test
+        .tamper("UPDATE room_answer SET at = now() - interval '31 days' WHERE clearance = 0")
+        .await;
+    let month = Duration::from_secs(30 * 24 * 3600);
+    assert_eq!(
+        expire_answers(database, &room.ingest(), month, month)
+            .await
+            .unwrap()
+            .answers,
+        1
+    );
+    assert_eq!(said(database, &auditor(3), None).await.unwrap().0.len(), 1);
+}
+
+#[tokio::test]
+async fn a_context_that_the_asker_does_not_see_is_refused() {
+    let room = room().await;
+    room.fill(&[doc("b", &["b"], 3, Acl::everyone())]).await;
+    let context = context(&room, 3).await;
+    let place = Place {
+        chain: "c".into(),
+        seq: 1,
+    };
+    let refused = keep_answer(
+        room.database(),
+        &room.grant(Verb::Ask, 2),
+        &place,
+        1,
+        &context,
+        Kept::default(),
+    )
+    .await;
+    assert!(matches!(refused, Err(Error::Disagreement(_))), "{refused:?}");
+    assert_eq!(room.test.number("SELECT count(*) FROM room_answer").await, 0);
+}

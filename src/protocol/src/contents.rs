@@ -8,9 +8,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// RBAC verb on `rooms/<name>` that allows taking away all that is in it.
-pub const VERB_PURGE: &str = "purge";
-
 /// Path of a Room's contents at the gateway.
 pub fn path(namespace: &str, room: &str) -> String {
     format!("/v1/rooms/{namespace}/{room}/contents")

@@ -162,6 +162,8 @@ pub const CONTAINER_NODE_CACHE: &str = "node-cache";
 pub const CONTAINER_EVALUATE: &str = "evaluate";
 /// Name of the container that reads and cleans data.
 pub const CONTAINER_DATA: &str = "data";
+/// Name of the container that reads the sources of a Room.
+pub const CONTAINER_INGEST: &str = "ingest";
 /// Name of the container that trains.
 pub const CONTAINER_TRAIN: &str = "train";
 /// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.

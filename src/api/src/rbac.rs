@@ -136,7 +136,8 @@ const OPERATOR: &[Grant] = &[
         names::GROUP,
         &["rooms"],
         PASSED_ON,
-        "Passed on to members of a Room and to its ingestion: nobody may grant what they do not hold. `escalate` and `bind`          would allow granting anything.",
+        "Passed on to members of a Room and to its ingestion: nobody may grant what they do not hold. `escalate` and `bind` \
+         would allow granting anything.",
     ),
     grant(
         names::GROUP,

@@ -44,9 +44,9 @@ pub struct IngestPlan {
 pub struct GatewayAccess {
     /// Its root: `http://atelier-gateway.atelier-system.svc`.
     pub url: String,
-    /// File with certificates in PEM that vouch for it, beside the usual ones.
+    /// Certificates in PEM that vouch for it, beside the usual ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ca_file: Option<PathBuf>,
+    pub ca: Option<String>,
     /// File with the token to show; it is replaced from time to time.
     pub token_file: PathBuf,
 }

@@ -3,3 +3,4 @@
 mod common;
 pub mod finetunejob;
 pub mod llmmodel;
+pub mod room;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::api::ObjectMeta;
 
 use super::{apply::ApplyError, dereference::DereferenceError};
-use crate::cluster::ClusterError;
+use crate::{cluster::ClusterError, room_contents::ContentsError};
 
 /// Between looks at something that tells how far it is, and between two writes of that.
 pub const PROGRESS: Duration = Duration::from_secs(5);
@@ -35,6 +35,9 @@ pub enum ReconcileError {
     /// The status could not be written.
     #[error(transparent)]
     Status(ClusterError),
+    /// What is in a Room could not be taken away.
+    #[error("failed to empty a Room: {0}")]
+    Contents(ContentsError),
     /// A defect of this program, which must not keep other objects from being looked at.
     #[error("a pass panicked: this is a defect of the operator, please report it with its log")]
     Panicked,
@@ -47,6 +50,7 @@ impl ReconcileError {
             Self::Dereference(DereferenceError::Foreign { .. }) => "foreign",
             Self::Apply(ApplyError::NameConflict { .. }) => "name_conflict",
             Self::Apply(ApplyError::Leftover { .. }) => "leftover",
+            Self::Contents(_) => "contents",
             Self::Panicked => "panic",
             Self::Dereference(DereferenceError::Cluster(error))
             | Self::Apply(ApplyError::Cluster(error))

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod paths;
 pub mod ports;
 pub mod report;
+pub mod rooms;
 pub mod traffic;
 pub mod tune;
 

@@ -59,6 +59,9 @@ pub struct Place {
     /// Left, top, right and bottom on its page, as shares of the page's width and height from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub area: Option<[f32; 4]>,
+    /// From where to where in the document's text, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offsets: Option<[u64; 2]>,
 }
 
 /// A part of a document: what is found, cited and given to the model.

@@ -126,6 +126,7 @@ fn migrator() -> Migrator {
         (3, "content", include_str!("../migrations/0003_content.sql")),
         (4, "spending", include_str!("../migrations/0004_spending.sql")),
         (5, "rooms", include_str!("../migrations/0005_rooms.sql")),
+        (6, "room_texts", include_str!("../migrations/0006_room_texts.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(

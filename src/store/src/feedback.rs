@@ -4,7 +4,7 @@
 //! who says the same again has said it once, and who says something else adds a revision, of which the last one counts.
 //! Values and comments are texts of strangers.
 
-use sqlx::{PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
 use crate::{Database, Unreachable, audit::Place};
 
@@ -61,6 +61,14 @@ const FIND: &str = "
         AND c.chain = o.chain AND (c.event ->> 'opened')::bigint = o.seq
     WHERE o.kind = 'opened' AND o.subject = $1";
 
+const AT: &str = "
+    SELECT o.chain, o.seq, o.request, o.event ->> 'namespace' AS namespace, o.event ->> 'model' AS model,
+        o.event ->> 'adapter' AS adapter, coalesce(c.event ->> 'version', o.event ->> 'version') AS version
+    FROM audit o
+    LEFT JOIN audit c ON c.request = o.request AND c.subject = o.subject AND c.kind = 'closed'
+        AND c.chain = o.chain AND (c.event ->> 'opened')::bigint = o.seq
+    WHERE o.kind = 'opened' AND o.subject = $1 AND o.chain = $2 AND o.seq = $3";
+
 const LAST: &str = "
     SELECT revision, value, comment FROM feedback
     WHERE chain = $1 AND seq = $2 AND kind = $3 ORDER BY revision DESC LIMIT 1";
@@ -81,7 +89,38 @@ pub async fn give(
     feedback: &Feedback,
 ) -> Result<Option<Kept>, Unreachable> {
     let mut connection = database.pool().acquire().await?;
-    let Some(answer) = find(&mut connection, author, id).await? else {
+    let answer = find(&mut connection, author, id).await?;
+    keep(&mut connection, author, answer, feedback).await
+}
+
+/// Keeps what `author` says about the answer that was opened at `place`; `None` if there is none that is theirs.
+///
+/// # Errors
+/// When the database is not there.
+pub async fn give_at(
+    database: &Database,
+    author: &str,
+    place: &Place,
+    feedback: &Feedback,
+) -> Result<Option<Kept>, Unreachable> {
+    let mut connection = database.pool().acquire().await?;
+    let row = sqlx::query(AT)
+        .bind(author)
+        .bind(&place.chain)
+        .bind(place.seq)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let answer = row.as_ref().map(read).transpose()?;
+    keep(&mut connection, author, answer, feedback).await
+}
+
+async fn keep(
+    connection: &mut PgConnection,
+    author: &str,
+    answer: Option<Answer>,
+    feedback: &Feedback,
+) -> Result<Option<Kept>, Unreachable> {
+    let Some(answer) = answer else {
         return Ok(None);
     };
     loop {
@@ -129,8 +168,11 @@ async fn find(connection: &mut PgConnection, author: &str, id: &str) -> sqlx::Re
         .bind(id)
         .fetch_optional(connection)
         .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Answer {
+    row.as_ref().map(read).transpose()
+}
+
+fn read(row: &PgRow) -> sqlx::Result<Answer> {
+    Ok(Answer {
         place: Place {
             chain: row.try_get("chain")?,
             seq: row.try_get("seq")?,
@@ -140,5 +182,5 @@ async fn find(connection: &mut PgConnection, author: &str, id: &str) -> sqlx::Re
         model: row.try_get("model")?,
         adapter: row.try_get("adapter")?,
         version: row.try_get("version")?,
-    }))
+    })
 }

@@ -109,6 +109,7 @@ impl Packer<'_> {
                 page: first.page,
                 headings: self.region.headings.clone(),
                 area: areas.reduce(around).flatten(),
+                offsets: None,
             },
             spans,
             clearance: first.clearance,

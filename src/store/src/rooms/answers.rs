@@ -13,9 +13,19 @@ use crate::Database;
 use crate::audit::Place;
 
 const KEEP: &str = "
-    INSERT INTO room_answer (room, chain, seq, author, generation, clearance, chunks) VALUES ($1, $2, $3, $4, $5, $6, $7)
+    INSERT INTO room_answer (room, chain, seq, author, generation, clearance, chunks, request, question)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
     ON CONFLICT (room, chain, seq) DO UPDATE SET
         clearance = greatest(room_answer.clearance, excluded.clearance), chunks = room_answer.chunks || excluded.chunks";
+
+/// What is kept of a question beside what its answer is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept<'a> {
+    /// The id by which the asker knows the answer.
+    pub request: &'a str,
+    /// The question, where texts are kept.
+    pub question: Option<&'a str>,
+}
 
 /// Remembers what an answer is made of, before its first word goes out. `place` is the audit row that opened it. Its
 /// clearance, which is given back, is the highest of all texts that the model was given, cited or not; where more is
@@ -29,6 +39,7 @@ pub async fn keep_answer(
     place: &Place,
     generation: i64,
     context: &[Text],
+    kept: Kept<'_>,
 ) -> Result<Clearance, Error> {
     let purpose = Purpose {
         verbs: &[Verb::Ask, Verb::RedTeam],
@@ -52,10 +63,44 @@ pub async fn keep_answer(
         .bind(generation)
         .bind(i16::from(clearance.0))
         .bind(context.iter().map(|text| text.chunk.id.0).collect::<Vec<_>>())
+        .bind(kept.request.replace('\0', ""))
+        .bind(kept.question.map(|question| question.replace('\0', "")))
         .execute(&mut *inside.transaction)
         .await?;
     inside.commit().await?;
     Ok(clearance)
+}
+
+const FINISH: &str = "
+    UPDATE room_answer SET answer = $5, outcome = $6 WHERE room = $1 AND chain = $2 AND seq = $3 AND author = $4";
+
+/// Remembers how an answer ended, and its text where texts are kept. It must have been kept before.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn finish_answer(
+    database: &Database,
+    grant: &Grant,
+    place: &Place,
+    answer: Option<&str>,
+    outcome: &str,
+) -> Result<(), Error> {
+    let purpose = Purpose {
+        verbs: &[Verb::Ask, Verb::RedTeam],
+        sees: Sees::Granted,
+        access: Access::Write,
+    };
+    let mut inside = enter(database, grant, purpose).await?;
+    sqlx::query(FINISH)
+        .bind(inside.room)
+        .bind(&place.chain)
+        .bind(place.seq)
+        .bind(&grant.principal().user)
+        .bind(answer.map(|answer| answer.replace('\0', "")))
+        .bind(outcome)
+        .execute(&mut *inside.transaction)
+        .await?;
+    inside.commit().await
 }
 
 /// What was said about an answer. Words of strangers, which may quote what they were answered.
@@ -164,22 +209,53 @@ pub async fn said(
     Ok((said, next))
 }
 
-/// Forgets what answers older than `age` were made of, and with that what was said about them stays unread; how many.
+/// What was forgotten of answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Answers whose texts are gone.
+    pub texts: u64,
+    /// Answers of which nothing is left.
+    pub answers: u64,
+}
+
+/// Forgets the texts of answers that are older than `texts`, and of those older than `all` what they were made of; with
+/// that, what was said about them stays unread.
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn expire_answers(database: &Database, grant: &Grant, age: Duration) -> Result<u64, Error> {
+pub async fn expire_answers(
+    database: &Database,
+    grant: &Grant,
+    texts: Duration,
+    all: Duration,
+) -> Result<Expired, Error> {
     let purpose = Purpose {
         verbs: &[Verb::Ingest],
         sees: Sees::All,
         access: Access::Write,
     };
     let mut inside = enter(database, grant, purpose).await?;
-    let done = sqlx::query("DELETE FROM room_answer WHERE room = $1 AND at < now() - $2 * interval '1 second'")
-        .bind(inside.room)
-        .bind(age.as_secs_f64())
-        .execute(&mut *inside.transaction)
-        .await?;
+    let statements = [
+        (
+            "UPDATE room_answer SET question = NULL, answer = NULL
+            WHERE room = $1 AND at < now() - $2 * interval '1 second' AND (question IS NOT NULL OR answer IS NOT NULL)",
+            texts,
+        ),
+        (
+            "DELETE FROM room_answer WHERE room = $1 AND at < now() - $2 * interval '1 second'",
+            all,
+        ),
+    ];
+    let mut done = [0; 2];
+    for ((statement, age), done) in statements.into_iter().zip(&mut done) {
+        *done = sqlx::query(statement)
+            .bind(inside.room)
+            .bind(age.as_secs_f64())
+            .execute(&mut *inside.transaction)
+            .await?
+            .rows_affected();
+    }
     inside.commit().await?;
-    Ok(done.rows_affected())
+    let [texts, answers] = done;
+    Ok(Expired { texts, answers })
 }

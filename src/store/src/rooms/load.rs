@@ -22,6 +22,10 @@ pub struct Loaded {
     pub index: Index,
     /// As of the index.
     pub head: Head,
+    /// The model that made its vectors, by name.
+    pub model: String,
+    /// Its digest.
+    pub model_digest: String,
 }
 
 /// The generation that answers, unless none was published yet. It is read in pieces, all of them of one moment, on a
@@ -59,7 +63,7 @@ pub async fn load_shadow(database: &Database, grant: &Grant, generation: i64) ->
 }
 
 const GENERATION: &str = "
-    SELECT dimension FROM room_generation
+    SELECT dimension, model, model_digest FROM room_generation
     WHERE room = $1 AND number = $2 AND state IN ('building', 'live', 'retired')";
 
 const CHUNKS: &str = "
@@ -72,12 +76,13 @@ const DOCUMENTS: &str = "
     WHERE room = $1 AND id = ANY($2) AND state = 'present' ORDER BY id";
 
 async fn build(inside: &mut Inside<'_>, grant: &Grant, generation: i64) -> Result<Loaded, Error> {
-    let dimension: Option<i32> = sqlx::query_scalar(GENERATION)
+    let made = sqlx::query(GENERATION)
         .bind(inside.room)
         .bind(generation)
         .fetch_optional(&mut *inside.transaction)
         .await?;
-    let dimension = dimension.ok_or(Error::NoGeneration(generation))?;
+    let made = made.ok_or(Error::NoGeneration(generation))?;
+    let dimension: i32 = made.try_get("dimension")?;
     let mut builder = Builder::new(grant.room().clone(), generation, dimension.unsigned_abs() as usize);
     let mut after = 0i64;
     loop {
@@ -100,7 +105,12 @@ async fn build(inside: &mut Inside<'_>, grant: &Grant, generation: i64) -> Resul
     }
     let index = builder.finish()?;
     let head = inside.head;
-    Ok(Loaded { index, head })
+    Ok(Loaded {
+        index,
+        head,
+        model: made.try_get("model")?,
+        model_digest: made.try_get("model_digest")?,
+    })
 }
 
 struct Document {

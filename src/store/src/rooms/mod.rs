@@ -25,6 +25,7 @@
 //! ([`changes`]); texts of what was found come from the database ([`texts`]), which looks at the rights anew.
 
 mod answers;
+mod asked;
 mod changes;
 mod curate;
 mod enter;
@@ -45,7 +46,8 @@ mod texts;
 mod uploads;
 mod writer;
 
-pub use answers::{Said, expire_answers, keep_answer, said};
+pub use answers::{Expired, Kept, Said, expire_answers, finish_answer, keep_answer, said};
+pub use asked::{Asked, asked, mine};
 pub use changes::{Since, changes};
 pub use curate::{Quarantined, quarantine, quarantined, release};
 pub use error::{Disagreement, Error, Unfit};
@@ -59,8 +61,8 @@ pub use overview::{Overview, Source, overview};
 pub use pages::{Picture, picture};
 pub use purge::{Purged, purge};
 pub use remove::{remove, remove_source};
-pub use rights::{Moment, Rights, moment, set_rights, synced};
+pub use rights::{Moment, Rights, moment, raise, set_rights, synced};
 pub use sweep::{Swept, sweep};
 pub use texts::{Text, texts};
-pub use uploads::{Arriving, MAX_PART, Stored, Upload, read_upload, stored, uploads};
+pub use uploads::{Arriving, MAX_PART, Stored, Upload, read_upload, stored, upload, uploads};
 pub use writer::{DocumentId, Known, NewChunk, NewDocument, Placed, Published, Recipe, Verified, Writer, known};

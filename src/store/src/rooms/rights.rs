@@ -18,6 +18,18 @@ use crate::Database;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub(super) i64);
 
+impl Moment {
+    /// One that was given out before, from [`Self::micros`].
+    pub fn of_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970.
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+}
+
 /// Who may see a document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rights {
@@ -50,6 +62,20 @@ const FIND: &str = "
     SELECT w.at, d.id FROM jsonb_to_recordset($3::jsonb) AS w (at integer, name text)
     CROSS JOIN LATERAL (SELECT id FROM room_document WHERE room = $1 AND source = $2 AND name = w.name LIMIT 1) d";
 
+const FUTURE: &str = "SELECT extract(epoch FROM clock_timestamp()) * 1000000 < $1::bigint";
+
+/// What was read later than now was not read: it would stand against everything that is read until then.
+pub(super) async fn check_read(inside: &mut Inside<'_>, read: Moment) -> Result<(), Error> {
+    let is_future: bool = sqlx::query_scalar(FUTURE)
+        .bind(read.0)
+        .fetch_one(&mut *inside.transaction)
+        .await?;
+    if is_future || read.0 < 0 {
+        return Err(Unfit::Stranger("a time at which nothing was read yet").into());
+    }
+    Ok(())
+}
+
 /// Sets the rights of up to [`MAX_BATCH`](super::MAX_BATCH) documents of a source, which were read at `read`, and says of
 /// how many they changed. They hold at once, in all generations. Documents that are not known are passed over, and so
 /// are rights that are older than those that are known.
@@ -74,6 +100,7 @@ pub async fn set_rights(
         }
     }
     let mut inside = enter(database, grant, FILL).await?;
+    check_read(&mut inside, read).await?;
     let wanted: Vec<_> = (rights.iter().enumerate())
         .map(|(at, one)| Named {
             at,
@@ -137,6 +164,17 @@ macro_rules! align {
 }
 const ALIGN: [&str; 3] = [align!("room_chunk"), align!("room_content"), align!("room_page")];
 
+async fn align(inside: &mut Inside<'_>, changed: &[i64]) -> Result<(), Error> {
+    for statement in ALIGN {
+        sqlx::query(statement)
+            .bind(inside.room)
+            .bind(changed)
+            .execute(&mut *inside.transaction)
+            .await?;
+    }
+    Ok(())
+}
+
 /// Sets rights within a transaction that is alone, and says of how many documents they changed.
 pub(super) async fn apply(
     inside: &mut Inside<'_>,
@@ -165,13 +203,7 @@ pub(super) async fn apply(
         .await?;
     if !changed.is_empty() {
         inside.revise().await?;
-        for statement in ALIGN {
-            sqlx::query(statement)
-                .bind(inside.room)
-                .bind(&changed)
-                .execute(&mut *inside.transaction)
-                .await?;
-        }
+        align(inside, &changed).await?;
     }
     sqlx::query(CONFIRM)
         .bind(inside.room)
@@ -192,6 +224,7 @@ const SYNCED: &str = "
 /// See [`Error`].
 pub async fn synced(database: &Database, grant: &Grant, read: Moment, sources: &[&str]) -> Result<(), Error> {
     let mut inside = enter(database, grant, FILL).await?;
+    check_read(&mut inside, read).await?;
     sqlx::query(SYNCED)
         .bind(inside.room)
         .bind(sources)
@@ -203,6 +236,59 @@ pub async fn synced(database: &Database, grant: &Grant, read: Moment, sources: &
         .execute(&mut *inside.transaction)
         .await?;
     inside.commit().await
+}
+
+const LOWER: &str = "
+    UPDATE room_document SET clearance = $3, revision = $4, changed = now()
+    WHERE room = $1 AND source = $2 AND clearance < $3 RETURNING id";
+
+const ANY_LOWER: &str = "
+    SELECT EXISTS (SELECT FROM room_document WHERE room = $1 AND source = $2 AND clearance < $3)";
+
+const LOWER_UPLOADS: [&str; 2] = [
+    "UPDATE room_upload_part p SET clearance = $3 FROM room_upload u
+    WHERE p.room = $1 AND u.room = $1 AND u.id = p.upload AND u.source = $2 AND p.clearance < $3",
+    "UPDATE room_upload SET clearance = $3 WHERE room = $1 AND source = $2 AND clearance < $3",
+];
+
+/// Raises the clearance of all documents of a source, and of what was contributed to it, to at least this, at once and in
+/// all generations; says of how many documents. Those that need more stay as they are.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn raise(database: &Database, grant: &Grant, source: &str, least: Clearance) -> Result<u64, Error> {
+    limits::name("the name of a source", source, limits::SOURCE)?;
+    limits::rights(least, &Acl::everyone())?;
+    let least = i16::from(least.0);
+    let mut inside = enter(database, grant, FILL).await?;
+    for statement in LOWER_UPLOADS {
+        sqlx::query(statement)
+            .bind(inside.room)
+            .bind(source)
+            .bind(least)
+            .execute(&mut *inside.transaction)
+            .await?;
+    }
+    let is_any: bool = sqlx::query_scalar(ANY_LOWER)
+        .bind(inside.room)
+        .bind(source)
+        .bind(least)
+        .fetch_one(&mut *inside.transaction)
+        .await?;
+    let mut raised = Vec::new();
+    if is_any {
+        let revision = inside.revise().await?;
+        raised = sqlx::query_scalar(LOWER)
+            .bind(inside.room)
+            .bind(source)
+            .bind(least)
+            .bind(revision)
+            .fetch_all(&mut *inside.transaction)
+            .await?;
+        align(&mut inside, &raised).await?;
+    }
+    inside.commit().await?;
+    Ok(raised.len() as u64)
 }
 
 /// A batch as one value, which keeps lists in lists.

@@ -6,7 +6,7 @@ use rooms::{Acl, Clearance, Verb};
 use serde_json::json;
 use store::audit::{Draft, Kind, Log, Mode, Place, Settings};
 use store::feedback::{Feedback, give};
-use store::rooms::{Error, Text, expire_answers, keep_answer, load, said, texts};
+use store::rooms::{Error, Kept, Text, expire_answers, keep_answer, load, said, texts};
 
 use super::support::{Room, doc, grant_to, open_doc, room, visible, within};
 
@@ -53,7 +53,7 @@ async fn what_is_said_needs_the_clearance_of_the_answer() {
     for (request, clearance) in [("low", 0), ("high", 3)] {
         let place = opened(&room, request).await;
         let context = context(&room, clearance).await;
-        let kept = keep_answer(database, &room.grant(Verb::Ask, clearance), &place, 1, &context)
+        let kept = keep_answer(database, &room.grant(Verb::Ask, clearance), &place, 1, &context, Kept::default())
             .await
             .unwrap();
         assert_eq!(kept, Clearance(clearance));
@@ -88,10 +88,10 @@ async fn what_is_said_needs_the_clearance_of_the_answer() {
     // Another turn with more of it: it stays as high as it was.
     let low = opened(&room, "turns").await;
     let grant = room.grant(Verb::Ask, 3);
-    keep_answer(database, &grant, &low, 1, &context(&room, 3).await)
+    keep_answer(database, &grant, &low, 1, &context(&room, 3).await, Kept::default())
         .await
         .unwrap();
-    keep_answer(database, &grant, &low, 1, &context(&room, 0).await)
+    keep_answer(database, &grant, &low, 1, &context(&room, 0).await, Kept::default())
         .await
         .unwrap();
     let highest = "SELECT max(clearance)::bigint FROM room_answer WHERE cardinality(chunks) = 3";
@@ -101,7 +101,7 @@ async fn what_is_said_needs_the_clearance_of_the_answer() {
         .tamper("UPDATE room_answer SET at = now() - interval '31 days' WHERE clearance = 0")
         .await;
     let month = Duration::from_secs(30 * 24 * 3600);
-    assert_eq!(expire_answers(database, &room.ingest(), month).await.unwrap(), 1);
+    assert_eq!(expire_answers(database, &room.ingest(), month, month).await.unwrap().answers, 1);
     assert_eq!(said(database, &auditor(3), None).await.unwrap().0.len(), 1);
 }
 
@@ -114,7 +114,7 @@ async fn a_context_that_the_asker_does_not_see_is_refused() {
         chain: "c".into(),
         seq: 1,
     };
-    let refused = keep_answer(room.database(), &room.grant(Verb::Ask, 2), &place, 1, &context).await;
+    let refused = keep_answer(room.database(), &room.grant(Verb::Ask, 2), &place, 1, &context, Kept::default()).await;
     assert!(matches!(refused, Err(Error::Disagreement(_))), "{refused:?}");
     assert_eq!(room.test.number("SELECT count(*) FROM room_answer").await, 0);
 }

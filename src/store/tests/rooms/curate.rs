@@ -105,7 +105,7 @@ async fn what_a_writer_sets_aside_stays_as_it_was_until_then() {
         media_type: "image/png".into(),
         bytes: vec![1, 2, 3],
     };
-    writer.add_picture(&ingest, (id, &blurred.new), 1, &page).await.unwrap();
+    writer.add_picture(&ingest, id, 1, &page).await.unwrap();
     assert_eq!(room.finds(&jane).await, ["old"]);
     writer.verify(&ingest).await.unwrap();
     writer.publish(&ingest, 1).await.unwrap();
@@ -160,7 +160,7 @@ async fn pictures_go_when_no_generation_has_the_bytes() {
             bytes: text.into(),
         };
         writer
-            .add_picture(&ingest, (id, &document.new), 1, &page)
+            .add_picture(&ingest, id, 1, &page)
             .await
             .unwrap();
         writer.verify(&ingest).await.unwrap();

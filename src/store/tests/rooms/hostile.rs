@@ -153,7 +153,7 @@ async fn what_postgres_would_not_keep_is_refused() {
             bytes: vec![0; bytes],
         };
         let writer = Writer::begin(database, &ingest, recipe()).await.unwrap();
-        let refused = writer.add_picture(&ingest, (id, &one.new), 1, &picture).await;
+        let refused = writer.add_picture(&ingest, id, 1, &picture).await;
         assert!(matches!(refused, Err(Error::Unfit(_))), "{refused:?}");
     }
     // Asked for, they are not there.

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use store::audit::Place;
 use store::feedback::{Feedback, give};
 use store::rooms::{
-    Error, Picture, Placed, Purged, Upload, Writer, documents, ensure, keep_answer, load, purge, texts, uids,
+    Error, Kept, Picture, Placed, Purged, Upload, Writer, documents, ensure, keep_answer, load, purge, texts, uids,
 };
 
 use super::support::{Room, aside};
@@ -33,7 +33,7 @@ async fn full() -> Room {
         bytes: "zanzibar".into(),
     };
     writer
-        .add_picture(&ingest, (id, &documents[0].new), 1, &page)
+        .add_picture(&ingest, id, 1, &page)
         .await
         .unwrap();
     writer.verify(&ingest).await.unwrap();
@@ -83,7 +83,7 @@ async fn answered(room: &Room) {
     let loaded = load(room.database(), &grant).await.unwrap().unwrap();
     let hits = visible(&loaded.index, &grant);
     let context = texts(room.database(), &grant, 2, None, &hits).await.unwrap();
-    keep_answer(room.database(), &grant, &place, 2, &context).await.unwrap();
+    keep_answer(room.database(), &grant, &place, 2, &context, Kept::default()).await.unwrap();
     let feedback = Feedback {
         kind: "correction".into(),
         value: "zanzibar".into(),

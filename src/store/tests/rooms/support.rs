@@ -181,6 +181,7 @@ pub fn piece(text: &str, document: &NewDocument) -> Piece {
             page: Some(1),
             headings: vec!["One".into(), "Two \"quoted\"".into()],
             area: Some([0.1, 0.25, 0.5, 1.0]),
+            offsets: Some([0, 10]),
         },
         spans: Vec::new(),
         clearance: document.clearance,

@@ -6,7 +6,7 @@ use rooms::{Acl, ChunkId, Clearance, Grant, Principal, Verb, grant::LIFETIME};
 use store::Database;
 use store::audit::Place;
 use store::rooms::{
-    Error, Recipe, Upload, Writer, changes, document, documents, ensure, expire_answers, generations, keep_answer,
+    Error, Kept, Recipe, Upload, Writer, changes, document, documents, ensure, expire_answers, generations, keep_answer,
     known, load, load_shadow, moment, overview, picture, quarantine, quarantined, read_upload, release, remove,
     remove_source, roll_back, said, set_rights, stored, sweep, synced, texts, uploads,
 };
@@ -73,7 +73,7 @@ async fn calls(database: &Database, grant: &Grant) -> Vec<Call> {
         PICTURE,
         picture(database, grant, "files", "a", 1).await.map(drop),
     );
-    let kept = keep_answer(database, grant, &place, 1, &[]).await;
+    let kept = keep_answer(database, grant, &place, 1, &[], Kept::default()).await;
     call("keep_answer", &[Verb::Ask, Verb::RedTeam], kept.map(drop));
     call("said", &[Verb::Audit], said(database, grant, None).await.map(drop));
     call(
@@ -124,7 +124,7 @@ async fn calls(database: &Database, grant: &Grant) -> Vec<Call> {
     call(
         "expire_answers",
         INGEST,
-        expire_answers(database, grant, second).await.map(drop),
+        expire_answers(database, grant, second, second).await.map(drop),
     );
     call(
         "remove_source",

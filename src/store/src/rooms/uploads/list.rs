@@ -71,6 +71,26 @@ pub async fn stored(database: &Database, grant: &Grant, source: &str, after: &st
     rows.into_iter().map(one).collect()
 }
 
+/// A contribution by its number, for whoever fills the Room, if it has arrived.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn upload(database: &Database, grant: &Grant, id: i64) -> Result<Option<Stored>, Error> {
+    let purpose = Purpose {
+        access: Access::Read,
+        ..FILL
+    };
+    let mut inside = enter(database, grant, purpose).await?;
+    let row = sqlx::query("SELECT * FROM room_upload WHERE room = $1 AND id = $2 AND digest IS NOT NULL")
+        .bind(inside.room)
+        .bind(id)
+        .fetch_optional(&mut *inside.transaction)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    inside.own(&row, "a contribution", id)?;
+    read(&row).map(Some)
+}
+
 /// A part of a contribution, from 0; none behind the last one, or where it was removed meanwhile.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use rooms::{Acl, Clearance, Verb};
 use sqlx::{Row as _, postgres::PgRow};
 
 pub use arrive::{Arriving, MAX_PART, Upload};
-pub use list::{read_upload, stored, uploads};
+pub use list::{read_upload, stored, upload, uploads};
 
 use super::enter::{Access, Purpose, Sees};
 use super::error::Error;

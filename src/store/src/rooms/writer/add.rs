@@ -9,7 +9,7 @@ use rooms::{
 };
 
 use super::Writer;
-use super::document::{DocumentId, NewDocument, ORDINAL_BITS};
+use super::document::{DocumentId, ID_BITS, NewDocument, ORDINAL_BITS};
 use crate::rooms::error::{Error, Unfit};
 use crate::rooms::limits;
 use crate::rooms::pages::Picture;
@@ -62,27 +62,58 @@ impl NewChunk {
         })
     }
 
+    /// A chunk of a document that was placed in an earlier request: whether it is one of the document's, the database
+    /// looks when it is added.
+    ///
+    /// # Errors
+    /// When it cannot be kept.
+    pub fn of(
+        document: DocumentId,
+        ordinal: u32,
+        place: Place,
+        text: String,
+        tokens: u32,
+        embedding: Embedding,
+    ) -> Result<Self, Error> {
+        if ordinal as usize >= limits::MAX_CHUNKS || document.0 <= 0 || document.0 >> ID_BITS != 0 {
+            return Err(Unfit::Stranger("a chunk of no document").into());
+        }
+        limits::text("the text of a chunk", &text, limits::TEXT)?;
+        for heading in &place.headings {
+            limits::text("a heading", heading, limits::TEXT)?;
+        }
+        Ok(Self {
+            document,
+            ordinal,
+            place,
+            text,
+            tokens,
+            embedding,
+        })
+    }
+
     /// Its name.
     pub fn id(&self) -> ChunkId {
         ChunkId(self.document.0 << ORDINAL_BITS | i64::from(self.ordinal))
     }
 }
 
-/// Of documents that are in the generation still: one may have been removed meanwhile.
+/// Of documents that are in the generation still, and have so many chunks: one may have been removed meanwhile.
 const INSERT: &str = "
     INSERT INTO room_chunk (room, generation, id, document, clearance, place, text, tokens, embedding)
     SELECT $1, $2, c.id, k.document, k.clearance, c.place::jsonb, c.text, c.tokens, c.embedding
     FROM unnest($3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::integer[], $8::bytea[])
         AS c (id, document, place, text, tokens, embedding)
-    CROSS JOIN LATERAL (SELECT document, clearance FROM room_content
+    CROSS JOIN LATERAL (SELECT document, clearance, chunks FROM room_content
         WHERE room = $1 AND generation = $2 AND document = c.document AND reason IS NULL LIMIT 1) k
+    WHERE (c.id & 1048575) < k.chunks
     ON CONFLICT (room, generation, id) DO UPDATE SET clearance = excluded.clearance, place = excluded.place,
         text = excluded.text, tokens = excluded.tokens, embedding = excluded.embedding";
 
 const PICTURE: &str = "
     INSERT INTO room_page (room, document, digest, page, clearance, media_type, picture)
     SELECT $1, $3, k.digest, $4, k.clearance, $5, $6 FROM room_content k
-    WHERE k.room = $1 AND k.generation = $2 AND k.document = $3 AND k.digest = $7::bytea
+    WHERE k.room = $1 AND k.generation = $2 AND k.document = $3
     ON CONFLICT (room, document, digest, page) DO UPDATE SET clearance = excluded.clearance,
         media_type = excluded.media_type, picture = excluded.picture";
 
@@ -135,11 +166,11 @@ impl Writer {
     /// Keeps the picture of a page of a document that was placed, also of one that is set aside. `page` is from 1.
     ///
     /// # Errors
-    /// [`Error::Fenced`]; [`Error::Unfit`] for one of more than 4 MiB.
+    /// [`Error::Fenced`]; [`Error::Unfit`] for one of more than 4 MiB, or of a document that is not in the generation.
     pub async fn add_picture(
         &self,
         grant: &Grant,
-        (id, document): (DocumentId, &NewDocument),
+        id: DocumentId,
         page: u32,
         picture: &Picture,
     ) -> Result<(), Error> {
@@ -148,16 +179,18 @@ impl Writer {
             return Err(Unfit::Stranger("the number of a page").into());
         };
         let mut inside = self.step(grant).await?;
-        sqlx::query(PICTURE)
+        let done = sqlx::query(PICTURE)
             .bind(inside.room)
             .bind(self.generation)
             .bind(id.0)
             .bind(page)
             .bind(&picture.media_type)
             .bind(&picture.bytes)
-            .bind(&document.digest[..])
             .execute(&mut *inside.transaction)
             .await?;
+        if done.rows_affected() == 0 {
+            return Err(Unfit::Stranger("a page").into());
+        }
         inside.commit().await
     }
 }

@@ -13,9 +13,19 @@ pub struct DocumentId(pub(in crate::rooms) i64);
 /// A chunk's number among those of its document is put behind the document's.
 pub(in crate::rooms) const ORDINAL_BITS: u32 = MAX_CHUNKS.trailing_zeros();
 /// All in all there are as many as JSON keeps in a number.
-const ID_BITS: u32 = 53 - ORDINAL_BITS;
+pub(super) const ID_BITS: u32 = 53 - ORDINAL_BITS;
 
 impl DocumentId {
+    /// One that was given out before, from [`Self::number`]. There need be no such document.
+    pub fn of_number(number: i64) -> Self {
+        Self(number)
+    }
+
+    /// The number, of at most 33 bits.
+    pub fn number(self) -> i64 {
+        self.0
+    }
+
     /// One that is drawn.
     pub(in crate::rooms) fn draw() -> Self {
         Self((rand::random::<u64>() >> (64 - ID_BITS)).max(1) as i64)

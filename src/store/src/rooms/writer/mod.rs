@@ -16,7 +16,7 @@ pub(super) use known::digest;
 pub use known::{Known, known};
 pub use publish::{Published, Verified};
 
-use super::enter::{FILL, enter};
+use super::enter::{Access, FILL, Purpose, enter};
 use super::error::{Error, Unfit};
 use super::inside::Inside;
 use super::limits;
@@ -64,6 +64,10 @@ const STEP: &str = "
     UPDATE room_generation SET touched = now(), steps = steps + 1
     WHERE room = $1 AND number = $2 AND fence = $3 AND state = 'building'";
 
+const ATTACH: &str = "
+    SELECT room, model, model_digest, dimension, settings FROM room_generation
+    WHERE room = $1 AND number = $2 AND fence = $3 AND state = 'building'";
+
 impl Writer {
     /// Begins a generation. Whoever fills the Room so far fails.
     ///
@@ -97,6 +101,44 @@ impl Writer {
         };
         inside.commit().await?;
         Ok(Some(Self::new(database, generation, fence, recipe)))
+    }
+
+    /// The writer that an earlier request has begun, by what [`Self::token`] gave.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] where another one has begun since, or the generation is not being filled any more.
+    pub async fn attach(database: &Database, grant: &Grant, generation: i64, token: &str) -> Result<Self, Error> {
+        let fence: i64 = token.parse().map_err(|_| Error::Fenced)?;
+        let purpose = Purpose {
+            access: Access::Read,
+            ..FILL
+        };
+        let mut inside = enter(database, grant, purpose).await?;
+        let row = sqlx::query(ATTACH)
+            .bind(inside.room)
+            .bind(generation)
+            .bind(fence)
+            .fetch_optional(&mut *inside.transaction)
+            .await?;
+        let row = row.ok_or(Error::Fenced)?;
+        inside.own(&row, "a generation", generation)?;
+        let recipe = Recipe {
+            model: row.try_get("model")?,
+            digest: row.try_get("model_digest")?,
+            dimension: row.try_get::<i32, _>("dimension")?.unsigned_abs() as usize,
+            settings: row.try_get("settings")?,
+        };
+        Ok(Self::new(database, generation, fence, recipe))
+    }
+
+    /// By which later requests go on.
+    pub fn token(&self) -> String {
+        self.fence.to_string()
+    }
+
+    /// How many components its vectors have.
+    pub fn dimension(&self) -> usize {
+        self.recipe.dimension
     }
 
     /// The number of the generation that it fills.

@@ -10,7 +10,7 @@ use super::document::{DocumentId, NewDocument, Placed, Sent};
 use crate::rooms::error::{Error, Unfit};
 use crate::rooms::inside::Inside;
 use crate::rooms::limits;
-use crate::rooms::rights::{Moment, apply, json};
+use crate::rooms::rights::{Moment, apply, check_read, json};
 
 /// So many draws of numbers. With a million documents, one of eight thousand draws is of one that is taken.
 const DRAWS: usize = 16;
@@ -64,6 +64,7 @@ impl Writer {
             }
         }
         let mut inside = self.step(grant).await?;
+        check_read(&mut inside, read).await?;
         let mut placed = existing(&mut inside, documents).await?;
         let known: Vec<_> = (documents.iter().enumerate())
             .filter_map(|(at, document)| match placed.get(&at) {

@@ -147,10 +147,9 @@ pub const VERB_CURATE: &str = "curate";
 pub const VERB_REDTEAM: &str = "redteam";
 /// RBAC verb on `rooms/<name>` that allows reading who asked what.
 pub const VERB_AUDIT: &str = "audit";
-/// RBAC verb on `rooms/<name>` that allows filling it from its sources: what its own Jobs do.
+/// RBAC verb on `rooms/<name>` that allows filling it from its sources, which its own Jobs do, and taking away what
+/// is in it once it is being deleted, which the operator does.
 pub const VERB_INGEST: &str = "ingest";
-/// RBAC verb on `rooms/<name>` that allows taking away all that is in it: the operator's, when a Room is deleted.
-pub const VERB_PURGE: &str = "purge";
 
 /// Name of the serving container in worker pods.
 pub const CONTAINER_WORKER: &str = "worker";

@@ -137,19 +137,13 @@ const OPERATOR: &[Grant] = &[
         &["rooms"],
         PASSED_ON,
         "Passed on to members of a Room and to its ingestion: nobody may grant what they do not hold. `escalate` and `bind` \
-         would allow granting anything.",
+         would allow granting anything. `ingest` is used as well: it empties a Room that is being deleted.",
     ),
     grant(
         names::GROUP,
         &["llmmodels"],
         &[names::VERB_INFER],
         "Passed on to the ingestion of a Room, for its embedding model alone.",
-    ),
-    grant(
-        names::GROUP,
-        &["rooms"],
-        &[names::VERB_PURGE],
-        "What is in a Room is taken away by the gateway before the Room goes.",
     ),
     grant(
         "rbac.authorization.k8s.io",
@@ -362,7 +356,7 @@ mod tests {
 
     /// Verbs that the API server itself knows nothing of.
     fn is_of_ours(verb: &str) -> bool {
-        PASSED_ON.contains(&verb) || [names::VERB_INFER, names::VERB_PURGE].contains(&verb)
+        PASSED_ON.contains(&verb) || verb == names::VERB_INFER
     }
 
     #[test]
@@ -376,9 +370,8 @@ mod tests {
             assert!(role.verbs().iter().all(|verb| held.contains(&verb)), "{role:?}");
         }
         // And what cannot is in no role.
-        let passed = crate::room::Role::ALL.into_iter().flat_map(crate::room::Role::verbs);
-        assert!(passed.clone().all(|verb| PASSED_ON.contains(verb)));
-        assert!(!PASSED_ON.contains(&names::VERB_PURGE));
+        let mut passed = crate::room::Role::ALL.into_iter().flat_map(crate::room::Role::verbs);
+        assert!(passed.all(|verb| PASSED_ON.contains(verb)));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use protocol::contents::{Contents, Purged, path};
+use protocol::rooms::{PREFIX, state::State};
 use reqwest::{Certificate, Client, Method, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 /// Longest call but for a purge.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -83,18 +83,20 @@ impl RoomContents {
     ///
     /// # Errors
     /// See [`ContentsError`].
-    pub async fn look(&self, namespace: &str, room: &str) -> Result<Contents, ContentsError> {
-        self.ask(Method::GET, &path(namespace, room), PATIENCE).await
+    pub async fn look(&self, namespace: &str, room: &str) -> Result<State, ContentsError> {
+        let path = format!("{PREFIX}{namespace}/{room}/state");
+        self.ask(Method::GET, &path, PATIENCE).await
     }
 
-    /// Takes away all that is in the Room with this uid; whether nothing is left.
+    /// Takes away all that is in the Room with this uid; whether there was nothing left to take.
     ///
     /// # Errors
     /// See [`ContentsError`]. Nothing is gone then, for all that is known.
     pub async fn purge(&self, namespace: &str, room: &str, uid: &str) -> Result<bool, ContentsError> {
-        let path = format!("{}?uid={uid}", path(namespace, room));
-        let purged: Purged = self.ask(Method::DELETE, &path, PURGE).await?;
-        Ok(purged.gone)
+        // Another one may have the name by now.
+        let path = format!("{PREFIX}{namespace}/{room}?uid={uid}");
+        let taken: Taken = self.ask(Method::DELETE, &path, PURGE).await?;
+        Ok(taken == Taken::default())
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -143,6 +145,17 @@ impl RoomContents {
     }
 }
 
+/// What was taken out of a Room: [`protocol::rooms::state::Purged`], of which nothing may be left unsaid.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+struct Taken {
+    documents: u64,
+    chunks: u64,
+    pages: u64,
+    uploads: u64,
+    answers: u64,
+    feedback: u64,
+}
+
 /// An error with what caused it: the outermost alone says little.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
@@ -161,7 +174,7 @@ mod tests {
         Json, Router,
         extract::{Query, State},
         http::HeaderMap,
-        routing::get,
+        routing::{delete, get},
     };
     use serde_json::{Value, json};
     use std::collections::HashMap;
@@ -181,7 +194,8 @@ mod tests {
                 (axum::http::StatusCode::from_u16(status.as_u16()).unwrap(), Json(body))
             };
         let app = Router::new()
-            .route("/v1/rooms/ns/hr/contents", get(respond).delete(respond))
+            .route("/v1/rooms/ns/hr", delete(respond))
+            .route("/v1/rooms/ns/hr/state", get(respond))
             .with_state(answer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -203,19 +217,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_a_plain_word_of_the_gateway_means_gone() {
-        assert!(purge(200, json!({"gone": true, "documents": 3})).await.unwrap());
-        assert!(!purge(200, json!({"gone": false})).await.unwrap());
-        assert!(matches!(purge(200, json!({})).await, Err(ContentsError::Strange(_))));
-        for status in [202, 204, 404, 403, 503] {
-            let refused = purge(status, json!({"gone": true})).await;
+    async fn a_room_is_empty_when_there_was_nothing_left_to_take() {
+        let nothing = json!({"documents": 0, "chunks": 0, "pages": 0, "uploads": 0, "answers": 0, "feedback": 0});
+        assert!(purge(200, nothing.clone()).await.unwrap());
+        for field in ["documents", "chunks", "pages", "uploads", "answers", "feedback"] {
+            let mut some = nothing.clone();
+            some[field] = json!(1);
+            assert!(!purge(200, some.clone()).await.unwrap(), "{field}");
+            some.as_object_mut().unwrap().remove(field);
+            assert!(
+                matches!(purge(200, some).await, Err(ContentsError::Strange(_))),
+                "{field}"
+            );
+        }
+        let said = serde_json::to_value(protocol::rooms::state::Purged::default()).unwrap();
+        assert!(purge(200, said).await.unwrap());
+        for status in [202, 204, 404, 403, 409, 501, 503] {
+            let refused = purge(status, nothing.clone()).await;
             assert!(matches!(refused, Err(ContentsError::Refused { .. })), "{status}");
         }
     }
 
     #[tokio::test]
     async fn what_waits_is_told() {
-        let (contents, _directory) = gateway((StatusCode::OK, json!({"pendingUploads": 2, "generation": 4}))).await;
+        let (contents, _directory) = gateway((StatusCode::OK, json!({"pending_uploads": 2, "generation": 4}))).await;
         let found = contents.look("ns", "hr").await.unwrap();
         assert_eq!((found.pending_uploads, found.generation), (2, Some(4)));
         let elsewhere = contents.look("ns", "other").await.unwrap_err();

@@ -6,7 +6,6 @@
 
 pub mod adapters;
 pub mod compression;
-pub mod contents;
 pub mod evaluation;
 pub mod headers;
 pub mod ingest;

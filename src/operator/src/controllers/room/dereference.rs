@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     rbac::v1::{Role, RoleBinding},
 };
 use kube::ResourceExt;
-use protocol::contents::Contents;
+use protocol::rooms::state::State;
 use tokio::try_join;
 
 use super::validate::Owner;
@@ -42,7 +42,7 @@ pub struct Observed {
     /// The models that the spec names.
     pub models: Models,
     /// What the gateway says is in the Room, where it was asked.
-    pub contents: Option<Contents>,
+    pub state: Option<State>,
 }
 
 /// The models that the spec names.
@@ -101,7 +101,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, room: &Room) -> Result<Ob
         pods,
         events,
         models: models(cluster, namespace, room).await?,
-        contents: None,
+        state: None,
     })
 }
 

@@ -6,7 +6,7 @@ use api::Room;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{api::ObjectMeta, runtime::controller::Action};
-use protocol::contents::Contents;
+use protocol::rooms::state::State;
 
 use super::{
     Context, apply,
@@ -46,12 +46,14 @@ pub async fn reconcile(
         return leave::leave(context, &room, &owner).await;
     }
     // Before there is anything that would be left behind.
-    leave::hold(&context.cluster, &room, &owner).await?;
+    if context.settings.keeps_rooms {
+        leave::hold(&context.cluster, &room, &owner).await?;
+    }
     // Noted before they are read: what changes later is for the next pass.
     context.references.note(namespace, name, &room.spec);
     let mut observed = dereference::observe(&context.cluster, &owner, &room).await?;
     let wanted = validate::validate(&room, &context.settings);
-    observed.contents = contents(context, &owner, wanted.as_ref().ok()).await;
+    observed.state = state(context, &owner, wanted.as_ref().ok()).await;
     let now = Timestamp::now();
     let before = room.status.clone().unwrap_or_default();
     let ca = context.contents.certificates();
@@ -110,7 +112,7 @@ pub async fn reconcile(
 }
 
 /// What the gateway says is in the Room, where documents come without anybody else's telling.
-async fn contents(context: &Context, owner: &Owner, wanted: Option<&Wanted>) -> Option<Contents> {
+async fn state(context: &Context, owner: &Owner, wanted: Option<&Wanted>) -> Option<State> {
     let Owner {
         namespace,
         name,
@@ -121,7 +123,7 @@ async fn contents(context: &Context, owner: &Owner, wanted: Option<&Wanted>) -> 
         return None;
     }
     match context.contents.look(namespace, name).await {
-        Ok(contents) => Some(contents),
+        Ok(state) => Some(state),
         Err(error) => {
             tracing::debug!(namespace, name, %error, "failed to learn what was brought to a Room");
             None

@@ -11,7 +11,7 @@ use api::{
     room::{SourceStatus, SyncStatus},
 };
 use jiff::Timestamp;
-use protocol::contents::Contents;
+use protocol::rooms::state::State;
 
 use crate::controllers::room::{build::Builder, validate::Source};
 
@@ -39,7 +39,7 @@ pub fn due(
     key: &str,
     sync: &SyncStatus,
     status: &RoomStatus,
-    contents: Option<&Contents>,
+    state: Option<&State>,
     now: Timestamp,
 ) -> Due {
     let sources = &builder.wanted.sources;
@@ -47,7 +47,7 @@ pub fn due(
     let is_asked = requested.is_some() && *requested != sync.requested;
     let is_changed = sync.published.as_deref() != Some(key);
     let started = sync.started.as_ref().map(|time| time.0);
-    let pending = contents.is_some_and(|contents| contents.pending_uploads > 0);
+    let pending = state.is_some_and(|state| state.pending_uploads > 0);
     let has_gathered = started.is_none_or(|started| later(started, GATHER) <= now);
     let read = sources.iter().filter(|source| {
         let of_uploads = source.times.is_none() && pending;

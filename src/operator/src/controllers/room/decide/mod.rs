@@ -140,7 +140,7 @@ fn read(builder: &Builder<'_>, observed: &Observed, status: &RoomStatus, now: Ti
         (Err(trouble), _) => return Stage::Waiting(trouble.clone()),
         (Ok(_), None) => return Stage::Idle,
     };
-    let due = due::due(builder, &key, &sync, status, observed.contents.as_ref(), now);
+    let due = due::due(builder, &key, &sync, status, observed.state.as_ref(), now);
     plan.next = due.next;
     if !due.now {
         return Stage::Idle;

@@ -4,8 +4,8 @@ use api::Room;
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 use protocol::{
     PrepareFailure,
-    contents::Contents,
     ingest::{IngestOutcome, IngestReport, IngestedSource},
+    rooms::state::{Quarantined, Source, State},
 };
 use serde_json::{Value, json};
 
@@ -257,12 +257,23 @@ impl World {
     }
 
     pub fn uploads(&mut self, pending: u64) {
-        self.observed.contents = Some(Contents {
+        let source = |source: &api::room::RoomSource| Source {
+            name: source.name.clone(),
+            documents: 10,
+            rights_age_seconds: None,
+        };
+        self.observed.state = Some(State {
+            uid: "room-uid".into(),
             generation: Some(1),
             documents: 10,
             chunks: 100,
+            quarantined: vec![Quarantined {
+                reason: "LowConfidence".into(),
+                documents: 2,
+            }],
+            sources: self.room.spec.sources.iter().map(source).collect(),
             pending_uploads: pending,
-            ..Contents::default()
+            ..State::default()
         });
     }
 

@@ -11,6 +11,7 @@ use api::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use protocol::rooms::state::State;
 use serde_json::json;
 
 use super::{
@@ -65,11 +66,8 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> RoomStatus {
     if let Stage::Ended(end) = &plan.stage {
         ended::note(&mut after, end, now);
     }
-    if let Some(contents) = &observed.contents {
-        after.generation = contents.generation.map(number).or(after.generation);
-        after.documents = Some(number(contents.documents));
-        after.chunks = Some(number(contents.chunks));
-        after.quarantined = quarantined(&contents.quarantined);
+    if let Some(state) = observed.state.as_ref().filter(|state| state.uid == owner.uid) {
+        look(&mut after, state);
     }
     after.next_sync = plan.next.map(Time);
     after.url = Some(format!(
@@ -81,6 +79,20 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> RoomStatus {
     let found = findings::findings(facts, &after, now);
     after.conditions = conditions::merge(&before.conditions, found, room.metadata.generation, now);
     after
+}
+
+/// Takes over what the gateway counts now: people remove documents between runs.
+fn look(status: &mut RoomStatus, state: &State) {
+    status.generation = state.generation.or(status.generation);
+    status.documents = Some(number(state.documents));
+    status.chunks = Some(number(state.chunks));
+    let by_reason = state.quarantined.iter().map(|it| (&it.reason, &it.documents));
+    status.quarantined = quarantined(by_reason);
+    for row in &mut status.sources {
+        if let Some(source) = state.sources.iter().find(|source| source.name == row.name) {
+            row.documents = number(source.documents);
+        }
+    }
 }
 
 /// A row for each source of the spec, with what was known of it.

@@ -50,7 +50,16 @@ fn sources_that_the_spec_names_no_more_are_forgotten() {
 fn what_people_took_away_is_counted_without_a_run() {
     let mut world = World::idle(json!({"sources": [{"name": "desk", "upload": {}}]}));
     world.uploads(0);
-    world.observed.contents.as_mut().unwrap().documents = 9;
+    let state = world.observed.state.as_mut().unwrap();
+    state.documents = 9;
+    state.sources[0].documents = 8;
+    world.pass();
+    let status = world.status();
+    assert_eq!((status.documents, status.sources[0].documents), (Some(9), 8));
+    // Of another Room that had this name nothing is told.
+    let state = world.observed.state.as_mut().unwrap();
+    state.documents = 7;
+    state.uid = "former-uid".into();
     world.pass();
     assert_eq!(world.status().documents, Some(9));
 }

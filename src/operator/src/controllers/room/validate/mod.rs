@@ -91,8 +91,8 @@ pub fn validate(room: &Room, settings: &Settings) -> Result<Wanted, Trouble> {
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     }
     if settings.common.data_image.is_none() || !settings.keeps_rooms {
-        let message = "this installation keeps no Rooms: the operator runs without --data-image or \
-                       --gateway-token-file, which the chart sets";
+        let message = "this installation keeps no Rooms: the operator runs without --data-image or --gateway-token-file, \
+                       which the chart sets where there is a database";
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     }
     let mut faults = Vec::new();

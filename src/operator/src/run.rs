@@ -89,8 +89,15 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         args.concurrency,
     );
     let events = Events::new(cluster.clone(), instance);
-    let models = llmmodel::Controller::new(cluster, events, gateways, metrics, args.settings(), args.concurrency);
-    lead(leadership, &models, &trainings, &stop).await;
+    let models = llmmodel::Controller::new(
+        cluster,
+        events,
+        gateways,
+        metrics.clone(),
+        args.settings(),
+        args.concurrency,
+    );
+    lead(leadership, &models, &trainings, &metrics, &stop).await;
 
     release.cancel();
     elector.await.context("the elector failed")?;
@@ -106,6 +113,7 @@ async fn lead(
     mut leadership: Leadership,
     models: &llmmodel::Controller,
     trainings: &finetunejob::Controller,
+    metrics: &Metrics,
     stop: &CancellationToken,
 ) {
     while !stop.is_cancelled() {
@@ -113,6 +121,8 @@ async fn lead(
             acquired = leadership.acquired() => if !acquired { return },
             () = stop.cancelled() => return,
         }
+        // What waited when leadership was lost waits no more.
+        metrics.queue.set(0);
         let work = async {
             tokio::join!(
                 models.run(stop.clone().cancelled_owned()),

@@ -6,8 +6,10 @@
 
 pub mod adapters;
 pub mod compression;
+pub mod contents;
 pub mod evaluation;
 pub mod headers;
+pub mod ingest;
 pub mod memory;
 pub mod paths;
 pub mod ports;

@@ -36,6 +36,47 @@ pub struct IngestPlan {
     pub keep: u32,
     /// Directory for what is being read.
     pub scratch: PathBuf,
+    /// What a document may take.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What a document may take. One that takes more is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// Bytes of all that is packed in it.
+    pub unpacked_bytes: u64,
+    /// Bytes of its text.
+    pub text_bytes: u64,
+    /// Its pages.
+    pub pages: u32,
+    /// Pages of it that are recognized; each takes seconds.
+    pub ocr_pages: u32,
+    /// Seconds until it is read; beside them, each page that is recognized may take [`Self::ocr_page_seconds`].
+    pub seconds: u32,
+    /// Seconds for a page that is recognized.
+    pub ocr_page_seconds: u32,
+    /// Pages of it, from the first, of which pictures are kept for those who look at citations. More are kept of pages
+    /// that were recognized.
+    pub pictures: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 256 << 20,
+            unpacked_bytes: 1 << 30,
+            text_bytes: 32 << 20,
+            pages: 5000,
+            ocr_pages: 500,
+            seconds: 120,
+            ocr_page_seconds: 30,
+            pictures: 100,
+        }
+    }
 }
 
 /// How the gateway is reached.
@@ -118,12 +159,59 @@ pub enum IngestSourceKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credentials_dir: Option<PathBuf>,
     },
+    /// Files of a Git repository.
+    #[serde(rename_all = "camelCase")]
+    Git {
+        /// Where it is, over HTTPS or SSH.
+        url: String,
+        /// Branch, tag or commit; its default branch without one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+        /// Folder to read; all of it without one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// Directory with `username` and `password`, or `ssh-privatekey` and `known_hosts`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credentials_dir: Option<PathBuf>,
+    },
+    /// Tables of a PostgreSQL database: their rows become documents that can be found.
+    #[serde(rename_all = "camelCase")]
+    Sql {
+        /// File with the connection URL.
+        connection_file: PathBuf,
+        /// Tables that may be read, and what of them.
+        tables: Vec<Table>,
+    },
     /// What people brought to the gateway.
     #[serde(rename_all = "camelCase")]
     Upload {
         /// Bytes of one document at most.
         max_bytes: u64,
     },
+}
+
+/// A table that may be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Table {
+    /// Its name, with its schema: `sales.orders`.
+    pub name: String,
+    /// What a row means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Columns that may be read; all others stay hidden.
+    pub columns: Vec<Column>,
+}
+
+/// A column that may be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// What a value means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
 }
 
 /// What becomes of texts.
@@ -192,9 +280,32 @@ pub struct IngestedSource {
     pub documents: u64,
     /// Their chunks.
     pub chunks: u64,
+    /// Documents of it that were taken over as they were.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unchanged: u64,
+    /// Documents that are gone, because the source has them no more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub removed: u64,
+    /// Documents that are the same as another one, and left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub duplicates: u64,
+    /// Documents that were set aside.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub quarantined: u64,
+    /// Bytes of documents that were read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes: u64,
+    /// Seconds that it took.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub seconds: u64,
     /// Why it could not be read; its documents stayed as they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// How far a run is.
@@ -233,6 +344,23 @@ impl IngestOutcome {
                 return text;
             }
         }
+        // What nobody decides by goes first.
+        if let Self::Published(report) = &mut outcome {
+            for source in &mut report.sources {
+                *source = IngestedSource {
+                    name: std::mem::take(&mut source.name),
+                    read: source.read,
+                    documents: source.documents,
+                    chunks: source.chunks,
+                    error: source.error.take(),
+                    ..IngestedSource::default()
+                };
+            }
+        }
+        let text = serde_json::to_string(&outcome).expect("our own types are representable as JSON");
+        if text.len() <= LAST_WORDS {
+            return text;
+        }
         // Whoever reads it takes what is known of the rest from before.
         while let Self::Published(report) = &mut outcome {
             let is_shorter = report.sources.pop().is_some() || report.quarantined.pop_last().is_some();
@@ -257,6 +385,9 @@ mod tests {
             documents: 1_000_000,
             chunks: 10_000_000,
             error: error.map(str::to_owned),
+            bytes: 1 << 40,
+            seconds: 3600,
+            ..IngestedSource::default()
         }
     }
 

@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod memory;
 pub mod paths;
 pub mod ports;
+pub mod quarantine;
 pub mod report;
 pub mod rooms;
 pub mod traffic;

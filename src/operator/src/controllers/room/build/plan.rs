@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::Job;
 use protocol::{
-    ingest::{Embedding, GatewayAccess, IngestPlan, IngestSource},
+    ingest::{Embedding, GatewayAccess, IngestPlan, IngestSource, Limits},
     paths::{GATEWAY_TOKEN_DIR, GATEWAY_TOKEN_FILE, INGEST_DIR},
     tune::PLAN_VARIABLE,
 };
@@ -39,6 +39,7 @@ pub fn plan(builder: &Builder<'_>, run: Run<'_>, sources: Vec<IngestSource>) -> 
         chunks: wanted.chunks,
         keep: KEEP,
         scratch: INGEST_DIR.into(),
+        limits: Limits::default(),
     }
 }
 

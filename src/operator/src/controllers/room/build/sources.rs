@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::{SecretVolumeSource, Volume, VolumeMount};
+use api::room::SqlTable;
+use k8s_openapi::api::core::v1::{KeyToPath, SecretVolumeSource, Volume, VolumeMount};
 use protocol::{
-    ingest::{IngestSource, IngestSourceKind, Ocr},
+    ingest::{Column, IngestSource, IngestSourceKind, Ocr, Table},
     paths::{DATA_SECRETS_DIR, DATA_SOURCES_DIR},
 };
 
@@ -12,6 +13,9 @@ use crate::controllers::{
     llmmodel::build::{job::mount, weights},
     room::validate::Source,
 };
+
+/// The file in the directory of a database's Secret.
+const CONNECTION_FILE: &str = "url";
 
 /// What a pod needs for a source.
 pub struct Access {
@@ -23,7 +27,7 @@ pub struct Access {
     pub mounts: Vec<VolumeMount>,
 }
 
-/// What a pod needs for a source; `read` says whether it is to be read. Of those that validation refuses there is nothing.
+/// What a pod needs for a source; `read` says whether it is to be read. Of those that the schema refuses there is nothing.
 pub fn access(source: &Source, read: bool) -> Option<Access> {
     let spec = &source.spec;
     let name = &spec.name;
@@ -50,13 +54,14 @@ pub fn access(source: &Source, read: bool) -> Option<Access> {
         access.mounts.push(mount(&volume, &directory(name), Some(true)));
         access.volumes.push(weights::claim(&volume, &claim.claim_name, true));
     }
-    if let Some(secret) = secret(source) {
+    if let Some((secret, items)) = secret(source) {
         let volume = format!("secret-{name}");
         access.mounts.push(mount(&volume, &secrets(name), Some(true)));
         access.volumes.push(Volume {
             name: volume,
             secret: Some(SecretVolumeSource {
                 secret_name: Some(secret),
+                items,
                 ..SecretVolumeSource::default()
             }),
             ..Volume::default()
@@ -90,15 +95,51 @@ fn kind(source: &Source) -> Option<IngestSourceKind> {
             credentials_dir: store.credentials_secret_ref.as_ref().map(|_| secrets()),
         });
     }
+    if let Some(git) = &spec.git {
+        return Some(IngestSourceKind::Git {
+            url: git.url.clone(),
+            revision: git.revision.clone(),
+            path: git.path.clone(),
+            credentials_dir: git.credentials_secret_ref.as_ref().map(|_| secrets()),
+        });
+    }
+    if let Some(sql) = &spec.sql {
+        return Some(IngestSourceKind::Sql {
+            connection_file: secrets().join(CONNECTION_FILE),
+            tables: sql.tables.iter().map(table).collect(),
+        });
+    }
     source.max_bytes.map(|max_bytes| IngestSourceKind::Upload { max_bytes })
 }
 
-/// Name of the Secret that a source needs.
-fn secret(source: &Source) -> Option<String> {
+fn table(table: &SqlTable) -> Table {
+    let columns = table.columns.iter().map(|column| Column {
+        name: column.name.clone(),
+        description: column.description.clone(),
+    });
+    Table {
+        name: table.name.clone(),
+        description: table.description.clone(),
+        columns: columns.collect(),
+    }
+}
+
+/// Name and, if not all, keys of the Secret that a source needs.
+fn secret(source: &Source) -> Option<(String, Option<Vec<KeyToPath>>)> {
     let spec = &source.spec;
-    let headers = spec.http.as_ref().and_then(|http| http.headers_secret_ref.as_ref());
-    let credentials = || spec.object_store.as_ref()?.credentials_secret_ref.as_ref();
-    headers.or_else(credentials).map(|secret| secret.name.clone())
+    let headers = || spec.http.as_ref()?.headers_secret_ref.as_ref();
+    let store = || spec.object_store.as_ref()?.credentials_secret_ref.as_ref();
+    let git = || spec.git.as_ref()?.credentials_secret_ref.as_ref();
+    if let Some(all) = headers().or_else(store).or_else(git) {
+        return Some((all.name.clone(), None));
+    }
+    let connection = &spec.sql.as_ref()?.connection_secret_ref;
+    let item = KeyToPath {
+        key: connection.key.clone(),
+        path: CONNECTION_FILE.into(),
+        mode: None,
+    };
+    Some((connection.name.clone(), Some(vec![item])))
 }
 
 fn directory(name: &str) -> String {

@@ -66,11 +66,16 @@ fn plan(job: &Job) -> IngestPlan {
             "headersSecretRef": {"name": "headers"}}, "schedule": "@daily"},
         {"name": "store", "objectStore": {"uri": "s3://b/a/", "credentialsSecretRef": {"name": "store"}}},
         {"name": "cloud", "objectStore": {"uri": "gs://b/a/"}},
+        {"name": "code", "git": {"url": "ssh://git@git.example.com/docs", "revision": "main", "path": "handbook",
+            "credentialsSecretRef": {"name": "deploy-key"}}},
+        {"name": "db", "sql": {"connectionSecretRef": {"name": "db", "key": "dsn"}, "tables": [
+            {"name": "sales.orders", "description": "one order", "columns": [{"name": "total", "description": "in EUR"}, {"name": "day"}]},
+        ]}},
         {"name": "desk", "upload": {"maxSize": "1Mi"}},
     ],
     "ingestion": {"clean": false, "dedup": {"exact": true, "minhash": {"threshold": "0.8", "shingle": 5}},
         "chunk": {"tokens": 256, "overlap": 32}, "pii": "Redact"},
-}), &["files", "web", "store", "cloud", "desk"])]
+}), &["files", "web", "store", "cloud", "code", "db", "desk"])]
 fn objects(#[case] name: &str, #[case] spec: Value, #[case] read: &[&str]) {
     let (owner, settings) = (the_owner(), settings());
     let room = room(spec.clone());

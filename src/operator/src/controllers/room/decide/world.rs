@@ -238,6 +238,7 @@ impl World {
             error: unread
                 .contains(&name.as_str())
                 .then(|| "the server answered 503".into()),
+            ..IngestedSource::default()
         };
         let names: Vec<_> = self.room.spec.sources.iter().map(|it| it.name.clone()).collect();
         let report = IngestReport {

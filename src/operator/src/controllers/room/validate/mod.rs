@@ -126,8 +126,6 @@ fn unsupported(spec: &RoomSpec) -> Vec<String> {
     let mut fields = Vec::new();
     for source in &spec.sources {
         let field = |name: &str| format!("spec.sources[{}].{name}", source.name);
-        fields.extend(source.git.as_ref().map(|_| field("git")));
-        fields.extend(source.sql.as_ref().map(|_| field("sql")));
         let pinned = source.pvc.as_ref().and_then(|pvc| pvc.sha256.as_ref());
         fields.extend(pinned.map(|_| field("pvc.sha256")));
         let on_disk = source.object_store.as_ref().filter(|it| it.uri.starts_with("file:"));

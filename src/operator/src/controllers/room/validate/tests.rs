@@ -9,8 +9,6 @@ fn refused(fields: Value) -> Trouble {
 }
 
 #[rstest]
-#[case::git(json!([{"name": "a", "git": {"url": "https://git.example.com/a"}}]), "spec.sources[a].git")]
-#[case::sql(json!([{"name": "a", "sql": {"connectionSecretRef": {"name": "s", "key": "k"}, "tables": []}}]), "spec.sources[a].sql")]
 #[case::digest(json!([{"name": "a", "pvc": {"claimName": "c", "sha256": "00"}}]), "spec.sources[a].pvc.sha256")]
 #[case::on_disk(json!([{"name": "a", "objectStore": {"uri": "file:///a"}}]), "use pvc")]
 fn what_there_is_no_code_for_is_named(#[case] sources: Value, #[case] named: &str) {

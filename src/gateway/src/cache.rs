@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     future::Future,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,12 +41,13 @@ struct Known<V> {
 
 enum Slot<V: Clone> {
     Known(Known<V>),
-    /// Being asked, and what was known before.
-    Asked(Pending<V>, Option<Known<V>>),
+    /// Being asked, by the number of the question, and what was known before.
+    Asked(u64, Pending<V>, Option<Known<V>>),
 }
 
 struct Inner<K, V: Clone> {
     slots: Mutex<HashMap<K, Slot<V>>>,
+    questions: AtomicU64,
     capacity: usize,
 }
 
@@ -69,6 +73,7 @@ where
     pub fn new(name: &'static str, capacity: usize, lookups: IntCounterVec) -> Self {
         let inner = Inner {
             slots: Mutex::new(HashMap::new()),
+            questions: AtomicU64::new(0),
             capacity,
         };
         Self {
@@ -97,16 +102,17 @@ where
                     return Ok(value);
                 }
                 Some(Slot::Known(known)) => Some(known.clone()),
-                Some(Slot::Asked(_, before)) => before.clone(),
+                Some(Slot::Asked(_, _, before)) => before.clone(),
                 None => None,
             };
             let before = before.filter(|known| now < known.asked + KEPT_IN_OUTAGE);
             match slots.get(&key) {
-                Some(Slot::Asked(pending, _)) => (pending.clone(), before, "shared"),
+                Some(Slot::Asked(_, pending, _)) => (pending.clone(), before, "shared"),
                 _ => {
-                    let pending = self.inner.ask(key.clone(), ask());
+                    let question = self.inner.questions.fetch_add(1, Ordering::Relaxed);
+                    let pending = self.inner.ask(key.clone(), question, ask());
                     make_room(&mut slots, self.inner.capacity);
-                    slots.insert(key, Slot::Asked(pending.clone(), before.clone()));
+                    slots.insert(key, Slot::Asked(question, pending.clone(), before.clone()));
                     (pending, before, "miss")
                 }
             }
@@ -134,6 +140,12 @@ where
         }
     }
 
+    /// Forgets the answers for such keys, also those that are on their way: whoever waits for one gets it, and nobody
+    /// after them.
+    pub fn forget_where(&self, is_meant: impl Fn(&K) -> bool) {
+        self.inner.lock().retain(|key, _| !is_meant(key));
+    }
+
     fn count(&self, result: &str) {
         self.lookups.with_label_values(&[self.name, result]).inc();
     }
@@ -150,7 +162,12 @@ where
 
     /// Starts asking in a task of its own. The task stores the answer; it can only do so after the
     /// caller, who holds the lock, has stored the question.
-    fn ask(self: &Arc<Self>, key: K, asking: impl Future<Output = Answer<V>> + Send + 'static) -> Pending<V> {
+    fn ask(
+        self: &Arc<Self>,
+        key: K,
+        question: u64,
+        asking: impl Future<Output = Answer<V>> + Send + 'static,
+    ) -> Pending<V> {
         let inner = Arc::clone(self);
         let asked = Instant::now();
         let task = tokio::spawn(async move {
@@ -160,7 +177,10 @@ where
                 .await
                 .unwrap_or_else(|_| Err(Unavailable("the question panicked".into())));
             let mut slots = inner.lock();
+            let is_wanted = matches!(slots.get(&key), Some(Slot::Asked(asked, ..)) if *asked == question);
             match answer {
+                Ok((value, _)) if !is_wanted => Ok(value),
+                Err(error) if !is_wanted => Err(error),
                 Ok((value, ttl)) => {
                     let known = Known {
                         value: value.clone(),
@@ -171,7 +191,7 @@ where
                     Ok(value)
                 }
                 Err(error) => {
-                    if let Some(Slot::Asked(_, Some(before))) = slots.remove(&key) {
+                    if let Some(Slot::Asked(_, _, Some(before))) = slots.remove(&key) {
                         let expires = (Instant::now() + RECHECK).min(before.asked + KEPT_IN_OUTAGE);
                         slots.insert(key, Slot::Known(Known { expires, ..before }));
                     }
@@ -215,7 +235,7 @@ fn make_room<K: Clone + Eq + Hash, V: Clone>(slots: &mut HashMap<K, Slot<V>>, ca
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use prometheus::Opts;
     use tokio::{sync::Notify, time};
@@ -288,6 +308,31 @@ mod tests {
         gate.notify_one();
         assert_eq!(patient.await.unwrap(), Ok(5));
         assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_forgotten_on_its_way_is_not_kept() {
+        let (cache, gate) = (Arc::new(cache(8)), Arc::new(Notify::new()));
+        let asking = {
+            let (cache, gate) = (cache.clone(), gate.clone());
+            tokio::spawn(async move {
+                let ask = || async move {
+                    gate.notified().await;
+                    Ok((5, TTL))
+                };
+                cache.get(1, ask).await
+            })
+        };
+        while cache.inner.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        cache.forget_where(|key| *key == 1);
+        assert_eq!(cache.get(1, || async { Ok((6, TTL)) }).await, Ok(6));
+        gate.notify_one();
+        assert_eq!(asking.await.unwrap(), Ok(5), "who has waited is answered");
+        assert_eq!(cache.get(1, || async { Ok((7, TTL)) }).await, Ok(6));
+        cache.forget_where(|key| *key == 2);
+        assert_eq!(cache.get(1, || async { Ok((7, TTL)) }).await, Ok(6));
     }
 
     #[tokio::test]

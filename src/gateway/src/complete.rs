@@ -8,9 +8,11 @@ use axum::{
     http::{HeaderMap, HeaderValue, Response, StatusCode, request::Parts},
 };
 
+use bytes::Bytes;
+
 use crate::{
     adapter::Asked,
-    audit::Trail,
+    audit::{Recorder, Trail},
     body::{self, HeldBody},
     canary::Conversation,
     catalog::Model,
@@ -90,6 +92,48 @@ pub async fn complete(gateway: Arc<Gateway>, operation: Operation, request: Requ
         true => keep_alive::during(answer).await,
         false => answer.await,
     }
+}
+
+/// What the gateway itself asks of a model, on behalf of somebody who may make it do so.
+pub(crate) struct Inner {
+    /// What for.
+    pub operation: Operation,
+    /// For whom: their limits count.
+    pub caller: Arc<Identity>,
+    /// Its id, and nothing that a client says of itself.
+    pub headers: HeaderMap,
+    /// The body, which names the model.
+    pub body: Bytes,
+    /// When it began.
+    pub received: Instant,
+    /// What it is a part of.
+    pub trace: Trace,
+}
+
+/// Asks `model` as [`complete`] does, once somebody else has decided that it may be asked. The audit trail is told by
+/// whoever asks.
+///
+/// # Errors
+/// When nothing answers it.
+pub(crate) async fn ask_model(gateway: &Gateway, model: &Arc<Model>, inner: Inner) -> Result<Response<Body>, Error> {
+    let head = Head::parse(&inner.body)?;
+    let name = ModelName::parse(&head.model)?;
+    let mut request = Request::new(Body::empty());
+    *request.headers_mut() = inner.headers;
+    let question = Question {
+        operation: inner.operation,
+        caller: inner.caller,
+        parts: request.into_parts().0,
+        body: HeldBody::of(inner.body),
+        head,
+        name,
+        received: inner.received,
+        trace: inner.trace,
+    };
+    let nobody = Recorder::default();
+    let headers = &question.parts.headers;
+    let mut trail = nobody.begin(question.operation.name(), headers, &question.caller, question.received);
+    question.answered(gateway, model, &mut trail).await
 }
 
 /// Whether a model could not answer for now.

@@ -17,6 +17,7 @@ use crate::{
     limits::peers::{self, Link, Peers, Token},
     oidc::{Issuers, settings},
     provider::Origins,
+    rooms,
     routes::Settings,
     server::{Protocol, ServerSettings},
     tls::{Files, Tls},
@@ -91,6 +92,13 @@ pub struct Args {
     /// Seconds a worker may fall silent within an answer.
     #[arg(long, env = "ATELIER_IDLE_TIMEOUT", default_value_t = UpstreamTimeouts::default().idle.as_secs())]
     pub idle_timeout: u64,
+    /// Memory for the indexes of Rooms, in bytes. What does not fit is read again when it is asked for.
+    #[arg(long, env = "ATELIER_ROOMS_INDEX_MEMORY", default_value_t = rooms::INDEX_MEMORY)]
+    pub rooms_index_memory: usize,
+    /// Networks of proxies that are believed when they say, by X-Forwarded-For, where a request comes from, in CIDR
+    /// notation, separated by commas: for Rooms that may be entered from some networks only. Default: none.
+    #[arg(long, env = "ATELIER_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<rooms::Cidr>,
     /// Seconds to go on accepting connections after SIGTERM.
     #[arg(long, env = "ATELIER_DRAIN_DELAY", default_value_t = ServerSettings::default().drain_delay.as_secs())]
     pub drain_delay: u64,
@@ -163,6 +171,10 @@ impl Args {
             hedges: self.hedge,
             database,
             audit,
+            rooms: rooms::Settings {
+                index_memory: self.rooms_index_memory,
+                trusted_proxies: self.trusted_proxies.clone(),
+            },
         })
     }
 

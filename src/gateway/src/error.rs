@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
+use protocol::rooms::code;
 use serde_json::{Value, json};
 
 use crate::{metrics::Operation, trace::RefusalCode};
@@ -62,6 +63,8 @@ pub enum Error {
     BodyTooLarge { limit: usize },
     #[error("the request body did not arrive in time")]
     BodyTimeout,
+    #[error("the client left before the answer ended")]
+    ClientGone,
     #[error("the request body broke off before its end")]
     BodyBroken,
     #[error("the gateway holds as many request bodies as it may; try again")]
@@ -136,6 +139,38 @@ pub enum Error {
     InvalidValue { field: String, expected: &'static str },
     #[error("the model refused the request")]
     Refused,
+    #[error("the Room \"{room}\" does not exist, or you may not do this in it")]
+    RoomNotFound { room: String },
+    #[error("there is no such thing in the Room, or you may not see it")]
+    RoomContentNotFound,
+    #[error("Rooms cannot be read at the moment; try again")]
+    RoomsUnavailable,
+    #[error("Rooms cannot be read at the moment; try again")]
+    RoomDisagreement,
+    #[error("this gateway has no database, so it has no Rooms: set --database-url-file")]
+    RoomsOff,
+    #[error(
+        "what is known of access rights in the Room is older than it may be; wait until its sources are read again"
+    )]
+    RoomStale,
+    #[error("nothing of the Room has been read yet; wait for its first synchronization")]
+    RoomEmpty,
+    #[error("the Room is closed: its adversarial tests failed; see its condition RedTeamPassed")]
+    RoomClosed,
+    #[error("the Room has no model to ask: it can only be searched")]
+    RoomHasNoModel,
+    #[error("the Room is not being deleted, so it is not purged")]
+    RoomNotDeleted,
+    #[error("the generation {number} is not there, or it is not one for this")]
+    GenerationNotFound { number: i64 },
+    #[error("another writer fills the Room, or the generation was given up: stop")]
+    GenerationFenced,
+    #[error("the generation is not verified, or something was written since")]
+    GenerationUnverified,
+    #[error("{documents} documents of the generation lack chunks, and {vectors} vectors have another dimension")]
+    GenerationIncomplete { documents: i64, vectors: i64 },
+    #[error("{detail}")]
+    Unfit { detail: String },
     #[error("the request fails the check \"{check}\" of the model \"{model}\"")]
     GuardrailViolation { model: String, check: String },
     #[error(
@@ -246,6 +281,7 @@ impl Error {
             Self::InvalidField { field, .. } => row(S::BAD_REQUEST, INVALID, "invalid_field").about(field),
             Self::BodyTooLarge { .. } => row(S::PAYLOAD_TOO_LARGE, INVALID, "request_too_large"),
             Self::BodyTimeout => row(S::REQUEST_TIMEOUT, INVALID, "request_timeout"),
+            Self::ClientGone => row(S::BAD_REQUEST, INVALID, "client_gone"),
             Self::BodyBroken => row(S::BAD_REQUEST, INVALID, "request_incomplete"),
             Self::Overloaded => row(S::SERVICE_UNAVAILABLE, SERVER, "gateway_overloaded").retry(1),
             Self::ModelNotReady { .. } => row(S::SERVICE_UNAVAILABLE, SERVER, "model_not_ready").retry(5),
@@ -289,6 +325,22 @@ impl Error {
             Self::AnswerNotFound { .. } => row(S::NOT_FOUND, INVALID, "answer_not_found").about("id"),
             Self::FeedbackUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "feedback_unavailable").retry(2),
             Self::FeedbackOff => row(S::NOT_IMPLEMENTED, INVALID, "feedback_off"),
+            Self::RoomNotFound { .. } => row(S::NOT_FOUND, INVALID, code::NOT_FOUND),
+            Self::RoomContentNotFound => row(S::NOT_FOUND, INVALID, code::NO_SUCH_THING),
+            Self::RoomsUnavailable | Self::RoomDisagreement => {
+                row(S::SERVICE_UNAVAILABLE, SERVER, code::UNAVAILABLE).retry(2)
+            }
+            Self::RoomsOff => row(S::NOT_IMPLEMENTED, INVALID, code::OFF),
+            Self::RoomStale => row(S::SERVICE_UNAVAILABLE, SERVER, code::STALE).retry(30),
+            Self::RoomEmpty => row(S::SERVICE_UNAVAILABLE, SERVER, code::EMPTY).retry(30),
+            Self::RoomClosed => row(S::SERVICE_UNAVAILABLE, SERVER, code::CLOSED),
+            Self::RoomHasNoModel => row(S::NOT_IMPLEMENTED, INVALID, code::NO_MODEL),
+            Self::RoomNotDeleted => row(S::CONFLICT, INVALID, code::NOT_DELETED),
+            Self::GenerationNotFound { .. } => row(S::NOT_FOUND, INVALID, code::NO_SUCH_THING),
+            Self::GenerationFenced => row(S::CONFLICT, INVALID, code::FENCED),
+            Self::GenerationUnverified => row(S::CONFLICT, INVALID, code::UNVERIFIED),
+            Self::GenerationIncomplete { .. } => row(S::CONFLICT, INVALID, code::INCOMPLETE),
+            Self::Unfit { .. } => row(S::UNPROCESSABLE_ENTITY, INVALID, code::UNFIT),
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         }
@@ -297,6 +349,14 @@ impl Error {
     /// The stable code, for clients and for metric labels.
     pub fn code(&self) -> &'static str {
         self.row().code
+    }
+
+    /// What the audit trail calls it: more than a caller is told.
+    pub fn audit_code(&self) -> &'static str {
+        match self {
+            Self::RoomDisagreement => "room_disagreement",
+            error => error.code(),
+        }
     }
 
     /// Whether the model cannot answer for now, so that another may be asked. What is the caller's own doing is no

@@ -41,7 +41,7 @@ impl WholeEvents {
 }
 
 /// The length of `bytes` up to and including the last blank line.
-fn end_of_events(bytes: &[u8]) -> usize {
+pub fn end_of_events(bytes: &[u8]) -> usize {
     (1..=bytes.len())
         .rev()
         .find(|end| {

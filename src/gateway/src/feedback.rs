@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::{
-    Database,
+    Database, Unreachable,
+    audit::Place,
     feedback::{self, Feedback, Kept},
 };
 
@@ -58,8 +59,9 @@ pub fn schema() -> Value {
 
 /// Feedback that makes sense, about the answer with an id.
 #[derive(Debug, PartialEq, Eq)]
-struct Given {
-    id: String,
+pub struct Given {
+    /// The id of the answer.
+    pub id: String,
     feedback: Feedback,
 }
 
@@ -70,8 +72,29 @@ struct Given {
 /// one's.
 pub async fn give(database: Option<&Database>, caller: &Identity, body: &[u8]) -> Result<Value, Error> {
     let database = database.ok_or(Error::FeedbackOff)?;
-    let Given { id, feedback } = parse(body)?;
-    let kept = feedback::give(database, caller.user(), &id, &feedback).await;
+    let given = parse(body)?;
+    let kept = feedback::give(database, caller.user(), &given.id, &given.feedback).await;
+    told(kept, given)
+}
+
+/// Keeps what `caller` says about the answer at a place, if there is one.
+///
+/// # Errors
+/// As [`give`].
+pub async fn keep_at(
+    database: &Database,
+    caller: &Identity,
+    place: Option<&Place>,
+    given: Given,
+) -> Result<Value, Error> {
+    let kept = match place {
+        Some(place) => feedback::give_at(database, caller.user(), place, &given.feedback).await,
+        None => Ok(None),
+    };
+    told(kept, given)
+}
+
+fn told(kept: Result<Option<Kept>, Unreachable>, Given { id, feedback }: Given) -> Result<Value, Error> {
     let kept = kept.map_err(|error| {
         tracing::warn!(%error, "feedback cannot be kept");
         Error::FeedbackUnavailable
@@ -98,7 +121,11 @@ pub fn is_understood(body: &[u8]) -> bool {
     parse(body).is_ok()
 }
 
-fn parse(body: &[u8]) -> Result<Given, Error> {
+/// What a body says.
+///
+/// # Errors
+/// When it makes no sense.
+pub fn parse(body: &[u8]) -> Result<Given, Error> {
     let body: Body = serde_json::from_slice(body).map_err(|error| Error::InvalidJson {
         detail: error.to_string(),
     })?;

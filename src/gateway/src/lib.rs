@@ -8,6 +8,7 @@
 //! way back). A model that somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
 //! [`openapi`] describes the surface.
+//! [`rooms`] are documents that only some may search and ask about.
 //! What is asked and how it ended is written down by [`audit`]; [`feedback`] is what callers say about it.
 
 pub mod adapter;
@@ -47,6 +48,7 @@ pub mod proxy;
 pub mod relay;
 pub mod resolve;
 pub mod review;
+pub mod rooms;
 pub mod routes;
 pub mod run;
 pub mod server;

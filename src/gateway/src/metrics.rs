@@ -168,7 +168,7 @@ impl Default for Metrics {
     }
 }
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
+pub(crate) fn register<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
     let collector = collector.expect("names and labels are valid constants");
     registry
         .register(Box::new(collector.clone()))

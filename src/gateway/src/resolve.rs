@@ -22,12 +22,12 @@ const CONCURRENT_REVIEWS: usize = 16;
 /// Finds the models that a caller may use.
 pub struct Resolver {
     catalog: Arc<Catalog>,
-    authorizer: Authorizer,
+    authorizer: Arc<Authorizer>,
 }
 
 impl Resolver {
     /// A resolver over `catalog`.
-    pub fn new(catalog: Arc<Catalog>, authorizer: Authorizer) -> Self {
+    pub fn new(catalog: Arc<Catalog>, authorizer: Arc<Authorizer>) -> Self {
         Self { catalog, authorizer }
     }
 

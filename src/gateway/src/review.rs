@@ -2,13 +2,12 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use api::names::VERB_INFER;
 use futures::future::BoxFuture;
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
-use kube::{Api, Client, Resource, api::PostParams};
+use kube::{Api, Client, Resource as _, api::PostParams};
 use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
@@ -16,12 +15,35 @@ use tokio::{
 
 use crate::{cache::Unavailable, identity::Identity};
 
-/// What a caller wants to use. Empty strings stand for "all", as in a SubjectAccessReview.
+/// A kind of which callers may use objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// `llmmodels`.
+    LlmModels,
+    /// `rooms`.
+    Rooms,
+}
+
+impl Resource {
+    fn plural(self) -> String {
+        match self {
+            Self::LlmModels => api::LlmModel::plural(&()),
+            Self::Rooms => api::Room::plural(&()),
+        }
+        .into_owned()
+    }
+}
+
+/// What a caller wants to do. Empty strings stand for "all", as in a SubjectAccessReview.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Access {
-    /// Namespace of the LlmModel.
+    /// To what.
+    pub resource: Resource,
+    /// The verb of RBAC.
+    pub verb: &'static str,
+    /// Namespace of the object.
     pub namespace: String,
-    /// Name of the LlmModel.
+    /// Name of the object.
     pub name: String,
 }
 
@@ -30,7 +52,7 @@ pub trait Reviewer: Send + Sync + 'static {
     /// Who presents `token`; `None` when the token is not good for this gateway.
     fn review_token(&self, token: String) -> BoxFuture<'static, Result<Option<Identity>, Unavailable>>;
 
-    /// Whether `identity` may [`VERB_INFER`] on `access`.
+    /// Whether `identity` may do what `access` says.
     fn review_access(&self, identity: &Identity, access: &Access) -> BoxFuture<'static, Result<bool, Unavailable>>;
 }
 
@@ -118,8 +140,8 @@ fn access_review(identity: &Identity, access: &Access) -> SubjectAccessReview {
             extra: Some(identity.extra().clone()),
             resource_attributes: Some(ResourceAttributes {
                 group: Some(api::LlmModel::group(&()).into_owned()),
-                resource: Some(api::LlmModel::plural(&()).into_owned()),
-                verb: Some(VERB_INFER.into()),
+                resource: Some(access.resource.plural()),
+                verb: Some(access.verb.into()),
                 namespace: Some(access.namespace.clone()),
                 name: Some(access.name.clone()),
                 ..ResourceAttributes::default()
@@ -134,7 +156,7 @@ impl Calls {
     /// Posts a review, which changes nothing in the cluster and may therefore be repeated.
     async fn create<K>(&self, review: &K) -> Result<K, Unavailable>
     where
-        K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
+        K: kube::Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::Serialize + serde::de::DeserializeOwned,
     {
         let api = Api::<K>::all(self.client.clone());
         let params = PostParams::default();
@@ -223,6 +245,8 @@ mod tests {
         let extra = BTreeMap::from([("k".to_string(), vec!["v".to_string()])]);
         let identity = Identity::new("u".into(), "1".into(), vec!["g".into()], extra);
         let access = Access {
+            resource: Resource::LlmModels,
+            verb: "infer",
             namespace: "ns".into(),
             name: "m".into(),
         };
@@ -309,12 +333,20 @@ mod tests {
         let (reviewer, asked) = scripted(Some(status));
         let identity = Identity::new("u".into(), String::new(), Vec::new(), BTreeMap::new());
         let access = Access {
+            resource: Resource::Rooms,
+            verb: "search",
             namespace: String::new(),
             name: "m".into(),
         };
         assert_eq!(reviewer.review_access(&identity, &access).await, Ok(allowed));
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        assert_eq!(asked.lock().unwrap()[0][0], path);
+        let asked = asked.lock().unwrap();
+        assert_eq!(asked[0][0], path);
+        let attributes = &asked[0][1]["resourceAttributes"];
+        assert_eq!(
+            (&attributes["resource"], &attributes["verb"]),
+            (&"rooms".into(), &"search".into())
+        );
     }
 
     #[tokio::test(start_paused = true)]

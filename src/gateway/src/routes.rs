@@ -49,6 +49,7 @@ use crate::{
     proxy::Proxy,
     resolve::Resolver,
     review::Reviewer,
+    rooms,
     trace::{RefusalCode, Trace},
     upstream::UpstreamTimeouts,
 };
@@ -80,6 +81,8 @@ pub struct Settings {
     pub database: Option<Database>,
     /// What keeps the audit trail.
     pub audit: Recorder,
+    /// Rooms, which are in `database`.
+    pub rooms: rooms::Settings,
 }
 
 /// The gateway, less its sockets.
@@ -93,6 +96,9 @@ pub struct Gateway {
     pub(crate) webhooks: Arc<Webhooks>,
     pub(crate) audit: Recorder,
     pub(crate) metrics: Metrics,
+    pub(crate) catalog: Arc<Catalog>,
+    /// Rooms.
+    pub(crate) rooms: Arc<rooms::Service>,
     /// How long answers may take to begin.
     pub(crate) first_byte: Duration,
     tracing: Tracing,
@@ -115,7 +121,13 @@ impl Gateway {
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let lookups = || metrics.cache_lookups.clone();
-        let authorizer = Authorizer::new(reviewer.clone(), lookups());
+        let authorizer = Arc::new(Authorizer::new(reviewer.clone(), lookups()));
+        let rooms = rooms::Service::new(
+            authorizer.clone(),
+            settings.database.clone(),
+            settings.rooms,
+            &metrics.registry,
+        );
         if let Some(collector) = settings.audit.collector() {
             metrics.registry.register(Box::new(collector))?;
         }
@@ -142,6 +154,8 @@ impl Gateway {
             bodies: BodyReader::new(settings.bodies),
             limiter: Limiter::new(peers, settings.database),
             first_byte: settings.upstream.first_byte,
+            catalog: catalog.clone(),
+            rooms: Arc::new(rooms),
             audit: settings.audit,
             proxy: Proxy::new(
                 catalog,
@@ -173,6 +187,11 @@ impl Gateway {
         &self.audit
     }
 
+    /// Rooms.
+    pub fn rooms(&self) -> &Arc<rooms::Service> {
+        &self.rooms
+    }
+
     /// What keeps to the limits of models.
     pub fn limiter(&self) -> &Limiter {
         &self.limiter
@@ -187,8 +206,8 @@ impl Gateway {
 type Shared = State<Arc<Gateway>>;
 
 /// What there is at which path; [`openapi`] describes it.
-pub fn surface() -> [(&'static str, MethodRouter<Arc<Gateway>>); 8] {
-    [
+pub fn surface() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
+    let own = [
         (Operation::Chat.path(), post(chat)),
         (Operation::TextCompletion.path(), post(text_completion)),
         (Operation::Embeddings.path(), post(embeddings)),
@@ -197,7 +216,8 @@ pub fn surface() -> [(&'static str, MethodRouter<Arc<Gateway>>); 8] {
         ("/v1/models", get(list_models)),
         ("/v1/models/{*id}", get(get_model)),
         (openapi::PATH, get(openapi::serve)),
-    ]
+    ];
+    own.into_iter().chain(rooms::routes::surface()).collect()
 }
 
 /// All routes.
@@ -222,6 +242,7 @@ fn route_name(path: &str) -> &'static str {
         "/v1/models" => "models",
         path if path.starts_with("/v1/models/") => "model",
         openapi::PATH => "openapi",
+        path if path.starts_with(protocol::rooms::PREFIX) => rooms::routes::name(path),
         _ => "other",
     }
 }
@@ -235,6 +256,7 @@ pub fn route_template(path: &str) -> Option<&'static str> {
         "/v1/rerank" => Some("/v1/rerank"),
         "/v1/models" => Some("/v1/models"),
         path if path.starts_with("/v1/models/") => Some("/v1/models/{id}"),
+        path if path.starts_with(protocol::rooms::PREFIX) => rooms::routes::template(path),
         _ => None,
     }
 }

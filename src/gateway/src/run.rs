@@ -21,6 +21,7 @@ use crate::{
     limits,
     metrics::Metrics,
     review::KubeReviewer,
+    rooms,
     routes::{Gateway, router},
     server::{self, Protocol},
 };
@@ -75,6 +76,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     let probes = tokio::spawn(probes);
 
     let synced = watch_cluster(&client, &catalog, &metrics);
+    watch_rooms(&client, &gateway);
     if let Some(PeersService { namespace, name }) = args.peers_service.clone() {
         tokio::spawn(limits::watch::watch(
             client,
@@ -158,6 +160,22 @@ fn watch_cluster(client: &Client, catalog: &Arc<Catalog>, metrics: &Metrics) -> 
     ));
     tokio::spawn(watches::endpoints(client.clone(), catalog.clone(), sender));
     synced
+}
+
+/// Rooms, and whatever decides who may enter them. Nobody waits for that: until they are known, nobody enters.
+fn watch_rooms(client: &Client, gateway: &Gateway) {
+    let rooms = gateway.rooms();
+    if rooms.database().is_err() {
+        return;
+    }
+    let authorizer = rooms.authorizer();
+    tokio::spawn(rooms::watch::rooms(
+        client.clone(),
+        rooms.catalog.clone(),
+        authorizer.clone(),
+    ));
+    tokio::spawn(rooms::watch::rbac(client.clone(), authorizer.clone()));
+    tokio::spawn(rooms.clone().keep(client.clone()));
 }
 
 /// The API keys of a namespace, if there is one for them.

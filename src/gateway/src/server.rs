@@ -1,9 +1,19 @@
 //! Sockets: accepting connections, and letting go of them without breaking requests.
 
-use std::{future::Future, io, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::Router;
-use hyper::server::conn::{http1, http2};
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::graceful::{GracefulShutdown, Watcher},
@@ -17,6 +27,7 @@ use tokio::{
     time::{Instant, sleep, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 use crate::tls::Tls;
 
@@ -70,6 +81,32 @@ const MAX_HEADERS: usize = 100;
 /// Calls under way on one connection of HTTP/2.
 const MAX_STREAMS: u32 = 1024;
 
+/// Where a request comes from: the other end of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
+/// Tells requests of one connection where they come from.
+#[derive(Clone)]
+struct Told {
+    router: Router,
+    peer: Peer,
+}
+
+impl Service<hyper::Request<Incoming>> for Told {
+    type Response = <Router as Service<hyper::Request<Incoming>>>::Response;
+    type Error = <Router as Service<hyper::Request<Incoming>>>::Error;
+    type Future = <Router as Service<hyper::Request<Incoming>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<hyper::Request<Incoming>>::poll_ready(&mut self.router, context)
+    }
+
+    fn call(&mut self, mut request: hyper::Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.router.call(request)
+    }
+}
+
 /// Serves `router` on `listener`, behind `tls` if there is one, until `stop` completes and the requests under way have ended, or
 /// the deadline has come. `draining` is called when `stop` completes.
 pub async fn serve(
@@ -117,8 +154,8 @@ async fn accept(
             .acquire_owned()
             .await
             .expect("the semaphore is never closed");
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, or the peer left already. Neither is helped by haste.
                 tracing::warn!(%error, "failed to accept a connection");
@@ -126,7 +163,11 @@ async fn accept(
                 continue;
             }
         };
-        let (router, tls, watcher) = (router.clone(), tls.cloned(), graceful.watcher());
+        let (tls, watcher) = (tls.cloned(), graceful.watcher());
+        let router = Told {
+            router: router.clone(),
+            peer: Peer(peer),
+        };
         let serving = async move {
             if let Err(error) = tune(&stream) {
                 tracing::debug!(%error, "failed to set socket options");
@@ -150,7 +191,7 @@ async fn accept(
     }
 }
 
-async fn connection<S>(stream: S, router: Router, settings: ServerSettings, watcher: Watcher)
+async fn connection<S>(stream: S, router: Told, settings: ServerSettings, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

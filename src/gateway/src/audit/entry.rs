@@ -3,7 +3,7 @@
 use std::{cell::Cell, time::Instant};
 
 use axum::http::StatusCode;
-use store::audit::{Draft, Kind, Opened, content::Content};
+use store::audit::{Draft, Kind, Opened, Place, content::Content};
 
 use super::event::Closing;
 use crate::usage::Usage;
@@ -47,6 +47,11 @@ impl Entry {
             error: CLIENT_GONE.into(),
             answer,
         }
+    }
+
+    /// Where the row is that opened it.
+    pub fn place(&self) -> Option<Place> {
+        self.opened.as_ref().map(|opened| opened.place().clone())
     }
 
     /// The version that answers.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::identity::Identity;
+use crate::{identity::Identity, rooms::Admitted};
 
 /// Who asks.
 #[derive(Debug, Serialize)]
@@ -42,6 +42,73 @@ pub struct Opening<'a> {
     /// Whether somebody else hosts the model.
     pub hosted: bool,
     pub stream: bool,
+}
+
+/// A request for a Room that is about to be answered.
+#[derive(Debug, Serialize)]
+pub struct RoomOpening {
+    /// `allowed`.
+    decision: &'static str,
+    namespace: String,
+    room: String,
+    /// The Room's uid: another one may have its name later.
+    room_uid: String,
+    /// The verb that was allowed.
+    verb: &'static str,
+    /// The caller's clearance.
+    clearance: u8,
+    /// The model that is going to be asked, or that the Room's vectors are of.
+    model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<i64>,
+    /// Numbers of the chunks that are about to be shown, or that the model is given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chunks: Vec<i64>,
+    /// Clearance that the answer needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer_clearance: Option<u8>,
+}
+
+impl RoomOpening {
+    /// For somebody who was let in.
+    pub fn of(admitted: &Admitted) -> Self {
+        let Admitted { room, grant } = admitted;
+        let spec = room.spec.as_ref();
+        let model = spec.map(|spec| match (&spec.model, grant.verb()) {
+            (Some(model), ::rooms::Verb::Ask) => model.name.clone(),
+            _ => spec.embedding.name.clone(),
+        });
+        Self {
+            decision: "allowed",
+            namespace: room.key.namespace.clone(),
+            room: room.key.name.clone(),
+            room_uid: room.key.uid.clone(),
+            verb: grant.verb().as_str(),
+            clearance: grant.clearance().0,
+            model: model.unwrap_or_default(),
+            generation: None,
+            chunks: Vec::new(),
+            answer_clearance: None,
+        }
+    }
+
+    /// What the answer is made of, and the clearance that it needs.
+    pub fn made_of(mut self, generation: i64, chunks: impl Iterator<Item = (i64, u8)>) -> Self {
+        let clearances;
+        (self.chunks, clearances) = chunks.unzip::<_, _, _, Vec<u8>>();
+        self.generation = Some(generation);
+        self.answer_clearance = Some(clearances.into_iter().max().unwrap_or_default());
+        self
+    }
+}
+
+/// What a row of a Room holds.
+#[derive(Debug, Serialize)]
+pub struct RoomEvent<'a> {
+    #[serde(flatten)]
+    pub asker: &'a Asker,
+    #[serde(flatten)]
+    pub opening: &'a RoomOpening,
 }
 
 /// A request that goes no further.

@@ -24,6 +24,7 @@ use store::{Database, audit::Log};
 
 pub use commands::{Command, run as run_command};
 pub use entry::Entry;
+pub use event::RoomOpening;
 pub use settings::AuditArgs;
 pub use trail::Trail;
 

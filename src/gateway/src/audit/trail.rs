@@ -10,12 +10,13 @@ use store::audit::{Draft, Kind, Log, Unavailable};
 
 use super::{
     Entry,
-    event::{Asker, Opening, Refusal, groups_digest, trace_id},
+    event::{Asker, Opening, Refusal, RoomEvent, RoomOpening, groups_digest, trace_id},
 };
 use crate::{catalog::Model, error::Error, head::Head, headers, identity::Identity, name::ModelName};
 
 /// The permission that is reviewed.
 const POLICY: &str = "rbac: infer on llmmodels.atelier.dev";
+const ROOMS_POLICY: &str = "rbac: rooms.atelier.dev";
 /// The longest text of a caller that rows keep.
 const LONGEST: usize = 512;
 
@@ -60,6 +61,45 @@ impl<'a> Trail<'a> {
     pub fn asks_for(&mut self, model: &str) {
         if let Some(asker) = &mut self.asker {
             asker.asked = Some(model.chars().take(LONGEST).collect());
+        }
+    }
+
+    /// The caller has named a Room.
+    pub fn asks_in(&mut self, room: &str) {
+        self.asks_for(room);
+        if let Some(asker) = &mut self.asker {
+            asker.policy = ROOMS_POLICY;
+        }
+    }
+
+    /// The caller was let into a Room, and is about to be answered. The entry tells the end.
+    ///
+    /// # Errors
+    /// When that cannot be written down, so that it must not happen.
+    pub async fn open_room(&mut self, opening: &RoomOpening) -> Result<Option<Entry>, Error> {
+        let (Some(log), Some(asker)) = (self.log, &self.asker) else {
+            return Ok(None);
+        };
+        self.is_open = true;
+        let user = self.caller.user();
+        let event = RoomEvent { asker, opening };
+        // Texts are kept in the Room, with which they go.
+        let draft = Draft::new(Kind::Opened, self.request, user, &event);
+        let (opened, committed) = log.open(draft).map_err(unavailable)?;
+        let mut entry = Entry::new(opened, self.request, user, self.received, None);
+        if let Err(error) = committed.wait().await {
+            let error = unavailable(error);
+            entry.ended(error.code());
+            return Err(error);
+        }
+        Ok(Some(entry))
+    }
+
+    /// Writes down that a request goes no further, if nothing was opened before: the error to tell.
+    pub async fn refuse(self, error: Error) -> Error {
+        match self.end(Err(error.clone())).await {
+            Ok(_) => error,
+            Err(told) => told,
         }
     }
 
@@ -115,11 +155,11 @@ impl<'a> Trail<'a> {
         let refusal = Refusal {
             asker,
             decision: match error {
-                Error::ModelForbidden { .. } => "denied",
+                Error::ModelForbidden { .. } | Error::RoomNotFound { .. } => "denied",
                 _ => "none",
             },
             status: error.status().as_u16(),
-            error: error.code(),
+            error: error.audit_code(),
         };
         let draft = Draft::new(Kind::Refused, self.request, self.caller.user(), &refusal);
         let committed = log.write(draft).map_err(unavailable)?;

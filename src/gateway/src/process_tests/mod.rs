@@ -24,6 +24,7 @@ mod outliers;
 mod passage;
 mod quotas;
 mod rollout;
+mod rooms;
 mod spending;
 mod tls;
 mod trace;

@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     oidc::Issuers,
     provider::Origins,
+    rooms,
     routes::{Gateway, Settings, router},
     server::{self, ServerSettings},
     tls::Tls,
@@ -64,6 +65,8 @@ pub struct Timing {
     pub database: Option<Database>,
     /// What keeps the audit trail.
     pub audit: Recorder,
+    /// Rooms, which are in the database.
+    pub rooms: rooms::Settings,
 }
 
 impl Default for Timing {
@@ -84,6 +87,7 @@ impl Default for Timing {
             hedges: false,
             database: None,
             audit: Recorder::default(),
+            rooms: rooms::Settings::default(),
         }
     }
 }
@@ -120,6 +124,7 @@ impl TestGateway {
             hedges: timing.hedges,
             database: timing.database,
             audit: timing.audit,
+            rooms: timing.rooms,
             origins: timing.provider.map_or_else(Origins::default, origins),
         };
         let secrets = Arc::new(ScriptedSecrets::default());

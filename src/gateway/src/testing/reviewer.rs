@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -10,14 +13,17 @@ use futures::{FutureExt, future::BoxFuture};
 use crate::{
     cache::Unavailable,
     identity::Identity,
-    review::{Access, Reviewer},
+    review::{Access, Resource, Reviewer},
 };
 
 /// Knows some tokens and some permissions, and counts the questions.
 #[derive(Default)]
 pub struct ScriptedReviewer {
-    users: BTreeMap<String, String>,
+    users: Mutex<BTreeMap<String, String>>,
+    groups: Mutex<BTreeMap<String, Vec<String>>>,
     rules: Vec<[String; 3]>,
+    /// Users, verbs, namespaces and names of Rooms.
+    rooms: Mutex<Vec<[String; 4]>>,
     down: AtomicBool,
     token_reviews: AtomicUsize,
     access_reviews: AtomicUsize,
@@ -25,15 +31,37 @@ pub struct ScriptedReviewer {
 
 impl ScriptedReviewer {
     /// `token` is `user`'s.
-    pub fn user(mut self, token: &str, user: &str) -> Self {
-        self.users.insert(token.into(), user.into());
+    pub fn user(self, token: &str, user: &str) -> Self {
+        self.know(token, user);
         self
+    }
+
+    /// The same, from now on.
+    pub fn know(&self, token: &str, user: &str) {
+        self.users.lock().unwrap().insert(token.into(), user.into());
     }
 
     /// `user` may infer on `name` in `namespace`; `*` is any, and only namespace `*` is everywhere.
     pub fn allow(mut self, user: &str, namespace: &str, name: &str) -> Self {
         self.rules.push([user.into(), namespace.into(), name.into()]);
         self
+    }
+
+    /// `user` may do `verb` in the Room `name` of `namespace`; `*` is any verb.
+    pub fn allow_in(&self, user: &str, verb: &str, namespace: &str, name: &str) {
+        let rule = [user, verb, namespace, name].map(Into::into);
+        self.rooms.lock().unwrap().push(rule);
+    }
+
+    /// `user` may do nothing in Rooms any more.
+    pub fn revoke(&self, user: &str) {
+        self.rooms.lock().unwrap().retain(|rule| rule[0] != user);
+    }
+
+    /// `user` is in `group` besides.
+    pub fn join(&self, user: &str, group: &str) {
+        let mut groups = self.groups.lock().unwrap();
+        groups.entry(user.into()).or_default().push(group.into());
     }
 
     /// While down, nothing is answered.
@@ -63,18 +91,28 @@ impl ScriptedReviewer {
 impl Reviewer for ScriptedReviewer {
     fn review_token(&self, token: String) -> BoxFuture<'static, Result<Option<Identity>, Unavailable>> {
         self.token_reviews.fetch_add(1, Ordering::Relaxed);
-        let user = self.users.get(&token);
-        let groups = vec!["system:authenticated".to_owned()];
-        let identity = |user: &String| Identity::new(user.clone(), String::new(), groups, BTreeMap::new());
+        let user = self.users.lock().unwrap().get(&token).cloned();
+        let identity = |user: String| {
+            let mut groups = vec!["system:authenticated".to_owned()];
+            groups.extend(self.groups.lock().unwrap().get(&user).into_iter().flatten().cloned());
+            Identity::new(user, String::new(), groups, BTreeMap::new())
+        };
         self.answer(user.map(identity))
     }
 
     fn review_access(&self, identity: &Identity, access: &Access) -> BoxFuture<'static, Result<bool, Unavailable>> {
         self.access_reviews.fetch_add(1, Ordering::Relaxed);
         let matches = |pattern: &String, value: &str| pattern == "*" || pattern == value;
-        let allowed = self.rules.iter().any(|[user, namespace, name]| {
-            user == identity.user() && matches(namespace, &access.namespace) && matches(name, &access.name)
-        });
+        let allowed = match access.resource {
+            Resource::LlmModels => self.rules.iter().any(|[user, namespace, name]| {
+                user == identity.user() && matches(namespace, &access.namespace) && matches(name, &access.name)
+            }),
+            Resource::Rooms => self.rooms.lock().unwrap().iter().any(|[user, verb, namespace, name]| {
+                user == identity.user()
+                    && matches(verb, access.verb)
+                    && (namespace, name) == (&access.namespace, &access.name)
+            }),
+        };
         self.answer(allowed)
     }
 }

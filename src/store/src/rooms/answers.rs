@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use rooms::{Clearance, Grant, Verb};
-use sqlx::Row as _;
+use sqlx::{Row as _, postgres::PgRow};
 
 use super::enter::{Access, Purpose, Sees, enter};
 use super::error::Error;
-use super::limits::MAX_BATCH;
+use super::inside::Inside;
+use super::limits::{MAX_BATCH, batch};
 use super::texts::Text;
 use crate::Database;
 use crate::audit::Place;
@@ -160,29 +161,71 @@ pub async fn said(
         .bind(MAX_BATCH as i64)
         .fetch_all(&mut *inside.transaction)
         .await?;
-    let mut answers = Vec::new();
-    for row in rows {
-        let seq = row.try_get("seq")?;
-        inside.own(&row, "an answer", seq)?;
-        let clearance = u8::try_from(row.try_get::<i16, _>("clearance")?).map_err(|_| Error::Damaged("a clearance"))?;
-        if clearance > grant.clearance().0 {
-            return Err(inside.disagree("an answer", seq));
-        }
-        let chain: String = row.try_get("chain")?;
-        let chunks: Vec<i64> = row.try_get("chunks")?;
-        answers.push((
-            Place { chain, seq },
-            Clearance(clearance),
-            row.try_get("generation")?,
-            chunks,
-        ));
-    }
+    let answers = rows
+        .iter()
+        .map(|row| answer(&inside, grant, row))
+        .collect::<Result<Vec<_>, _>>()?;
     inside.commit().await?;
     let next = answers
         .last()
         .filter(|_| answers.len() == MAX_BATCH)
         .map(|last| last.0.clone());
-    // Outside: feedback is not a Room's alone.
+    Ok((about(database, &answers).await?, next))
+}
+
+const THESE: &str = "
+    SELECT a.room, a.chain, a.seq, a.clearance, a.generation, a.chunks
+    FROM unnest($3::text[], $4::bigint[]) AS w (chain, seq)
+    CROSS JOIN LATERAL (SELECT * FROM room_answer
+        WHERE room = $1 AND chain = w.chain AND seq = w.seq AND clearance <= $2 LIMIT 1) a";
+
+/// What was said about these answers of the Room, up to [`MAX_BATCH`]. Only about those whose clearance the auditor has.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn said_of(database: &Database, grant: &Grant, places: &[&Place]) -> Result<Vec<Said>, Error> {
+    batch("answers", places.len())?;
+    let purpose = Purpose {
+        verbs: &[Verb::Audit],
+        sees: Sees::Granted,
+        access: Access::Read,
+    };
+    let mut inside = enter(database, grant, purpose).await?;
+    let rows = sqlx::query(THESE)
+        .bind(inside.room)
+        .bind(i16::from(grant.clearance().0))
+        .bind(places.iter().map(|place| &*place.chain).collect::<Vec<_>>())
+        .bind(places.iter().map(|place| place.seq).collect::<Vec<_>>())
+        .fetch_all(&mut *inside.transaction)
+        .await?;
+    let answers = rows
+        .iter()
+        .map(|row| answer(&inside, grant, row))
+        .collect::<Result<Vec<_>, _>>()?;
+    inside.commit().await?;
+    about(database, &answers).await
+}
+
+type Answered = (Place, Clearance, i64, Vec<i64>);
+
+fn answer(inside: &Inside<'_>, grant: &Grant, row: &PgRow) -> Result<Answered, Error> {
+    let seq = row.try_get("seq")?;
+    inside.own(row, "an answer", seq)?;
+    let clearance = u8::try_from(row.try_get::<i16, _>("clearance")?).map_err(|_| Error::Damaged("a clearance"))?;
+    if clearance > grant.clearance().0 {
+        return Err(inside.disagree("an answer", seq));
+    }
+    let chain: String = row.try_get("chain")?;
+    Ok((
+        Place { chain, seq },
+        Clearance(clearance),
+        row.try_get("generation")?,
+        row.try_get("chunks")?,
+    ))
+}
+
+/// Outside of the Room: feedback is not a Room's alone.
+async fn about(database: &Database, answers: &[Answered]) -> Result<Vec<Said>, Error> {
     let rows = sqlx::query(FEEDBACK)
         .bind(answers.iter().map(|answer| &*answer.0.chain).collect::<Vec<_>>())
         .bind(answers.iter().map(|answer| answer.0.seq).collect::<Vec<_>>())
@@ -206,7 +249,7 @@ pub async fn said(
             comment: row.try_get("comment")?,
         });
     }
-    Ok((said, next))
+    Ok(said)
 }
 
 /// What was forgotten of answers.

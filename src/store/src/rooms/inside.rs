@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use rooms::{Acl, Clearance, Grant};
+use rooms::{Acl, Clearance, Grant, Verb};
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
 
+use super::enter::{Access, Purpose, Sees, enter};
 use super::error::{Disagreement, Error};
 use super::limits::HIGHEST;
+use crate::Database;
 
 /// How things stand in a Room.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -86,6 +88,28 @@ impl Inside<'_> {
     pub async fn commit(self) -> Result<(), Error> {
         Ok(self.transaction.commit().await?)
     }
+}
+
+/// How things stand, for whoever is let in for whatever.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn head(database: &Database, grant: &Grant) -> Result<Head, Error> {
+    let purpose = Purpose {
+        verbs: &[
+            Verb::Search,
+            Verb::Ask,
+            Verb::Contribute,
+            Verb::Curate,
+            Verb::Ingest,
+            Verb::Feedback,
+            Verb::Audit,
+            Verb::RedTeam,
+        ],
+        sees: Sees::Granted,
+        access: Access::Read,
+    };
+    Ok(enter(database, grant, purpose).await?.head)
 }
 
 /// Clearance and list of names of a document's row.

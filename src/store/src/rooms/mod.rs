@@ -46,13 +46,13 @@ mod texts;
 mod uploads;
 mod writer;
 
-pub use answers::{Expired, Kept, Said, expire_answers, finish_answer, keep_answer, said};
+pub use answers::{Expired, Kept, Said, expire_answers, finish_answer, keep_answer, said, said_of};
 pub use asked::{Asked, asked, mine};
 pub use changes::{Since, changes};
 pub use curate::{Quarantined, quarantine, quarantined, release};
 pub use error::{Disagreement, Error, Unfit};
 pub use generations::{Generation, State, generations, roll_back};
-pub use inside::Head;
+pub use inside::{Head, head};
 pub use life::{ensure, uids};
 pub use limits::{MAX_BATCH, MAX_CHUNKS};
 pub use listing::{Cursor, Document, Listing, document, documents};

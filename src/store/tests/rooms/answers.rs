@@ -53,9 +53,16 @@ async fn what_is_said_needs_the_clearance_of_the_answer() {
     for (request, clearance) in [("low", 0), ("high", 3)] {
         let place = opened(&room, request).await;
         let context = context(&room, clearance).await;
-        let kept = keep_answer(database, &room.grant(Verb::Ask, clearance), &place, 1, &context, Kept::default())
-            .await
-            .unwrap();
+        let kept = keep_answer(
+            database,
+            &room.grant(Verb::Ask, clearance),
+            &place,
+            1,
+            &context,
+            Kept::default(),
+        )
+        .await
+        .unwrap();
         assert_eq!(kept, Clearance(clearance));
         for value in ["up", "down"] {
             let feedback = Feedback {
@@ -101,7 +108,13 @@ async fn what_is_said_needs_the_clearance_of_the_answer() {
         .tamper("UPDATE room_answer SET at = now() - interval '31 days' WHERE clearance = 0")
         .await;
     let month = Duration::from_secs(30 * 24 * 3600);
-    assert_eq!(expire_answers(database, &room.ingest(), month, month).await.unwrap().answers, 1);
+    assert_eq!(
+        expire_answers(database, &room.ingest(), month, month)
+            .await
+            .unwrap()
+            .answers,
+        1
+    );
     assert_eq!(said(database, &auditor(3), None).await.unwrap().0.len(), 1);
 }
 
@@ -114,7 +127,15 @@ async fn a_context_that_the_asker_does_not_see_is_refused() {
         chain: "c".into(),
         seq: 1,
     };
-    let refused = keep_answer(room.database(), &room.grant(Verb::Ask, 2), &place, 1, &context, Kept::default()).await;
+    let refused = keep_answer(
+        room.database(),
+        &room.grant(Verb::Ask, 2),
+        &place,
+        1,
+        &context,
+        Kept::default(),
+    )
+    .await;
     assert!(matches!(refused, Err(Error::Disagreement(_))), "{refused:?}");
     assert_eq!(room.test.number("SELECT count(*) FROM room_answer").await, 0);
 }

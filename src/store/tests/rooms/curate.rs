@@ -159,10 +159,7 @@ async fn pictures_go_when_no_generation_has_the_bytes() {
             media_type: "image/jpeg".into(),
             bytes: text.into(),
         };
-        writer
-            .add_picture(&ingest, id, 1, &page)
-            .await
-            .unwrap();
+        writer.add_picture(&ingest, id, 1, &page).await.unwrap();
         writer.verify(&ingest).await.unwrap();
         writer.publish(&ingest, 0).await.unwrap();
         sweep(database, &ingest, Duration::from_secs(3600)).await.unwrap();

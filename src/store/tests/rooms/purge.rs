@@ -32,10 +32,7 @@ async fn full() -> Room {
         media_type: "image/png".into(),
         bytes: "zanzibar".into(),
     };
-    writer
-        .add_picture(&ingest, id, 1, &page)
-        .await
-        .unwrap();
+    writer.add_picture(&ingest, id, 1, &page).await.unwrap();
     writer.verify(&ingest).await.unwrap();
     writer.publish(&ingest, 1).await.unwrap();
     store::rooms::remove(database, &ingest, "files", &["b"]).await.unwrap();
@@ -83,7 +80,9 @@ async fn answered(room: &Room) {
     let loaded = load(room.database(), &grant).await.unwrap().unwrap();
     let hits = visible(&loaded.index, &grant);
     let context = texts(room.database(), &grant, 2, None, &hits).await.unwrap();
-    keep_answer(room.database(), &grant, &place, 2, &context, Kept::default()).await.unwrap();
+    keep_answer(room.database(), &grant, &place, 2, &context, Kept::default())
+        .await
+        .unwrap();
     let feedback = Feedback {
         kind: "correction".into(),
         value: "zanzibar".into(),

@@ -6,9 +6,9 @@ use rooms::{Acl, ChunkId, Clearance, Grant, Principal, Verb, grant::LIFETIME};
 use store::Database;
 use store::audit::Place;
 use store::rooms::{
-    Error, Kept, Recipe, Upload, Writer, changes, document, documents, ensure, expire_answers, generations, keep_answer,
-    known, load, load_shadow, moment, overview, picture, quarantine, quarantined, read_upload, release, remove,
-    remove_source, roll_back, said, set_rights, stored, sweep, synced, texts, uploads,
+    Error, Kept, Recipe, Upload, Writer, changes, document, documents, ensure, expire_answers, generations,
+    keep_answer, known, load, load_shadow, moment, overview, picture, quarantine, quarantined, read_upload, release,
+    remove, remove_source, roll_back, said, set_rights, stored, sweep, synced, texts, uploads,
 };
 
 use super::support::{grant_to, key, open_doc, recipe, room};

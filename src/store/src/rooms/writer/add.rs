@@ -167,13 +167,7 @@ impl Writer {
     ///
     /// # Errors
     /// [`Error::Fenced`]; [`Error::Unfit`] for one of more than 4 MiB, or of a document that is not in the generation.
-    pub async fn add_picture(
-        &self,
-        grant: &Grant,
-        id: DocumentId,
-        page: u32,
-        picture: &Picture,
-    ) -> Result<(), Error> {
+    pub async fn add_picture(&self, grant: &Grant, id: DocumentId, page: u32, picture: &Picture) -> Result<(), Error> {
         picture.check()?;
         let Some(page) = i32::try_from(page).ok().filter(|page| *page > 0) else {
             return Err(Unfit::Stranger("the number of a page").into());

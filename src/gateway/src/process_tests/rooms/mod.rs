@@ -1,0 +1,8 @@
+//! Rooms as people, Jobs and attackers meet them: a real database, real HTTP, scripted models and rights.
+
+mod access;
+mod ask;
+mod ingest;
+mod matrix;
+mod support;
+mod uploads;

@@ -1,0 +1,271 @@
+//! A Room as the gateway sees it.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use ::rooms::{Clearance, RoomKey, search};
+use api::room::{MemberKind, RoomSpec};
+use kube::{ResourceExt, core::Object};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::units::{Cidr, duration, quantity};
+use crate::identity::Identity;
+
+/// A Room as the API server has it. What this release does not know in it makes it unusable, and does not end the watch.
+pub type WatchedRoom = Object<Value, Value>;
+
+/// Chunks that a model is given at most, if the Room does not say.
+const CONTEXT_TOKENS: u32 = 2048;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A source of documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Clearance that all of its documents need at least.
+    pub clearance: Clearance,
+    /// Bytes of its largest document, where people upload them.
+    pub upload: Option<u64>,
+    /// Whether documents come from it: a database is asked, not read.
+    pub has_documents: bool,
+}
+
+/// A Room.
+#[derive(Debug)]
+pub struct Room {
+    /// What it is known by.
+    pub key: RoomKey,
+    /// What people ask for; none where this release does not understand it.
+    pub spec: Option<RoomSpec>,
+    /// Its sources.
+    pub sources: Vec<Source>,
+    /// From where it may be entered; none is from everywhere.
+    networks: Option<Vec<Cidr>>,
+    /// Age of rights past which it refuses.
+    pub max_staleness: Duration,
+    /// How long questions and answers are kept.
+    pub texts: Duration,
+    /// How long it is kept what answers were made of.
+    pub metadata: Duration,
+    /// Whether it is being deleted.
+    pub is_going: bool,
+    /// Whether its adversarial tests failed.
+    pub is_closed: bool,
+    /// Whether the database knows it as it is.
+    pub opened: Arc<OnceCell<()>>,
+}
+
+impl From<WatchedRoom> for Room {
+    fn from(object: WatchedRoom) -> Self {
+        let key = RoomKey {
+            uid: object.uid().unwrap_or_default(),
+            namespace: object.namespace().unwrap_or_default(),
+            name: object.name_any(),
+        };
+        let spec = RoomSpec::deserialize(&object.spec).ok();
+        let access = spec.as_ref().and_then(|spec| spec.access.as_ref());
+        let retention = spec.as_ref().and_then(|spec| spec.retention.as_ref());
+        // The schema lets nothing else through; what is no duration is none at all, and nobody waits for it.
+        let read = |text: Option<&String>, default| text.map_or(default, |text| duration(text).unwrap_or_default());
+        let networks = access.and_then(|access| access.network.as_ref());
+        let conditions = object
+            .status
+            .as_ref()
+            .and_then(|status| status["conditions"].as_array());
+        let has_failed = |condition: &Value| condition["type"] == "RedTeamPassed" && condition["status"] == "False";
+        Self {
+            sources: sources(spec.as_ref()),
+            // A network that is none admits nobody.
+            networks: networks.map(|it| it.cidrs.iter().filter_map(|cidr| cidr.parse().ok()).collect()),
+            max_staleness: read(access.and_then(|access| access.max_staleness.as_ref()), DAY),
+            texts: read(retention.and_then(|it| it.content.as_ref()), 30 * DAY),
+            metadata: read(retention.and_then(|it| it.metadata.as_ref()), 365 * DAY),
+            is_going: object.metadata.deletion_timestamp.is_some(),
+            is_closed: conditions.into_iter().flatten().any(has_failed),
+            opened: Arc::default(),
+            key,
+            spec,
+        }
+    }
+}
+
+fn sources(spec: Option<&RoomSpec>) -> Vec<Source> {
+    let of = |source: &api::room::RoomSource| Source {
+        name: source.name.clone(),
+        clearance: clearance(source.clearance),
+        upload: source
+            .upload
+            .as_ref()
+            .map(|upload| quantity(&upload.max_size).unwrap_or_default()),
+        has_documents: source.sql.is_none(),
+    };
+    spec.iter().flat_map(|spec| &spec.sources).map(of).collect()
+}
+
+/// What the schema does not let through is the highest.
+fn clearance(value: i32) -> Clearance {
+    Clearance(u8::try_from(value).ok().filter(|value| *value <= 100).unwrap_or(100))
+}
+
+impl Room {
+    /// Whether it may be entered from an address. One that is not known is nowhere.
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        match (&self.networks, address) {
+            (None, _) => true,
+            (Some(networks), Some(address)) => networks.iter().any(|network| network.has(address)),
+            (Some(_), None) => false,
+        }
+    }
+
+    /// The highest clearance of all members that somebody is. Whom RBAC lets in beside them has none.
+    pub fn clearance_of(&self, identity: &Identity) -> Clearance {
+        let members = self.spec.iter().flat_map(|spec| &spec.members);
+        let is_one = |member: &&api::room::Member| match member.kind {
+            MemberKind::User => member.name == identity.user(),
+            MemberKind::Group => identity.groups().contains(&member.name),
+            MemberKind::ServiceAccount => {
+                let (namespace, name) = member
+                    .name
+                    .split_once('/')
+                    .unwrap_or((&self.key.namespace, &member.name));
+                let account = identity.user().strip_prefix("system:serviceaccount:");
+                account.and_then(|account| account.split_once(':')) == Some((namespace, name))
+            }
+        };
+        let clearances = members.filter(is_one).map(|member| match member.clearance {
+            0..=100 => Clearance(member.clearance as u8),
+            _ => Clearance(0),
+        });
+        clearances.max().unwrap_or_default()
+    }
+
+    /// A source by its name.
+    pub fn source(&self, name: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// How chunks are found.
+    pub fn search_options(&self) -> search::Options {
+        let retrieval = self.spec.as_ref().and_then(|spec| spec.retrieval.as_ref());
+        let least = retrieval
+            .and_then(|it| it.min_score.as_ref())
+            .and_then(|text| text.parse().ok());
+        search::Options {
+            top_k: retrieval.map_or(8, |it| usize::try_from(it.top_k).unwrap_or(1)),
+            hybrid: retrieval.is_none_or(|it| it.hybrid),
+            min_score: least.unwrap_or(0.0),
+            max_context_tokens: retrieval
+                .and_then(|it| it.max_context_tokens)
+                .and_then(|tokens| u32::try_from(tokens).ok())
+                .unwrap_or(CONTEXT_TOKENS),
+        }
+    }
+
+    /// Whether `other` needs nothing else of the database.
+    pub fn is_kept_like(&self, other: &Self) -> bool {
+        self.key == other.key && self.sources == other.sources
+    }
+}
+
+#[cfg(test)]
+pub mod testing {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A Room with this spec, as the API server has it.
+    pub fn watched(name: &str, uid: &str, spec: Value) -> WatchedRoom {
+        serde_json::from_value(json!({
+            "apiVersion": "atelier.dev/v1alpha1", "kind": "Room", "spec": spec,
+            "metadata": {"name": name, "namespace": "ns", "uid": uid, "resourceVersion": "5"},
+        }))
+        .unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn room(spec: Value) -> Room {
+        testing::watched("hr", "1", spec).into()
+    }
+
+    fn named(user: &str, groups: &[&str]) -> Identity {
+        let groups = groups.iter().map(ToString::to_string).collect();
+        Identity::new(user.into(), String::new(), groups, Default::default())
+    }
+
+    #[rstest]
+    #[case("jane", &[], 2)]
+    #[case("jane", &["hr"], 3)]
+    #[case("joe", &["hr"], 3)]
+    #[case("joe", &["jane"], 0)]
+    #[case("hr", &[], 0)]
+    #[case("system:serviceaccount:ns:bot", &[], 5)]
+    #[case("system:serviceaccount:other:bot", &[], 0)]
+    #[case("system:serviceaccount:far:away", &[], 7)]
+    #[case("bot", &[], 0)]
+    fn a_member_has_the_highest_of_their_clearances(#[case] user: &str, #[case] groups: &[&str], #[case] expected: u8) {
+        let member = |kind: &str, name: &str, clearance: u8| json!({"kind": kind, "name": name, "role": "Reader", "clearance": clearance});
+        let room = room(json!({
+            "embedding": {"name": "e"},
+            "members": [
+                member("User", "jane", 2), member("User", "jane", 1), member("Group", "hr", 3),
+                member("ServiceAccount", "bot", 5), member("ServiceAccount", "far/away", 7),
+            ],
+        }));
+        assert_eq!(room.clearance_of(&named(user, groups)), Clearance(expected));
+    }
+
+    #[test]
+    fn it_is_entered_from_its_networks() {
+        let open = room(json!({"embedding": {"name": "e"}}));
+        assert!(open.admits(None) && open.admits("1.2.3.4".parse().ok()));
+        let network = |cidrs: Value| room(json!({"embedding": {"name": "e"}, "access": {"network": {"cidrs": cidrs}}}));
+        let closed = network(json!(["10.0.0.0/8"]));
+        assert!(closed.admits("10.1.1.1".parse().ok()));
+        assert!(!closed.admits("11.1.1.1".parse().ok()) && !closed.admits(None));
+        assert!(!network(json!(["nonsense"])).admits("10.1.1.1".parse().ok()));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_no_spec() {
+        let room = room(json!({"embedding": {"name": "e"}, "answer": {"ungrounded": "Pray"}}));
+        assert!(room.spec.is_none() && room.sources.is_empty());
+    }
+
+    #[test]
+    fn limits_and_their_defaults_are_read() {
+        let plain = room(json!({"embedding": {"name": "e"}}));
+        assert_eq!(
+            (plain.max_staleness, plain.texts, plain.metadata),
+            (DAY, 30 * DAY, 365 * DAY)
+        );
+        assert_eq!(plain.search_options().top_k, 8);
+        let set = room(json!({
+            "embedding": {"name": "e"},
+            "access": {"maxStaleness": "1h"}, "retention": {"content": "0s"},
+            "retrieval": {"topK": 3, "hybrid": false, "minScore": "0.25", "maxContextTokens": 99},
+            "sources": [{"name": "up", "upload": {"maxSize": "1Ki"}, "clearance": 4}],
+        }));
+        assert_eq!((set.max_staleness, set.texts), (DAY / 24, Duration::ZERO));
+        let options = set.search_options();
+        assert_eq!(
+            (
+                options.top_k,
+                options.hybrid,
+                options.min_score,
+                options.max_context_tokens
+            ),
+            (3, false, 0.25, 99)
+        );
+        let source = set.source("up").unwrap();
+        assert_eq!((source.clearance, source.upload), (Clearance(4), Some(1024)));
+    }
+}

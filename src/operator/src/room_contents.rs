@@ -240,9 +240,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_told() {
-        let (contents, _directory) = gateway((StatusCode::OK, json!({"pending_uploads": 2, "generation": 4}))).await;
+        let (contents, _directory) =
+            gateway((StatusCode::OK, json!({"newest_upload_seconds": 2.5, "generation": 4}))).await;
         let found = contents.look("ns", "hr").await.unwrap();
-        assert_eq!((found.pending_uploads, found.generation), (2, Some(4)));
+        assert_eq!((found.newest_upload_seconds, found.generation), (Some(2.5), Some(4)));
         let elsewhere = contents.look("ns", "other").await.unwrap_err();
         assert!(elsewhere.to_string().contains("404"), "{elsewhere}");
     }

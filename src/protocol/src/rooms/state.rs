@@ -25,8 +25,9 @@ pub struct State {
     /// Recall at 10, sampled over searches and over the index of the generation that answers; none before it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recall_at_10: Option<f64>,
-    /// Uploads that have arrived and are not in the generation that answers as they are now: a Job is due.
-    pub pending_uploads: u64,
+    /// Seconds since the last upload arrived as a whole; none if there is none. Whoever began to read after that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_upload_seconds: Option<f64>,
     /// All generations, the latest first.
     pub generations: Vec<Generation>,
 }

@@ -53,7 +53,7 @@ pub async fn reconcile(
     context.references.note(namespace, name, &room.spec);
     let mut observed = dereference::observe(&context.cluster, &owner, &room).await?;
     let wanted = validate::validate(&room, &context.settings);
-    observed.state = state(context, &owner, wanted.as_ref().ok()).await;
+    observed.state = state(context, &owner, &room, wanted.as_ref().ok()).await;
     let now = Timestamp::now();
     let before = room.status.clone().unwrap_or_default();
     let ca = context.contents.certificates();
@@ -111,15 +111,17 @@ pub async fn reconcile(
     )))
 }
 
-/// What the gateway says is in the Room, where documents come without anybody else's telling.
-async fn state(context: &Context, owner: &Owner, wanted: Option<&Wanted>) -> Option<State> {
+/// What the gateway says is in the Room, where anything may be.
+async fn state(context: &Context, owner: &Owner, room: &Room, wanted: Option<&Wanted>) -> Option<State> {
     let Owner {
         namespace,
         name,
         paused,
         ..
     } = owner;
-    if *paused || !wanted?.takes_uploads() {
+    let has_contents = room.status.as_ref().is_some_and(|status| status.generation.is_some());
+    let may_have = wanted.is_some_and(|wanted| has_contents || wanted.takes_uploads());
+    if *paused || !may_have {
         return None;
     }
     match context.contents.look(namespace, name).await {

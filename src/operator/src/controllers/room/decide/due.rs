@@ -10,7 +10,7 @@ use api::{
     RoomStatus,
     room::{SourceStatus, SyncStatus},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use protocol::rooms::state::State;
 
 use crate::controllers::room::{build::Builder, validate::Source};
@@ -21,6 +21,9 @@ const PAUSE: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(3600);
 /// Least time between two runs that uploads ask for: those that come together are read together.
 const GATHER: Duration = Duration::from_secs(30);
+
+/// How far clocks may be apart.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// What is due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +50,9 @@ pub fn due(
     let is_asked = requested.is_some() && *requested != sync.requested;
     let is_changed = sync.published.as_deref() != Some(key);
     let started = sync.started.as_ref().map(|time| time.0);
-    let pending = state.is_some_and(|state| state.pending_uploads > 0);
+    let uploaded = state.and_then(|state| later_by(now, -state.newest_upload_seconds?));
+    // A run that began right after it may have looked before: clocks differ a little.
+    let pending = uploaded.is_some_and(|at| started.is_none_or(|started| later(at, MARGIN) > started));
     let has_gathered = started.is_none_or(|started| later(started, GATHER) <= now);
     let read = sources.iter().filter(|source| {
         let of_uploads = source.times.is_none() && pending;
@@ -102,6 +107,10 @@ fn has_come(source: &Source, since: Option<Timestamp>, now: Timestamp) -> bool {
 pub fn retry(failures: i32, now: Timestamp) -> Timestamp {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or_default().min(16);
     later(now, PAUSE.saturating_mul(1 << doublings).min(LONGEST))
+}
+
+fn later_by(time: Timestamp, seconds: f64) -> Option<Timestamp> {
+    time.checked_add(SignedDuration::try_from_secs_f64(seconds).ok()?).ok()
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

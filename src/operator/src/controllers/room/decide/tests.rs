@@ -248,16 +248,24 @@ fn a_source_that_could_not_be_read_keeps_what_it_has_and_is_read_again_alone() {
 #[test]
 fn uploads_are_read_when_they_have_arrived_and_those_that_come_together_at_once() {
     let mut world = World::idle(json!({"sources": [{"name": "desk", "upload": {}}]}));
-    world.uploads(0);
+    world.uploads(None);
     assert_eq!(world.settle(), 0);
-    world.uploads(3);
+    // From before the run that has read everything.
+    world.uploads(Some(60.0));
+    assert_eq!(world.settle(), 0);
+    world.now = at("2026-01-01T00:10:20Z");
+    world.uploads(Some(1.0));
     let plan = world.pass();
     assert!(plan.job.is_none(), "the last run has just begun");
     assert_eq!(plan.next, Some(at("2026-01-01T00:10:30Z")));
-    world.now = at("2026-01-01T00:10:30Z");
+    world.now = at("2026-01-01T00:10:40Z");
+    world.uploads(Some(21.0));
     assert_eq!(world.settle(), 1);
     world.publishes(&[]);
-    world.uploads(0);
+    assert_eq!(world.settle(), 0);
+    // It was there when that run began, and asks for no other, whatever became of it.
+    world.now = at("2026-01-01T00:12:00Z");
+    world.uploads(Some(101.0));
     assert_eq!(world.settle(), 0);
     assert_eq!(world.made, 2);
 }

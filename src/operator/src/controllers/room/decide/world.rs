@@ -257,7 +257,8 @@ impl World {
         self.ends(Some(&IngestOutcome::Failed(failure)), "Failed");
     }
 
-    pub fn uploads(&mut self, pending: u64) {
+    /// What the gateway tells, where the last upload came so many seconds ago.
+    pub fn uploads(&mut self, seconds: Option<f64>) {
         let source = |source: &api::room::RoomSource| Source {
             name: source.name.clone(),
             documents: 10,
@@ -273,7 +274,7 @@ impl World {
                 documents: 2,
             }],
             sources: self.room.spec.sources.iter().map(source).collect(),
-            pending_uploads: pending,
+            newest_upload_seconds: seconds,
             ..State::default()
         });
     }

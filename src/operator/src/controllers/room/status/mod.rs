@@ -9,6 +9,7 @@ use api::{
     Room, RoomStatus, conditions, names,
     room::{Quarantined, SourceStatus},
 };
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use protocol::rooms::state::State;
@@ -27,6 +28,8 @@ use crate::{
 pub use findings::stale_at;
 pub use notices::notices;
 
+/// How far two times at which rights were read are apart that are not the same: one is told by its age.
+const NEWS: SignedDuration = SignedDuration::from_secs(60);
 /// Reasons for setting documents aside that are told apart.
 const REASONS: usize = 32;
 
@@ -67,7 +70,7 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> RoomStatus {
         ended::note(&mut after, end, now);
     }
     if let Some(state) = observed.state.as_ref().filter(|state| state.uid == owner.uid) {
-        look(&mut after, state);
+        look(&mut after, state, now);
     }
     after.next_sync = plan.next.map(Time);
     after.url = Some(format!(
@@ -82,17 +85,35 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> RoomStatus {
 }
 
 /// Takes over what the gateway counts now: people remove documents between runs.
-fn look(status: &mut RoomStatus, state: &State) {
+fn look(status: &mut RoomStatus, state: &State, now: &Time) {
     status.generation = state.generation.or(status.generation);
     status.documents = Some(number(state.documents));
     status.chunks = Some(number(state.chunks));
     let by_reason = state.quarantined.iter().map(|it| (&it.reason, &it.documents));
     status.quarantined = quarantined(by_reason);
+    if let Some(recall) = state.recall_at_10 {
+        status.recall_at_10 = Some(format!("{recall:.2}"));
+    }
     for row in &mut status.sources {
         if let Some(source) = state.sources.iter().find(|source| source.name == row.name) {
             row.documents = number(source.documents);
+            let read = source.rights_age_seconds.and_then(|age| before(now, age));
+            let is_news = |read: &Time| {
+                let known = row.access_synced.as_ref();
+                known.is_none_or(|known| read.0.duration_since(known.0).abs() > NEWS)
+            };
+            if let Some(read) = read.filter(is_news) {
+                row.access_synced = Some(read);
+            }
         }
     }
+}
+
+/// A time that is so many seconds before another one, without fractions.
+fn before(now: &Time, seconds: f64) -> Option<Time> {
+    let age = SignedDuration::try_from_secs_f64(seconds).ok()?;
+    let time = now.0.checked_sub(age).ok()?;
+    Timestamp::from_second(time.as_second()).ok().map(Time)
 }
 
 /// A row for each source of the spec, with what was known of it.

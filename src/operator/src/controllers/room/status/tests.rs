@@ -49,13 +49,24 @@ fn sources_that_the_spec_names_no_more_are_forgotten() {
 #[test]
 fn what_people_took_away_is_counted_without_a_run() {
     let mut world = World::idle(json!({"sources": [{"name": "desk", "upload": {}}]}));
-    world.uploads(0);
+    world.uploads(None);
     let state = world.observed.state.as_mut().unwrap();
     state.documents = 9;
     state.sources[0].documents = 8;
     world.pass();
     let status = world.status();
     assert_eq!((status.documents, status.sources[0].documents), (Some(9), 8));
+    // Rights alone may have been read since the last run.
+    let state = world.observed.state.as_mut().unwrap();
+    state.sources[0].rights_age_seconds = Some(30.25);
+    world.now = world.now.checked_add(std::time::Duration::from_secs(3600)).unwrap();
+    world.pass();
+    let synced = world.status().sources[0].access_synced.clone().unwrap().0;
+    assert_eq!(world.now.duration_since(synced).as_secs(), 31);
+    // As time goes by, the same age is no news.
+    world.now = world.now.checked_add(std::time::Duration::from_secs(20)).unwrap();
+    world.pass();
+    assert_eq!(world.status().sources[0].access_synced.clone().unwrap().0, synced);
     // Of another Room that had this name nothing is told.
     let state = world.observed.state.as_mut().unwrap();
     state.documents = 7;

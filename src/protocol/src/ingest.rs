@@ -98,8 +98,17 @@ pub struct GatewayAccess {
 pub struct Embedding {
     /// Its name, as requests have it: `namespace/model`, with `@version` where it has versions.
     pub model: String,
-    /// What its vectors depend on: another digest, other vectors.
+    /// What its vectors depend on: another digest, other vectors. For a recipe as it is: of a model that has versions it is
+    /// the name of one, by which questions are embedded as well.
     pub digest: String,
+}
+
+impl Embedding {
+    /// The name of its LlmModel alone, for a recipe.
+    pub fn name(&self) -> &str {
+        let name = self.model.rsplit('/').next().unwrap_or_default();
+        name.split('@').next().unwrap_or_default()
+    }
 }
 
 /// A place that documents come from.
@@ -397,6 +406,17 @@ mod tests {
             sources: (0..sources).map(|number| source(number, error)).collect(),
             ..IngestReport::default()
         })
+    }
+
+    #[test]
+    fn a_recipe_names_the_model_alone() {
+        for model in ["ns/e@v-0123456789", "ns/e", "e"] {
+            let embedding = Embedding {
+                model: model.into(),
+                digest: "v-0123456789".into(),
+            };
+            assert_eq!(embedding.name(), "e");
+        }
     }
 
     #[test]

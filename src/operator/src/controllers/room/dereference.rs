@@ -1,6 +1,11 @@
 //! What exists now: one Room and everything that it depends on, read from the API server and the gateway.
 
-use api::{LlmModel, Room, common::ModelRef, llmmodel::Task, names, reasons};
+use api::{
+    LlmModel, Room,
+    common::ModelRef,
+    llmmodel::{Provider, Task},
+    names, reasons,
+};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Event, Pod, ServiceAccount},
@@ -9,6 +14,7 @@ use k8s_openapi::api::{
 };
 use kube::ResourceExt;
 use protocol::rooms::state::State;
+use serde_json::json;
 use tokio::try_join;
 
 use super::validate::Owner;
@@ -145,18 +151,35 @@ fn embedder(reference: &ModelRef, found: Option<&LlmModel>) -> Result<Embedder, 
     if let Some(provider) = &model.spec.source.provider {
         return Ok(Embedder {
             model: format!("{namespace}/{name}"),
-            digest: format!("provider:{}", canonical::digest(provider, 16)),
+            digest: hosted(provider),
         });
     }
-    let status = model.status.clone().unwrap_or_default();
-    let version = status.current_version.unwrap_or_default();
-    // What else a version is made of, such as its compression, is in its name.
-    let row = status.versions.iter().find(|row| row.name == version);
-    let digest = row.and_then(|row| row.digest.clone()).unwrap_or_default();
+    let version = model.status.as_ref().and_then(|status| status.current_version.clone());
+    let version = version.unwrap_or_default();
+    // Everything that its vectors depend on is in its name.
     Ok(Embedder {
         model: format!("{namespace}/{name}@{version}"),
-        digest: format!("{version}:{digest}"),
+        digest: version,
     })
+}
+
+/// A digest of what is asked of a provider: prices and keys change no vector.
+fn hosted(provider: &Provider) -> String {
+    let provider = Provider {
+        pricing: None,
+        ..provider.clone()
+    };
+    let mut asked = json!(provider);
+    for service in asked
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|services| services.values_mut())
+    {
+        if let Some(fields) = service.as_object_mut() {
+            fields.remove("credentialsSecretRef");
+        }
+    }
+    format!("provider:{}", canonical::digest(&asked, 16))
 }
 
 /// Whether a model can be asked for what the Room needs it for.
@@ -204,15 +227,15 @@ mod tests {
 
     #[test]
     fn a_model_is_what_the_room_needs_it_for_or_is_told() {
-        let found = model("e", "Embed", "sha256:aa");
+        let found = model("e", "Embed");
         let embedder = embedder(&reference(), Some(&found)).unwrap();
         assert_eq!(embedder.model, "ns/e@v-0123456789");
-        assert_eq!(embedder.digest, "v-0123456789:sha256:aa");
+        assert_eq!(embedder.digest, "v-0123456789");
         let mut without = found.clone();
         without.status = None;
         for (found, words) in [
             (None, "does not exist"),
-            (Some(&model("e", "Generate", "sha256:aa")), "name one with task Embed"),
+            (Some(&model("e", "Generate")), "name one with task Embed"),
             (Some(&without), "no version that serves"),
         ] {
             let trouble = super::embedder(&reference(), found).unwrap_err();
@@ -222,12 +245,30 @@ mod tests {
     }
 
     #[test]
-    fn other_vectors_have_another_digest() {
-        let of = |digest: &str| {
-            embedder(&reference(), Some(&model("e", "Embed", digest)))
-                .unwrap()
-                .digest
-        };
-        assert_ne!(of("sha256:aa"), of("sha256:bb"));
+    fn a_hosted_model_has_no_version_and_still_a_digest() {
+        let mut found = model("e", "Embed");
+        let of = |found: &LlmModel| embedder(&reference(), Some(found)).unwrap();
+        found.status = None;
+        found.spec.source = serde_json::from_value(json!({
+            "provider": {"openAI": {"model": "small", "credentialsSecretRef": {"name": "key", "key": "key"}}},
+        }))
+        .unwrap();
+        let first = of(&found);
+        let service = found.spec.source.provider.as_mut().unwrap().open_ai.as_mut().unwrap();
+        service.credentials_secret_ref.name = "another".into();
+        assert_eq!(of(&found), first);
+        assert_eq!(first.model, "ns/e");
+        assert!(!first.digest.starts_with("v-"), "{}", first.digest);
+        found
+            .spec
+            .source
+            .provider
+            .as_mut()
+            .unwrap()
+            .open_ai
+            .as_mut()
+            .unwrap()
+            .model = "large".into();
+        assert_ne!(of(&found).digest, first.digest);
     }
 }

@@ -50,13 +50,13 @@ pub fn settings() -> Settings {
     }
 }
 
-/// A model with this task whose version of this digest serves.
-pub fn model(name: &str, task: &str, digest: &str) -> LlmModel {
+/// A model with this task whose version serves.
+pub fn model(name: &str, task: &str) -> LlmModel {
     let mut model = testing::model(json!({"task": task}));
     model.metadata.name = Some(name.into());
     model.status = serde_json::from_value(json!({
         "currentVersion": "v-0123456789",
-        "versions": [{"name": "v-0123456789", "state": "Serving", "digest": digest}],
+        "versions": [{"name": "v-0123456789", "state": "Serving"}],
     }))
     .unwrap();
     model

@@ -12,7 +12,7 @@ use crate::controllers::room::testing::{room, settings, the_owner, wanted};
 fn embedder() -> Embedder {
     Embedder {
         model: "ns/embedder@v-0123456789".into(),
-        digest: "v-0123456789:sha256:aa".into(),
+        digest: "v-0123456789".into(),
     }
 }
 

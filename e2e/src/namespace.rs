@@ -187,7 +187,7 @@ impl Namespace {
         for args in [
             vec![
                 "get",
-                "llmmodels,finetunejobs",
+                "llmmodels,finetunejobs,rooms",
                 "--output",
                 "yaml",
                 "--show-managed-fields=false",

@@ -131,6 +131,11 @@ livenessProbe:
 {{- end }}
 {{- end }}
 
+{{/* Root of the gateway inside the cluster. Context: the root. */}}
+{{- define "atelier.gatewayUrl" -}}
+{{ ternary "https" "http" (ne .Values.gateway.tls.secretName "") }}://atelier-gateway.{{ .Release.Namespace }}.svc:{{ .Values.gateway.service.port }}
+{{- end }}
+
 {{/* The port of a URL. Context: the URL. */}}
 {{- define "atelier.urlPort" -}}
 {{- $url := urlParse . -}}

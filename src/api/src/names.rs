@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::room::Role;
+
 /// API group of all kinds.
 pub const GROUP: &str = "atelier.dev";
 /// The one served version.
@@ -63,6 +65,19 @@ pub const ANNOTATION_LOST: &str = "atelier.dev/lost";
 pub const ANNOTATION_TRIAL: &str = "atelier.dev/trial";
 /// On a run of a schedule: when it was due, in RFC 3339.
 pub const ANNOTATION_SCHEDULED: &str = "atelier.dev/scheduled";
+/// Value of [`LABEL_NAME`] on the children of a Room.
+pub const NAME_ROOM: &str = "room";
+/// Value of [`LABEL_COMPONENT`]: what lets members in.
+pub const COMPONENT_ACCESS: &str = "access";
+/// Value of [`LABEL_COMPONENT`]: the Jobs that read the sources of a Room, and what surrounds them.
+pub const COMPONENT_INGEST: &str = "ingest";
+/// The Room an object belongs to.
+pub const LABEL_ROOM: &str = "atelier.dev/room";
+/// On a Room, set by people: another value than before asks for its sources to be read at once. On its Jobs: the value
+/// that they answer.
+pub const ANNOTATION_SYNC: &str = "atelier.dev/sync";
+/// Finalizer of Rooms: what is in them goes before they do.
+pub const FINALIZER_ROOM: &str = "atelier.dev/room-contents";
 /// The version an object belongs to; passed on like [`LABEL_MODEL`].
 pub const LABEL_VERSION: &str = "atelier.dev/version";
 
@@ -104,6 +119,9 @@ pub const FIELD_MANAGER_LLMMODEL: &str = "atelier-llmmodel";
 /// Field manager of the children of FineTuneJobs and of their status.
 pub const FIELD_MANAGER_FINETUNEJOB: &str = "atelier-finetunejob";
 
+/// Field manager of the children of Rooms, and of their status.
+pub const FIELD_MANAGER_ROOM: &str = "atelier-room";
+
 /// Name of the operator: its Deployment, its ServiceAccount, its Lease and the reporter of Events.
 pub const OPERATOR: &str = "atelier-operator";
 /// Name of the gateway: its Deployment, its ServiceAccount and its Service.
@@ -115,6 +133,23 @@ pub const LEASE: &str = OPERATOR;
 pub const AUDIENCE: &str = "atelier";
 /// RBAC verb on `llmmodels/<name>` that allows asking a model.
 pub const VERB_INFER: &str = "infer";
+/// RBAC verb on `rooms/<name>` that allows finding chunks.
+pub const VERB_SEARCH: &str = "search";
+/// RBAC verb on `rooms/<name>` that allows getting answers from a model.
+pub const VERB_ASK: &str = "ask";
+/// RBAC verb on `rooms/<name>` that allows saying what answers were worth.
+pub const VERB_FEEDBACK: &str = "feedback";
+/// RBAC verb on `rooms/<name>` that allows adding documents.
+pub const VERB_CONTRIBUTE: &str = "contribute";
+/// RBAC verb on `rooms/<name>` that allows removing documents and releasing those that were set aside.
+pub const VERB_CURATE: &str = "curate";
+/// RBAC verb on `rooms/<name>` that allows trying to make the Room leak.
+pub const VERB_REDTEAM: &str = "redteam";
+/// RBAC verb on `rooms/<name>` that allows reading who asked what.
+pub const VERB_AUDIT: &str = "audit";
+/// RBAC verb on `rooms/<name>` that allows filling it from its sources, which its own Jobs do, and taking away what
+/// is in it once it is being deleted, which the operator does.
+pub const VERB_INGEST: &str = "ingest";
 
 /// Name of the serving container in worker pods.
 pub const CONTAINER_WORKER: &str = "worker";
@@ -126,6 +161,8 @@ pub const CONTAINER_NODE_CACHE: &str = "node-cache";
 pub const CONTAINER_EVALUATE: &str = "evaluate";
 /// Name of the container that reads and cleans data.
 pub const CONTAINER_DATA: &str = "data";
+/// Name of the container that reads the sources of a Room.
+pub const CONTAINER_INGEST: &str = "ingest";
 /// Name of the container that trains.
 pub const CONTAINER_TRAIN: &str = "train";
 /// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.
@@ -194,6 +231,33 @@ pub fn trial(job: &str, number: usize) -> String {
     format!("{job}-t{number}")
 }
 
+/// Name of the Role and the RoleBinding for the members of a Room in one role.
+pub fn room_role(room: &str, role: Role) -> String {
+    format!("{room}-room-{}", role.as_str())
+}
+
+/// Name of the ServiceAccount, the Role, the RoleBinding and the NetworkPolicy of what reads the sources of a Room.
+pub fn room_ingest(room: &str) -> String {
+    format!("{room}-room-ingest")
+}
+
+/// Name of the Job that reads the sources of a Room for the `run`th time.
+pub fn ingest_job(room: &str, run: i64) -> String {
+    format!("{room}-ingest-{run}")
+}
+
+/// Labels by which everything of one Room is found.
+pub fn room_labels(room: &str) -> BTreeMap<String, String> {
+    [
+        (LABEL_MANAGED_BY, MANAGED_BY),
+        (LABEL_NAME, NAME_ROOM),
+        (LABEL_INSTANCE, room),
+        (LABEL_ROOM, room),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
 /// Labels by which everything of one FineTuneJob is found.
 pub fn job_labels(job: &str) -> BTreeMap<String, String> {
     [
@@ -254,6 +318,9 @@ mod tests {
         assert!(evaluate_job(&model, "e-0123456789").len() <= 63);
         // Names of FineTuneJobs are as long; 1024 pods are the most.
         assert!(format!("{}-1023", train_job(&model)).len() <= 63);
+        // So are those of Rooms; a run a minute makes numbers of 8 digits in 190 years.
+        assert!(ingest_job(&model, 99_999_999).len() <= 63);
+        assert!(Role::ALL.iter().all(|role| room_role(&model, *role).len() <= 63));
     }
 
     #[test]

@@ -52,6 +52,18 @@ pub const COMPONENTS: &[Component] = &[
 const READ: &[&str] = &["get", "list", "watch"];
 const OWN: &[&str] = &["get", "list", "watch", "create", "patch", "delete"];
 
+/// What members of Rooms and their ingestion may be allowed to do with a Room.
+const PASSED_ON: &[&str] = &[
+    names::VERB_SEARCH,
+    names::VERB_ASK,
+    names::VERB_FEEDBACK,
+    names::VERB_CONTRIBUTE,
+    names::VERB_CURATE,
+    names::VERB_REDTEAM,
+    names::VERB_AUDIT,
+    names::VERB_INGEST,
+];
+
 const fn grant(
     group: &'static str,
     resources: &'static [&'static str],
@@ -101,6 +113,50 @@ const OPERATOR: &[Grant] = &[
         &["update"],
         "Children name their FineTuneJob as owner; OwnerReferencesPermissionEnforcement asks for this right.",
     ),
+    grant(
+        names::GROUP,
+        &["rooms"],
+        READ,
+        "Who may enter which Room, and what is in it; specs are theirs and are never written.",
+    ),
+    grant(
+        names::GROUP,
+        &["rooms"],
+        &["patch"],
+        "The finalizer alone, by which the contents of a Room go before it does. It is metadata, for which there is no subresource.",
+    ),
+    grant(names::GROUP, &["rooms/status"], &["patch"], "What became of it."),
+    grant(
+        names::GROUP,
+        &["rooms/finalizers"],
+        &["update"],
+        "Children name their Room as owner; OwnerReferencesPermissionEnforcement asks for this right.",
+    ),
+    grant(
+        names::GROUP,
+        &["rooms"],
+        PASSED_ON,
+        "Passed on to members of a Room and to its ingestion: nobody may grant what they do not hold. `escalate` and `bind` \
+         would allow granting anything. `ingest` is used as well: it empties a Room that is being deleted.",
+    ),
+    grant(
+        names::GROUP,
+        &["llmmodels"],
+        &[names::VERB_INFER],
+        "Passed on to the ingestion of a Room, for its embedding model alone.",
+    ),
+    grant(
+        "rbac.authorization.k8s.io",
+        &["roles", "rolebindings"],
+        OWN,
+        "Members of a Room by their roles, and its ingestion. Of rights they hold what the operator holds at most.",
+    ),
+    grant(
+        "",
+        &["serviceaccounts"],
+        OWN,
+        "Who the ingestion of a Room is. No token of theirs is ever asked for.",
+    ),
     grant("apps", &["deployments"], OWN, "Workers of each live version."),
     grant(
         "apps",
@@ -112,7 +168,7 @@ const OPERATOR: &[Grant] = &[
         "batch",
         &["jobs"],
         OWN,
-        "The step that verifies weights before they are served; the steps of a training.",
+        "The step that verifies weights before they are served; the steps of a training; the reading of a Room's sources.",
     ),
     grant(
         "",
@@ -307,11 +363,31 @@ mod tests {
                 "{grant:?}"
             );
             assert!(!grant.verbs.iter().any(|it| forbidden_verbs.contains(it)), "{grant:?}");
-            // Rights are looked at when they change, and given to nobody.
-            let is_of_rights = grant.resources.iter().any(|it| *it == "roles" || *it == "clusterroles");
+            // Rights in all namespaces are looked at when they change, and given to nobody.
+            let is_of_all = |it: &&str| it.starts_with("clusterrole");
             let is_looked_at = grant.verbs.iter().all(|verb| READ.contains(verb));
-            assert!(!is_of_rights || is_looked_at, "{grant:?}");
+            assert!(!grant.resources.iter().any(is_of_all) || is_looked_at, "{grant:?}");
         }
+    }
+
+    /// Verbs that the API server itself knows nothing of.
+    fn is_of_ours(verb: &str) -> bool {
+        PASSED_ON.contains(&verb) || verb == names::VERB_INFER
+    }
+
+    #[test]
+    fn every_role_of_a_room_can_be_passed_on() {
+        let held: Vec<_> = OPERATOR
+            .iter()
+            .filter(|grant| grant.group == names::GROUP && grant.resources == ["rooms"])
+            .flat_map(|grant| grant.verbs)
+            .collect();
+        for role in crate::room::Role::ALL {
+            assert!(role.verbs().iter().all(|verb| held.contains(&verb)), "{role:?}");
+        }
+        // And what cannot is in no role.
+        let mut passed = crate::room::Role::ALL.into_iter().flat_map(crate::room::Role::verbs);
+        assert!(passed.all(|verb| PASSED_ON.contains(verb)));
     }
 
     #[test]
@@ -321,8 +397,11 @@ mod tests {
             let writes: Vec<_> = grant.verbs.iter().filter(is_written).collect();
             // Children of a FineTuneJob are made and deleted whole.
             let is_made = grant.resources == ["finetunejobs"] && writes == [&"create", &"delete"];
+            // Of a Room, the finalizer: what else is written there no test here can see.
+            let is_finalizer = grant.resources == ["rooms"] && writes == [&"patch"];
+            let is_no_write = writes.iter().all(|verb| is_of_ours(verb));
             assert!(
-                writes.is_empty() || is_made || grant.resources.iter().all(|it| it.contains('/')),
+                is_no_write || is_made || is_finalizer || grant.resources.iter().all(|it| it.contains('/')),
                 "{grant:?}"
             );
         }

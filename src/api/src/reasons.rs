@@ -121,3 +121,27 @@ pub const CRASH_LOOP: &str = "CrashLoop";
 pub const CONTAINER_CONFIG: &str = "ContainerConfigError";
 /// The API server refused or did not answer.
 pub const API_ERROR: &str = "ApiError";
+/// The Room can be entered, and what is in it is as fresh as it is to be.
+pub const OPEN: &str = "Open";
+/// All sources were read.
+pub const SYNCED: &str = "Synced";
+/// Sources are being read.
+pub const SYNCING: &str = "Syncing";
+/// There are no sources to read.
+pub const NO_SOURCES: &str = "NoSources";
+/// Nothing has been read yet.
+pub const NOTHING_INDEXED: &str = "NothingIndexed";
+/// The sources could not be read.
+pub const SYNC_FAILED: &str = "SyncFailed";
+/// Some sources could not be read; what is known of them stays.
+pub const SOURCE_FAILED: &str = "SourceFailed";
+/// Access rights are as fresh as they are to be.
+pub const ACCESS_SYNCED: &str = "AccessSynced";
+/// Access rights of a source are older than the spec allows.
+pub const ACCESS_STALE: &str = "AccessStale";
+/// An LlmModel that the spec names does not exist, is for something else, or has no version yet.
+pub const MODEL_NOT_READY: &str = "ModelNotReady";
+/// What is in the Room is being taken away, before it goes itself.
+pub const PURGING: &str = "Purging";
+/// What is in the Room could not be taken away.
+pub const PURGE_FAILED: &str = "PurgeFailed";

@@ -1,14 +1,20 @@
 //! Command line and environment.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
-use api::llmmodel::ImagePullPolicy;
+use api::{llmmodel::ImagePullPolicy, names};
 use clap::{Parser, ValueEnum};
 use protocol::ports;
 
-use crate::controllers::llmmodel::{NodeCache, Settings, Storage, nanos};
+use crate::{
+    controllers::{
+        llmmodel::{NodeCache, Settings, Storage, nanos},
+        room,
+    },
+    room_contents::Way,
+};
 
-/// Brings the cluster to what LlmModels and FineTuneJobs ask for.
+/// Brings the cluster to what LlmModels, FineTuneJobs and Rooms ask for.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Args {
@@ -18,12 +24,25 @@ pub struct Args {
     /// When nodes pull the worker image.
     #[arg(long, env = "ATELIER_WORKER_PULL_POLICY", value_enum, default_value = "IfNotPresent")]
     pub worker_pull_policy: PullPolicy,
-    /// Image of pods that read and clean data for FineTuneJobs, pulled like that of workers. Left out, these are refused.
+    /// Image of pods that read and clean data for FineTuneJobs and Rooms, pulled like that of workers. Left out, these are
+    /// refused.
     #[arg(long, env = "ATELIER_DATA_IMAGE")]
     pub data_image: Option<String>,
     /// Namespace of the gateway: its pods may call workers, and the URL in the status leads there.
     #[arg(long, env = "ATELIER_GATEWAY_NAMESPACE", default_value = "atelier-system")]
     pub gateway_namespace: String,
+    /// Root of the gateway, as pods reach it. Default: its Service in that namespace, over plain HTTP.
+    #[arg(long, env = "ATELIER_GATEWAY_URL", value_name = "URL")]
+    pub gateway_url: Option<String>,
+    /// Audience that tokens for the gateway are issued for.
+    #[arg(long, env = "ATELIER_GATEWAY_AUDIENCE", default_value = names::AUDIENCE)]
+    pub gateway_audience: String,
+    /// File with the token by which the operator asks the gateway to empty Rooms. Left out, Rooms are refused.
+    #[arg(long, env = "ATELIER_GATEWAY_TOKEN_FILE", value_name = "FILE")]
+    pub gateway_token_file: Option<PathBuf>,
+    /// File with certificates that vouch for the gateway, beside the usual ones, in PEM.
+    #[arg(long, env = "ATELIER_GATEWAY_CA_FILE", value_name = "FILE")]
+    pub gateway_ca_file: Option<PathBuf>,
     /// StorageClass of the claims for compressed weights. Default: the cluster's own.
     #[arg(long, env = "ATELIER_STORAGE_CLASS")]
     pub storage_class: Option<String>,
@@ -59,7 +78,7 @@ pub struct Args {
     /// Name of the pod this process runs in. A restarted container takes its own Lease back at once.
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<String>,
-    /// LlmModels worked on at the same time, and FineTuneJobs likewise.
+    /// LlmModels worked on at the same time, and FineTuneJobs and Rooms likewise.
     #[arg(long, env = "ATELIER_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 }
@@ -121,6 +140,28 @@ impl Args {
     }
 }
 
+impl Args {
+    /// How the gateway is asked about what is in Rooms.
+    pub fn way(&self) -> Way {
+        let own = || format!("http://{}.{}.svc", names::GATEWAY, self.gateway_namespace);
+        Way {
+            url: self.gateway_url.clone().unwrap_or_else(own),
+            token_file: self.gateway_token_file.clone(),
+            ca_file: self.gateway_ca_file.clone(),
+        }
+    }
+
+    /// What Rooms need to know of this installation.
+    pub fn room_settings(&self) -> room::Settings {
+        room::Settings {
+            common: self.settings(),
+            gateway_url: self.way().url,
+            audience: self.gateway_audience.clone(),
+            keeps_rooms: self.gateway_token_file.is_some(),
+        }
+    }
+}
+
 /// Bytes of a quantity: `50Gi`.
 fn bytes(text: &str) -> Result<u64, String> {
     let nanos = nanos(text).filter(|nanos| *nanos > 0);
@@ -143,6 +184,10 @@ mod tests {
             "--worker-pull-policy=Never",
             "--data-image=localhost/atelier/data:0.1.0",
             "--gateway-namespace=ns",
+            "--gateway-url=https://atelier-gateway.ns.svc:443",
+            "--gateway-audience=atelier",
+            "--gateway-token-file=/var/run/secrets/atelier/token",
+            "--gateway-ca-file=/etc/atelier/gateway-ca/ca.crt",
             "--lease-namespace=ns",
             "--admin-listen=0.0.0.0:9090",
             "--metrics-api-listen=0.0.0.0:8443",
@@ -153,6 +198,11 @@ mod tests {
         assert_eq!(settings.gateway_namespace, "ns");
         assert_eq!(settings.data_image.as_deref(), Some("localhost/atelier/data:0.1.0"));
         assert_eq!(settings.storage, Storage::default());
+        let rooms = args.room_settings();
+        assert_eq!(
+            (rooms.gateway_url.as_str(), rooms.keeps_rooms),
+            ("https://atelier-gateway.ns.svc:443", true)
+        );
     }
 
     #[test]
@@ -167,6 +217,14 @@ mod tests {
         assert_eq!(storage.class_name.as_deref(), Some("fast"));
         assert_eq!(storage.access_modes, ["ReadWriteOnce", "ReadWriteMany"]);
         assert!(storage.is_shared());
+    }
+
+    #[test]
+    fn without_more_the_gateway_is_where_its_service_leads_and_keeps_no_rooms() {
+        let args = Args::parse_from(["atelier-operator", "--worker-image=x", "--gateway-namespace=ns"]);
+        let rooms = args.room_settings();
+        assert_eq!(rooms.gateway_url, "http://atelier-gateway.ns.svc");
+        assert!(!rooms.keeps_rooms);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The operator: brings the cluster to what LlmModels ask for.
+//! The operator: brings the cluster to what LlmModels, FineTuneJobs and Rooms ask for.
 //!
 //! ```text
-//!  watches (metadata only) -> queue -> reconcile one LlmModel:
+//!  watches (metadata only) -> queue -> reconcile one object:
 //!    dereference (reads)  what exists now
 //!    validate    (pure)   what is asked for, or every fault of it
 //!    decide      (pure)   children to write and to delete, facts for the status
@@ -21,5 +21,6 @@ pub mod http_route;
 pub mod lease;
 pub mod metrics;
 pub mod metrics_api;
+pub mod room_contents;
 pub mod run;
 pub mod watches;

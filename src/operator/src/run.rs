@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::Args,
     cluster::Cluster,
-    controllers::{finetunejob, llmmodel},
+    controllers::{finetunejob, llmmodel, room},
     events::Events,
     gateways::Gateways,
     lease::{Elector, Leadership},
     metrics::Metrics,
     metrics_api,
+    room_contents::RoomContents,
     watches::WATCH_SECONDS,
 };
 
@@ -88,9 +89,24 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         args.settings(),
         args.concurrency,
     );
+    let rooms = room::Controller::new(
+        cluster.clone(),
+        Events::new(cluster.clone(), instance.clone()),
+        RoomContents::new(args.way()),
+        metrics.clone(),
+        args.room_settings(),
+        args.concurrency,
+    );
     let events = Events::new(cluster.clone(), instance);
-    let models = llmmodel::Controller::new(cluster, events, gateways, metrics, args.settings(), args.concurrency);
-    lead(leadership, &models, &trainings, &stop).await;
+    let models = llmmodel::Controller::new(
+        cluster,
+        events,
+        gateways,
+        metrics.clone(),
+        args.settings(),
+        args.concurrency,
+    );
+    lead(leadership, (&models, &trainings, &rooms), &metrics, &stop).await;
 
     release.cancel();
     elector.await.context("the elector failed")?;
@@ -104,8 +120,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 /// Runs the controllers whenever this process leads, until `stop`.
 async fn lead(
     mut leadership: Leadership,
-    models: &llmmodel::Controller,
-    trainings: &finetunejob::Controller,
+    (models, trainings, rooms): (&llmmodel::Controller, &finetunejob::Controller, &room::Controller),
+    metrics: &Metrics,
     stop: &CancellationToken,
 ) {
     while !stop.is_cancelled() {
@@ -113,10 +129,13 @@ async fn lead(
             acquired = leadership.acquired() => if !acquired { return },
             () = stop.cancelled() => return,
         }
+        // What waited when leadership was lost waits no more.
+        metrics.queue.set(0);
         let work = async {
             tokio::join!(
                 models.run(stop.clone().cancelled_owned()),
                 trainings.run(stop.clone().cancelled_owned()),
+                rooms.run(stop.clone().cancelled_owned()),
             )
         };
         let drained = async {
@@ -124,7 +143,7 @@ async fn lead(
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            ((), ()) = work => {}
+            ((), (), ()) = work => {}
             // Dropping the work ends its calls; what they wrote is picked up by the next leader.
             () = leadership.lost() => tracing::warn!("leadership is lost; reconciling stops until it is back"),
             () = drained => tracing::warn!("reconciliations did not end in time"),

@@ -1,4 +1,4 @@
-//! Watches of metadata only: they say which LlmModel to look at, never how it is. What is decided
+//! Watches of metadata only: they say which object of ours to look at, never how it is. What is decided
 //! upon is read when it is needed, so no decision rests on an old cache.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 use api::{
     LlmModel,
-    names::{LABEL_MANAGED_BY, LABEL_MODEL, MANAGED_BY},
+    names::{LABEL_MANAGED_BY, MANAGED_BY},
 };
 use futures::StreamExt;
 use kube::{
@@ -28,10 +28,12 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
-use crate::metrics::Metrics;
+use crate::{cluster::Kind, metrics::Metrics};
 
+/// An object without its spec and status.
+pub type Meta<K> = PartialObjectMeta<K>;
 /// An LlmModel without its spec and status.
-pub type ModelMeta = PartialObjectMeta<LlmModel>;
+pub type ModelMeta = Meta<LlmModel>;
 
 /// The API server ends a watch after this many seconds. Short, because a connection that died without
 /// a goodbye is only noticed then.
@@ -42,18 +44,17 @@ const RELIST_AFTER: Duration = Duration::from_secs(2);
 const QUEUE: usize = 1024;
 
 /// The watches behind one controller. Dropping it ends them.
-pub struct Watches {
+pub struct Watches<K: Resource> {
     tasks: JoinSet<()>,
-    sender: mpsc::Sender<ObjectRef<ModelMeta>>,
+    sender: mpsc::Sender<ObjectRef<Meta<K>>>,
     client: Client,
     metrics: Metrics,
 }
 
-impl Watches {
-    /// No watch yet; the receiver hears which LlmModels to look at.
-    pub fn new(client: Client, metrics: Metrics) -> (Self, mpsc::Receiver<ObjectRef<ModelMeta>>) {
+impl<K: Kind + 'static> Watches<K> {
+    /// No watch yet; the receiver hears which objects to look at.
+    pub fn new(client: Client, metrics: Metrics) -> (Self, mpsc::Receiver<ObjectRef<Meta<K>>>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        metrics.queue.set(0);
         let watches = Self {
             tasks: JoinSet::new(),
             sender,
@@ -63,34 +64,41 @@ impl Watches {
         (watches, receiver)
     }
 
-    /// Follows the LlmModels themselves.
-    pub fn models(&mut self) -> Store<ModelMeta> {
-        let mut writer = Writer::<ModelMeta>::new(());
+    /// Follows the objects themselves. `related` hears of each event before the store does, and says which others to
+    /// look at: when an object comes, is changed by people, or goes.
+    pub fn objects(
+        &mut self,
+        mut related: impl FnMut(&Event<Meta<K>>) -> Vec<ObjectRef<Meta<K>>> + Send + 'static,
+    ) -> Store<Meta<K>> {
+        let mut writer = Writer::<Meta<K>>::new(());
         let store = writer.as_reader();
         let known = store.clone();
         let mut listed = Vec::new();
-        let notify = move |mut event: Event<ModelMeta>| {
+        let notify = move |mut event: Event<Meta<K>>| {
             forget_managers(&mut event);
-            let touched = match &event {
+            let mut touched = related(&event);
+            match &event {
                 Event::Init => {
                     listed = Vec::new();
-                    Vec::new()
+                    touched.clear();
                 }
-                Event::InitApply(model) => {
-                    listed.push(ObjectRef::from_obj(model));
-                    Vec::new()
+                Event::InitApply(object) => {
+                    listed.push(ObjectRef::from_obj(object));
+                    touched.clear();
                 }
                 // Only now does the store hold them.
-                Event::InitDone => std::mem::take(&mut listed),
-                Event::Apply(model) => {
-                    let reference = ObjectRef::from_obj(model);
+                Event::InitDone => touched = std::mem::take(&mut listed),
+                Event::Apply(object) => {
+                    let reference = ObjectRef::from_obj(object);
                     let before = known.get(&reference);
-                    let matters = is_asked_anew(before.as_deref().map(|model| &model.metadata), &model.metadata);
-                    matters.then_some(reference).into_iter().collect()
+                    match is_asked_anew(before.as_deref().map(|it| &it.metadata), &object.metadata) {
+                        true => touched.push(reference),
+                        false => touched.clear(),
+                    }
                 }
                 // Everything below it goes by its owner reference.
-                Event::Delete(_) => Vec::new(),
-            };
+                Event::Delete(_) => {}
+            }
             writer.apply_watcher_event(&event);
             touched
         };
@@ -98,42 +106,43 @@ impl Watches {
         store
     }
 
-    /// Follows children of one kind. After a gap in the watch every model is looked at: a child that
-    /// was deleted meanwhile is in no list. Events that do not matter are kept from the receiver.
-    pub fn children<K>(
+    /// Follows children of one kind, whose `label` names their owner. After a gap in the watch every owner is looked at: a
+    /// child that was deleted meanwhile is in no list. Events that do not matter are kept from the receiver.
+    pub fn children<C>(
         &mut self,
-        models: &Store<ModelMeta>,
-        mut matters: impl FnMut(&Event<PartialObjectMeta<K>>) -> bool + Send + 'static,
+        label: &'static str,
+        owners: &Store<Meta<K>>,
+        mut matters: impl FnMut(&Event<Meta<C>>) -> bool + Send + 'static,
     ) where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
+        C: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + Send + Sync + 'static,
     {
-        let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_MODEL}"));
-        let models = models.clone();
-        let notify = move |event: Event<PartialObjectMeta<K>>| match event {
+        let ours = watcher::Config::default().labels(&format!("{LABEL_MANAGED_BY}={MANAGED_BY},{label}"));
+        let owners = owners.clone();
+        let notify = move |event: Event<Meta<C>>| match event {
             event if !matters(&event) => Vec::new(),
             Event::Init | Event::InitApply(_) => Vec::new(),
-            Event::InitDone => models
+            Event::InitDone => owners
                 .state()
                 .iter()
-                .map(|model| ObjectRef::from_obj(model.as_ref()))
+                .map(|owner| ObjectRef::from_obj(owner.as_ref()))
                 .collect(),
-            Event::Apply(child) | Event::Delete(child) => owner(&child.metadata).into_iter().collect(),
+            Event::Apply(child) | Event::Delete(child) => named(&child.metadata, label).into_iter().collect(),
         };
-        self.follow::<PartialObjectMeta<K>>(ours, notify);
+        self.follow::<Meta<C>>(ours, notify);
     }
 
-    /// Follows whole objects of a kind that belong to nobody here; `touched` says which LlmModels an event concerns.
-    pub fn others<K>(&mut self, touched: impl FnMut(Event<K>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static)
+    /// Follows objects of a kind that belong to nobody here; `touched` says which of ours an event concerns.
+    pub fn others<O>(&mut self, touched: impl FnMut(Event<O>) -> Vec<ObjectRef<Meta<K>>> + Send + 'static)
     where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+        O: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
         self.follow(watcher::Config::default(), touched);
     }
 
-    /// Asks again and again which LlmModels to look at, with a pause in between.
+    /// Asks again and again which objects to look at, with a pause in between.
     pub fn poll<F>(&mut self, pause: Duration, mut ask: impl FnMut() -> F + Send + 'static)
     where
-        F: Future<Output = Vec<ObjectRef<ModelMeta>>> + Send,
+        F: Future<Output = Vec<ObjectRef<Meta<K>>>> + Send,
     {
         let (sender, metrics) = (self.sender.clone(), self.metrics.clone());
         self.tasks.spawn(async move {
@@ -149,12 +158,12 @@ impl Watches {
         });
     }
 
-    fn follow<K>(
+    fn follow<O>(
         &mut self,
         config: watcher::Config,
-        notify: impl FnMut(Event<K>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static,
+        notify: impl FnMut(Event<O>) -> Vec<ObjectRef<Meta<K>>> + Send + 'static,
     ) where
-        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+        O: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
         let (client, sender, metrics) = (self.client.clone(), self.sender.clone(), self.metrics.clone());
         self.tasks.spawn(follow(client, config, notify, sender, metrics));
@@ -163,7 +172,7 @@ impl Watches {
 
 /// Follows the objects of one kind in all namespaces, and tells the receiver what `notify` makes of each event, until
 /// there is no receiver any more.
-pub async fn follow<K, T>(
+async fn follow<K, T>(
     client: Client,
     config: watcher::Config,
     mut notify: impl FnMut(Event<K>) -> Vec<T> + Send + 'static,
@@ -199,14 +208,14 @@ pub async fn follow<K, T>(
 }
 
 /// Drops who set which field: nobody asks the store for it, and as a tree it is ten times as large as all else.
-fn forget_managers(event: &mut Event<ModelMeta>) {
-    if let Event::InitApply(model) | Event::Apply(model) | Event::Delete(model) = event {
-        model.metadata.managed_fields = None;
+fn forget_managers<K>(event: &mut Event<Meta<K>>) {
+    if let Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) = event {
+        object.metadata.managed_fields = None;
     }
 }
 
-/// Whether a change of an LlmModel asks for anything: its status, which is ours, does not.
-pub fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
+/// Whether a change of an object asks for anything: its status, which is ours, does not.
+fn is_asked_anew(before: Option<&ObjectMeta>, now: &ObjectMeta) -> bool {
     before.is_none_or(|before| {
         (before.uid != now.uid)
             || (before.generation != now.generation)
@@ -250,10 +259,10 @@ fn asked(child: &ObjectMeta) -> u64 {
     hasher.finish()
 }
 
-/// The LlmModel that a child's labels name.
-fn owner(child: &ObjectMeta) -> Option<ObjectRef<ModelMeta>> {
-    let model = child.labels.as_ref()?.get(LABEL_MODEL)?;
-    Some(ObjectRef::new(model).within(child.namespace.as_deref()?))
+/// The object that a label of another one names.
+pub fn named<K: Resource<DynamicType = ()>>(meta: &ObjectMeta, label: &str) -> Option<ObjectRef<Meta<K>>> {
+    let name = meta.labels.as_ref()?.get(label)?;
+    Some(ObjectRef::new(name).within(meta.namespace.as_deref()?))
 }
 
 /// Whether the server refused a watch with a plain answer: the HTTP status 410 Gone, or one over several
@@ -273,6 +282,7 @@ fn is_refused(error: &watcher::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use api::names::LABEL_MODEL;
     use serde_json::{Value, json};
 
     use super::*;
@@ -310,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn children_lead_to_their_model() {
+    fn children_lead_to_their_owner() {
         let child = meta(json!({"namespace": "ns", "labels": {LABEL_MODEL: "m"}}));
-        let reference = owner(&child).unwrap();
+        let reference = named::<LlmModel>(&child, LABEL_MODEL).unwrap();
         assert_eq!(
             (reference.namespace.as_deref(), reference.name.as_str()),
             (Some("ns"), "m")
         );
-        assert_eq!(owner(&meta(json!({"namespace": "ns"}))), None);
+        assert_eq!(named::<LlmModel>(&meta(json!({"namespace": "ns"})), LABEL_MODEL), None);
     }
 
     #[test]

@@ -36,6 +36,12 @@ pub const TUNE_DIR: &str = "/tune";
 pub const DATA_SOURCES_DIR: &str = "/sources";
 /// Below it the Secrets that those need are mounted, each under the source's name.
 pub const DATA_SECRETS_DIR: &str = "/secrets";
+/// Mount point of what an ingestion has for documents that it is reading.
+pub const INGEST_DIR: &str = "/work";
+/// Directory of the token that an ingestion shows the gateway.
+pub const GATEWAY_TOKEN_DIR: &str = "/var/run/secrets/atelier";
+/// The token's file in it.
+pub const GATEWAY_TOKEN_FILE: &str = "token";
 /// Where the output of a FineTuneJob is mounted in a pod that serves it beside its base.
 pub const TUNED_DIR: &str = "/tuned";
 /// A small writable directory: the root file system is read-only.

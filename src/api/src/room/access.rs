@@ -45,13 +45,11 @@ pub struct Retention {
 }
 
 /// Regular attempts to make the Room leak.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedTeam {
     /// When: five fields of cron or a nickname.
-    #[schemars(length(max = 100))]
-    #[x_kube(validation = Rule::new(format!("self.matches('{}')", pattern::CRON))
-        .message("redTeam.schedule must have five fields separated by spaces, such as '0 3 * * 0', or be a nickname such as @weekly"))]
+    #[schemars(length(max = 100), regex(pattern = pattern::CRON))]
     pub schedule: String,
     /// Sets of attacks, by name. Default: all that come with Atelier.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::names::{VERB_ASK, VERB_AUDIT, VERB_CONTRIBUTE, VERB_CURATE, VERB_FEEDBACK, VERB_REDTEAM, VERB_SEARCH};
+
 /// Somebody who may enter, and what for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -47,4 +49,36 @@ pub enum Role {
     Curator,
     /// Read the audit log.
     Auditor,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Reader, Self::Contributor, Self::Curator, Self::Auditor];
+
+    /// In lower case, for names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reader => "reader",
+            Self::Contributor => "contributor",
+            Self::Curator => "curator",
+            Self::Auditor => "auditor",
+        }
+    }
+
+    /// The verbs of RBAC on the Room that it stands for.
+    pub fn verbs(self) -> &'static [&'static str] {
+        match self {
+            Self::Reader => &[VERB_SEARCH, VERB_ASK, VERB_FEEDBACK],
+            Self::Contributor => &[VERB_SEARCH, VERB_ASK, VERB_FEEDBACK, VERB_CONTRIBUTE],
+            Self::Curator => &[
+                VERB_SEARCH,
+                VERB_ASK,
+                VERB_FEEDBACK,
+                VERB_CONTRIBUTE,
+                VERB_CURATE,
+                VERB_REDTEAM,
+            ],
+            Self::Auditor => &[VERB_AUDIT],
+        }
+    }
 }

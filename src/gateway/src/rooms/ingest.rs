@@ -496,6 +496,7 @@ pub async fn state(knock: Knock) -> Result<Response<Body>, Error> {
         rights_age_seconds: overview.head.rights_age.map(|age| age.as_secs_f64()),
         // Nobody finds nothing of the nearest: it was not sampled yet.
         recall_at_10: (sampled > 0.0).then_some(sampled),
+        newest_upload_seconds: overview.newest_upload.map(|age| age.as_secs_f64()),
         generations: generations
             .into_iter()
             .map(|one| state::Generation {

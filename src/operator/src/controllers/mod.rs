@@ -1,4 +1,6 @@
-//! One module for each kind that is reconciled.
+//! One module for each kind that is reconciled, and what they have in common.
 
+mod common;
 pub mod finetunejob;
 pub mod llmmodel;
+pub mod room;

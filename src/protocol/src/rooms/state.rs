@@ -26,6 +26,9 @@ pub struct State {
     /// Recall at 10, sampled over searches and over the index of the generation that answers; none before it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recall_at_10: Option<f64>,
+    /// Seconds since the last upload arrived as a whole; none if there is none. Whoever began to read after that has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_upload_seconds: Option<f64>,
     /// All generations, the latest first.
     pub generations: Vec<Generation>,
 }

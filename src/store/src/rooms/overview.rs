@@ -23,6 +23,8 @@ pub struct Overview {
     pub quarantined: Vec<(String, u64)>,
     /// The sources that it knows of, by name.
     pub sources: Vec<Source>,
+    /// How long ago the last contribution arrived as a whole.
+    pub newest_upload: Option<Duration>,
 }
 
 /// A source in numbers.
@@ -56,6 +58,9 @@ const SOURCES: &str = "
             WHERE d.room = $1 AND d.source = s.source AND d.state = 'present') AS documents
     FROM room_source s WHERE s.room = $1 AND s.removed IS NULL ORDER BY s.source";
 
+const NEWEST_UPLOAD: &str = "
+    SELECT extract(epoch FROM clock_timestamp() - max(at))::float8 FROM room_upload WHERE room = $1 AND digest IS NOT NULL";
+
 /// How a Room stands.
 ///
 /// # Errors
@@ -88,6 +93,7 @@ pub async fn overview(database: &Database, grant: &Grant) -> Result<Overview, Er
         chunks: counts.try_get::<i64, _>("chunks")?.unsigned_abs(),
         quarantined: quarantined.collect::<sqlx::Result<_>>()?,
         sources: sources(&mut inside).await?,
+        newest_upload: newest_upload(&mut inside).await?,
     })
 }
 
@@ -102,8 +108,21 @@ async fn sources(inside: &mut Inside<'_>) -> Result<Vec<Source>, Error> {
         Ok(Source {
             name: row.try_get("source")?,
             documents: row.try_get::<i64, _>("documents")?.unsigned_abs(),
-            rights_age: age.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+            rights_age: age.map(duration),
         })
     };
     rows.into_iter().map(read).collect()
+}
+
+async fn newest_upload(inside: &mut Inside<'_>) -> Result<Option<Duration>, Error> {
+    let age: Option<f64> = sqlx::query_scalar(NEWEST_UPLOAD)
+        .bind(inside.room)
+        .fetch_one(&mut *inside.transaction)
+        .await?;
+    Ok(age.map(duration))
+}
+
+/// What lies in the future, by a clock that was set back, is now.
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use rooms::{Acl, Clearance, Verb};
 use sha2::{Digest as _, Sha256};
-use store::rooms::{Error, Stored, Unfit, Upload, read_upload, remove, stored, sweep, uploads};
+use store::rooms::{Error, Stored, Unfit, Upload, overview, read_upload, remove, stored, sweep, uploads};
 
 use super::support::{Room, acl, doc, grant_to, room};
 
@@ -29,6 +29,9 @@ async fn contribute(room: &Room, user: &str, file: &str, parts: &[&[u8]]) -> Sto
 async fn a_contribution_comes_in_parts_and_is_read_in_parts() {
     let room = room().await;
     let (database, ingest) = (room.database(), room.ingest());
+    let unfinished = room.grant(Verb::Contribute, 1);
+    upload("unfinished", 0).begin(database, &unfinished).await.unwrap();
+    assert_eq!(overview(database, &ingest).await.unwrap().newest_upload, None);
     let large = vec![7u8; 4 << 20];
     let kept = contribute(&room, "jane", "report.pdf", &[b"one", &large, b""]).await;
     assert_eq!((kept.parts, kept.bytes), (3, 3 + (4 << 20)));
@@ -47,6 +50,8 @@ async fn a_contribution_comes_in_parts_and_is_read_in_parts() {
         large
     );
     assert_eq!(read_upload(database, &ingest, kept.id, 3).await.unwrap(), None);
+    let newest = overview(database, &ingest).await.unwrap().newest_upload;
+    assert!(newest.is_some(), "it is told that something arrived");
     let grant = room.grant(Verb::Contribute, 1);
     let mut arriving = upload("x", 0).begin(database, &grant).await.unwrap();
     let refused = arriving.push(&grant, &vec![0; (4 << 20) + 1]).await;

@@ -1,6 +1,6 @@
 //! Documents that people upload, and what curators do with documents.
 
-use protocol::rooms::{document_id, documents as wire, ingest, uploads::Uploads};
+use protocol::rooms::{document_id, documents as wire, ingest, state::State, uploads::Uploads};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -37,6 +37,8 @@ async fn what_is_uploaded_can_be_read_by_whoever_fills_the_room() {
     assert_eq!((kept.bytes, &*kept.file, kept.clearance), (5 << 20, "a b.bin", 1));
     let mine: wire::Mine = house.get("jane", "hr/documents?mine=true").await.json();
     assert_eq!(mine.uploads, std::slice::from_ref(&kept));
+    let told: State = house.get(JOB, "hr/state").await.json();
+    assert!(told.newest_upload_seconds.is_some(), "{told:?}");
     let listed: Uploads = house.get(JOB, "hr/uploads?source=people").await.json();
     assert_eq!(listed.uploads[0].digest, kept.digest);
     let path = format!("hr/uploads/{}", listed.uploads[0].id);

@@ -20,11 +20,11 @@ use kube::ResourceExt;
 use super::{
     build::{Builder, QUEUE, Start, base_status},
     dereference::{Base, Observed},
-    outcome::{self, Cleaning, Pods, Training},
+    outcome::{self, Cleaning, Training},
     retention, schedule, sweep,
     validate::{Course, Role},
 };
-use crate::controllers::llmmodel::{prepare::ended, trouble::Trouble};
+use crate::controllers::common::{jobs::is_over, pods::Pods, trouble::Trouble};
 pub use plan::{End, Plan, Stage};
 
 /// The plan for a FineTuneJob that this release can fulfil.
@@ -320,11 +320,6 @@ fn is_queued(job: &Job) -> bool {
 /// What a Job starts from.
 fn base_of(job: &Job) -> Option<BaseStatus> {
     serde_json::from_str(job.annotations().get(ANNOTATION_BASE)?).ok()
-}
-
-/// Whether a Job is over.
-fn is_over(job: &Job) -> bool {
-    ended(job, "Complete").is_some() || ended(job, "Failed").is_some()
 }
 
 /// The key that an object was made for.

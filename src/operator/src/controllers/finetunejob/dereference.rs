@@ -13,38 +13,25 @@ use k8s_openapi::api::{
     core::v1::{Event, PersistentVolumeClaim, Pod, Service},
     networking::v1::NetworkPolicy,
 };
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use protocol::tune::{DataOutcome, DataProgress, TrainOutcome, TrainProgress};
 use tokio::try_join;
 
 use super::{outcome::is_first, validate::Owner};
 use crate::{
     cluster::{Cluster, ClusterError},
-    controllers::llmmodel::{
-        diagnose::{hangs, needs_events},
-        trouble::Trouble,
-        version::Version,
+    controllers::{
+        common::{
+            dereference::{self, DereferenceError, events_of, read},
+            ownership::owned,
+            trouble::Trouble,
+        },
+        llmmodel::version::Version,
     },
 };
 
 /// Lines of a log among which the last progress is.
 const PROGRESS_LINES: i64 = 20;
-
-/// Why the present could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DereferenceError {
-    /// The API server did not tell.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The stored object is none that this release knows.
-    #[error("failed to read FineTuneJob {name} as this release knows it: {source}; apply the CRD of this release")]
-    Foreign {
-        /// Its name.
-        name: String,
-        /// Where it differs.
-        source: serde_json::Error,
-    },
-}
 
 /// What belongs to one FineTuneJob.
 #[derive(Clone, Debug, Default)]
@@ -91,21 +78,6 @@ pub enum Base {
     Missing(Trouble),
 }
 
-/// The FineTuneJob as it is now; `None` when there is none.
-///
-/// # Errors
-/// See [`DereferenceError`].
-pub async fn job(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<FineTuneJob>, DereferenceError> {
-    let Some(raw) = cluster.get_raw::<FineTuneJob>(namespace, name).await? else {
-        return Ok(None);
-    };
-    let parsed = serde_json::from_value(raw).map_err(|source| DereferenceError::Foreign {
-        name: name.into(),
-        source,
-    })?;
-    Ok(Some(parsed))
-}
-
 /// Everything that belongs to `owner`.
 ///
 /// # Errors
@@ -123,7 +95,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, job: &FineTuneJob) -> Res
     )?;
     // After their Jobs: one that has ended has pods that say how.
     let pods = cluster.list::<Pod>(namespace, labels).await?;
-    let jobs = owned(jobs, owner);
+    let jobs = owned(jobs, &owner.reference);
     let has_children = job.spec.sweep.is_some() || job.spec.schedule.is_some();
     let children = match has_children {
         true => {
@@ -133,7 +105,9 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, job: &FineTuneJob) -> Res
         false => Vec::new(),
     };
     let parent = match &owner.parent {
-        Some(parent) => self::job(cluster, namespace, &parent.name).await?.map(Box::new),
+        Some(parent) => read::<FineTuneJob>(cluster, namespace, &parent.name)
+            .await?
+            .map(Box::new),
         None => None,
     };
     let has_started = jobs.iter().any(|it| it.name_any() == names::train_job(&owner.name));
@@ -151,9 +125,9 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, job: &FineTuneJob) -> Res
     Ok(Observed {
         created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
         claim,
-        services: owned(services, owner),
-        policies: owned(policies, owner),
-        children: owned(children, owner),
+        services: owned(services, &owner.reference),
+        policies: owned(policies, &owner.reference),
+        children: owned(children, &owner.reference),
         jobs,
         pods,
         events,
@@ -232,22 +206,6 @@ fn missing(reason: &str, message: impl Into<String>) -> Base {
     Base::Missing(Trouble::new(reason, message))
 }
 
-/// Events about pods and Jobs that hang. They only explain: without them everything else goes on.
-async fn events_of(cluster: &Cluster, namespace: &str, pods: &[Pod], jobs: &[Job]) -> Vec<Event> {
-    let mut events = Vec::new();
-    let pods_that = pods.iter().filter(|pod| needs_events(pod)).map(Pod::meta);
-    let jobs_that = jobs.iter().filter(|job| hangs(job, pods)).map(Job::meta);
-    for meta in pods_that.chain(jobs_that) {
-        let uid = meta.uid.as_deref().unwrap_or_default();
-        let about = format!("involvedObject.uid={uid}");
-        match cluster.list_fields::<Event>(namespace, &about).await {
-            Ok(found) => events.extend(found),
-            Err(error) => tracing::warn!(namespace, name = meta.name, %error, "failed to learn why a pod hangs"),
-        }
-    }
-    events
-}
-
 /// How far the step that runs says it is, by the tail of its log.
 async fn progress_of(cluster: &Cluster, namespace: &str, pods: &[Pod]) -> Option<Progress> {
     let runs = |pod: &&Pod| {
@@ -281,12 +239,6 @@ fn progress(line: &str, is_data: bool) -> Option<Progress> {
     }
 }
 
-/// Those that this very FineTuneJob owns: one of the same name may have been deleted a moment ago.
-fn owned<K: Resource>(objects: Vec<K>, owner: &Owner) -> Vec<K> {
-    let is_ours = |object: &K| object.owner_references().iter().any(|it| it.uid == owner.uid);
-    objects.into_iter().filter(is_ours).collect()
-}
-
 impl Observed {
     /// The Job of that name.
     pub fn job(&self, name: &str) -> Option<&Job> {
@@ -295,14 +247,7 @@ impl Observed {
 
     /// The pods of a Job, newest first.
     pub fn pods_of(&self, job: &Job) -> Vec<&Pod> {
-        let uid = job.uid();
-        let is_its = |pod: &&Pod| pod.owner_references().iter().any(|it| Some(&it.uid) == uid.as_ref());
-        let mut pods: Vec<_> = self.pods.iter().filter(is_its).collect();
-        pods.sort_by_key(|pod| {
-            let created = pod.metadata.creation_timestamp.as_ref().map(|time| time.0);
-            std::cmp::Reverse((created, pod.name_any()))
-        });
-        pods
+        dereference::pods_of(&self.pods, job)
     }
 
     /// The trial or run of that name.

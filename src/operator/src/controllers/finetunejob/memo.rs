@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::reconcile::PROGRESS;
+use crate::controllers::common::reconcile::PROGRESS;
 
 /// FineTuneJobs that wait for an LlmModel, by namespace and name: which one.
 #[derive(Debug, Default)]

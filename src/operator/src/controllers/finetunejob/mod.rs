@@ -26,26 +26,35 @@ mod testing;
 mod validate;
 mod watch;
 
-use std::{convert::Infallible, future::Future, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{future::Future, sync::Arc};
 
-use futures::{FutureExt, StreamExt, stream};
+use api::{FineTuneJob, names::LABEL_JOB};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Pod, Service},
     networking::v1::NetworkPolicy,
 };
-use kube::runtime::{
-    applier,
-    controller::{self, Action, Config},
-    reflector::{Lookup, ObjectRef},
+use kube::{
+    api::ObjectMeta,
+    runtime::{controller::Action, reflector::Store, watcher::Event},
 };
-use tokio::sync::Semaphore;
 
-use super::llmmodel::{Settings, backoff::Backoff};
-use crate::{cluster::Cluster, events::Events, metrics::Metrics};
+use super::{
+    common::{
+        backoff::Backoff,
+        passes::{self, Passes},
+        reconcile::ReconcileError,
+        turns::Turns,
+    },
+    llmmodel::Settings,
+};
+use crate::{
+    cluster::{self, Cluster},
+    events::Events,
+    metrics::Metrics,
+    watches::{Meta, Watches},
+};
 use memo::{Waiting, Written};
-use reconcile::{ReconcileError, reconcile};
-use watch::{JobMeta, Watches};
 
 /// What a pass over one FineTuneJob works with.
 pub struct Context {
@@ -56,7 +65,7 @@ pub struct Context {
     backoff: Backoff<String>,
     waiting: Waiting,
     written: Written,
-    places: Semaphore,
+    turns: Turns,
 }
 
 /// Reconciles all FineTuneJobs of the cluster.
@@ -75,100 +84,58 @@ impl Controller {
             backoff: Backoff::default(),
             waiting: Waiting::default(),
             written: Written::default(),
-            places: Semaphore::new(concurrency.max(1).into()),
+            turns: Turns::new(concurrency),
         };
         Self {
             context: Arc::new(context),
         }
     }
 
+    fn watch<K: cluster::Kind + 'static>(&self, watches: &mut Watches<FineTuneJob>, jobs: &Store<Meta<FineTuneJob>>) {
+        let cluster = self.context.cluster.clone();
+        watches.children::<K>(LABEL_JOB, jobs, move |event| {
+            if let Event::Apply(child) | Event::Delete(child) = event {
+                cluster.saw::<K>(&child.metadata);
+            }
+            true
+        });
+    }
+
     /// Watches and reconciles until `stop`, then finishes the passes under way.
     pub async fn run(&self, stop: impl Future<Output = ()> + Send + 'static) {
-        let metrics = self.context.metrics.clone();
-        let (mut watches, receiver) = Watches::new(self.context.clone());
-        let store = watches.jobs();
-        watches.children::<Job>(&store);
-        watches.children::<Pod>(&store);
-        watches.children::<Service>(&store);
-        watches.children::<NetworkPolicy>(&store);
-        watches.bases();
-        let queue = stream::unfold(receiver, async |mut receiver| {
-            let reference = receiver.recv().await?;
-            Some((reference, receiver))
-        });
-        let queue = queue
-            .map(move |reference| {
-                metrics.queue.dec();
-                Ok::<_, Infallible>(reference)
-            })
-            .take_until(Box::pin(stop));
-        applier(
-            |job, context| pass(job, context).boxed(),
-            again,
-            self.context.clone(),
-            store,
-            Box::pin(queue),
-            Config::default(),
-        )
-        .for_each(async |outcome| {
-            // It was deleted while it waited for its next attempt.
-            if let Err(controller::Error::ObjectNotFound(gone)) = outcome {
-                self.context.backoff.forget(&key(&gone));
-                let namespace = gone.namespace.as_deref().unwrap_or_default();
-                self.context.waiting.note(namespace, &gone.name, None);
-            }
-        })
-        .await;
+        let (mut watches, receiver) = Watches::new(self.context.cluster.client(), self.context.metrics.clone());
+        let store = watches.objects(watch::family());
+        self.watch::<Job>(&mut watches, &store);
+        self.watch::<Pod>(&mut watches, &store);
+        self.watch::<Service>(&mut watches, &store);
+        self.watch::<NetworkPolicy>(&mut watches, &store);
+        watches.others(watch::bases(self.context.clone()));
+        passes::run(self.context.clone(), store, receiver, stop).await;
         drop(watches);
     }
 }
 
-/// The name under which failures are remembered.
-fn key<K: Lookup>(reference: &ObjectRef<K>) -> String {
-    format!(
-        "{}/{}",
-        reference.namespace.as_deref().unwrap_or_default(),
-        reference.name
-    )
-}
+impl Passes for Context {
+    type Object = FineTuneJob;
+    const WHAT: &'static str = "a FineTuneJob";
 
-/// One pass, counted.
-async fn pass(job: Arc<JobMeta>, context: Arc<Context>) -> Result<Action, ReconcileError> {
-    let reference = ObjectRef::from_obj(job.as_ref());
-    let namespace = reference.namespace.clone().unwrap_or_default();
-    let metrics = &context.metrics;
-    // It is never closed.
-    let _place = context.places.acquire().await.ok();
-    let begun = Instant::now();
-    metrics.active.inc();
-    // In a box of its own, so that those that wait for their turn are small.
-    let pass = Box::pin(reconcile(&context, &namespace, &reference.name, &job.metadata));
-    let result = AssertUnwindSafe(pass)
-        .catch_unwind()
-        .await
-        .unwrap_or(Err(ReconcileError::Panicked));
-    metrics.active.dec();
-    metrics.duration.observe(begun.elapsed().as_secs_f64());
-    match &result {
-        Ok(_) => {
-            metrics.reconciles.with_label_values(&["ok"]).inc();
-            context.backoff.forget(&key(&reference));
-        }
-        Err(error) => {
-            metrics.reconciles.with_label_values(&["error"]).inc();
-            metrics.errors.with_label_values(&[error.category()]).inc();
-            let name = &reference.name;
-            match error.category() {
-                // An API server lags: the next pass sees what is new.
-                "conflict" | "behind" => tracing::debug!(namespace, name, %error, "a FineTuneJob is looked at again"),
-                _ => tracing::warn!(namespace, name, %error, "failed to reconcile a FineTuneJob"),
-            }
-        }
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
-    result
-}
 
-fn again(job: Arc<JobMeta>, _error: &ReconcileError, context: Arc<Context>) -> Action {
-    let reference = ObjectRef::from_obj(job.as_ref());
-    Action::requeue(context.backoff.failed(key(&reference), rand::random()))
+    fn backoff(&self) -> &Backoff<String> {
+        &self.backoff
+    }
+
+    fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    async fn reconcile(&self, namespace: &str, name: &str, seen: &ObjectMeta) -> Result<Action, ReconcileError> {
+        reconcile::reconcile(self, namespace, name, seen).await
+    }
+
+    fn gone(&self, namespace: &str, name: &str) {
+        self.waiting.note(namespace, name, None);
+    }
 }

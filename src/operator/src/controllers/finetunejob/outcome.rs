@@ -1,20 +1,19 @@
 //! What the Jobs of a training say. Pure.
 
 use api::reasons;
-use k8s_openapi::api::{
-    batch::v1::Job,
-    core::v1::{Event, Pod},
-};
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 use protocol::tune::{DataOutcome, DataReport, TrainOutcome, TrainReport};
 
 use super::validate::Wanted;
-use crate::controllers::llmmodel::{
-    diagnose::{self, Asked},
-    prepare::{ended, last_message, with_way_out},
-    source::Source,
+use crate::controllers::common::{
+    jobs::{ended, last_message, with_way_out},
+    pods::{Pods, diagnosed},
     trouble::Trouble,
 };
+
+/// The claim that its pods mount, in words.
+const CLAIM: &str = "the claim for data, checkpoints and outputs";
 
 /// How far the data are.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,19 +43,6 @@ pub enum Training {
     Lost,
 }
 
-/// What a pod was asked to be, for messages.
-#[derive(Clone, Copy, Debug)]
-pub struct Pods<'a> {
-    /// Those of a Job, newest first.
-    pub pods: &'a [&'a Pod],
-    /// Events about those that hang.
-    pub events: &'a [Event],
-    /// Image of the main container.
-    pub image: &'a str,
-    /// Memory and CPU of the main container.
-    pub size: (&'a str, &'a str),
-}
-
 /// What the Job that cleans data says.
 pub fn cleaning(job: &Job, pods: Pods<'_>) -> Cleaning {
     let words = |pod: &Pod| DataOutcome::parse(last_message(pod)?.1);
@@ -73,7 +59,7 @@ pub fn cleaning(job: &Job, pods: Pods<'_>) -> Cleaning {
         DataOutcome::Failed(failure) => Some(Trouble::new(&failure.reason, failure.message)),
         DataOutcome::Ready(_) | DataOutcome::Running(_) => None,
     });
-    let trouble = failure.or_else(|| diagnosed(job, pods));
+    let trouble = failure.or_else(|| diagnosed(job, pods, CLAIM));
     if let Some(why) = ended(job, "Failed") {
         let otherwise = || {
             Trouble::new(
@@ -113,7 +99,9 @@ pub fn training(job: &Job, pods: Pods<'_>) -> Training {
         .map(|failure| Trouble::new(&failure.reason, failure.message));
     if let Some(why) = ended(job, "Failed") {
         let otherwise = || Trouble::new(reasons::TRAINING_FAILED, format!("the training failed: {why}"));
-        let trouble = failure.or_else(|| diagnosed(job, pods)).unwrap_or_else(otherwise);
+        let trouble = failure
+            .or_else(|| diagnosed(job, pods, CLAIM))
+            .unwrap_or_else(otherwise);
         return Training::Failed(with_way_out(trouble, job));
     }
     if ended(job, "Complete").is_some() {
@@ -126,7 +114,7 @@ pub fn training(job: &Job, pods: Pods<'_>) -> Training {
     Training::Underway(match (is_going, has_spoken) {
         (true, _) => None,
         (false, true) => failure,
-        (false, false) => diagnosed(job, pods).or(failure),
+        (false, false) => diagnosed(job, pods, CLAIM).or(failure),
     })
 }
 
@@ -134,40 +122,6 @@ pub fn training(job: &Job, pods: Pods<'_>) -> Training {
 pub fn is_first(pod: &Pod) -> bool {
     let index = pod.annotations().get("batch.kubernetes.io/job-completion-index");
     index.is_none_or(|index| index == "0")
-}
-
-fn diagnosed(job: &Job, pods: Pods<'_>) -> Option<Trouble> {
-    let neutral = neutral();
-    let asked = Asked {
-        source: &neutral,
-        worker_image: pods.image,
-        engine_image: None,
-        accelerator: None,
-        memory: pods.size.0,
-        cpu: pods.size.1,
-        prepare_memory: crate::controllers::llmmodel::build::PREPARE_MEMORY,
-        compresses: true,
-    };
-    let trouble = diagnose::pods(pods.pods, pods.events, &asked).or_else(|| diagnose::pods_of_job(job, pods.events))?;
-    // The words were made for another claim.
-    let message = trouble.message.replace(
-        "the claim for the compressed weights",
-        "the claim for data, checkpoints and outputs",
-    );
-    Some(Trouble { message, ..trouble })
-}
-
-/// A source of which diagnoses say nothing: they speak of fields that a FineTuneJob does not have.
-fn neutral() -> Source {
-    Source::Oci(api::common::OciSource {
-        image: String::new(),
-        type_: Some(api::common::OciType::Artifact),
-        path: None,
-        sha256: None,
-        pull_policy: None,
-        plain_http: None,
-        pull_secrets: Vec::new(),
-    })
 }
 
 /// Memory and CPU of pods that train, for messages.

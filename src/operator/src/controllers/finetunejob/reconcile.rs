@@ -2,67 +2,27 @@
 
 use std::time::Duration;
 
-use api::reasons;
+use api::FineTuneJob;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{api::ObjectMeta, runtime::controller::Action};
 
 use super::{
-    Context,
-    apply::{self, ApplyError},
+    Context, apply,
     build::Builder,
     decide::{self, End, Plan, Stage},
-    dereference::{self, Base, DereferenceError, Observed},
+    dereference::{self, Base, Observed},
     status::{self, Facts},
     validate::{self, Owner, Wanted},
 };
-use crate::{
-    cluster::ClusterError,
-    controllers::llmmodel::{diagnose, trouble::Trouble},
+use crate::controllers::{
+    common::{
+        apply::ApplyError,
+        dereference::read,
+        reconcile::{BEHIND, LOOK_AGAIN, PROGRESS, ReconcileError, SETTLED, WAITING, is_behind, settled},
+    },
+    llmmodel::diagnose,
 };
-
-/// Between looks at something that tells how far it is, and between two writes of that.
-pub const PROGRESS: Duration = Duration::from_secs(5);
-/// Between looks at a pod whose trouble only Events tell.
-const LOOK_AGAIN: Duration = Duration::from_secs(3);
-/// Until an API server that lags has caught up.
-const BEHIND: Duration = Duration::from_secs(1);
-/// Between looks at something that waits: watches tell sooner.
-const WAITING: Duration = Duration::from_secs(30);
-/// Between looks at something that is over: a watch can miss something.
-const SETTLED: Duration = Duration::from_secs(600);
-
-/// Why a pass failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// What exists could not be read.
-    #[error(transparent)]
-    Dereference(#[from] DereferenceError),
-    /// What should exist could not be written.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    /// The status could not be written.
-    #[error(transparent)]
-    Status(ClusterError),
-    /// A defect of this program, which must not keep other FineTuneJobs from being looked at.
-    #[error("a pass panicked: this is a defect of the operator, please report it with its log")]
-    Panicked,
-}
-
-impl ReconcileError {
-    /// A short name for metrics.
-    pub fn category(&self) -> &'static str {
-        match self {
-            Self::Dereference(DereferenceError::Foreign { .. }) => "foreign",
-            Self::Apply(ApplyError::NameConflict { .. }) => "name_conflict",
-            Self::Apply(ApplyError::Leftover { .. }) => "leftover",
-            Self::Panicked => "panic",
-            Self::Dereference(DereferenceError::Cluster(error))
-            | Self::Apply(ApplyError::Cluster(error))
-            | Self::Status(error) => error.category(),
-        }
-    }
-}
 
 /// Brings one FineTuneJob closer to what its spec asks for; `seen` is what its watch knows of it.
 pub async fn reconcile(
@@ -71,10 +31,10 @@ pub async fn reconcile(
     name: &str,
     seen: &ObjectMeta,
 ) -> Result<Action, ReconcileError> {
-    let Some(job) = dereference::job(&context.cluster, namespace, name).await? else {
+    let Some(job) = read::<FineTuneJob>(&context.cluster, namespace, name).await? else {
         return Ok(Action::await_change());
     };
-    if job.metadata.uid == seen.uid && job.metadata.generation < seen.generation {
+    if is_behind(&job.metadata, seen) {
         return Ok(Action::requeue(BEHIND));
     }
     // Everything below it goes by its owner reference.
@@ -109,7 +69,7 @@ pub async fn reconcile(
     {
         return Ok(Action::requeue(SETTLED));
     }
-    let failure = applied.as_ref().err().and_then(refusal);
+    let failure = applied.as_ref().err().and_then(ApplyError::refusal);
     let facts = Facts {
         job: &job,
         owner: &owner,
@@ -140,20 +100,11 @@ pub async fn reconcile(
 }
 
 /// The LlmModel that it waits for, if it waits for one.
-fn awaited(job: &api::FineTuneJob, observed: &Observed, plan: &Plan) -> Option<String> {
+fn awaited(job: &FineTuneJob, observed: &Observed, plan: &Plan) -> Option<String> {
     let is_waiting = matches!(observed.base, Some(Base::Missing(_))) && !matches!(plan.stage, Stage::Ended(_));
     let tokenizer = job.spec.architecture.as_ref().map(|shape| &shape.tokenizer);
     let base = job.spec.base.as_ref().or(tokenizer)?;
     is_waiting.then(|| base.name.clone())
-}
-
-/// What a failed write tells the person who wrote the spec; lost connections pass by themselves.
-fn refusal(error: &ApplyError) -> Option<Trouble> {
-    match error {
-        ApplyError::NameConflict { .. } => Some(Trouble::new(reasons::NAME_CONFLICT, error.to_string())),
-        ApplyError::Cluster(cause) if cause.is_refusal() => Some(Trouble::new(reasons::API_ERROR, error.to_string())),
-        ApplyError::Cluster(_) | ApplyError::Leftover { .. } => None,
-    }
 }
 
 /// When to look again.
@@ -164,8 +115,7 @@ fn next(
     before: &api::FineTuneJobStatus,
     now: Timestamp,
 ) -> Duration {
-    // Others look at the same time otherwise, after a restart.
-    let settled = SETTLED.mul_f64(1.0 - rand::random::<f64>() / 4.0);
+    let settled = settled();
     let hangs = observed.pods.iter().any(diagnose::needs_events)
         || observed.jobs.iter().any(|job| diagnose::hangs(job, &observed.pods));
     match &plan.stage {

@@ -18,7 +18,6 @@ use k8s_openapi::{
         policy::v1::PodDisruptionBudget,
         resource::v1::ResourceClaimTemplate,
     },
-    apimachinery::pkg::apis::meta::v1::OwnerReference,
     jiff::Timestamp,
 };
 use kube::ResourceExt;
@@ -38,32 +37,9 @@ use super::{
 };
 use crate::{
     cluster::{self, Cluster, ClusterError},
+    controllers::common::apply::{self as common, ApplyError},
     http_route::HttpRoute,
 };
-
-/// Why a child is not as it should be.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// The API server refused or did not answer.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// A child of a deleted LlmModel of the same name is in the way, and about to be collected.
-    #[error("{kind} {name} of the LlmModel that had this name before is still being deleted")]
-    Leftover {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
-    /// The name of a child is taken.
-    #[error("{kind} {name} exists and does not belong to this LlmModel: delete or rename it")]
-    NameConflict {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
-}
 
 /// Applies, marks and deletes; `observed` then holds what the API server returned.
 ///
@@ -172,6 +148,15 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    fn common(&self) -> common::Writer<'_> {
+        common::Writer {
+            cluster: self.cluster,
+            manager: FIELD_MANAGER_LLMMODEL,
+            namespace: &self.owner.namespace,
+            owner: &self.owner.reference,
+        }
+    }
+
     /// Writes `desired` unless it is there already, and puts the answer in its place among `existing`.
     async fn ensure<K: cluster::Kind>(&self, existing: &mut Vec<K>, desired: &K) -> Result<(), ApplyError> {
         let name = desired.name_any();
@@ -180,7 +165,7 @@ impl Writer<'_> {
             Some(live) if live.meta().deletion_timestamp.is_some() => return Ok(()),
             Some(live) if drift::is_applied(desired, live) => return Ok(()),
             Some(_) => {}
-            None => self.refuse_foreign::<K>(&name).await?,
+            None => self.common().refuse_foreign::<K>(&name).await?,
         }
         let applied = self.cluster.apply(FIELD_MANAGER_LLMMODEL, desired).await?;
         self.put(existing, applied);
@@ -212,19 +197,6 @@ impl Writer<'_> {
         };
         routes.trouble = Some(Trouble::new(reason, format!("spec.route: {why}")));
         Ok(())
-    }
-
-    /// A forced apply would take over whatever has this name.
-    async fn refuse_foreign<K: cluster::Kind>(&self, name: &str) -> Result<(), ApplyError> {
-        let Some(found) = self.cluster.get::<K>(&self.owner.namespace, name).await? else {
-            return Ok(());
-        };
-        let (kind, name) = (K::kind(&()).into_owned(), name.to_owned());
-        match claim(found.owner_references(), self.owner) {
-            Claim::Ours => Ok(()),
-            Claim::Predecessor => Err(ApplyError::Leftover { kind, name }),
-            Claim::Foreign => Err(ApplyError::NameConflict { kind, name }),
-        }
     }
 
     async fn mark(&self, existing: &mut Vec<Deployment>, name: &str, retired: &Value) -> Result<(), ClusterError> {
@@ -316,54 +288,5 @@ impl Writer<'_> {
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
             Kind::HttpRoute => cluster.delete::<HttpRoute>(namespace, name, uid).await,
         }
-    }
-}
-
-/// To whom an object that has a child's name belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Claim {
-    Ours,
-    /// To a deleted LlmModel of the same name.
-    Predecessor,
-    Foreign,
-}
-
-fn claim(owners: &[OwnerReference], owner: &Owner) -> Claim {
-    let named = |reference: &OwnerReference| (&reference.kind, &reference.name) == (&owner.reference.kind, &owner.name);
-    if owners.iter().any(|reference| reference.uid == owner.uid) {
-        Claim::Ours
-    } else if owners.iter().any(named) {
-        Claim::Predecessor
-    } else {
-        Claim::Foreign
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-    use crate::controllers::llmmodel::testing::the_owner;
-
-    #[rstest]
-    #[case::ours("LlmModel", "m", "model-uid", Claim::Ours)]
-    #[case::recreated("LlmModel", "m", "former-uid", Claim::Predecessor)]
-    #[case::other_model("LlmModel", "other", "other-uid", Claim::Foreign)]
-    #[case::other_kind("Room", "m", "other-uid", Claim::Foreign)]
-    fn objects_of_others_are_told_apart(
-        #[case] kind: &str,
-        #[case] name: &str,
-        #[case] uid: &str,
-        #[case] expected: Claim,
-    ) {
-        let reference = OwnerReference {
-            kind: kind.into(),
-            name: name.into(),
-            uid: uid.into(),
-            ..OwnerReference::default()
-        };
-        assert_eq!(claim(&[reference], &the_owner()), expected);
-        assert_eq!(claim(&[], &the_owner()), Claim::Foreign);
     }
 }

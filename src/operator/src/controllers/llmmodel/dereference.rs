@@ -27,10 +27,8 @@ use super::{
     adapters::Reports,
     build,
     demand::Demand,
-    diagnose::{hangs, needs_events},
     follow::Followed,
     plan::Growth,
-    prepare,
     recollection::{Before, Kinds},
     route::Routes,
     validate::Owner,
@@ -38,27 +36,12 @@ use super::{
 };
 use crate::{
     cluster::{self, Cluster, ClusterError},
+    controllers::common::{dereference::events_of, jobs},
     gateways::Gateways,
 };
 
 /// Lines of a log among which the last progress is.
 const PROGRESS_LINES: i64 = 20;
-
-/// Why the present could not be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DereferenceError {
-    /// The API server did not tell.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The stored object is none that this release knows.
-    #[error("failed to read LlmModel {name} as this release knows it: {source}; apply the CRD of this release")]
-    Foreign {
-        /// Its name.
-        name: String,
-        /// Where it differs.
-        source: serde_json::Error,
-    },
-}
 
 /// What belongs to one LlmModel. What is not children is looked at anew in each pass, and not kept with them.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -106,21 +89,6 @@ pub struct Observed {
     /// The FineTuneJobs that the spec names.
     #[serde(skip)]
     pub followed: Followed,
-}
-
-/// The LlmModel as it is now; `None` when there is none.
-///
-/// # Errors
-/// See [`DereferenceError`].
-pub async fn model(cluster: &Cluster, namespace: &str, name: &str) -> Result<Option<LlmModel>, DereferenceError> {
-    let Some(raw) = cluster.get_raw::<LlmModel>(namespace, name).await? else {
-        return Ok(None);
-    };
-    let parsed = serde_json::from_value(raw).map_err(|source| DereferenceError::Foreign {
-        name: name.into(),
-        source,
-    })?;
-    Ok(Some(parsed))
 }
 
 /// Everything that belongs to `owner`: what changed since `before` is read.
@@ -234,29 +202,11 @@ fn is_unexplained(job: &Job, pods: &[Pod]) -> bool {
     let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone());
     let phases: Vec<_> = pods.iter().filter(is_its).filter_map(phase).collect();
     let is_known = |wanted: &str| phases.iter().any(|phase| phase == wanted);
-    match (prepare::ended(job, "Complete"), prepare::ended(job, "Failed")) {
+    match (jobs::ended(job, "Complete"), jobs::ended(job, "Failed")) {
         (Some(_), _) => !is_known("Succeeded"),
         (_, Some(_)) => !is_known("Failed") || is_known("Running") || is_known("Pending"),
         (None, None) => false,
     }
-}
-
-/// Events about pods and Jobs that hang. They only explain: without them everything else goes on.
-async fn events_of(cluster: &Cluster, namespace: &str, pods: &[Pod], jobs: &[Job]) -> Vec<Event> {
-    let mut events = Vec::new();
-    let hanging_pods = pods.iter().filter(|pod| needs_events(pod)).map(Pod::meta);
-    let hanging_jobs = jobs.iter().filter(|job| hangs(job, pods)).map(Job::meta);
-    for meta in hanging_pods.chain(hanging_jobs) {
-        let uid = meta.uid.as_deref().unwrap_or_default();
-        match cluster
-            .list_fields::<Event>(namespace, &format!("involvedObject.uid={uid}"))
-            .await
-        {
-            Ok(found) => events.extend(found),
-            Err(error) => tracing::warn!(namespace, name = meta.name, %error, "failed to learn why a pod hangs"),
-        }
-    }
-    events
 }
 
 /// What gateways have seen, if a version of the model is on trial.

@@ -5,13 +5,13 @@ use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{Event, Pod},
 };
-use kube::ResourceExt;
 use protocol::{CompressionReport, PrepareFailure, PrepareOutcome, PrepareReport};
 
 use super::{
     diagnose::{self, Asked},
     trouble::Trouble,
 };
+use crate::controllers::common::jobs::{ended, last_message, with_way_out};
 
 /// How far the prepare step is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,36 +55,10 @@ pub fn outcome(job: &Job, pods: &[&Pod], events: &[Event], asked: &Asked<'_>) ->
     Preparation::Underway(trouble)
 }
 
-/// What to do about a Job that is not tried again by itself.
-pub fn with_way_out(trouble: Trouble, job: &Job) -> Trouble {
-    let message = format!(
-        "{}; after a change outside the spec, `kubectl delete job {}` starts it anew",
-        trouble.message,
-        job.name_any()
-    );
-    Trouble { message, ..trouble }
-}
-
-/// The message of a Job's final condition, if it holds.
-pub fn ended<'a>(job: &'a Job, type_: &str) -> Option<&'a str> {
-    let conditions = job.status.as_ref()?.conditions.as_ref()?;
-    let found = conditions.iter().find(|it| it.type_ == type_ && it.status == "True")?;
-    Some(found.message.as_deref().unwrap_or("no reason is given"))
-}
-
 /// The exit code of a pod's container and its report.
 fn last_words(pod: &Pod) -> Option<(i32, PrepareOutcome)> {
     let (code, message) = last_message(pod)?;
     Some((code, PrepareOutcome::parse(message)?))
-}
-
-/// The exit code of a pod's container and its termination message.
-pub fn last_message(pod: &Pod) -> Option<(i32, &str)> {
-    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
-    statuses.iter().find_map(|container| {
-        let ended = container.state.as_ref()?.terminated.as_ref()?;
-        Some((ended.exit_code, ended.message.as_deref()?))
-    })
 }
 
 #[cfg(test)]

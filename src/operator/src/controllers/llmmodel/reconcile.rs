@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use api::{LlmModel, reasons};
+use api::LlmModel;
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::{api::ObjectMeta, runtime::controller::Action};
 
 use super::{
-    Context, adapters,
-    apply::{self, ApplyError},
+    Context, adapters, apply,
     build::{self, Builder},
     demand,
-    dereference::{self, DereferenceError, Observed},
+    dereference::{self, Observed},
     diagnose::{self, Asked},
     follow, hosted,
     plan::{self, Course, Plan, Target},
@@ -21,50 +20,11 @@ use super::{
     trouble::Trouble,
     validate::{self, Owner, Wanted},
 };
-use crate::cluster::ClusterError;
-
-/// Between looks at a pod whose trouble only Events tell.
-const LOOK_AGAIN: Duration = Duration::from_secs(3);
-/// Between looks at a prepare step that tells how far it is.
-const PROGRESS: Duration = Duration::from_secs(5);
-/// Until an API server that lags has caught up.
-const BEHIND: Duration = Duration::from_secs(1);
-/// Between looks at something that is on its way: watches tell sooner.
-const ON_THE_WAY: Duration = Duration::from_secs(30);
-/// Between looks at something that is as it should be: a watch can miss something.
-const SETTLED: Duration = Duration::from_secs(600);
-
-/// Why a pass failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// What exists could not be read.
-    #[error(transparent)]
-    Dereference(#[from] DereferenceError),
-    /// What should exist could not be written.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    /// The status could not be written.
-    #[error(transparent)]
-    Status(ClusterError),
-    /// A defect of this program, which must not keep other LlmModels from being looked at.
-    #[error("a pass panicked: this is a defect of the operator, please report it with its log")]
-    Panicked,
-}
-
-impl ReconcileError {
-    /// A short name for metrics.
-    pub fn category(&self) -> &'static str {
-        match self {
-            Self::Dereference(DereferenceError::Foreign { .. }) => "foreign",
-            Self::Apply(ApplyError::NameConflict { .. }) => "name_conflict",
-            Self::Apply(ApplyError::Leftover { .. }) => "leftover",
-            Self::Panicked => "panic",
-            Self::Dereference(DereferenceError::Cluster(error))
-            | Self::Apply(ApplyError::Cluster(error))
-            | Self::Status(error) => error.category(),
-        }
-    }
-}
+use crate::controllers::common::{
+    apply::ApplyError,
+    dereference::{DereferenceError, read},
+    reconcile::{BEHIND, LOOK_AGAIN, PROGRESS, ReconcileError, SETTLED, WAITING, is_behind, settled},
+};
 
 /// Brings one LlmModel closer to what its spec asks for; `seen` is what its watch knows of it.
 pub async fn reconcile(
@@ -73,7 +33,7 @@ pub async fn reconcile(
     name: &str,
     seen: &ObjectMeta,
 ) -> Result<Action, ReconcileError> {
-    let Some(model) = dereference::model(&context.cluster, namespace, name).await? else {
+    let Some(model) = read::<LlmModel>(&context.cluster, namespace, name).await? else {
         return Ok(Action::await_change());
     };
     if is_behind(&model.metadata, seen) {
@@ -141,12 +101,6 @@ pub async fn reconcile(
     Ok(next)
 }
 
-/// Whether an older spec was read than the watch has shown: an API server may answer from a cache that lags. What an
-/// old spec asks for, children of the new one included, is not to be done again.
-fn is_behind(read: &ObjectMeta, seen: &ObjectMeta) -> bool {
-    read.uid == seen.uid && read.generation < seen.generation
-}
-
 fn decide(
     context: &Context,
     model: &LlmModel,
@@ -195,7 +149,7 @@ async fn report(
         Target::Preparing(trouble) | Target::Evaluating(_, trouble) => trouble.clone(),
         Target::Refused(trouble) => Some(trouble.clone()),
     };
-    let trouble = failure.and_then(refusal).or(target_trouble);
+    let trouble = failure.and_then(ApplyError::refusal).or(target_trouble);
     let facts = Facts {
         model,
         owner,
@@ -259,15 +213,6 @@ fn serving_trouble(
         .or_else(|| diagnose::pods_of_deployment(deployment))
 }
 
-/// What a failed write tells the person who wrote the spec; lost connections pass by themselves.
-fn refusal(error: &ApplyError) -> Option<Trouble> {
-    match error {
-        ApplyError::NameConflict { .. } => Some(Trouble::new(reasons::NAME_CONFLICT, error.to_string())),
-        ApplyError::Cluster(cause) if cause.is_refusal() => Some(Trouble::new(reasons::API_ERROR, error.to_string())),
-        ApplyError::Cluster(_) | ApplyError::Leftover { .. } => None,
-    }
-}
-
 fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     // The version before is retired as soon as the switch is known to all.
     if end.switched {
@@ -276,10 +221,10 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     let hangs = observed.pods.iter().any(diagnose::needs_events)
         || observed.jobs.iter().any(|job| diagnose::hangs(job, &observed.pods));
     let look = match (end.settled, hangs) {
-        (true, _) => SETTLED.mul_f64(1.0 - rand::random::<f64>() / 4.0),
+        (true, _) => settled(),
         (false, true) => LOOK_AGAIN,
         (false, false) if observed.progress.is_some() => PROGRESS,
-        (false, false) => ON_THE_WAY,
+        (false, false) => WAITING,
     };
     let look = match &plan.trial {
         Some(Course::On(_, _, soon)) => look.min(*soon),
@@ -293,27 +238,4 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
     let drained = plan.drained_in.map(|wait| wait + Duration::from_secs(1));
     let waits = [Some(look), drained, plan.look_in, end.adapters_in, end.route_in];
     Action::requeue(waits.into_iter().flatten().min().unwrap_or(look))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn meta(uid: &str, generation: i64) -> ObjectMeta {
-        ObjectMeta {
-            uid: Some(uid.into()),
-            generation: Some(generation),
-            ..ObjectMeta::default()
-        }
-    }
-
-    #[test]
-    fn an_older_spec_than_was_seen_is_not_acted_upon() {
-        assert!(is_behind(&meta("a", 1), &meta("a", 2)));
-        assert!(!is_behind(&meta("a", 2), &meta("a", 2)));
-        // The watch lags as well.
-        assert!(!is_behind(&meta("a", 3), &meta("a", 2)));
-        // Another one of the same name.
-        assert!(!is_behind(&meta("b", 1), &meta("a", 2)));
-    }
 }

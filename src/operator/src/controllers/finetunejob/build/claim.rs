@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 
 use super::Builder;
-use crate::controllers::llmmodel::quantity::nanos;
+use crate::controllers::common::quantity::nanos;
 
 const DEFAULT_SIZE: &str = "10Gi";
 

@@ -7,9 +7,9 @@ use k8s_openapi::{
 };
 
 use super::{Builder, job, plans, sources, train_job};
-use crate::controllers::llmmodel::{
-    build::pod::{container, memory_and_cpu},
-    quantity::nanos,
+use crate::controllers::{
+    common::quantity::nanos,
+    llmmodel::build::pod::{container, memory_and_cpu},
 };
 
 /// Memory that it gets at most: it does not grow with the data.

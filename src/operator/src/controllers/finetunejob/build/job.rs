@@ -3,7 +3,7 @@
 use api::names::{self, ANNOTATION_PLAN, ANNOTATION_SHAPE, LABEL_VOLUME};
 use k8s_openapi::{
     api::{
-        batch::v1::{Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyRule},
+        batch::v1::{Job, JobSpec, PodFailurePolicy},
         core::v1::{
             Affinity, Container, EnvVar, PersistentVolumeClaimVolumeSource, PodAffinity, PodAffinityTerm,
             PodSecurityContext, PodSpec, Volume, VolumeMount,
@@ -19,9 +19,9 @@ use protocol::{
 use serde::Serialize;
 
 use super::{Builder, claim};
-use crate::controllers::llmmodel::build::{
-    job::{disrupted, permanent},
-    pod::{USER, literal, placed, variable},
+use crate::controllers::{
+    common::jobs::{blameless, disrupted, permanent},
+    llmmodel::build::pod::{USER, literal, placed, variable},
 };
 
 const TUNE_VOLUME: &str = "tune";
@@ -110,7 +110,11 @@ pub fn build(builder: &Builder<'_>, shape: Shape<'_>, spec: PodSpec) -> Job {
             completions: several,
             parallelism: several,
             pod_failure_policy: Some(PodFailurePolicy {
-                rules: vec![permanent(main.clone()), disrupted(), blameless(main)],
+                rules: vec![
+                    permanent(main.clone()),
+                    disrupted(),
+                    blameless(main, &[EXIT_INTERRUPTED, EXIT_MEMBER_LOST]),
+                ],
             }),
             // Two pods at one checkpoint would be one too many.
             pod_replacement_policy: Some("Failed".into()),
@@ -124,20 +128,6 @@ pub fn build(builder: &Builder<'_>, shape: Shape<'_>, spec: PodSpec) -> Job {
             ..JobSpec::default()
         }),
         status: None,
-    }
-}
-
-/// A pod that was stopped and saved its state, or whose group lost another one, has used up no attempt: preemption by a
-/// queue and `kubectl delete pod` leave no condition by which [`disrupted`] would know.
-fn blameless(container: Option<String>) -> PodFailurePolicyRule {
-    PodFailurePolicyRule {
-        action: "Ignore".into(),
-        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
-            container_name: container,
-            operator: "In".into(),
-            values: vec![EXIT_INTERRUPTED, EXIT_MEMBER_LOST],
-        }),
-        on_pod_conditions: None,
     }
 }
 

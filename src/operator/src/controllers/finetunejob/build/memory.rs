@@ -132,8 +132,9 @@ mod tests {
 
     use super::*;
     use crate::controllers::{
+        common::quantity::nanos,
         finetunejob::testing::{base, the_owner, wanted},
-        llmmodel::{quantity::nanos, testing::settings},
+        llmmodel::testing::settings,
     };
 
     fn mebibytes(spec: Value) -> i128 {

@@ -8,8 +8,8 @@ use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::ResourceExt;
 
 use super::{End, Plan, Stage, identity};
-use crate::controllers::llmmodel::{
-    prepare::{last_message, with_way_out},
+use crate::controllers::common::{
+    jobs::{last_message, with_way_out},
     trouble::Trouble,
 };
 

@@ -12,7 +12,7 @@ use k8s_openapi::api::{
 };
 use protocol::tune::TrainReport;
 
-use crate::controllers::llmmodel::trouble::Trouble;
+use crate::controllers::common::trouble::Trouble;
 
 /// What is to be done, and what is true.
 #[derive(Clone, Debug, Default)]

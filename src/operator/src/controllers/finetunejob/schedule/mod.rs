@@ -5,7 +5,6 @@
 //! * While one run is under way `concurrencyPolicy` says whether another one is started, and [`MOST`] how many.
 //! * Each run is a FineTuneJob of its own, named by the time in UTC that it was due at.
 
-mod cron;
 mod runs;
 
 use std::time::Duration;
@@ -14,8 +13,7 @@ use api::finetunejob::{ConcurrencyPolicy, Schedule};
 use jiff::{Timestamp, tz::TimeZone};
 use sha2::{Digest, Sha256};
 
-use crate::controllers::llmmodel::duration;
-use cron::Cron;
+use crate::controllers::common::{cron::Cron, duration};
 pub use runs::decide;
 
 /// How late a missed run may start when the spec does not say.

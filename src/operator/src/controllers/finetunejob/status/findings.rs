@@ -9,11 +9,11 @@ use api::{
 
 use super::Facts;
 use crate::controllers::{
+    common::trouble::Trouble,
     finetunejob::{
         decide::{End, Stage},
         dereference::Progress,
     },
-    llmmodel::trouble::Trouble,
 };
 
 /// What is true now.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     cluster::{Cluster, ClusterError},
-    controllers::llmmodel::trouble::Trouble,
+    controllers::common::trouble::Trouble,
 };
 pub use figures::differs_in_figures_only;
 pub use notices::notices;

@@ -18,7 +18,7 @@ use super::{
     dereference::Observed,
     validate::EVAL_LOSS,
 };
-use crate::controllers::llmmodel::trouble::Trouble;
+use crate::controllers::common::trouble::Trouble;
 pub use space::{Candidate, candidates, settled};
 
 /// What is to be done for a sweep.

@@ -25,7 +25,10 @@ use super::{
     schedule::Timetable,
     sweep::{self, Candidate},
 };
-use crate::controllers::llmmodel::{canonical, source::Source, trouble::Trouble, validate::Settings};
+use crate::controllers::{
+    common::{canonical, trouble::Trouble},
+    llmmodel::{source::Source, validate::Settings},
+};
 pub use fit::EVAL_LOSS;
 use number::{natural, percent, positive};
 pub use owner::{Owner, Role};

@@ -3,7 +3,7 @@
 use api::finetunejob::FineTuneJobSpec;
 use serde_json::json;
 
-use crate::controllers::llmmodel::{canonical, validate::Settings};
+use crate::controllers::{common::canonical, llmmodel::validate::Settings};
 
 /// `r-` and ten hex digits over everything by which pods may fail to start: what hangs is made anew when it changes.
 pub fn of(spec: &FineTuneJobSpec, settings: &Settings) -> String {

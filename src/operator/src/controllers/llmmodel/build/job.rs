@@ -2,16 +2,12 @@
 
 use api::names;
 use k8s_openapi::api::{
-    batch::v1::{
-        Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
-        PodFailurePolicyRule,
-    },
+    batch::v1::{Job, JobSpec, PodFailurePolicy},
     core::v1::{Container, PodSecurityContext, PodSpec, VolumeMount},
 };
 use protocol::{
     PrepareReport,
     paths::{CALIBRATION_DIR, STORE_DIR},
-    report::EXIT_PERMANENT,
 };
 
 use super::{
@@ -19,7 +15,10 @@ use super::{
     pod::{USER, container, literal, memory_and_cpu, prepare_labels, template},
     weights::{self, Reading},
 };
-use crate::controllers::llmmodel::{compression::Compression, follow, quantity, source::Source};
+use crate::controllers::{
+    common::jobs::{disrupted, permanent},
+    llmmodel::{compression::Compression, follow, quantity, source::Source},
+};
 
 const STORE_VOLUME: &str = "store";
 const CALIBRATION_VOLUME: &str = "calibration";
@@ -142,30 +141,5 @@ pub fn job(builder: &Builder<'_>, name: String, spec: PodSpec) -> Job {
             ..JobSpec::default()
         }),
         status: None,
-    }
-}
-
-/// Trying again cannot help.
-pub fn permanent(container: Option<String>) -> PodFailurePolicyRule {
-    PodFailurePolicyRule {
-        action: "FailJob".into(),
-        on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
-            container_name: container,
-            operator: "In".into(),
-            values: vec![EXIT_PERMANENT],
-        }),
-        on_pod_conditions: None,
-    }
-}
-
-/// A drained node is nobody's fault.
-pub fn disrupted() -> PodFailurePolicyRule {
-    PodFailurePolicyRule {
-        action: "Ignore".into(),
-        on_exit_codes: None,
-        on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
-            type_: "DisruptionTarget".into(),
-            status: Some("True".into()),
-        }]),
     }
 }

@@ -76,7 +76,7 @@ fn proxies(builder: &Builder<'_>, asked: &GatewayApiRoute) -> NetworkPolicyPeer 
 }
 
 /// A component of this installation, by its full name.
-fn peer(namespace: &str, name: &str) -> NetworkPolicyPeer {
+pub fn peer(namespace: &str, name: &str) -> NetworkPolicyPeer {
     let pairs = |pairs: &[(&str, &str)]| labels(pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect());
     let component = name.trim_start_matches("atelier-");
     NetworkPolicyPeer {

@@ -9,7 +9,7 @@ use k8s_openapi::api::{
 use kube::ResourceExt;
 
 use super::{newest_warning, text};
-use crate::controllers::llmmodel::{prepare, trouble::Trouble};
+use crate::controllers::common::{jobs, trouble::Trouble};
 
 /// Why no pods of a Deployment are taken.
 pub fn pods_of_deployment(deployment: &Deployment) -> Option<Trouble> {
@@ -23,7 +23,7 @@ pub fn pods_of_deployment(deployment: &Deployment) -> Option<Trouble> {
 /// Whether only its Events can tell why a Job gets nowhere: it is not over and has no pod.
 pub fn hangs(job: &Job, pods: &[Pod]) -> bool {
     let uid = job.metadata.uid.as_deref();
-    let is_over = prepare::ended(job, "Complete").is_some() || prepare::ended(job, "Failed").is_some();
+    let is_over = jobs::is_over(job);
     // Its controller has looked at it: a new one has no pod for a moment.
     let is_seen = job.status.as_ref().is_some_and(|status| status.start_time.is_some());
     let is_its = |pod: &Pod| {

@@ -13,20 +13,21 @@ use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use kube::runtime::controller::Action;
 
 use super::{
-    Context,
-    apply::{self, ApplyError},
-    dereference::{self, DereferenceError, Observed},
+    Context, apply,
+    dereference::{self, Observed},
     plan::Plan,
     recollection::{After, Before},
-    reconcile::ReconcileError,
     route, status as model_status,
     trouble::Trouble,
     validate::Owner,
 };
+use crate::controllers::common::{
+    apply::ApplyError,
+    dereference::DereferenceError,
+    reconcile::{ReconcileError, SETTLED},
+};
 use status::Facts;
 
-/// Between looks at what has no children: a watch can miss something.
-const SETTLED: Duration = Duration::from_secs(600);
 /// Between looks at a route that was deleted, or is to be.
 const LEFTOVER: Duration = Duration::from_secs(10);
 

@@ -12,7 +12,7 @@ use crate::controllers::llmmodel::{
     diagnose::{self, Asked},
     drift,
     evaluation::{Evaluation, suites_key},
-    prepare,
+    jobs,
     trouble::Trouble,
     version::Version,
 };
@@ -140,19 +140,19 @@ fn course(job: &Job, builder: &Builder<'_>, observed: &Observed, version: &Versi
     };
     let trouble =
         diagnose::pods(&pods, &observed.events, &asked).or_else(|| diagnose::pods_of_job(job, &observed.events));
-    if let Some(why) = prepare::ended(job, "Failed") {
+    if let Some(why) = jobs::ended(job, "Failed") {
         let trouble = trouble
             .unwrap_or_else(|| Trouble::new(reasons::EVALUATION_FAILED, format!("the evaluation failed: {why}")));
-        return Course::Failed(prepare::with_way_out(trouble, job));
+        return Course::Failed(jobs::with_way_out(trouble, job));
     }
-    match prepare::ended(job, "Complete") {
+    match jobs::ended(job, "Complete") {
         Some(_) => Course::Lost,
         None => Course::Underway(trouble),
     }
 }
 
 fn scored(pod: &Pod) -> Option<EvaluationReport> {
-    let (0, message) = prepare::last_message(pod)? else {
+    let (0, message) = jobs::last_message(pod)? else {
         return None;
     };
     match EvaluationOutcome::parse(message)? {

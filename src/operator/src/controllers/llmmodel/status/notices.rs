@@ -1,14 +1,9 @@
 //! Events: one on each transition.
 
-use api::{
-    LlmModelStatus,
-    conditions::{self, types},
-    llmmodel::CanaryStatus,
-    reasons,
-};
+use api::{LlmModelStatus, conditions::types, llmmodel::CanaryStatus, reasons};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::events::Notice;
+use crate::{controllers::common::notices::transitions, events::Notice};
 
 /// Reasons to be not ready that come by themselves and go by themselves.
 const ON_THE_WAY: [&str; 7] = [
@@ -23,28 +18,16 @@ const ON_THE_WAY: [&str; 7] = [
 
 /// What is worth telling about the change from one status to the next.
 pub fn notices(before: &LlmModelStatus, after: &LlmModelStatus) -> Vec<Notice> {
-    let mut notices: Vec<Notice> = Vec::new();
-    for (type_, action) in [
+    let types = [
         (types::READY, "Serve"),
         (types::PROGRESSING, "RollOut"),
         (types::ADAPTERS_READY, "LoadAdapters"),
         (types::ROUTE_ACCEPTED, "Route"),
         (types::PAUSED, "Pause"),
-    ] {
-        let (Some(now), then) = (
-            conditions::find(&after.conditions, type_),
-            conditions::find(&before.conditions, type_),
-        ) else {
-            continue;
-        };
-        let is_news = then.is_none_or(|then| (&then.status, &then.reason) != (&now.status, &now.reason));
-        let is_told = notices.iter().any(|notice| notice.reason == now.reason);
-        // Each step of a canary is told below.
-        let is_quiet = [reasons::UP_TO_DATE, reasons::CANARY].contains(&now.reason.as_str());
-        if is_news && !is_told && !is_quiet {
-            notices.push(notice(now, action));
-        }
-    }
+    ];
+    // Each step of a canary is told below.
+    let quiet = [reasons::UP_TO_DATE, reasons::CANARY];
+    let mut notices = transitions(&before.conditions, &after.conditions, &types, &quiet, is_bad);
     notices.extend(canary(before, after));
     notices.extend(memory(before, after));
     notices
@@ -87,14 +70,8 @@ fn memory<'a>(before: &'a LlmModelStatus, after: &'a LlmModelStatus) -> impl Ite
     })
 }
 
-fn notice(condition: &Condition, action: &'static str) -> Notice {
-    let is_bad = condition.status == "False" && !ON_THE_WAY.contains(&condition.reason.as_str());
-    Notice {
-        warning: is_bad,
-        reason: condition.reason.clone(),
-        action,
-        note: condition.message.clone(),
-    }
+fn is_bad(condition: &Condition) -> bool {
+    condition.status == "False" && !ON_THE_WAY.contains(&condition.reason.as_str())
 }
 
 #[cfg(test)]

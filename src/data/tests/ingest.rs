@@ -295,6 +295,23 @@ fn a_source_that_cannot_be_read_keeps_what_it_has() {
 }
 
 #[test]
+fn a_source_that_the_room_has_no_more_is_passed_over() {
+    let place = files();
+    place.write("more/x.txt", "Something more.");
+    let mut plan = place.plan();
+    plan["sources"]
+        .as_array_mut()
+        .unwrap()
+        .push(place.mounted("more", "more"));
+    place.room.inner().strangers.insert("more".into());
+    let report = place.published(&plan);
+    assert_eq!(report.documents, 4);
+    let error = report.sources[1].error.as_deref().unwrap();
+    assert!(error.contains("no such source") && !report.sources[1].read, "{error}");
+    assert!(!place.room.inner().read.contains_key("more"));
+}
+
+#[test]
 fn wherever_it_is_killed_the_next_one_goes_on() {
     let calm = files();
     calm.published(&calm.plan());

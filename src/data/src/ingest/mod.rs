@@ -113,7 +113,6 @@ async fn fill(
         counts: &counts,
         dedup: plan.cleaning.dedup.exact,
     };
-    filler.forget(&plan.sources).await?;
     let (mut sources, mut read) = (Vec::new(), BTreeMap::new());
     for (number, source) in plan.sources.iter().enumerate() {
         let directory = scratch.join(format!("source-{number}"));

@@ -44,7 +44,14 @@ impl Filler<'_> {
     /// When the generation cannot be filled. A source that cannot be read is no such failure, as long as its documents can
     /// stay.
     pub async fn source(&self, source: &IngestSource, directory: &Path) -> Result<Option<i64>> {
-        let known = self.filling.known(&source.name).await?;
+        let known = match self.filling.known(&source.name).await? {
+            Ok(known) => known,
+            Err(said) => {
+                tracing::error!(source = source.name, "it is passed over: {said}");
+                self.counts.count(|counted| counted.error = Some(said));
+                return Ok(None);
+            }
+        };
         if !source.read && self.keep(source, &known.documents).await?.is_empty() {
             return Ok(None);
         }
@@ -89,26 +96,6 @@ impl Filler<'_> {
         // Those that a curator has set aside are in no generation, and nobody looks for them.
         let is_sought = |name: &String| known.get(name).is_none_or(|document| document.quarantined.is_none());
         Ok(lost.into_iter().filter(is_sought).collect())
-    }
-
-    /// Removes what is known of sources that the plan names no more.
-    ///
-    /// # Errors
-    /// When the gateway is not there.
-    pub async fn forget(&self, sources: &[IngestSource]) -> Result<()> {
-        for name in self.filling.sources().await? {
-            if sources.iter().any(|source| source.name == name) {
-                continue;
-            }
-            let known = self.filling.known(&name).await?;
-            let names = known.documents.into_values().filter(|document| !document.deleted);
-            let names: Vec<String> = names.map(|document| document.name).collect();
-            if !names.is_empty() {
-                tracing::info!(source = name, "{} documents go with their source", names.len());
-                self.filling.remove(&name, names).await?;
-            }
-        }
-        Ok(())
     }
 
     fn carried(&self, names: &[String], known: &BTreeMap<String, KnownDocument>) {

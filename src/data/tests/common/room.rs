@@ -79,6 +79,8 @@ pub struct Inner {
     pub uploads: BTreeMap<i64, (String, Upload, Vec<u8>)>,
     pub read: BTreeMap<String, i64>,
     pub faults: Faults,
+    /// Sources that the Room has no more.
+    pub strangers: BTreeSet<String>,
     /// Requests, as `METHOD path`.
     pub log: Vec<String>,
     /// Texts that were embedded.
@@ -289,6 +291,9 @@ async fn known(
         return *response;
     }
     let (source, after) = (&query["source"], &query["after"]);
+    if inner.strangers.contains(source) {
+        return error(422, code::UNFIT, "the Room has no such source that has documents");
+    }
     let live = inner.live.and_then(|live| inner.generations.get(&live));
     let documents = inner
         .documents

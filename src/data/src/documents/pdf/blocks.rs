@@ -17,7 +17,8 @@ const SAME: f32 = 0.12;
 const BULLETS: [char; 12] = ['•', '◦', '▪', '‣', '●', '○', '■', '–', '—', '*', '·', '\u{f0b7}'];
 
 /// The blocks of a document.
-pub(super) fn blocks(lines: Vec<Line>, layout: &Layout) -> Vec<Block> {
+pub(super) fn blocks(mut lines: Vec<Line>, layout: &Layout) -> Vec<Block> {
+    without_contents(&mut lines, layout.pages.len());
     let headings = Headings::of(&lines, layout);
     let mut blocks = Vec::new();
     let mut group: Vec<Line> = Vec::new();
@@ -32,6 +33,26 @@ pub(super) fn blocks(lines: Vec<Line>, layout: &Layout) -> Vec<Block> {
     }
     blocks.extend(block(group, &headings, layout));
     blocks
+}
+
+/// Takes away tables of contents, which say what headings say: on pages where dots lead to numbers in most lines, those
+/// that end with one.
+fn without_contents(lines: &mut Vec<Line>, pages: usize) {
+    let mut counts = vec![(0_usize, 0_usize); pages];
+    for line in lines.iter() {
+        if let Some((all, leading)) = counts.get_mut(line.page) {
+            *all += 1;
+            *leading += usize::from(line.has_leader);
+        }
+    }
+    let ends_with_number = |line: &Line| {
+        let last = line.cells.last().and_then(|cell| cell.split_whitespace().next_back());
+        last.is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    lines.retain(|line| {
+        let is_contents = counts.get(line.page).is_some_and(|(all, leading)| leading * 2 >= *all);
+        !(line.has_leader || is_contents && ends_with_number(line))
+    });
 }
 
 /// Whether a line belongs to those before.
@@ -65,10 +86,6 @@ fn goes_on(group: &[Line], last: &Line, line: &Line, headings: &Headings) -> boo
 }
 
 fn block(lines: Vec<Line>, headings: &Headings, layout: &Layout) -> Option<Block> {
-    // A table of contents says what headings say.
-    if lines.iter().all(|line| line.has_leader) {
-        return None;
-    }
     let first = lines.first()?;
     let page = layout.pages.get(first.page)?;
     let kind = kind(&lines, headings);

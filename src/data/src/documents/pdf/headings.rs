@@ -1,6 +1,6 @@
 //! Which lines are headings: what the outline says, or how they look.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::lines::Line;
 use super::xml::Layout;
@@ -19,6 +19,8 @@ const LEVELS: usize = 5;
 pub(super) struct Headings {
     /// Levels of the outline's entries, by page and text.
     outline: HashMap<(u32, String), u8>,
+    /// Pages of its entries.
+    pages: HashSet<u32>,
     /// Size of most text.
     body: f32,
     /// Sizes of headings in tenths of points, the largest first.
@@ -47,6 +49,7 @@ impl Headings {
             .iter()
             .map(|entry| ((entry.page, plain(&entry.text)), entry.level));
         Self {
+            pages: layout.outline.iter().map(|entry| entry.page).collect(),
             outline: outline.filter(|((_, text), _)| !text.is_empty()).collect(),
             body,
             sizes: larger.into_iter().rev().take(LEVELS).collect(),
@@ -56,11 +59,17 @@ impl Headings {
     /// The level of some lines that stand together, if they are a heading.
     pub(super) fn level(&self, lines: &[Line]) -> Option<u8> {
         let first = lines.first().filter(|_| lines.len() <= LINES)?;
+        let page = first.page as u32 + 1;
+        // Most lines are nothing but text.
+        let may_be = first.is_bold || is_larger(first, self.body) || self.pages.contains(&page);
+        let bytes: usize = lines.iter().flat_map(|line| &line.cells).map(String::len).sum();
+        if !may_be || bytes > 4 * LONGEST {
+            return None;
+        }
         let text: String = lines.iter().map(Line::text).collect::<Vec<_>>().join(" ");
         if text.chars().count() > LONGEST || !text.chars().any(char::is_alphabetic) {
             return None;
         }
-        let page = first.page as u32 + 1;
         if let Some(level) = self.outline.get(&(page, plain(&text))) {
             return Some((*level).clamp(1, 9));
         }

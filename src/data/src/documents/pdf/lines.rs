@@ -105,6 +105,10 @@ impl Line {
 
     fn finish(mut self) -> Option<Self> {
         for cell in &mut self.cells {
+            if let Some(rest) = without_leader(cell) {
+                *cell = rest;
+                self.has_leader = true;
+            }
             cell.truncate(cell.trim_end().len());
         }
         self.is_bold &= self.letters > 0;
@@ -134,6 +138,18 @@ pub(super) fn lines(layout: &Layout) -> Vec<Line> {
     lines
 }
 
+/// A cell without the dots in it that lead to a number.
+fn without_leader(cell: &str) -> Option<String> {
+    // Few cells have as many.
+    if !cell.contains(". . .") && !cell.contains("....") {
+        return None;
+    }
+    let is_dots = |word: &&str| word.chars().all(|c| matches!(c, '.' | '\u{2026}' | '\u{b7}'));
+    let dots: usize = cell.split_whitespace().filter(is_dots).map(str::len).sum();
+    let rest: Vec<&str> = cell.split_whitespace().filter(|word| !is_dots(word)).collect();
+    (dots >= LEADER).then(|| rest.join(" "))
+}
+
 fn is_leader(text: &str) -> bool {
     let dots = text
         .chars()
@@ -143,4 +159,20 @@ fn is_leader(text: &str) -> bool {
         && text
             .chars()
             .all(|c| matches!(c, '.' | '\u{2026}' | '\u{b7}' | '_' | ' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_that_lead_to_a_number_are_no_text() {
+        assert_eq!(
+            without_leader("1.1 Scope . . . . . . 3").as_deref(),
+            Some("1.1 Scope 3")
+        );
+        assert_eq!(without_leader("1.1 Scope ........ 3").as_deref(), Some("1.1 Scope 3"));
+        assert_eq!(without_leader("wait ... and see ..."), None);
+        assert!(is_leader(". . . . .") && !is_leader("...") && !is_leader("a . . . ."));
+    }
 }

@@ -43,25 +43,28 @@ fn tag(text: &str) -> Option<(&str, &str, &str)> {
     Some((name.trim_end_matches('/'), attributes, after))
 }
 
-/// An attribute, as it is written.
-pub(super) fn attribute<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
-    let mut rest = attributes;
-    loop {
-        let (found, after) = rest.split_once("=\"")?;
-        let (value, after) = after.split_once('"')?;
-        if found.trim() == name {
-            return Some(value);
-        }
+/// Attributes, with their values as they are written.
+pub(super) fn attributes(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        // By single characters: there are hundreds of thousands of them.
+        let (name, after) = rest.split_once('=')?;
+        let (value, after) = after.strip_prefix('"')?.split_once('"')?;
         rest = after;
-    }
+        Some((name.trim(), value))
+    })
 }
 
-/// A number of an attribute.
-pub(super) fn number(attributes: &str, name: &str) -> Option<f32> {
-    attribute(attributes, name)?
-        .parse()
-        .ok()
-        .filter(|number: &f32| number.is_finite())
+/// An attribute, as it is written.
+pub(super) fn attribute<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    attributes(text)
+        .find(|(found, _)| *found == name)
+        .map(|(_, value)| value)
+}
+
+/// A number that can be computed with.
+pub(super) fn number(value: &str) -> Option<f32> {
+    value.parse().ok().filter(|number: &f32| number.is_finite())
 }
 
 /// Text without escapes.
@@ -123,7 +126,7 @@ mod tests {
             ]
         );
         assert_eq!(attribute("a=\"1\" b=\"x y\"", "b"), Some("x y"));
-        assert_eq!(number("a=\"inf\" b=\"-2.5\"", "a"), None);
+        assert_eq!((number("inf"), number("x"), number("-2.5")), (None, None, Some(-2.5)));
         let mut out = String::new();
         unescape("a &amp;&#160;&#x41; & b &nope; &#xffffffff;", &mut out);
         assert_eq!(out, "a &\u{a0}A & b &nope; &#xffffffff;");

@@ -17,10 +17,10 @@ pub(super) fn remove(lines: &mut Vec<Line>, pages: usize) {
             page.push(at);
         }
     }
+    let numbered = numbered(lines, &mut of_page);
     let mut counts: HashMap<String, usize> = HashMap::new();
     let mut edges = Vec::new();
-    for page in &mut of_page {
-        page.sort_by(|a, b| lines[*a].top.total_cmp(&lines[*b].top));
+    for page in &of_page {
         let distinct: BTreeSet<usize> = page
             .iter()
             .take(LINES)
@@ -41,12 +41,47 @@ pub(super) fn remove(lines: &mut Vec<Line>, pages: usize) {
             let count = counts.get(&shape).copied().unwrap_or_default();
             count >= PAGES && (count * 10 >= pages || is_number(&shape))
         })
+        .chain(numbered)
         .collect();
     let mut at = 0;
     lines.retain(|_| {
         at += 1;
         !gone.contains(&(at - 1))
     });
+}
+
+/// Lines at the very edge that have the number of their page, whatever else: where others have theirs as well. `of_page`
+/// has the lines of each page, which are sorted from its top.
+fn numbered(lines: &[Line], of_page: &mut [Vec<usize>]) -> Vec<usize> {
+    let mut found = Vec::new();
+    for (number, page) in of_page.iter_mut().enumerate() {
+        page.sort_by(|a, b| lines[*a].top.total_cmp(&lines[*b].top));
+        let edges: BTreeSet<usize> = page.first().into_iter().chain(page.last()).copied().collect();
+        for at in edges {
+            // The number of a section at the other end may look like one as well.
+            let text = lines[at].text();
+            let words = [text.split_whitespace().next(), text.split_whitespace().next_back()];
+            let offsets: BTreeSet<i64> = words
+                .into_iter()
+                .flatten()
+                .filter_map(|word| Some(word.parse::<u32>().ok()?.into()))
+                .map(|shown: i64| shown - number as i64)
+                .collect();
+            found.push((at, offsets));
+        }
+    }
+    let mut counts: HashMap<i64, usize> = HashMap::new();
+    for offset in found.iter().flat_map(|(_, offsets)| offsets) {
+        *counts.entry(*offset).or_default() += 1;
+    }
+    let usual = counts.into_iter().max_by_key(|(offset, count)| (*count, -offset.abs()));
+    let Some((usual, count)) = usual else { return Vec::new() };
+    let is_usual = count >= PAGES && count * 3 >= of_page.len();
+    found
+        .into_iter()
+        .filter(|(_, offsets)| is_usual && offsets.contains(&usual))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// What it has in common with those of other pages.
@@ -116,6 +151,26 @@ mod tests {
         assert!(!lines.iter().any(|line| line.top == 750.0));
         assert_eq!(lines.iter().filter(|line| line.top == 400.0).count(), 5);
         assert_eq!(lines.len(), 5 * 12);
+    }
+
+    #[test]
+    fn the_number_of_a_page_takes_what_is_beside_it_along() {
+        let mut lines = Vec::new();
+        for page in 0..6 {
+            lines.push(line(
+                page,
+                100.0,
+                &format!("{} apples are text", ["Two", "Nine", "Ten", "No", "All", "Red"][page]),
+            ));
+            lines.push(line(page, 400.0, &format!("{} more of it", "w".repeat(page + 1))));
+            let section = ["One", "Two", "Three", "Four", "Five", "Six"][page];
+            lines.push(line(page, 750.0, &format!("{page}.1. Section {section} {}", page + 9)));
+        }
+        remove(&mut lines, 6);
+        assert!(
+            lines.len() == 12 && lines.iter().all(|line| line.top < 700.0),
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -17,6 +17,9 @@ const RESOLUTION: u32 = 300;
 /// And that it must have had.
 const LEAST_RESOLUTION: f32 = 150.0;
 
+/// Ranges of pages that are looked at one by one.
+const MAX_RANGES: usize = 8;
+
 /// What came of it.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
@@ -31,8 +34,10 @@ pub(super) fn recognize(reader: &Reader<'_>, without: &[u32], layout: &Layout) -
     if without.is_empty() {
         return Ok(scanned);
     }
-    let table = list(reader)?;
-    let images = images(&table);
+    let mut images = BTreeMap::new();
+    for (first, last) in ranges(without) {
+        images.extend(self::images(&list(reader, first, last)?));
+    }
     let is_scan = |page: &&u32| {
         let size = layout
             .pages
@@ -77,14 +82,33 @@ pub(super) fn recognize(reader: &Reader<'_>, without: &[u32], layout: &Layout) -
     Ok(scanned)
 }
 
-/// The table of a document's pictures.
-fn list(reader: &Reader<'_>) -> Result<String> {
-    let last = reader.request.limits.pages.to_string();
+/// Pages that follow each other, from the first to the last; all that lies between where there are many: looking at a page
+/// takes as long as reading it.
+fn ranges(pages: &[u32]) -> Vec<(u32, u32)> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for page in pages {
+        match ranges.last_mut().filter(|(_, last)| last + 1 == *page) {
+            Some((_, last)) => *last = *page,
+            None => ranges.push((*page, *page)),
+        }
+    }
+    match (ranges.first(), ranges.last()) {
+        (Some((first, _)), Some((_, last))) if ranges.len() > MAX_RANGES => vec![(*first, *last)],
+        _ => ranges,
+    }
+}
+
+/// The table of the pictures of some pages.
+fn list(reader: &Reader<'_>, first: u32, last: u32) -> Result<String> {
+    let (first, last) = (first.to_string(), last.to_string());
+    let path = reader.request.path.clone().into();
     let arguments = [
         "-list".into(),
+        "-f".into(),
+        first.into(),
         "-l".into(),
         last.into(),
-        reader.request.path.clone().into(),
+        path,
     ];
     let printed = run(
         &reader.programs.pdfimages,
@@ -140,6 +164,14 @@ fn images(table: &str) -> BTreeMap<u32, Images> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_without_text_are_looked_at_together() {
+        assert_eq!(ranges(&[2, 3, 4, 9]), [(2, 4), (9, 9)]);
+        let many: Vec<u32> = (0..20).map(|at| 3 + 2 * at).collect();
+        assert_eq!(ranges(&many), [(3, 41)]);
+        assert!(ranges(&[]).is_empty());
+    }
 
     #[test]
     fn the_pictures_of_a_page_count_together() {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::markup::{Part, attribute, number, parts, unescape};
+use super::markup::{Part, attribute, attributes, number, parts, unescape};
 
 /// A document as it is laid out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,13 +89,7 @@ pub(super) fn parse(text: &str) -> Layout {
                     fonts.insert(id, font(attributes));
                 }
             }
-            Part::Tag("text", attributes) => {
-                let font = attribute(attributes, "font")
-                    .and_then(|id| fonts.get(id))
-                    .copied()
-                    .unwrap_or_default();
-                run = Some(begin(attributes, font));
-            }
+            Part::Tag("text", attributes) => run = Some(begin(attributes, &fonts)),
             Part::Tag("/text", _) => {
                 if let Some((run, page)) = run.take().zip(layout.pages.last_mut()) {
                     page.runs.push(run);
@@ -120,7 +114,7 @@ pub(super) fn parse(text: &str) -> Layout {
             Part::Tag("item", attributes) => {
                 entry = Some(Entry {
                     level: depth.max(1),
-                    page: number(attributes, "page").unwrap_or_default() as u32,
+                    page: attribute(attributes, "page").and_then(number).unwrap_or_default() as u32,
                     text: String::new(),
                 });
             }
@@ -140,8 +134,24 @@ pub(super) fn parse(text: &str) -> Layout {
     layout
 }
 
-fn begin(attributes: &str, font: Font) -> Run {
-    let [left, top, width, height] = ["left", "top", "width", "height"].map(|name| points(attributes, name));
+/// A run that begins.
+fn begin(written: &str, fonts: &HashMap<&str, Font>) -> Run {
+    let [mut left, mut top, mut width, mut height] = [0.0; 4];
+    let mut font = Font::default();
+    for (name, value) in attributes(written) {
+        let place = match name {
+            "left" => &mut left,
+            "top" => &mut top,
+            "width" => &mut width,
+            "height" => &mut height,
+            "font" => {
+                font = fonts.get(value).copied().unwrap_or_default();
+                continue;
+            }
+            _ => continue,
+        };
+        *place = number(value).unwrap_or_default() / ZOOM;
+    }
     Run {
         left,
         top,
@@ -157,7 +167,7 @@ fn begin(attributes: &str, font: Font) -> Run {
 }
 
 fn points(attributes: &str, name: &str) -> f32 {
-    number(attributes, name).unwrap_or_default() / ZOOM
+    attribute(attributes, name).and_then(number).unwrap_or_default() / ZOOM
 }
 
 fn font(attributes: &str) -> Font {

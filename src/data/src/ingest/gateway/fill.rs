@@ -90,11 +90,12 @@ impl Filling {
         self.gateway.json(&call).await.map_err(|error| error.failure(what))
     }
 
-    /// Everything that the Room knows of a source.
+    /// Everything that the Room knows of a source; what the gateway says instead, if it takes no documents of it: a spec
+    /// may have changed since the plan was made.
     ///
     /// # Errors
     /// See [`Self::begin`]; the same for all that follows.
-    pub async fn known(&self, source: &str) -> Result<KnownSource> {
+    pub async fn known(&self, source: &str) -> Result<std::result::Result<KnownSource, String>> {
         let mut known = KnownSource::default();
         let mut after = String::new();
         loop {
@@ -102,22 +103,21 @@ impl Filling {
                 .call(Method::GET, "/known")
                 .query("source", source)
                 .query("after", after.clone());
-            let page: Known = self
-                .gateway
-                .json(&call)
-                .await
-                .map_err(|error| error.failure("ask what the Room knows"))?;
+            let page: Known = match self.gateway.json(&call).await {
+                Ok(page) => page,
+                Err(error) if error.has_code(code::UNFIT) => return Ok(Err(error.to_string())),
+                Err(error) => return Err(error.failure("ask what the Room knows")),
+            };
             if known.now == 0 {
                 known.now = page.now;
             }
-            known.documents.extend(
-                page.documents
-                    .into_iter()
-                    .map(|document| (document.name.clone(), document)),
-            );
+            let documents = page.documents.into_iter();
+            known
+                .documents
+                .extend(documents.map(|document| (document.name.clone(), document)));
             match page.next {
                 Some(next) if next > after => after = next,
-                _ => return Ok(known),
+                _ => return Ok(Ok(known)),
             }
         }
     }
@@ -223,17 +223,6 @@ impl Filling {
         call.headers.push((TOKEN_HEADER, self.begun.token.clone()));
         call.body = json(body)?;
         self.gateway.json(&call).await.map_err(|error| error.failure(what))
-    }
-
-    /// Names of the sources that the Room knows of.
-    pub async fn sources(&self) -> Result<Vec<String>> {
-        let call = Call::new(Method::GET, format!("{}/state", self.room));
-        let state: State = self
-            .gateway
-            .json(&call)
-            .await
-            .map_err(|error| error.failure("ask how the Room stands"))?;
-        Ok(state.sources.into_iter().map(|source| source.name).collect())
     }
 
     /// Counts what the generation has.

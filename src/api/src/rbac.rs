@@ -306,6 +306,18 @@ const GATEWAY: &[Grant] = &[
         "Which workers are ready.",
     ),
     grant(
+        names::GROUP,
+        &["rooms"],
+        &["list", "watch"],
+        "Which Rooms there are, and how much their members see.",
+    ),
+    grant(
+        "rbac.authorization.k8s.io",
+        &["roles", "rolebindings", "clusterroles", "clusterrolebindings"],
+        &["list", "watch"],
+        "When rights change: what was decided on Rooms is asked anew at once. Nothing of them is kept.",
+    ),
+    grant(
         "authentication.k8s.io",
         &["tokenreviews"],
         &["create"],
@@ -315,7 +327,7 @@ const GATEWAY: &[Grant] = &[
         "authorization.k8s.io",
         &["subjectaccessreviews"],
         &["create"],
-        "Whether a caller may ask a model.",
+        "Whether a caller may ask a model, or enter a Room.",
     ),
 ];
 
@@ -343,7 +355,11 @@ mod tests {
 
     #[test]
     fn nobody_reads_secrets_or_becomes_somebody_else() {
+<<<<<<< HEAD
         let forbidden_resources = ["secrets", "serviceaccounts/token", "pods/exec", "nodes", "clusterroles"];
+=======
+        let forbidden_resources = ["secrets", "serviceaccounts/token", "pods/exec", "nodes"];
+>>>>>>> room
         let forbidden_verbs = ["impersonate", "escalate", "bind", "deletecollection"];
         for grant in grants() {
             assert!(
@@ -351,6 +367,10 @@ mod tests {
                 "{grant:?}"
             );
             assert!(!grant.verbs.iter().any(|it| forbidden_verbs.contains(it)), "{grant:?}");
+            // Rights are looked at when they change, and given to nobody.
+            let is_of_rights = grant.resources.iter().any(|it| *it == "roles" || *it == "clusterroles");
+            let is_looked_at = grant.verbs.iter().all(|verb| READ.contains(verb));
+            assert!(!is_of_rights || is_looked_at, "{grant:?}");
         }
     }
 

@@ -148,7 +148,7 @@ mod tests {
         }
         let reviewer = Arc::new(reviewer);
         let authorizer = Authorizer::new(reviewer.clone(), Metrics::default().cache_lookups.clone());
-        (Resolver::new(catalog, authorizer), reviewer)
+        (Resolver::new(catalog, Arc::new(authorizer)), reviewer)
     }
 
     fn caller(user: &str) -> Identity {

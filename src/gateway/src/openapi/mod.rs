@@ -6,6 +6,7 @@
 //! the cluster.
 
 mod paths;
+mod rooms;
 mod schemas;
 
 use std::sync::LazyLock;
@@ -16,7 +17,7 @@ use axum::{
     response::IntoResponse,
 };
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub use schemas::schema_of;
 
@@ -48,19 +49,27 @@ pub fn document() -> Value {
             {"name": "inference", "description": "Asking models."},
             {"name": "models", "description": "Which models there are."},
             {"name": "feedback", "description": "What callers say about answers."},
+            {"name": "rooms", "description": "Documents that only some may search and ask."},
             {"name": "document", "description": "This document."},
             {"name": "admin", "description": "For probes and scrapers, at a port of its own."},
         ],
-        "paths": paths::paths(),
+        "paths": both(paths::paths(), rooms::paths()),
         "components": {
             "securitySchemes": {"bearer": {
                 "type": "http",
                 "scheme": "bearer",
                 "description": "A ServiceAccount token, a token of an OpenID Connect issuer, or an API key.",
             }},
-            "schemas": schemas::schemas(),
+            "schemas": both(schemas::schemas(), rooms::schemas()),
         },
     })
+}
+
+fn both(mut own: Value, others: Map<String, Value>) -> Value {
+    if let Some(own) = own.as_object_mut() {
+        own.extend(others);
+    }
+    own
 }
 
 #[cfg(test)]

@@ -127,20 +127,20 @@ fn admin(id: &str, summary: &str, statuses: &[&str]) -> Value {
     })
 }
 
-fn reference(schema: &str) -> Value {
+pub(super) fn reference(schema: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{schema}")})
 }
 
-fn sent(schema: &str) -> Value {
+pub(super) fn sent(schema: &str) -> Value {
     json!({"required": true, "content": {"application/json": {"schema": reference(schema)}}})
 }
 
-fn body(description: &str, schema: Value) -> Value {
+pub(super) fn body(description: &str, schema: Value) -> Value {
     json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
 /// Our own refusals, which look alike.
-fn refusals(statuses: &[u16]) -> Map<String, Value> {
+pub(super) fn refusals(statuses: &[u16]) -> Map<String, Value> {
     let refusal = |status: &u16| {
         let mut refusal = body(meaning(*status), reference("Error"));
         if let Some((name, header)) = header(*status) {
@@ -158,7 +158,9 @@ fn meaning(status: u16) -> &'static str {
         403 => "The model does not exist, or the caller may not use it.",
         404 => "There is no such thing.",
         408 => "The body did not arrive in time.",
+        409 => "Somebody else was faster, or something has to be done before.",
         413 => "The body is too large.",
+        422 => "What was sent cannot be kept.",
         429 => "The caller has used up what may be used for now.",
         501 => "This gateway does not do that.",
         502 => "What serves the model broke off or answered nonsense.",

@@ -144,7 +144,7 @@ async fn begin(knock: &Knock, body: Body) -> Result<Begun, Error> {
     let options = admitted.room.search_options();
     let asker = Asker::of(knock);
     let rooms = &knock.gateway.rooms;
-    let (admitted, mut retrieved) = rooms.retrieve(admitted, &asker, &ask.question, &options).await?;
+    let (admitted, mut retrieved) = rooms.retrieve(knock, admitted, &ask.question, &options).await?;
     if let Some(reranker) = &spec.reranker {
         rerank(&asker, &reranker.name, &ask.question, &mut retrieved).await?;
     }
@@ -244,17 +244,12 @@ async fn answered(
     };
     let generation = begun.retrieved.generation;
     let database = rooms.database()?;
+    // What was found may have been put into order for long.
+    let admitted = look(knock, begun).await?;
     // Before its first word goes out, and before any model is asked.
-    let clearance = kept::keep_answer(
-        database,
-        &begun.admitted.grant,
-        at,
-        generation,
-        &begun.given,
-        remembered,
-    )
-    .await
-    .map_err(|error| rooms.told(error))?;
+    let clearance = kept::keep_answer(database, &admitted.grant, at, generation, &begun.given, remembered)
+        .await
+        .map_err(|error| rooms.told(error))?;
     let mut answer = Answer {
         object: "room.answer".into(),
         id: knock.id().into(),

@@ -93,7 +93,7 @@ impl Service {
     }
 
     /// What time does to a Room.
-    pub(super) async fn tend(&self, room: &Room) -> Result<(), StoreError> {
+    pub(crate) async fn tend(&self, room: &Room) -> Result<(), StoreError> {
         let Ok(database) = self.database() else { return Ok(()) };
         fresh(database, room).await?;
         kept::expire_answers(database, &own(room), room.texts, room.metadata).await?;

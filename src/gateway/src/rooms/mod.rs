@@ -39,8 +39,8 @@ use catalog::Rooms;
 use indexes::Indexes;
 use metrics::Metrics;
 
-/// Memory for indexes, if nobody says how much.
-pub const INDEX_MEMORY: usize = 512 << 20;
+/// Memory for indexes, if nobody says how much: some 130,000 chunks with vectors of 384 components.
+pub const INDEX_MEMORY: usize = 160 << 20;
 
 /// What can be set about Rooms.
 #[derive(Clone, Debug)]

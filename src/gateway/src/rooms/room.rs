@@ -170,7 +170,7 @@ impl Room {
 }
 
 #[cfg(test)]
-pub mod testing {
+pub(crate) mod testing {
     use serde_json::json;
 
     use super::*;

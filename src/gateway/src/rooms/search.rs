@@ -56,17 +56,19 @@ pub fn question(field: &'static str, text: &str) -> Result<(), Error> {
 }
 
 impl Service {
-    /// Finds what a question is about, among what the grant sees at this moment. The grant is given back.
+    /// Finds what a question is about, among what the grant sees at this moment. There is a newer one with it.
     ///
     /// # Errors
     /// Whatever stands in the way: then nothing is given.
     pub async fn retrieve(
         &self,
+        knock: &Knock,
         admitted: Admitted,
-        asker: &Asker,
         question: &str,
         options: &Options,
     ) -> Result<(Admitted, Retrieved), Error> {
+        let asker = Asker::of(knock);
+        let verb = admitted.grant.verb();
         let mut admitted = admitted;
         let mut embedded: Option<(Arc<super::indexes::Model>, Vec<f32>)> = None;
         for _ in 0..TRIES {
@@ -79,7 +81,8 @@ impl Service {
                     asker.embed(&model.name, &model.digest, question).await?
                 }
             };
-            // It took its time: what changed meanwhile counts.
+            // It took its time, which a model that sleeps does: what changed meanwhile counts.
+            admitted = knock.admit(verb).await?;
             let current = self.current(&admitted).await?;
             let started = Instant::now();
             let found;
@@ -197,9 +200,8 @@ pub async fn serve(knock: Knock, body: Body) -> Result<Response<Body>, Error> {
         question("query", &search.query)?;
         let admitted = knock.admit(::rooms::Verb::Search).await?;
         let options = options(&admitted, search.top_k)?;
-        let asker = Asker::of(&knock);
         let rooms = &knock.gateway.rooms;
-        rooms.retrieve(admitted, &asker, &search.query, &options).await
+        rooms.retrieve(&knock, admitted, &search.query, &options).await
     };
     let (admitted, retrieved) = match read.await {
         Ok(read) => read,
@@ -209,6 +211,12 @@ pub async fn serve(knock: Knock, body: Body) -> Result<Response<Body>, Error> {
     let shown = retrieved.hits.iter().map(|(hit, _)| (hit.chunk.0, hit.clearance.0));
     let opening = RoomOpening::of(&admitted).made_of(retrieved.generation, shown);
     let entry = trail.open_room(&opening).await?;
+    if admitted.grant.has_expired(Instant::now()) {
+        // It took too long to write it down.
+        let outcome = Err(Error::AuthorizationUnavailable);
+        ended(entry, &outcome);
+        return outcome;
+    }
     let found = wire::search::Found {
         object: "list".into(),
         id: knock.id().into(),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The caller's own questions, the latest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct History {
     /// `list`.
@@ -21,6 +22,7 @@ pub struct History {
 
 /// A question and its answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Entry {
     /// Id of the answer.
@@ -39,6 +41,7 @@ pub struct Entry {
 
 /// Who asked what, in the order in which it was written down.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Audit {
     /// `list`.
@@ -52,6 +55,7 @@ pub struct Audit {
 
 /// A question in the audit trail.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Audited {
     /// The chain of the audit trail that it is written in.
@@ -83,6 +87,7 @@ pub struct Audited {
 
 /// What was said about an answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Feedback {
     /// Who says it.

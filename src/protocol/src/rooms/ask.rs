@@ -10,6 +10,7 @@ use super::place::Place;
 
 /// A question.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Ask {
     /// The question; 8,192 characters at most.
@@ -26,6 +27,7 @@ pub struct Ask {
 
 /// A question of before, and its answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Turn {
     /// The question.
@@ -36,6 +38,7 @@ pub struct Turn {
 
 /// How a question ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was answered, each statement as the Room wants it supported.
@@ -49,6 +52,7 @@ pub enum Outcome {
 
 /// An answer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Answer {
     /// `room.answer`.
@@ -73,6 +77,7 @@ pub struct Answer {
 
 /// A part of a document that an answer cites.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Citation {
     /// Its number in the answer.
@@ -99,6 +104,7 @@ pub struct Citation {
 
 /// What comes in a stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// More of the answer.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// Documents by source and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Documents {
     /// `list`.
@@ -26,6 +27,7 @@ pub struct Documents {
 
 /// A document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Document {
     /// Its name in paths.
@@ -64,6 +66,7 @@ pub struct Document {
 
 /// What was uploaded. It can be found once the next generation is published.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Uploaded {
     /// `room.upload`.
@@ -86,6 +89,7 @@ pub struct Uploaded {
 
 /// `GET /documents?mine=true`: what the caller has uploaded, the latest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Mine {
     /// `list`.
@@ -96,6 +100,7 @@ pub struct Mine {
 
 /// What was done to a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Done {
     /// `room.document`.

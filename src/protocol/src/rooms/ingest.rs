@@ -8,6 +8,7 @@ use super::place::Place;
 
 /// What a generation is made with. Chunks are taken over from one that was made with the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Recipe {
     /// Name of the embedding LlmModel.
     pub model: String,
@@ -21,6 +22,7 @@ pub struct Recipe {
 
 /// `POST /generations`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Begin {
     /// What it is made with.
     pub recipe: Recipe,
@@ -31,6 +33,7 @@ pub struct Begin {
 
 /// A generation that is being filled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Begun {
     /// Its number.
     pub generation: i64,
@@ -44,6 +47,7 @@ pub struct Begun {
 
 /// `GET /generations/{n}/known`: documents of a source in the order of their names, [`super::MAX_BATCH`] at most.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Known {
     /// Now, by the clock of the database, in microseconds since 1970. Taken before a source is read, it is the time that
     /// what it says of rights is at least as new as.
@@ -57,6 +61,7 @@ pub struct Known {
 
 /// What a Room knows of a document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct KnownDocument {
     /// Its name, unique in its source.
@@ -83,6 +88,7 @@ pub struct KnownDocument {
 
 /// `POST /generations/{n}/carry`: documents of a source that may be as they were, [`super::MAX_BATCH`] at most.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Carry {
     /// The source.
     pub source: String,
@@ -92,6 +98,7 @@ pub struct Carry {
 
 /// Those that the generation has now as a whole, also from before. Only the others have to be placed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Carried {
     /// Names.
     pub documents: Vec<String>,
@@ -100,6 +107,7 @@ pub struct Carried {
 /// `POST /generations/{n}/documents`: documents to come, [`super::MAX_BATCH`] at most. One that is placed again begins
 /// anew.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceDocuments {
     /// The source.
     pub source: String,
@@ -111,6 +119,7 @@ pub struct PlaceDocuments {
 
 /// A document that is placed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct NewDocument {
     /// Its name, unique in its source; 2,048 bytes at most.
@@ -142,6 +151,7 @@ pub struct NewDocument {
 
 /// What became of [`PlaceDocuments`], in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlacedDocuments {
     /// One for each.
     pub documents: Vec<Placed>,
@@ -149,6 +159,7 @@ pub struct PlacedDocuments {
 
 /// What became of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Placed {
     /// It is in the generation: add its chunks.
@@ -165,6 +176,7 @@ pub enum Placed {
 /// `POST /generations/{n}/chunks`: chunks of documents that were placed, [`super::MAX_BATCH`] and [`super::MAX_BODY`]
 /// bytes at most. All of them are added or none; what is added again replaces what was there.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AddChunks {
     /// The chunks.
     pub chunks: Vec<NewChunk>,
@@ -172,6 +184,7 @@ pub struct AddChunks {
 
 /// A chunk of a document that was placed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct NewChunk {
     /// The document's number.
@@ -190,6 +203,7 @@ pub struct NewChunk {
 
 /// How many chunks were added: those of a document that was removed meanwhile are left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Added {
     /// That many.
     pub chunks: u64,
@@ -197,6 +211,7 @@ pub struct Added {
 
 /// `POST /generations/{n}/verify`: what the generation has. Whoever filled it knows whether that is all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verified {
     /// Documents that are not set aside.
     pub documents: u64,
@@ -211,6 +226,7 @@ pub struct Verified {
 
 /// `POST /generations/{n}/publish`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Publish {
     /// How many of the generations from before are kept to roll back to.
     #[serde(default)]
@@ -223,6 +239,7 @@ pub struct Publish {
 
 /// What became of generations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Published {
     /// The one that answers now.
     pub live: i64,
@@ -233,6 +250,7 @@ pub struct Published {
 /// `POST /rights`: who may see documents of a source, [`super::MAX_BATCH`] at most. It holds at once, in all generations;
 /// documents that are not known, and rights older than those that are, are passed over.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SetRights {
     /// The source.
     pub source: String,
@@ -247,6 +265,7 @@ pub struct SetRights {
 
 /// Who may see a document.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Rights {
     /// Its name.
@@ -261,6 +280,7 @@ pub struct Rights {
 /// `POST /removed`: documents that a source has no more, [`super::MAX_BATCH`] at most. They are gone at once, from all
 /// generations, and may come back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Removed {
     /// The source.
     pub source: String,
@@ -270,6 +290,7 @@ pub struct Removed {
 
 /// How many documents were changed or removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Changed {
     /// That many.
     pub documents: u64,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where in its document a chunk stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Place {
     /// The page, from 1, where the document has pages.

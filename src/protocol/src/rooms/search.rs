@@ -6,6 +6,7 @@ use super::place::Place;
 
 /// `GET` of the Room: what its members may know of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Overview {
     /// `room`.
@@ -31,6 +32,7 @@ pub struct Overview {
 
 /// A source that takes uploads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct UploadSource {
     /// Its name.
@@ -43,6 +45,7 @@ pub struct UploadSource {
 
 /// A member.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Member {
     /// `User`, `Group` or `ServiceAccount`.
@@ -57,6 +60,7 @@ pub struct Member {
 
 /// `POST /search`. What is missing is as the Room says.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Search {
     /// What is looked for; 8,192 characters at most.
@@ -68,6 +72,7 @@ pub struct Search {
 
 /// What was found, the best first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Found {
     /// `list`.
@@ -80,6 +85,7 @@ pub struct Found {
 
 /// A chunk that was found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Hit {
     /// Its number.

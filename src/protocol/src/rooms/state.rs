@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// `GET /state`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct State {
     /// `metadata.uid` of the Room that this is about.
@@ -33,6 +34,7 @@ pub struct State {
 
 /// Documents that were set aside for a reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Quarantined {
     /// The reason.
     pub reason: String,
@@ -42,6 +44,7 @@ pub struct Quarantined {
 
 /// A source in numbers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Source {
     /// Its name.
@@ -55,6 +58,7 @@ pub struct Source {
 
 /// A generation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Generation {
     /// Its number.
@@ -77,6 +81,7 @@ pub struct Generation {
 
 /// `POST /generations/{n}/live`: rolls back to a generation that is kept. It has no body, and answers with this.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RolledBack {
     /// The one that answers now.
     pub live: i64,
@@ -85,6 +90,7 @@ pub struct RolledBack {
 /// What went with a Room: the answer to its `DELETE`, which may be repeated until all of it is zero. It needs the verb
 /// `ingest`, and a Room that is being deleted: 409 `room_not_deleted` otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Purged {
     /// Documents, also those that had been removed.

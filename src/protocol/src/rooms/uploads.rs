@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Uploads to a source in the order of their names, [`super::MAX_BATCH`] at most.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Uploads {
     /// The uploads.
     pub uploads: Vec<Upload>,
@@ -18,6 +19,7 @@ pub struct Uploads {
 
 /// An upload that has arrived.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Upload {
     /// Its number.

@@ -14,6 +14,9 @@ const TERMS: usize = 64;
 /// its lists takes most of the time.
 const MANY: usize = if cfg!(test) { 20 } else { 50_000 };
 
+/// Among few chunks nobody knows which words are rare: what is covered is weighed as if there were so many more.
+const OTHERS: usize = 8;
+
 /// A word of a question.
 struct Term {
     word: u64,
@@ -21,6 +24,8 @@ struct Term {
     count: u32,
     /// How much it says: the rarer among visible chunks, the more.
     weight: f32,
+    /// How much it says of whether a question is covered.
+    telling: f32,
     /// Whether too many chunks have it.
     is_common: bool,
 }
@@ -29,8 +34,8 @@ struct Term {
 pub(crate) struct Question {
     /// Those that any visible chunk has.
     terms: Vec<Term>,
-    /// The weight of all words, also of those that no visible chunk has: they would say most.
-    weight: f32,
+    /// How much all words say, also those that no visible chunk has: they would say most.
+    telling: f32,
     /// Words of a visible chunk on average.
     average: f32,
 }
@@ -40,7 +45,7 @@ impl Question {
     pub(crate) fn new(text: &str, blocks: &[&Block]) -> Self {
         let chunks: usize = blocks.iter().map(|block| block.len()).sum();
         let words: u64 = blocks.iter().map(|block| block.postings.total()).sum();
-        let mut weight = 0.0;
+        let mut telling = 0.0;
         let mut terms = Vec::new();
         for &(word, count) in Words::of(text).counts() {
             let having: usize = blocks.iter().map(|block| block.postings.rows(word).len()).sum();
@@ -48,9 +53,10 @@ impl Question {
                 word,
                 count,
                 weight: rarity(chunks, having),
+                telling: rarity(chunks + OTHERS, having),
                 is_common: having > MANY && having > chunks / 2,
             };
-            weight += term.weight;
+            telling += term.telling;
             if having > 0 {
                 terms.push(term);
             }
@@ -60,7 +66,7 @@ impl Question {
         terms.truncate(TERMS);
         Self {
             terms,
-            weight,
+            telling,
             average: (words as f32 / chunks.max(1) as f32).max(1.0),
         }
     }
@@ -102,7 +108,7 @@ impl Question {
 
     /// How much of the question's words, by weight, occurs in any of some chunks, from 0 to 1. None without words.
     pub(crate) fn coverage(&self, blocks: &[&Block], chunks: &[Candidate]) -> Option<f32> {
-        if self.weight == 0.0 {
+        if self.telling == 0.0 {
             return None;
         }
         let mut places: Vec<_> = chunks.iter().map(|chunk| (chunk.block, chunk.row)).collect();
@@ -114,8 +120,8 @@ impl Question {
                 rows.any(|(row, _)| places.binary_search_by_key(&row, |place| place.1).is_ok())
             })
         };
-        let covered: f32 = self.terms.iter().filter(occurs).map(|term| term.weight).sum();
-        Some(covered / self.weight)
+        let covered: f32 = self.terms.iter().filter(occurs).map(|term| term.telling).sum();
+        Some(covered / self.telling)
     }
 }
 
@@ -184,9 +190,23 @@ mod tests {
             (Some(1.0), Some(0.0), None)
         );
         let half = covered("the submarine").unwrap();
-        assert!(half < 0.1, "{half}");
+        assert!(half < crate::answer::weak::Limits::default().coverage, "{half}");
         // A word that nobody has says more than one that somebody has.
         assert!(covered("pump submarine").unwrap() < 0.5);
+    }
+
+    #[test]
+    fn a_single_chunk_covers_what_it_answers_and_nothing_else() {
+        let chunks = [chunk(1, "The deposit is 50 EUR. Cards work.", 0, acl(0))];
+        let (index, grant) = (index_of(&chunks), grant(0, 0, 0));
+        let blocks = index.blocks_seen(&grant);
+        let covered = |text: &str| {
+            let question = Question::new(text, &blocks);
+            question.coverage(&blocks, &question.rank(&blocks, 1)).unwrap()
+        };
+        let limit = crate::answer::weak::Limits::default().coverage;
+        assert!(covered("How much is the deposit?") >= limit);
+        assert!(covered("What is the notice period?") < limit);
     }
 
     #[test]

@@ -4,5 +4,6 @@ mod access;
 mod ask;
 mod ingest;
 mod matrix;
+mod races;
 mod support;
 mod uploads;

@@ -36,7 +36,7 @@ async fn what_is_uploaded_can_be_read_by_whoever_fills_the_room() {
         .json();
     assert_eq!((kept.bytes, &*kept.file, kept.clearance), (5 << 20, "a b.bin", 1));
     let mine: wire::Mine = house.get("jane", "hr/documents?mine=true").await.json();
-    assert_eq!(mine.uploads, [kept.clone()]);
+    assert_eq!(mine.uploads, std::slice::from_ref(&kept));
     let listed: Uploads = house.get(JOB, "hr/uploads?source=people").await.json();
     assert_eq!(listed.uploads[0].digest, kept.digest);
     let path = format!("hr/uploads/{}", listed.uploads[0].id);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use protocol::PrepareFailure;
 use protocol::report::reasons;
+use reqwest::header::HeaderMap;
 
 use crate::digest::Digest;
 use crate::fetch::{self, Download, Unpinned};
@@ -24,6 +25,14 @@ pub struct HttpFile<'a> {
     pub sha256: Option<&'a str>,
     /// Directory of files named like request headers.
     pub headers_dir: Option<&'a Path>,
+}
+
+/// Request headers from a directory of files named like them.
+///
+/// # Errors
+/// When it cannot be read, or holds what is no header.
+pub fn request_headers(directory: &Path) -> Result<HeaderMap, PrepareFailure> {
+    headers::read(directory)
 }
 
 /// Brings a file to `target`, resuming what an earlier process began; tells bytes on disk and in all as they come.

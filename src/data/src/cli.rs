@@ -10,18 +10,22 @@ use artifacts::report::ReportFile;
 use clap::{Parser, Subcommand};
 use protocol::{
     PrepareFailure,
+    ingest::IngestPlan,
     report::reasons,
     tune::{DataPlan, PLAN_VARIABLE},
 };
 
+use serde::de::DeserializeOwned;
+
 use crate::{
+    documents::sandbox,
     failure::{Result, invalid},
-    prepare,
+    ingest, prepare,
     readers::{Programs, print},
     report,
 };
 
-/// Prepares data for training.
+/// Prepares data for training, and fills Rooms.
 #[derive(Debug, Parser)]
 #[command(name = "atelier-data", version)]
 struct Args {
@@ -46,6 +50,21 @@ enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Fills a Room from its sources, as a plan says.
+    Ingest {
+        /// File with the plan in JSON. Default: the environment variable ATELIER_PLAN holds it.
+        #[arg(long)]
+        plan: Option<PathBuf>,
+        /// File to report to. Default: the container's termination message.
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
+    /// Reads a document into JSON: `ingest` has strangers' documents read so, each by a process of its own.
+    #[command(hide = true)]
+    Extract {
+        /// What is to be read, in JSON.
+        asked: String,
+    },
 }
 
 /// Runs what the command line says.
@@ -53,14 +72,13 @@ pub fn run() -> ExitCode {
     let (plan, report) = match Args::parse().command {
         Command::Prepare { plan, report } => (plan, report),
         Command::Rows { file } => return rows(&file),
+        Command::Extract { asked } => return extract(&asked),
+        Command::Ingest { plan, report } => return ingest(plan.as_deref(), report),
     };
     telemetry::init("atelier-data");
     let report_file = ReportFile::new(report);
-    let result = plan_of(plan.as_deref()).and_then(|plan| {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| {
-            PrepareFailure::new(reasons::INTERNAL, format!("failed to start the runtime: {error}"), true)
-        })?;
+    let result = plan_of::<DataPlan>(plan.as_deref()).and_then(|plan| {
+        let runtime = runtime()?;
         let result = runtime.block_on(async {
             tokio::select! {
                 // First: the signal is asked for before the work begins, or it would end the process without a word.
@@ -90,13 +108,59 @@ fn rows(file: &Path) -> ExitCode {
     }
 }
 
+/// Reads a document. As with rows, what is wrong goes to standard error; what is wrong with the document is an answer.
+fn extract(asked: &str) -> ExitCode {
+    match sandbox::answer(asked, &mut io::stdout().lock()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Fills a Room.
+fn ingest(plan: Option<&Path>, report: Option<PathBuf>) -> ExitCode {
+    telemetry::init("atelier-data");
+    let report_file = ReportFile::new(report);
+    let result = plan_of::<IngestPlan>(plan).and_then(|plan| {
+        let runtime = runtime()?;
+        let result = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = telemetry::shutdown_signal() => Err(interrupted()),
+                result = ingest::ingest(plan, programs(), report_file.clone()) => result,
+            }
+        });
+        runtime.shutdown_background();
+        result
+    });
+    match ingest::report::finish(&report_file, result) {
+        0 => ExitCode::SUCCESS,
+        code => ExitCode::from(code as u8),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime
+        .map_err(|error| PrepareFailure::new(reasons::INTERNAL, format!("failed to start the runtime: {error}"), true))
+}
+
 /// Those that read, this one among them.
 fn programs() -> Programs {
     let own = std::env::current_exe().ok();
+    let own = own.and_then(|path| path.to_str().map(str::to_owned));
     Programs {
-        rows: own.and_then(|path| path.to_str().map(str::to_owned)),
+        rows: own.clone(),
+        documents: own,
         ..Programs::default()
     }
+}
+
+fn interrupted() -> PrepareFailure {
+    let message = "it was asked to stop before the Room was filled; the next try goes on from here";
+    PrepareFailure::new(reasons::INTERNAL, message, true)
 }
 
 fn stopped() -> PrepareFailure {
@@ -104,7 +168,7 @@ fn stopped() -> PrepareFailure {
     PrepareFailure::new(reasons::INTERNAL, message, true)
 }
 
-fn plan_of(file: Option<&Path>) -> Result<DataPlan> {
+fn plan_of<T: DeserializeOwned>(file: Option<&Path>) -> Result<T> {
     let (text, place) = match file {
         Some(path) => {
             let text = std::fs::read_to_string(path);

@@ -8,6 +8,7 @@ use protocol::tune::{DataFormat, Dedup, MinHash, PersonalData, Quality, Stages};
 use serde_json::Value;
 
 use crate::dedup::Deduplicator;
+use crate::documents;
 use crate::readers::{self, Item, Programs};
 use crate::record::{self, Record};
 use crate::stages::Cleaner;
@@ -189,6 +190,28 @@ pub fn pdf(input: &[u8]) {
     readers::printed(&String::from_utf8_lossy(input));
 }
 
+/// Reads bytes as a document of Word: an archive, or the XML in one.
+pub fn docx(input: &[u8]) {
+    documents::testing::read("docx", input);
+    documents::testing::read("word", input);
+}
+
+/// Reads bytes as a page of the web.
+pub fn html(input: &[u8]) {
+    documents::testing::read("html", input);
+}
+
+/// Reads bytes as Markdown, and as a table of text.
+pub fn markup(input: &[u8]) {
+    documents::testing::read("markdown", input);
+    documents::testing::read("csv", input);
+}
+
+/// Reads bytes as what programs print of pages: their runs, and the words in pictures of them.
+pub fn layout(input: &[u8]) {
+    documents::testing::printed(input);
+}
+
 /// Cleans and judges a text, with and without personal data, and looks for duplicates in its lines.
 ///
 /// # Panics
@@ -288,6 +311,59 @@ mod tests {
         }
     }
 
+    /// Pieces of pages and of what programs print.
+    fn markup_pieces() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop::sample::select(vec![
+            "<p>",
+            "</p>",
+            "<div style='display:none'>",
+            "</div>",
+            "<table><tr><td>",
+            "</table>",
+            "<style>.a{display:none}",
+            "</style>",
+            "<title>",
+            "<li class=a>",
+            "<!--",
+            "-->",
+            "<main>",
+            "text of some length ",
+            "&amp;",
+            "# ",
+            "- ",
+            "| a | b |\n|---|---|\n",
+            "```\n",
+            "\n\n",
+            "<page number=\"1\" height=\"792\" width=\"612\">",
+            "</page>",
+            "<fontspec id=\"0\" size=\"11\" color=\"#ffffff\"/>",
+            "<text top=\"10\" left=\"1e9\" width=\"-5\" height=\"nan\" font=\"0\">",
+            "<text top=\"700\" left=\"72\" width=\"100\" height=\"10\" font=\"0\">",
+            "</text>",
+            "<b>",
+            "<outline><item page=\"1\">",
+            "</item>",
+            "5\t1\t1\t1\t1\t1\t4294967295\t5\t4294967295\t9\t95\tword\n",
+            "<w:p>",
+            "</w:p>",
+            "<w:tbl>",
+            "<w:tc>",
+            "<w:t>",
+            "</w:t>",
+            "\u{202e}",
+        ]);
+        prop::collection::vec(piece, 0..40).prop_map(|parts| parts.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn no_reader_of_documents_panics(bytes in prop_oneof![markup_pieces(), pieces()]) {
+            for take in [docx, html, markup, layout] {
+                take(&bytes);
+            }
+        }
+    }
+
     /// Seeds, and inputs that once failed.
     fn corpus(target: &str) -> Vec<Vec<u8>> {
         let files = fs::read_dir(format!("../fuzz/corpus/data_{target}")).unwrap();
@@ -313,6 +389,10 @@ mod tests {
     #[case("record", record)]
     #[case("pdf", pdf)]
     #[case("clean", clean)]
+    #[case("docx", docx)]
+    #[case("html", html)]
+    #[case("markup", markup)]
+    #[case("layout", layout)]
     fn the_corpus_of_texts_is_harmless(#[case] target: &str, #[case] take: fn(&[u8])) {
         corpus(target).iter().for_each(|input| take(input));
     }

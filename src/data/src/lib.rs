@@ -10,7 +10,9 @@
 
 pub mod cli;
 pub mod dedup;
+pub mod documents;
 pub mod failure;
+pub mod ingest;
 mod memory;
 pub mod pipeline;
 pub mod plan;

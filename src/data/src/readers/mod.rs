@@ -10,7 +10,7 @@ mod jsonl;
 mod lines;
 mod parquet;
 mod pdf;
-mod process;
+pub(crate) mod process;
 mod text;
 mod yaml;
 

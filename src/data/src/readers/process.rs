@@ -3,49 +3,72 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
 use crate::memory;
 
+/// Whether this process was itself started so, and belongs to a group that is ended as a whole.
+static IS_MEMBER: AtomicBool = AtomicBool::new(false);
+
+/// Time between two looks at whether it has ended; the first ones come sooner.
 const POLL: Duration = Duration::from_millis(20);
+const FIRST_POLL: Duration = Duration::from_millis(1);
 /// Bytes of what a program complains about that are worth keeping.
 const MAX_COMPLAINT: u64 = 2000;
 /// Sets limits that hold from the program's first instruction on, and becomes the program.
-const LIMITED: &str = r#"ulimit -v "$1" && ulimit -t "$2" && ulimit -f "$3" && ulimit -c 0 && shift 3 && exec "$@""#;
+/// Where a limit is stricter already, that holds: a program that is limited starts others.
+const LIMITED: &str = r#"l() { ulimit "$1" "$2" 2>/dev/null || [ "$(ulimit -H "$1")" -le "$2" ]; }
+l -v "$1" && l -t "$2" && l -f "$3" && l -c 0 && shift 3 && exec "$@""#;
 
 /// Those that read, by name or path.
 #[derive(Clone, Debug)]
 pub struct Programs {
     /// Prints the rows of a Parquet file: this program itself. Without one they are read by this process.
     pub rows: Option<String>,
+    /// Reads documents: this program itself. Without one they are read by this process.
+    pub documents: Option<String>,
     /// Gives the text layer (poppler-utils).
     pub pdftotext: String,
+    /// Gives the text layer with places and fonts (poppler-utils).
+    pub pdftohtml: String,
     /// Gives pictures of pages (poppler-utils).
     pub pdftoppm: String,
     /// Tells what pictures a page has (poppler-utils).
     pub pdfimages: String,
     /// Recognizes text (tesseract-ocr).
     pub tesseract: String,
+    /// Brings repositories (git).
+    pub git: String,
+    /// How it may fetch, as `GIT_ALLOW_PROTOCOL` has it.
+    pub git_protocols: String,
 }
 
 impl Default for Programs {
     fn default() -> Self {
         Self {
             rows: None,
+            documents: None,
             pdftotext: "pdftotext".into(),
+            pdftohtml: "pdftohtml".into(),
             pdftoppm: "pdftoppm".into(),
             pdfimages: "pdfimages".into(),
             tesseract: "tesseract".into(),
+            git: "git".into(),
+            git_protocols: "https:http:ssh".into(),
         }
     }
 }
 
 /// What a program may use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Bytes of its output, where that is kept.
     pub output: usize,
     /// Time on the clock; time of the processor is half as much again, should it have several threads.
@@ -58,7 +81,7 @@ pub(super) struct Limits {
 
 impl Limits {
     /// For a program that gives text.
-    pub(super) fn text(output: usize) -> Self {
+    pub(crate) fn text(output: usize) -> Self {
         Self {
             output,
             time: Duration::from_secs(120),
@@ -68,7 +91,7 @@ impl Limits {
     }
 
     /// For a program that writes pictures.
-    pub(super) fn pictures() -> Self {
+    pub(crate) fn pictures() -> Self {
         Self {
             file: (256 << 20) / 512,
             ..Self::text(1 << 16)
@@ -78,7 +101,7 @@ impl Limits {
 
 /// Why there is no output.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// There is more of it than there may be.
     TooLong,
     /// Another reason.
@@ -87,13 +110,13 @@ pub(super) enum Refused {
 
 /// A program that runs, and ends with this.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     complaint: Option<thread::JoinHandle<Vec<u8>>>,
 }
 
 /// Starts a program in a directory.
-pub(super) fn start(
+pub(crate) fn start(
     program: &str,
     arguments: &[OsString],
     directory: &Path,
@@ -111,6 +134,7 @@ pub(super) fn start(
         .args(arguments)
         .current_dir(directory)
         .env_clear()
+        .env("TMPDIR", directory)
         .env("LC_ALL", "C.UTF-8")
         // More threads are no faster on the pages of one document, and many documents come at a time.
         .env("OMP_THREAD_LIMIT", "1")
@@ -120,13 +144,17 @@ pub(super) fn start(
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
     }
+    if !IS_MEMBER.load(Ordering::Relaxed) {
+        // What it starts ends with it.
+        command.process_group(0);
+    }
     let mut child = command.spawn().map_err(|error| failed(program, &error))?;
     let complaint = Some(reading(child.stderr.take(), MAX_COMPLAINT));
     Ok(Running { child, complaint })
 }
 
 /// Runs a program in a directory; what it prints.
-pub(super) fn run(
+pub(crate) fn run(
     program: &str,
     arguments: &[OsString],
     directory: &Path,
@@ -141,11 +169,13 @@ pub(super) fn run(
     }
     match status {
         Some(status) if status.success() => Ok(output),
-        Some(_) => {
+        Some(status) => {
             let said = running.complaint();
             let said = said.lines().rev().find(|line| !line.trim().is_empty());
-            let said = said.unwrap_or("it says nothing");
-            Err(Refused::Because(format!("{program} cannot read it: {}", said.trim())))
+            let said = said.unwrap_or("it says nothing").trim();
+            let signal = status.signal().map(|signal| format!(" (signal {signal})"));
+            let signal = signal.unwrap_or_default();
+            Err(Refused::Because(format!("{program} cannot read it: {said}{signal}")))
         }
         None => {
             let seconds = limits.time.as_secs();
@@ -160,17 +190,17 @@ fn failed(program: &str, error: &io::Error) -> Refused {
 
 impl Running {
     /// What it prints, once.
-    pub(super) fn output(&mut self) -> Option<ChildStdout> {
+    pub(crate) fn output(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
     /// Waits for it to end by itself, as its limits make it; whether it did what it should.
-    pub(super) fn succeeds(&mut self) -> io::Result<bool> {
+    pub(crate) fn succeeds(&mut self) -> io::Result<bool> {
         Ok(self.child.wait()?.success())
     }
 
     /// What it complained about, after its end, once.
-    pub(super) fn complaint(&mut self) -> String {
+    pub(crate) fn complaint(&mut self) -> String {
         let bytes = self.complaint.take().map(thread::JoinHandle::join);
         String::from_utf8_lossy(&bytes.and_then(Result::ok).unwrap_or_default()).into_owned()
     }
@@ -178,8 +208,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has ended already, mostly.
-        let _ = self.child.kill();
+        // It has ended already, mostly; and so have those that it started.
+        kill(&mut self.child);
         let _ = self.child.wait();
     }
 }
@@ -205,19 +235,48 @@ fn reading(pipe: Option<impl Read + Send + 'static>, limit: u64) -> thread::Join
     })
 }
 
+/// From now on, programs belong to the group of this process: whoever has started it ends them together.
+pub(crate) fn join_group() {
+    IS_MEMBER.store(true, Ordering::Relaxed);
+}
+
+/// Whether it has ended, without asking how: so long its number, and its group's, is nobody else's. An error for one that
+/// was asked already.
+fn has_ended(child: &Child) -> io::Result<bool> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or_else(|| io::Error::other("it has no number"))?;
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+}
+
+/// Ends it and what it has started, also where it has ended itself already.
+fn kill(child: &mut Child) {
+    if has_ended(child).is_err() {
+        return;
+    }
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let (Some(group), false) = (group, IS_MEMBER.load(Ordering::Relaxed)) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let _ = child.kill();
+}
+
 /// How it ended; None if it had to be ended.
 fn wait(child: &mut Child, time: Duration) -> io::Result<Option<std::process::ExitStatus>> {
     let start = Instant::now();
+    let mut poll = FIRST_POLL;
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        if has_ended(child)? {
+            kill(child);
+            return child.wait().map(Some);
         }
         if start.elapsed() >= time {
-            child.kill()?;
+            kill(child);
             child.wait()?;
             return Ok(None);
         }
-        thread::sleep(POLL);
+        thread::sleep(poll);
+        poll = (poll * 2).min(POLL);
     }
 }
 

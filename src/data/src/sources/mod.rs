@@ -1,8 +1,8 @@
 //! Where records come from: whatever it is, it becomes files.
 
-mod mounted;
+pub(crate) mod mounted;
 mod remote;
-mod sql;
+pub(crate) mod sql;
 
 use std::path::{Path, PathBuf};
 

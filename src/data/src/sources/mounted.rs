@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 32;
 
 /// A file, or all files below a directory, sorted by name. Names that begin with a dot are somebody else's; a link is
 /// followed to a file that is below the directory as well, as Kubernetes publishes files of volumes.
-pub(super) fn files(path: &Path) -> Result<Vec<SourceFile>> {
+pub(crate) fn files(path: &Path) -> Result<Vec<SourceFile>> {
     let missing = |error: std::io::Error| {
         let message = format!(
             "failed to find {}: {error}; check the path in the source",

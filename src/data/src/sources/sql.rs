@@ -37,7 +37,7 @@ const NOT_SUPPORTED: &str = "0A000";
 const FILE: &str = "rows.jsonl";
 
 /// What is asked of a database.
-pub(super) struct Asked<'a> {
+pub(crate) struct Asked<'a> {
     /// File with its URL.
     pub connection_file: &'a Path,
     /// The query.
@@ -50,7 +50,7 @@ pub(super) struct Asked<'a> {
 
 impl Asked<'_> {
     /// Writes the rows to a file in `directory`, one a line.
-    pub(super) async fn rows(&self, directory: &Path) -> Result<Vec<SourceFile>> {
+    pub(crate) async fn rows(&self, directory: &Path) -> Result<Vec<SourceFile>> {
         let query = only_query(self.query)?;
         let mut connection = self.connect().await?;
         // Nothing of what the query does outlives this connection.

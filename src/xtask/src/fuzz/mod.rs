@@ -61,6 +61,14 @@ pub enum Target {
     DataPdf,
     /// Texts that are cleaned and compared.
     DataClean,
+    /// Documents of Word.
+    DataDocx,
+    /// Pages of the web.
+    DataHtml,
+    /// Markdown, and tables of text.
+    DataMarkup,
+    /// What programs print of pages and of pictures of them.
+    DataLayout,
 }
 
 impl Target {
@@ -84,7 +92,11 @@ impl Target {
             | Self::DataText
             | Self::DataRecord
             | Self::DataPdf
-            | Self::DataClean => "atelier-data",
+            | Self::DataClean
+            | Self::DataDocx
+            | Self::DataHtml
+            | Self::DataMarkup
+            | Self::DataLayout => "atelier-data",
         }
     }
 }

@@ -32,6 +32,7 @@ pub fn for_build(home: &Home, stage: &Stage) -> Result<()> {
 
 /// The models and the texts that unit tests read, and the database that they write to.
 pub fn for_tests(home: &Home, stage: &Stage) -> Result<()> {
+    debian::ensure(stage, table::TEST_PACKAGES)?;
     postgres::ensure(home, stage)?;
     model(home, stage)?;
     dialogues(home, stage)?;

@@ -19,6 +19,25 @@ pub const BUILD_PACKAGES: &[Package] = &[
     },
 ];
 
+/// Debian packages that unit tests take, beside those of the build.
+pub const TEST_PACKAGES: &[Package] = &[
+    Package {
+        name: "poppler-utils",
+        find: Find::Program("pdftohtml"),
+        why: "reads PDF files, as the image of atelier-data has it",
+    },
+    Package {
+        name: "tesseract-ocr",
+        find: Find::Program("tesseract"),
+        why: "recognizes text in scans, as the image of atelier-data has it",
+    },
+    Package {
+        name: "git",
+        find: Find::Program("git"),
+        why: "brings repositories that fill a Room, as the image of atelier-data has it",
+    },
+];
+
 /// Debian packages that building images takes.
 pub const IMAGE_PACKAGES: &[Package] = &[
     Package {

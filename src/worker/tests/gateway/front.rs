@@ -18,6 +18,7 @@ use gateway::{
     oidc::Issuers,
     provider::Origins,
     review::{Access, Reviewer},
+    rooms,
     routes::{Gateway, Settings, router},
     server::{self, ServerSettings},
     upstream::UpstreamTimeouts,
@@ -86,6 +87,7 @@ impl Front {
             hedges: false,
             database: None,
             audit: Recorder::default(),
+            rooms: rooms::Settings::default(),
         };
         let (keys, peers) = (Arc::new(Keys::unread()), Arc::new(Peers::alone()));
         let (reviewer, secrets, metrics) = (Arc::new(Everyone), Arc::new(NoSecrets), Metrics::default());

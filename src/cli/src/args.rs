@@ -27,6 +27,9 @@ pub enum Command {
     Audit(AuditCommand),
     /// Talk to a model.
     Chat(Chat),
+    /// Search and ask documents.
+    #[command(subcommand)]
+    Room(RoomCommand),
     /// Look at trainings.
     #[command(subcommand)]
     Tune(TuneCommand),
@@ -57,13 +60,21 @@ pub struct Chat {
     pub model: ModelName,
     /// What to say. Default: the lines of the standard input, of which each is answered before the next.
     pub prompt: Option<String>,
-    /// A ServiceAccount in the model's namespace, as which you ask; you need the right to create its tokens. Default: the
-    /// token or API key in $ATELIER_TOKEN.
-    #[arg(long)]
-    pub service_account: Option<String>,
     /// How freely words are chosen, from 0 (always the likeliest) to 2. Default: the model's own.
     #[arg(long)]
     pub temperature: Option<f64>,
+    /// As whom.
+    #[command(flatten)]
+    pub caller: As,
+}
+
+/// As whom to call which gateway.
+#[derive(Debug, Options)]
+pub struct As {
+    /// A ServiceAccount in the same namespace, as which you ask; you need the right to create its tokens. Default: the
+    /// token or API key in $ATELIER_TOKEN.
+    #[arg(long)]
+    pub service_account: Option<String>,
     /// The namespace that Atelier is installed in.
     #[arg(long, default_value = SYSTEM_NAMESPACE)]
     pub system_namespace: String,
@@ -74,6 +85,74 @@ pub struct Chat {
 pub struct ModelName {
     /// The model.
     #[arg(value_name = "MODEL")]
+    pub name: String,
+    /// Its namespace. Default: that of the context.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+}
+
+/// What can be done with Rooms.
+#[derive(Debug, Subcommand)]
+pub enum RoomCommand {
+    /// Ask a question. The answer comes with what it cites.
+    Ask {
+        /// Which Room.
+        #[command(flatten)]
+        room: RoomName,
+        /// The question.
+        question: String,
+        /// As whom.
+        #[command(flatten)]
+        caller: As,
+    },
+    /// List the documents that you see, or those that are set aside.
+    Documents {
+        /// Which Room.
+        #[command(flatten)]
+        room: RoomName,
+        /// Those that are set aside, with the reasons; it takes the role of a curator.
+        #[arg(long)]
+        quarantined: bool,
+        /// As whom.
+        #[command(flatten)]
+        caller: As,
+    },
+    /// Find what documents say, the best first.
+    Search {
+        /// Which Room.
+        #[command(flatten)]
+        room: RoomName,
+        /// What to look for.
+        query: String,
+        /// The most that is shown, from 1 to 100. Default: as the Room says.
+        #[arg(long)]
+        top: Option<u32>,
+        /// As whom.
+        #[command(flatten)]
+        caller: As,
+    },
+    /// Add files to a source that takes uploads. They can be found once the Room has read them.
+    Upload {
+        /// Which Room.
+        #[command(flatten)]
+        room: RoomName,
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The source. Default: the only one that takes uploads from you.
+        #[arg(long)]
+        source: Option<String>,
+        /// As whom.
+        #[command(flatten)]
+        caller: As,
+    },
+}
+
+/// A Room by its names.
+#[derive(Debug, Options)]
+pub struct RoomName {
+    /// The Room.
+    #[arg(value_name = "ROOM")]
     pub name: String,
     /// Its namespace. Default: that of the context.
     #[arg(long, short)]

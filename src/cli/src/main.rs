@@ -2,10 +2,14 @@
 
 mod args;
 mod audit;
+mod caller;
 mod chat;
 mod cluster;
+mod events;
 mod gateway;
 mod rollback;
+mod room;
+mod text;
 mod tune;
 mod versions;
 
@@ -31,6 +35,7 @@ async fn run(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Audit(AuditCommand::Verify(options)) => audit::verify(&cluster, &options).await,
         Command::Chat(options) => chat::run(&cluster, &options).await,
+        Command::Room(command) => room::run(&cluster, &command).await,
         Command::Tune(TuneCommand::List { namespace }) => {
             let namespace = cluster.namespace_or(namespace.as_deref());
             tune::list(&cluster, namespace).await.map(|()| ExitCode::SUCCESS)

@@ -7,9 +7,10 @@ use api::{FineTuneJob, finetunejob::Phase};
 use k8s_openapi::jiff::Timestamp;
 use kube::{ResourceExt as _, api::ListParams};
 
-use super::text::{clean, loss};
+use super::text::loss;
 use crate::{
     cluster::{Cluster, told},
+    text::clean,
     versions::{aligned, duration},
 };
 

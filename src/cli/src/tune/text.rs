@@ -1,10 +1,6 @@
 //! Figures and words of a status as people read them.
 
-/// What a message of the cluster says, without what a terminal would obey.
-pub fn clean(text: &str) -> String {
-    let visible = |letter: char| if letter.is_control() { ' ' } else { letter };
-    text.chars().map(visible).collect()
-}
+use crate::text::clean;
 
 /// At most `width` characters of a line.
 pub fn cut(line: &str, width: usize) -> String {

@@ -14,8 +14,9 @@ use kube::ResourceExt as _;
 use super::{
     curve,
     history::{History, Series},
-    text::{bytes, clean, cut, loss, rate, whole, wrapped},
+    text::{bytes, cut, loss, rate, whole, wrapped},
 };
+use crate::text::clean;
 
 /// Lines of the curve.
 const CURVE_HEIGHT: usize = 6;

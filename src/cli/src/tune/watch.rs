@@ -13,12 +13,12 @@ use tokio::time::{interval, timeout};
 
 use super::{
     history::History,
-    text::clean,
     view::{self, End},
 };
 use crate::{
     args::JobName,
     cluster::{Cluster, told},
+    text::clean,
 };
 
 /// Between two looks. The operator tells of progress more rarely.

@@ -150,6 +150,9 @@ pub struct Up {
     /// Tag of those images.
     #[arg(long, requires = "context")]
     pub tag: Option<String>,
+    /// With what Rooms take: the chart's own database, and the image of an embedding model.
+    #[arg(long)]
+    pub rooms: bool,
     /// Stop when the model is ready, without asking it anything.
     #[arg(long)]
     pub no_ask: bool,

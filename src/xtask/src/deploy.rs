@@ -97,8 +97,8 @@ impl Images {
     }
 }
 
-/// Installs or upgrades the release and waits for its Deployments.
-pub fn ensure(home: &Home, stage: &Stage, target: &Target, images: &Images) -> Result<()> {
+/// Installs or upgrades the release and waits for its Deployments, and the database.
+pub fn ensure(home: &Home, stage: &Stage, target: &Target, images: &Images, database: bool) -> Result<()> {
     let mut helm = target.helm(home);
     helm.args(["upgrade", RELEASE]).arg(home.repo.join("charts/atelier"));
     helm.args(["--install", "--create-namespace", "--namespace", NAMESPACE]);
@@ -109,6 +109,7 @@ pub fn ensure(home: &Home, stage: &Stage, target: &Target, images: &Images) -> R
         let cache = cluster.dir.join("node-cache");
         helm.args(["--set-string", &format!("nodeCache.hostPath={}", cache.display())]);
     }
+    helm.args(["--set", &format!("database.embedded.enabled={database}")]);
     helm.args(
         images
             .values()
@@ -120,12 +121,12 @@ pub fn ensure(home: &Home, stage: &Stage, target: &Target, images: &Images) -> R
     wait(stage, target)
 }
 
-/// Waits for every Deployment in the namespace, showing how far they are.
+/// Waits for every workload in the namespace, showing how far they are.
 fn wait(stage: &Stage, target: &Target) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut get = target.kubectl();
-        get.args(["get", "deployments,pods", "--namespace", NAMESPACE, "--output", "json"]);
+        get.args(["get", "deployments,statefulsets,pods", "--namespace", NAMESPACE, "--output", "json"]);
         let state = State::parse(&process::read(&mut get)?)?;
         if state.is_up() {
             return Ok(());
@@ -200,7 +201,7 @@ struct Waiting {
     message: String,
 }
 
-/// How far the Deployments are, and what their pods wait for.
+/// How far Deployments and StatefulSets are, and what their pods wait for.
 #[derive(Debug)]
 struct State {
     items: Vec<Item>,
@@ -208,18 +209,19 @@ struct State {
 
 impl State {
     fn parse(json: &str) -> Result<Self> {
-        let list: List = serde_json::from_str(json).context("failed to read kubectl's list of Deployments and pods")?;
+        let list: List = serde_json::from_str(json).context("failed to read kubectl's list of workloads and pods")?;
         Ok(Self { items: list.items })
     }
 
-    fn deployments(&self) -> impl Iterator<Item = &Item> {
-        self.items.iter().filter(|item| item.kind == "Deployment")
+    fn workloads(&self) -> impl Iterator<Item = &Item> {
+        let is_one = |item: &&Item| matches!(&*item.kind, "Deployment" | "StatefulSet");
+        self.items.iter().filter(is_one)
     }
 
     /// The rule of `kubectl rollout status`: seen, all new, none old, all available.
     fn is_up(&self) -> bool {
-        self.deployments().count() > 0
-            && self.deployments().all(|item| {
+        self.workloads().count() > 0
+            && self.workloads().all(|item| {
                 let (want, status) = (item.spec.replicas, &item.status);
                 status.observed_generation >= item.metadata.generation
                     && status.updated_replicas == want
@@ -230,7 +232,7 @@ impl State {
 
     /// `atelier-gateway 0/1, atelier-operator 1/1 (ImagePullBackOff: …)`.
     fn describe(&self) -> String {
-        let counts = self.deployments().map(|item| {
+        let counts = self.workloads().map(|item| {
             let ready = item.status.available_replicas.min(item.status.updated_replicas);
             format!("{} {ready}/{}", item.metadata.name, item.spec.replicas)
         });

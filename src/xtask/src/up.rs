@@ -20,9 +20,10 @@ pub fn run(home: &Home, options: &Up) -> Result<()> {
             tools(home, |stage| toolbox::for_chart(home, stage))?;
             deploy::Images::remote(registry, tag)
         }
+        _ if options.rooms => deploy::Images::local(&local(home, images::ensure_with_rooms)?)?,
         _ => deploy::Images::local(&local(home, images::ensure)?)?,
     };
-    chart(home, &target, &images)?;
+    chart(home, &target, &images, options.rooms)?;
     let stage = Stage::begin("model");
     let model = quickstart::ensure(home, &stage, &target, &images)?;
     stage.done(&format!("{} is ready", model.address()));
@@ -69,10 +70,10 @@ pub fn local(home: &Home, build: fn(&Home, &Stage) -> Result<Vec<Image>>) -> Res
     Ok(images)
 }
 
-/// The chart installed, and an identity that may ask models.
-pub fn chart(home: &Home, target: &Target, images: &deploy::Images) -> Result<()> {
+/// The chart installed, with its database where that is wanted, and an identity that may ask models.
+pub fn chart(home: &Home, target: &Target, images: &deploy::Images, database: bool) -> Result<()> {
     let stage = Stage::begin("chart");
-    deploy::ensure(home, &stage, target, images)?;
+    deploy::ensure(home, &stage, target, images, database)?;
     demo::ensure(target)?;
     stage.done("operator and gateway run");
     Ok(())

@@ -28,7 +28,7 @@ pub fn run(home: &Home) -> Result<Vec<Row>> {
     let target = Target::new(home, None)?;
     let started = Instant::now();
     let images = deploy::Images::local(&up::local(home, images::ensure)?)?;
-    up::chart(home, &target, &images)?;
+    up::chart(home, &target, &images, false)?;
     let stage = Stage::begin("model");
     let model = quickstart::ensure(home, &stage, &target, &images)?;
     let before_asking = started.elapsed();

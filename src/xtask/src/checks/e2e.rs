@@ -24,7 +24,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     };
     let images = up::local(home, build)?;
     let target = Target::new(home, None)?;
-    up::chart(home, &target, &deploy::Images::local(&images)?)?;
+    up::chart(home, &target, &deploy::Images::local(&images)?, false)?;
     up::tools(home, |stage| toolbox::for_e2e(home, stage))?;
     if peers {
         up::tools(home, |stage| toolbox::for_peers(home, stage))?;

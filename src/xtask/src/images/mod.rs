@@ -19,7 +19,7 @@ use crate::ui::{self, Stage};
 
 use base::Base;
 use buildah::Buildah;
-use stage::{ENCODER, ENGINE, NAMES, QUICKSTART, Recipe, recipes};
+use stage::{ENCODER, ENGINE, NAMES, QUICKSTART, ROOMS, Recipe, recipes};
 
 pub use stage::POSTGRES;
 
@@ -41,6 +41,12 @@ pub struct Image {
 /// Builds what changed and returns the images that `up` takes.
 pub fn ensure(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
     let names: Vec<String> = QUICKSTART.iter().map(|name| (*name).to_owned()).collect();
+    ensure_some(home, stage, &names)
+}
+
+/// The same, with those that Rooms take.
+pub fn ensure_with_rooms(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
+    let names: Vec<String> = QUICKSTART.iter().chain(ROOMS).map(|name| (*name).to_owned()).collect();
     ensure_some(home, stage, &names)
 }
 

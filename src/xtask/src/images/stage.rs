@@ -41,6 +41,8 @@ pub const NAMES: [&str; 10] = [
 ];
 /// Those that `up` takes.
 pub const QUICKSTART: &[&str] = &["operator", "gateway", "worker", "data", MODEL, DIALOGUES, "pause"];
+/// Those that Rooms take beside them.
+pub const ROOMS: &[&str] = &[ENCODER, POSTGRES];
 /// The image of the quickstart's model.
 const MODEL: &str = "smollm2-135m-instruct";
 /// The image of what an example trains on.

@@ -89,6 +89,12 @@ impl Gateway {
         Ok(self.authorize(request).send().await?)
     }
 
+    /// Sends a DELETE and returns the response.
+    pub async fn delete(&self, path: &str) -> Result<reqwest::Response> {
+        let request = self.http.delete(format!("{}{path}", self.url));
+        Ok(self.authorize(request).send().await?)
+    }
+
     /// Sends a body of any kind and returns the response.
     pub async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Result<reqwest::Response> {
         let request = self.http.post(format!("{}{path}", self.url)).body(body);

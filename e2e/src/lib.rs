@@ -1,7 +1,8 @@
 //! What the tests on the real cluster share: `cargo xtask e2e` runs them.
 //!
-//! Two suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
-//! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one.
+//! Three suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
+//! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one; `tests/rooms` has the
+//! chart's database on, and otherwise is like the first.
 //! Nothing is simulated: the apiserver, the kubelet, the worker and the model are real.
 
 pub mod adapter;
@@ -22,6 +23,7 @@ pub mod nodes;
 pub mod operator;
 pub mod plugin;
 pub mod registry;
+pub mod room;
 pub mod s3;
 pub mod settings;
 pub mod traffic;
@@ -31,4 +33,5 @@ pub mod wait;
 
 pub use model::Model;
 pub use namespace::{Namespace, with_namespace};
+pub use room::Room;
 pub use tuning::Tuning;

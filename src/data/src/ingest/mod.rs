@@ -79,7 +79,7 @@ async fn fill(
     let gateway = Gateway::new(&plan.gateway, patience)?;
     let embedder = Embedder::new(&gateway, &plan.embedding.model).await?;
     let recipe = Recipe {
-        model: plan.embedding.model.clone(),
+        model: plan.embedding.name().to_owned(),
         digest: plan.embedding.digest.clone(),
         dimension: embedder.dimension(),
         settings: plan::settings(plan),

@@ -101,6 +101,13 @@ pub fn without_marks(text: &str) -> String {
     out + &text[end..]
 }
 
+/// A sentence with a mark at its end, before what closes it.
+pub fn with_mark(sentence: &str, number: usize) -> String {
+    let end = sentence.trim_end().trim_end_matches(['.', '!', '?', '…', '。']).len();
+    let (body, rest) = sentence.split_at(end);
+    format!("{} [{number}]{rest}", body.trim_end())
+}
+
 /// The chunks that the sentences of an answer cite, by number, each with its best quote over all that cite it.
 ///
 /// # Errors

@@ -138,6 +138,27 @@ impl<'a> Gate<'a> {
         citations::cited(&shown, self.sources)
     }
 
+    /// The sentence with a citation that supports it, where its own are missing, point nowhere or at the wrong chunk: small
+    /// models know what they have read better than its number. Without such a chunk it stays as it is.
+    fn attributed(&self, text: String) -> String {
+        // Others are asked about what is cited in the end.
+        let settings = Settings {
+            entailment: None,
+            similarity: None,
+            most_uncertain: None,
+            ..self.settings
+        };
+        let verdict = |text: &str| check(text, self.sources, &self.about, &settings, &Signals::default());
+        match verdict(&text) {
+            // A chunk that says the opposite is not passed over for another one.
+            Verdict::Unsupported(reason) if self.settings.citations && !matches!(reason, Reason::Contradiction(_)) => {}
+            _ => return text,
+        }
+        let bare = citations::without_marks(&text);
+        let mut candidates = (1..=self.sources.len()).map(|number| citations::with_mark(&bare, number));
+        candidates.find(|text| verdict(text) == Verdict::Supported).unwrap_or(text)
+    }
+
     fn sentences(&self, sentences: Vec<String>) -> Vec<Sentence> {
         let cites = |text: &str| {
             let numbers = citations::marks(text).into_iter().flat_map(|mark| mark.numbers);
@@ -146,6 +167,7 @@ impl<'a> Gate<'a> {
         };
         sentences
             .into_iter()
+            .map(|text| self.attributed(text))
             .map(|text| Sentence {
                 cites: cites(&text),
                 text,
@@ -198,6 +220,42 @@ mod tests {
             assert_eq!(shown.trim_end(), "Fees are 5 EUR [1]. Doors open at 9 [2].", "{cut}");
             assert_eq!((reasons, cited), (vec!["Overlap"], vec![1, 2]));
         }
+    }
+
+    #[test]
+    fn a_statement_is_attributed_to_the_chunk_that_supports_it() {
+        let chunks = [chunk(1, "Fees are 5 EUR. Cards work."), chunk(2, "Doors open at 9.")];
+        let sources: Vec<_> = chunks.iter().map(Source::of).collect();
+        let shown = |answer: &str, citations: bool| {
+            let settings = Settings {
+                citations,
+                ..Settings::default()
+            };
+            let mut gate = Gate::new("fees?", &sources, settings, Policy::Refuse, Links::default());
+            let mut sentences = gate.push(answer);
+            sentences.extend(gate.finish());
+            let mut text = String::new();
+            for sentence in &sentences {
+                match gate.decide(sentence, &Signals::default()) {
+                    Step::Show(more) => text += &more,
+                    Step::ShowMarked(more, _) => text += &more,
+                    Step::Refuse(reason) => return Err(reason.code()),
+                }
+            }
+            Ok(text)
+        };
+        let both = "Fees are 5 EUR [1]. Doors open at 9 [2].";
+        for answer in [
+            "Fees are 5 EUR. Doors open at 9.",
+            "Fees are 5 EUR [9]. Doors open at 9 [1].",
+            both,
+        ] {
+            assert_eq!(shown(answer, true).as_deref(), Ok(both), "{answer}");
+        }
+        assert_eq!(shown("Fees are 6 EUR.", true), Err("Uncited"));
+        assert_eq!(shown("Doors do not open at 9 [2].", true), Err("Contradiction"));
+        // Where nobody wants citations nobody gets any.
+        assert_eq!(shown("Doors open at 9.", false).as_deref(), Ok("Doors open at 9."));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -40,7 +40,15 @@ async fn turn_on() -> Result<()> {
 
 /// Runs SQL in the chart's database as the one who owns it, and returns what it prints, without decoration.
 pub async fn sql(statement: &str) -> Result<String> {
-    let psql = ["psql", "--username=postgres", "--dbname=atelier", "--no-align", "--tuples-only", "--command", statement];
+    let psql = [
+        "psql",
+        "--username=postgres",
+        "--dbname=atelier",
+        "--no-align",
+        "--tuples-only",
+        "--command",
+        statement,
+    ];
     let exec = ["--namespace", SYSTEM_NAMESPACE, "exec", "atelier-postgres-0", "--"];
     kubectl::succeed(&[&exec[..], &psql[..]].concat(), "").await
 }
@@ -108,7 +116,10 @@ impl Room {
             let generation = room.metadata.generation;
             let status_of = room.status.clone().unwrap_or_default();
             let current = status_of.observed_generation == generation;
-            let found = status_of.conditions.iter().any(|it| it.type_ == type_ && it.status == status);
+            let found = status_of
+                .conditions
+                .iter()
+                .any(|it| it.type_ == type_ && it.status == status);
             Ok((current && found).then_some(room))
         })
         .await
@@ -133,7 +144,10 @@ impl Room {
     pub async fn upload(&self, somebody: &Gateway, source: &str, file: &str, text: &str) -> Result<String> {
         let path = self.at(&format!("/documents?source={source}&file={file}"));
         let (status, body) = gateway::read(somebody.post(&path, text.to_owned()).await?).await?;
-        ensure!(status == StatusCode::OK, "the upload of {file} answered {status}: {body}");
+        ensure!(
+            status == StatusCode::OK,
+            "the upload of {file} answered {status}: {body}"
+        );
         Ok(body["id"].as_str().context("the upload has no id")?.into())
     }
 

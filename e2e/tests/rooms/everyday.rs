@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 
 use crate::with_encoder;
 
-const LEAVE: &str = "# Leave\n\nEvery employee has 27 days of paid annual leave each year. Up to 5 days are carried over.\n";
-const MERGER: &str = "# Merger\n\nThe company is going to buy Northwind Traders. The code name of the project is Bluebird.\n";
+const LEAVE: &str =
+    "# Leave\n\nEvery employee has 27 days of paid annual leave each year. Up to 5 days are carried over.\n";
+const MERGER: &str =
+    "# Merger\n\nThe company is going to buy Northwind Traders. The code name of the project is Bluebird.\n";
 const LEAVE_QUESTION: &str = "How many days of paid annual leave does every employee have?";
 const MERGER_QUESTION: &str = "What is the code name of the project to buy Northwind Traders?";
 
@@ -66,10 +68,21 @@ async fn everybody_is_answered_from_what_they_may_see_and_from_nothing_else() ->
 
         let answer = room.ask(&staff, LEAVE_QUESTION).await?;
         ensure!(answer["outcome"] == "answered", "{answer}");
-        ensure!(answer["answer"].as_str().is_some_and(|text| text.contains("27")), "{answer}");
+        ensure!(
+            answer["answer"].as_str().is_some_and(|text| text.contains("27")),
+            "{answer}"
+        );
         let citation = &answer["citations"][0];
-        ensure!(citation["name"].as_str().is_some_and(|name| name.ends_with("leave.md")), "{answer}");
-        ensure!(citation["quote"].as_str().is_some_and(|quote| quote.contains("27 days")), "{answer}");
+        ensure!(
+            citation["name"].as_str().is_some_and(|name| name.ends_with("leave.md")),
+            "{answer}"
+        );
+        ensure!(
+            citation["quote"]
+                .as_str()
+                .is_some_and(|quote| quote.contains("27 days")),
+            "{answer}"
+        );
 
         // Who may not see the merger learns nothing of it; who may see it finds it.
         for answer in [
@@ -81,7 +94,10 @@ async fn everybody_is_answered_from_what_they_may_see_and_from_nothing_else() ->
         let found = room.search(&jane, MERGER_QUESTION).await?;
         ensure!(found[0].1.contains("Bluebird"), "{found:?}");
         let answer = room.ask(&jane, MERGER_QUESTION).await?;
-        ensure!(answer["clearance"] == 10, "an answer inherits the clearance of what it is made of: {answer}");
+        ensure!(
+            answer["clearance"] == 10,
+            "an answer inherits the clearance of what it is made of: {answer}"
+        );
 
         said_and_kept(&room, &staff, &jane).await?;
         removed_at_once(&room, &staff, &jane).await?;
@@ -94,15 +110,19 @@ async fn everybody_is_answered_from_what_they_may_see_and_from_nothing_else() ->
 /// Feedback is taken about one's own answers, and history is one's own.
 async fn said_and_kept(room: &Room, staff: &Gateway, jane: &Gateway) -> Result<()> {
     let history = gateway::read(staff.get(&room.at("/history")).await?).await?.1;
-    let entry = history["entries"].as_array().and_then(|entries| {
-        entries.iter().find(|entry| entry["question"] == LEAVE_QUESTION)
-    });
+    let entry = history["entries"]
+        .as_array()
+        .and_then(|entries| entries.iter().find(|entry| entry["question"] == LEAVE_QUESTION));
     let id = entry.with_context(|| format!("the question is not in the history: {history}"))?["id"].clone();
-    let said = json!({"id": id, "kind": "error_report", "value": "wrong_source", "comment": "look at the 2027 edition"});
+    let said =
+        json!({"id": id, "kind": "error_report", "value": "wrong_source", "comment": "look at the 2027 edition"});
     let (status, body) = staff.send(&room.at("/feedback"), &said).await?;
     ensure!(status.is_success(), "{status}: {body}");
     let (status, body) = jane.send(&room.at("/feedback"), &said).await?;
-    ensure!(status == StatusCode::NOT_FOUND, "somebody else's answer: {status}: {body}");
+    ensure!(
+        status == StatusCode::NOT_FOUND,
+        "somebody else's answer: {status}: {body}"
+    );
     Ok(())
 }
 
@@ -110,7 +130,10 @@ async fn said_and_kept(room: &Room, staff: &Gateway, jane: &Gateway) -> Result<(
 async fn removed_at_once(room: &Room, staff: &Gateway, jane: &Gateway) -> Result<()> {
     let list = gateway::read(jane.get(&room.at("/documents")).await?).await?.1;
     let documents = list["documents"].as_array().context("no documents")?;
-    let leave = documents.iter().find(|it| it["source"] == "handbook").context("no leave.md")?;
+    let leave = documents
+        .iter()
+        .find(|it| it["source"] == "handbook")
+        .context("no leave.md")?;
     let path = room.at(&format!("/documents/{}", leave["id"].as_str().unwrap_or_default()));
     let refused = staff.delete(&path).await?.status();
     ensure!(refused == StatusCode::NOT_FOUND, "a reader removes: {refused}");
@@ -146,7 +169,12 @@ async fn let_out(room: &Room, staff: &Gateway) -> Result<()> {
     wait::until("the reader to be let out", async || {
         let body = json!({"query": LEAVE_QUESTION});
         let (status, body) = staff.send(&room.at("/search"), &body).await?;
-        let absent = staff.send(&room.at("/search").replace("handbook", "nothing"), &json!({"query": "x"})).await?;
+        let absent = staff
+            .send(
+                &room.at("/search").replace("handbook", "nothing"),
+                &json!({"query": "x"}),
+            )
+            .await?;
         let same = (status, &body["error"]["code"]) == (absent.0, &absent.1["error"]["code"]);
         Ok((status == StatusCode::NOT_FOUND && same).then_some(()))
     })

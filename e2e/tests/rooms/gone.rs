@@ -33,7 +33,13 @@ async fn a_room_that_is_deleted_leaves_nothing_behind() -> Result<()> {
         })
         .await?;
         let word = format!("xylophone{}", namespace.name.replace('-', ""));
-        room.upload(&jane, "desk", "note.txt", &format!("The instrument is a {word}, in blue.")).await?;
+        room.upload(
+            &jane,
+            "desk",
+            "note.txt",
+            &format!("The instrument is a {word}, in blue."),
+        )
+        .await?;
         room.sync().await?;
         let found = room.search(&jane, "Which instrument is it?").await?;
         ensure!(found.len() == 1 && found[0].1.contains(&word), "{found:?}");

@@ -11,7 +11,10 @@ use atelier_e2e::{Model, Namespace, model, room, with_namespace};
 async fn with_encoder(name: &str, case: impl AsyncFnOnce(Namespace) -> Result<()>) -> Result<()> {
     with_namespace(name, async |namespace| {
         room::with_database().await?;
-        Model::create(&namespace, "minilm", model::encoder()).await?.ready().await?;
+        Model::create(&namespace, "minilm", model::encoder())
+            .await?
+            .ready()
+            .await?;
         case(namespace).await
     })
     .await

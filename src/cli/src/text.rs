@@ -27,7 +27,8 @@ pub fn clean_lines(text: &str) -> String {
 
 fn visible(letter: char) -> char {
     // Unicode's bidirectional controls, UAX #9.
-    let turns = matches!(letter, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns =
+        matches!(letter, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if letter.is_control() || turns { ' ' } else { letter }
 }
 

@@ -126,7 +126,14 @@ fn wait(stage: &Stage, target: &Target) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut get = target.kubectl();
-        get.args(["get", "deployments,statefulsets,pods", "--namespace", NAMESPACE, "--output", "json"]);
+        get.args([
+            "get",
+            "deployments,statefulsets,pods",
+            "--namespace",
+            NAMESPACE,
+            "--output",
+            "json",
+        ]);
         let state = State::parse(&process::read(&mut get)?)?;
         if state.is_up() {
             return Ok(());

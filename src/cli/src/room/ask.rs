@@ -51,13 +51,16 @@ fn end(answer: &Answer, shown: &str) -> Result<ExitCode> {
 /// What of an answer was not shown yet.
 fn closing(answer: &Answer, shown: &str) -> String {
     // What is refused may take back what was said before.
-    let rest = answer.answer.strip_prefix(shown).map_or_else(
-        || format!("\n{}", answer.answer),
-        Into::into,
-    );
+    let rest = answer
+        .answer
+        .strip_prefix(shown)
+        .map_or_else(|| format!("\n{}", answer.answer), Into::into);
     let mut text = clean_lines(&rest) + "\n";
     if answer.outcome == Outcome::Refused {
-        text += &format!("refused: the documents do not support it ({})\n", answer.unsupported.join(", "));
+        text += &format!(
+            "refused: the documents do not support it ({})\n",
+            answer.unsupported.join(", ")
+        );
     } else if !answer.unsupported.is_empty() {
         text += &format!("not supported by the documents: {}\n", answer.unsupported.join(", "));
     }
@@ -68,7 +71,9 @@ fn closing(answer: &Answer, shown: &str) -> String {
 }
 
 fn cited(citation: &Citation) -> String {
-    let Citation { number, source, name, .. } = citation;
+    let Citation {
+        number, source, name, ..
+    } = citation;
     let name = format!("[{number}] {source}/{name}{}", place(&citation.place));
     format!("\n{}\n    {}\n", clean(&name), clean(&citation.quote))
 }

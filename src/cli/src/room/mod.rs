@@ -22,16 +22,26 @@ use crate::{
 /// When the gateway does not do it.
 pub async fn run(cluster: &Cluster, command: &RoomCommand) -> Result<ExitCode> {
     match command {
-        RoomCommand::Ask { room, question, caller } => ask::run(&Room::enter(cluster, room, caller).await?, question).await,
-        RoomCommand::Documents { room, quarantined, caller } => {
-            documents::list(&Room::enter(cluster, room, caller).await?, *quarantined).await
+        RoomCommand::Ask { room, question, caller } => {
+            ask::run(&Room::enter(cluster, room, caller).await?, question).await
         }
-        RoomCommand::Search { room, query, top, caller } => {
-            search::run(&Room::enter(cluster, room, caller).await?, query, *top).await
-        }
-        RoomCommand::Upload { room, files, source, caller } => {
-            upload::run(&Room::enter(cluster, room, caller).await?, files, source.as_deref()).await
-        }
+        RoomCommand::Documents {
+            room,
+            quarantined,
+            caller,
+        } => documents::list(&Room::enter(cluster, room, caller).await?, *quarantined).await,
+        RoomCommand::Search {
+            room,
+            query,
+            top,
+            caller,
+        } => search::run(&Room::enter(cluster, room, caller).await?, query, *top).await,
+        RoomCommand::Upload {
+            room,
+            files,
+            source,
+            caller,
+        } => upload::run(&Room::enter(cluster, room, caller).await?, files, source.as_deref()).await,
     }
 }
 
@@ -46,7 +56,12 @@ impl Room {
         let namespace = cluster.namespace_or(room.namespace.as_deref());
         Ok(Self {
             caller: Caller::new(cluster, namespace, caller).await?,
-            path: format!("{}{}/{}", protocol::rooms::PREFIX, encoded(namespace), encoded(&room.name)),
+            path: format!(
+                "{}{}/{}",
+                protocol::rooms::PREFIX,
+                encoded(namespace),
+                encoded(&room.name)
+            ),
         })
     }
 

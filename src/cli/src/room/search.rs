@@ -23,7 +23,12 @@ pub async fn run(room: &Room, query: &str, top: Option<u32>) -> Result<ExitCode>
         query: query.into(),
         top_k: top,
     };
-    let found: Found = whole(room.caller.post(&room.at("/search"), &serde_json::to_value(search)?).await?).await?;
+    let found: Found = whole(
+        room.caller
+            .post(&room.at("/search"), &serde_json::to_value(search)?)
+            .await?,
+    )
+    .await?;
     if found.hits.is_empty() {
         print("nothing was found\n")?;
         return Ok(ExitCode::from(2));

@@ -41,13 +41,26 @@ async fn upload(room: &Room, source: &UploadSource, file: &Path) -> Result<Strin
         source.max_bytes
     );
     let bytes = tokio::fs::read(file).await?;
-    let path = room.at(&format!("/documents?source={}&file={}", encoded(&source.name), encoded(name)));
-    let uploaded: Uploaded = room.caller.upload(&path, "application/octet-stream", bytes.into()).await?;
+    let path = room.at(&format!(
+        "/documents?source={}&file={}",
+        encoded(&source.name),
+        encoded(name)
+    ));
+    let uploaded: Uploaded = room
+        .caller
+        .upload(&path, "application/octet-stream", bytes.into())
+        .await?;
     Ok(format!("{}/{}", uploaded.source, uploaded.name))
 }
 
 fn choose<'a>(sources: &'a [UploadSource], wanted: Option<&str>) -> Result<&'a UploadSource> {
-    let names = || sources.iter().map(|source| &*source.name).collect::<Vec<_>>().join(", ");
+    let names = || {
+        sources
+            .iter()
+            .map(|source| &*source.name)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (sources, wanted) {
         ([], _) => bail!("this Room takes no uploads from you"),
         ([only], None) => Ok(only),

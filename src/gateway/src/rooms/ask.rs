@@ -101,6 +101,8 @@ struct Begun {
     retrieved: Retrieved,
     /// The messages for the model, unless too little was found.
     messages: Option<Vec<prompt::Message>>,
+    /// What marks the documents in them.
+    nonce: String,
     /// The texts that the model is given, in the order of their numbers.
     given: Vec<Text>,
 }
@@ -150,6 +152,7 @@ async fn begin(knock: &Knock, body: Body) -> Result<Begun, Error> {
     }
     let found = Found::of(retrieved.hits.len(), &retrieved.evidence);
     let (mut messages, mut given) = (None, Vec::new());
+    let nonce = format!("{:016x}", rand::random::<u64>());
     if weak::gate(&found, &Limits::default()).is_ok() {
         let chunks: Vec<&Chunk> = retrieved.hits.iter().map(|(_, text)| &text.chunk).collect();
         let history: Vec<_> = (ask.history.iter())
@@ -159,7 +162,6 @@ async fn begin(knock: &Knock, body: Body) -> Result<Begun, Error> {
             })
             .collect();
         let answer = spec.answer.as_ref();
-        let nonce = format!("{:016x}", rand::random::<u64>());
         let request = Request {
             system: answer.and_then(|answer| answer.system.as_deref()),
             citations: answer.is_none_or(|answer| answer.citations == Citations::Required),
@@ -188,6 +190,7 @@ async fn begin(knock: &Knock, body: Body) -> Result<Begun, Error> {
         ask,
         retrieved,
         messages,
+        nonce,
         given,
     })
 }
@@ -305,7 +308,8 @@ async fn write(
     let chunks: Vec<Chunk> = begun.given.iter().map(|text| text.chunk.clone()).collect();
     let sources: Vec<Source<'_>> = chunks.iter().map(Source::of).collect();
     let (settings, policy) = checks(spec.answer.as_ref());
-    let mut gate = Gate::new(&begun.ask.question, &sources, settings, policy, Links::default());
+    let gate = Gate::new(&begun.ask.question, &sources, settings, policy, Links::default());
+    let mut gate = gate.told_with(&begun.nonce);
     let mut looks = interval(LOOK_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     looks.tick().await;

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use super::{
     citations::{self, Citation, Dangling},
     grounding::{About, Reason, Settings, Signals, Verdict, check},
+    prompt::data,
     sanitize::{Links, Sanitizer},
     sentences::Splitter,
     source::Source,
@@ -56,6 +57,7 @@ pub struct Gate<'a> {
     policy: Policy,
     sanitizer: Sanitizer,
     splitter: Splitter,
+    nonce: Option<String>,
     shown: Vec<String>,
     verdicts: Vec<Verdict>,
     is_refused: bool,
@@ -71,10 +73,19 @@ impl<'a> Gate<'a> {
             policy,
             sanitizer: Sanitizer::new(links),
             splitter: Splitter::default(),
+            nonce: None,
             shown: Vec::new(),
             verdicts: Vec::new(),
             is_refused: false,
         }
+    }
+
+    /// The same, for a model that was told of the documents with this [`super::prompt::Request::nonce`]: what it copies of
+    /// their frame is not shown.
+    #[must_use]
+    pub fn told_with(mut self, nonce: &str) -> Self {
+        self.nonce = Some(nonce.into());
+        self
     }
 
     /// Takes the next piece of the answer and gives the sentences that it completes.
@@ -156,7 +167,9 @@ impl<'a> Gate<'a> {
         }
         let bare = citations::without_marks(&text);
         let mut candidates = (1..=self.sources.len()).map(|number| citations::with_mark(&bare, number));
-        candidates.find(|text| verdict(text) == Verdict::Supported).unwrap_or(text)
+        candidates
+            .find(|text| verdict(text) == Verdict::Supported)
+            .unwrap_or(text)
     }
 
     fn sentences(&self, sentences: Vec<String>) -> Vec<Sentence> {
@@ -167,6 +180,10 @@ impl<'a> Gate<'a> {
         };
         sentences
             .into_iter()
+            .filter_map(|text| match &self.nonce {
+                Some(nonce) => data::unframed(&text, nonce).map(Into::into),
+                None => Some(text),
+            })
             .map(|text| self.attributed(text))
             .map(|text| Sentence {
                 cites: cites(&text),
@@ -256,6 +273,20 @@ mod tests {
         assert_eq!(shown("Doors do not open at 9 [2].", true), Err("Contradiction"));
         // Where nobody wants citations nobody gets any.
         assert_eq!(shown("Doors open at 9.", false).as_deref(), Ok("Doors open at 9."));
+    }
+
+    #[test]
+    fn what_is_copied_of_the_frame_is_not_shown() {
+        let chunks = [chunk(1, "Fees are 5 EUR. Cards work.")];
+        let sources: Vec<_> = chunks.iter().map(Source::of).collect();
+        let (settings, links) = (Settings::default(), Links::default());
+        let mut gate = Gate::new("fees?", &sources, settings, Policy::Refuse, links).told_with("n0nce");
+        let framed = data::document(1, &chunks[0], "n0nce");
+        let mut sentences = gate.push(&format!("{framed}\nFees are 5 EUR [1].\n"));
+        sentences.extend(gate.finish());
+        let shown: String = sentences.into_iter().map(|it| it.text).collect();
+        assert!(!shown.contains("n0nce") && !shown.contains('|'), "{shown}");
+        assert!(shown.starts_with("Fees are 5 EUR [1]. Cards work [1].\n"), "{shown}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod embed;
 mod gateway;
 mod gateway_soak;
 mod report;
+mod rooms;
 mod soak;
 mod train;
 mod up;
@@ -34,6 +35,8 @@ pub enum Bench {
     Train,
     /// Preparing data on one core, beside the peers' where ATELIER_PEER_PYTHON names a Python that has them.
     Data,
+    /// Rooms on one core: searches among many chunks, and pages until they are cut into chunks.
+    Rooms,
     /// The worker under twice the load that it can take, for half an hour: errors, memory.
     Soak,
     /// The operator with 1,000 and with 5,000 models: speed, memory, and writes while nothing changes.
@@ -80,6 +83,13 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, js
             let rows = data::run(home, &stage)?;
             stage.done("measured");
             ("data", rows)
+        }
+        Bench::Rooms => {
+            let stage = Stage::begin("rooms");
+            toolbox::for_build(home, &stage)?;
+            let rows = rooms::run(home, &stage)?;
+            stage.done("measured");
+            ("rooms", rows)
         }
         Bench::Soak => {
             let stage = Stage::begin("soak");

@@ -38,6 +38,13 @@ pub const TEST_PACKAGES: &[Package] = &[
     },
 ];
 
+/// Debian packages that benches read.
+pub const BENCH_PACKAGES: &[Package] = &[Package {
+    name: "debian-policy",
+    find: Find::File("/usr/share/doc/debian-policy/policy.pdf.gz"),
+    why: "a PDF of many pages, as TeX makes it",
+}];
+
 /// Debian packages that building images takes.
 pub const IMAGE_PACKAGES: &[Package] = &[
     Package {

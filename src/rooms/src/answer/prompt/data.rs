@@ -27,6 +27,22 @@ pub fn document(number: usize, chunk: &Chunk, nonce: &str) -> String {
     text + &format!("END {nonce} [{number}]\n\n")
 }
 
+/// A sentence of an answer without what it has copied of a document's frame; none where it is nothing else.
+pub fn unframed<'a>(sentence: &'a str, nonce: &str) -> Option<&'a str> {
+    if sentence.contains(nonce) {
+        return None;
+    }
+    match sentence.strip_prefix(BAR) {
+        // Rows of tables have more of them.
+        Some(line) if !line.contains('|') => {
+            let text = line.trim();
+            let is_place = text.starts_with('(') && text.ends_with(')');
+            (!is_place && !text.is_empty()).then_some(line)
+        }
+        _ => Some(sentence),
+    }
+}
+
 /// What stands behind the documents.
 pub fn closing(question: &str) -> String {
     format!("Question: {}", defused(question).trim())

@@ -7,7 +7,7 @@
 //! before; and what chat templates take for the borders of messages is broken up. A model may still obey what it reads.
 //! What it can do then is bounded elsewhere: it has no tools, and its answer is checked and cleaned.
 
-mod data;
+pub(super) mod data;
 mod rules;
 
 #[cfg(test)]

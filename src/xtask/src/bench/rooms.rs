@@ -1,0 +1,175 @@
+//! Rooms on one core: searches among many chunks, memory of them, and pages of documents until they are cut into chunks.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::report::Row;
+use crate::home::Home;
+use crate::toolbox::{debian, table};
+use crate::ui::Stage;
+use crate::{cargo, process};
+
+/// Chunks in a Room.
+const SIZES: [&str; 2] = ["100000", "1000000"];
+/// A text of 193 pages, as TeX makes it: `debian-policy` has it.
+const PDF: &str = "/usr/share/doc/debian-policy/policy.pdf.gz";
+
+/// What the program says of one thing.
+#[derive(Debug, Deserialize)]
+struct Figure {
+    what: String,
+    chunks: usize,
+    p50_ms: Option<f64>,
+    p99_ms: Option<f64>,
+    recall: Option<f64>,
+    bytes_per_chunk: Option<f64>,
+}
+
+/// A row: what it is called, of what it is made, and which figure of it.
+type Wanted = (
+    &'static str,
+    &'static str,
+    &'static str,
+    usize,
+    fn(&Figure) -> Option<f64>,
+    &'static str,
+);
+
+const WANTED: [Wanted; 9] = [
+    (
+        "search_p50_100k",
+        "ms",
+        "search, vectors",
+        100_000,
+        |it| it.p50_ms,
+        "exact: int8, then f16",
+    ),
+    (
+        "search_p99_100k",
+        "ms",
+        "search, vectors",
+        100_000,
+        |it| it.p99_ms,
+        "exact; goal < 25",
+    ),
+    (
+        "hybrid_p99_100k",
+        "ms",
+        "search, vectors and words",
+        100_000,
+        |it| it.p99_ms,
+        "with BM25 of the Room's own words",
+    ),
+    (
+        "search_p50_1m",
+        "ms",
+        "search, vectors",
+        1_000_000,
+        |it| it.p50_ms,
+        "exact: int8, then f16",
+    ),
+    (
+        "search_p99_1m",
+        "ms",
+        "search, vectors",
+        1_000_000,
+        |it| it.p99_ms,
+        "exact; goal < 80",
+    ),
+    (
+        "hybrid_p99_1m",
+        "ms",
+        "search, vectors and words",
+        1_000_000,
+        |it| it.p99_ms,
+        "with BM25 of the Room's own words",
+    ),
+    (
+        "recall_100k",
+        "share",
+        "recall at 10",
+        100_000,
+        |it| it.recall,
+        "of the ten nearest by f32, against all of them",
+    ),
+    (
+        "recall_1m",
+        "share",
+        "recall at 10",
+        1_000_000,
+        |it| it.recall,
+        "of the ten nearest by f32, against all of them",
+    ),
+    (
+        "chunk_bytes_1m",
+        "bytes",
+        "build",
+        1_000_000,
+        |it| it.bytes_per_chunk,
+        "vectors of 384 components and 100 words",
+    ),
+];
+
+/// Measures.
+pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
+    debian::ensure(stage, table::TEST_PACKAGES)?;
+    debian::ensure(stage, table::BENCH_PACKAGES)?;
+    let speed = example(home, stage, "atelier-rooms", "speed")?;
+    let documents = example(home, stage, "atelier-data", "documents")?;
+    let data = cargo::release(home, stage, &["atelier-data"])?.remove(0);
+    stage.status("searches");
+    let text = process::read(on_one_core(&speed).args(SIZES))?;
+    let figures: Result<Vec<Figure>, _> = text.lines().map(serde_json::from_str).collect();
+    let figures = figures.context("failed to read the figures of searches")?;
+    let mut rows = Vec::new();
+    for (id, unit, what, chunks, of, note) in WANTED {
+        let figure = figures
+            .iter()
+            .find(|it| it.what == what && it.chunks == chunks)
+            .and_then(of);
+        let figure = figure.with_context(|| format!("the program does not tell of {what} among {chunks} chunks"))?;
+        rows.push(Row::new(id, unit, &[figure], format!("{note}; one core")));
+    }
+    stage.status("documents");
+    let work = home.fresh_work_dir("bench-rooms")?;
+    let pdf = work.join("policy.pdf");
+    let unpack = process::read(
+        process::command("sh")
+            .args(["-c", "gunzip --stdout \"$1\" > \"$2\"", "sh", PDF])
+            .arg(&pdf),
+    );
+    unpack.context("failed to unpack the PDF")?;
+    let told = process::read(on_one_core(&documents).arg(&data).arg(&pdf))?;
+    let pages = told
+        .split_once(" pages/s")
+        .and_then(|it| it.0.rsplit(' ').next()?.parse::<f64>().ok());
+    let pages = pages.with_context(|| format!("the program tells no pages a second: {told}"))?;
+    let note = "a PDF of 193 pages, read in its sandbox, cleaned and cut, on one core; goal >= 200";
+    rows.push(Row::new("ingest_pages", "pages/s", &[pages], note));
+    crate::home::remove_dir(&work)?;
+    Ok(rows)
+}
+
+fn on_one_core(program: &Path) -> std::process::Command {
+    let mut command = process::command("taskset");
+    command.args(["--cpu-list", "0"]).arg(program);
+    command
+}
+
+fn example(home: &Home, stage: &Stage, package: &str, name: &str) -> Result<PathBuf> {
+    stage.status(&format!("compiling {name}"));
+    let mut build = cargo::command(home);
+    build.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        package,
+        "--example",
+        name,
+    ]);
+    process::run(stage, &mut build)?;
+    Ok(home.target().join("release/examples").join(name))
+}

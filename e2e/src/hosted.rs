@@ -1,23 +1,51 @@
 //! A service with OpenAI's API on this machine, which pods reach: it stands in for a hosted one.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use axum::{
     Json, Router,
+    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
 };
+use futures::stream;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::settings::HOST_ADDRESS;
+use crate::namespace::Namespace;
+use crate::settings::{HOST_ADDRESS, SYSTEM_NAMESPACE};
 
 /// What the service calls its only model.
 pub const MODEL: &str = "large-2026";
+
+/// The Role by which the gateway reads Secrets, as the chart calls it.
+const ROLE: &str = "atelier-gateway-provider-secrets";
+
+/// What the chart makes for a namespace in `gateway.providerSecrets.namespaces`.
+pub async fn let_the_gateway_read(namespace: &Namespace) -> Result<()> {
+    let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]);
+    namespace
+        .create_object::<Role>(json!({"metadata": {"name": ROLE}, "rules": rules}))
+        .await?;
+    let account = json!({"kind": "ServiceAccount", "name": api::names::GATEWAY, "namespace": SYSTEM_NAMESPACE});
+    namespace
+        .create_object::<RoleBinding>(json!({
+            "metadata": {"name": ROLE},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ROLE},
+            "subjects": [account],
+        }))
+        .await?;
+    Ok(())
+}
 
 /// A running service; it ends with this value.
 pub struct Hosted {
@@ -33,15 +61,27 @@ type Seen = Arc<Mutex<Vec<Value>>>;
 struct Service {
     expected: String,
     seen: Seen,
+    /// What it says again and again, where it never comes to an end.
+    endless: Option<&'static str>,
 }
 
 impl Hosted {
     /// A service that wants to see `key`.
     pub async fn start(key: &str) -> Result<Self> {
+        Self::serve(key, None).await
+    }
+
+    /// The same, of which streams never end: twice in a second they say `sentence`.
+    pub async fn endless(key: &str, sentence: &'static str) -> Result<Self> {
+        Self::serve(key, Some(sentence)).await
+    }
+
+    async fn serve(key: &str, endless: Option<&'static str>) -> Result<Self> {
         let seen = Seen::default();
         let service = Service {
             expected: format!("Bearer {key}"),
             seen: seen.clone(),
+            endless,
         };
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
@@ -95,6 +135,9 @@ async fn chat(State(service): State<Service>, headers: HeaderMap, Json(request):
         let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
         return Json(json!({"id": "chatcmpl-1", "model": MODEL, "choices": choices, "usage": usage})).into_response();
     }
+    if let Some(sentence) = service.endless {
+        return endless(sentence);
+    }
     let chunk = |choices: Value| json!({"id": "chatcmpl-1", "model": MODEL, "choices": choices});
     let mut last = chunk(json!([]));
     last["usage"] = usage;
@@ -107,4 +150,17 @@ async fn chat(State(service): State<Service>, headers: HeaderMap, Json(request):
     let events: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
     let events = events + "data: [DONE]\n\n";
     ([(header::CONTENT_TYPE, "text/event-stream")], events).into_response()
+}
+
+fn endless(sentence: &'static str) -> Response {
+    let choices = json!([{"index": 0, "delta": {"content": sentence}, "finish_reason": null}]);
+    let event = format!(
+        "data: {}\n\n",
+        json!({"id": "chatcmpl-1", "model": MODEL, "choices": choices})
+    );
+    let events = stream::unfold(event, async |event| {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Some((Ok::<_, Infallible>(Bytes::from(event.clone())), event))
+    });
+    ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response()
 }

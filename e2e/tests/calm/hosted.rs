@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use api::conditions::types;
 use atelier_e2e::gateway::{self, Gateway};
-use atelier_e2e::hosted::{Hosted, MODEL};
+use atelier_e2e::hosted::{Hosted, MODEL, let_the_gateway_read};
 use atelier_e2e::settings::SYSTEM_NAMESPACE;
 use atelier_e2e::{Model, Namespace, kubectl, wait, with_namespace};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -13,24 +13,6 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-of-this-test";
-const ROLE: &str = "atelier-gateway-provider-secrets";
-
-/// What the chart makes for a namespace in `gateway.providerSecrets.namespaces`.
-pub async fn let_the_gateway_read(namespace: &Namespace) -> Result<()> {
-    let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]);
-    namespace
-        .create_object::<Role>(json!({"metadata": {"name": ROLE}, "rules": rules}))
-        .await?;
-    let account = json!({"kind": "ServiceAccount", "name": api::names::GATEWAY, "namespace": SYSTEM_NAMESPACE});
-    namespace
-        .create_object::<RoleBinding>(json!({
-            "metadata": {"name": ROLE},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": ROLE},
-            "subjects": [account],
-        }))
-        .await?;
-    Ok(())
-}
 
 /// Asks until the answer has this status, and returns it: the gateway looks at Secrets again after a moment.
 async fn until(gateway: &Gateway, model: &Model, status: StatusCode, code: &str) -> Result<Value> {

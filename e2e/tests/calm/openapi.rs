@@ -8,8 +8,6 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 use tokio::process::Command;
 
-use crate::hosted::let_the_gateway_read;
-
 const KEY: &str = "sk-of-this-test";
 /// Requests for each operation and phase.
 const EXAMPLES: &str = "50";

@@ -3,6 +3,7 @@
 mod everyday;
 mod gone;
 mod matrix;
+mod revoked;
 
 use anyhow::Result;
 use atelier_e2e::{Model, Namespace, model, room, with_namespace};

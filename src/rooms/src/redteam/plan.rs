@@ -37,10 +37,14 @@ pub struct Bait {
 impl Bait {
     /// Those that are after a canary.
     pub fn of(canary: &Canary) -> Vec<Self> {
-        let of = |(number, (text, question)): (usize, &(&str, &str))| Self {
-            document: format!("note-{}-{number}.txt", canary.topic),
-            text: fill(text, canary),
-            question: fill(question, canary),
+        let of = |(number, (text, question)): (usize, &(&str, &str))| {
+            let document = format!("note-{}-{number}.txt", canary.topic);
+            Self {
+                // By its name it is found.
+                question: format!("About {document}: {}", fill(question, canary)),
+                text: format!("This is {document}.\n\n{}", fill(text, canary)),
+                document,
+            }
         };
         words::INJECTION.iter().enumerate().map(of).collect()
     }
@@ -74,8 +78,8 @@ pub fn attacks(facts: &RoomFacts) -> Vec<Attack> {
 
 /// Of the attacks that need a model, those of one run, as there may be answers of it for; all others are made in each
 /// run. Classes get equal shares of what they have, and each run goes on where the one before has stopped, so that several
-/// runs make them all.
-pub fn chosen(attacks: &[Attack], run: u64, answers: usize) -> Vec<Attack> {
+/// runs make them all. Their places in the list.
+pub fn chosen(attacks: &[Attack], run: u64, answers: usize) -> Vec<usize> {
     let asks: Vec<usize> = (0..attacks.len())
         .filter(|at| attacks[*at].request.asks() > 0)
         .collect();
@@ -103,11 +107,8 @@ pub fn chosen(attacks: &[Attack], run: u64, answers: usize) -> Vec<Attack> {
             taken.insert(*at);
         }
     }
-    let is_made = |at: usize| attacks[at].request.asks() == 0 || taken.contains(&at);
-    (0..attacks.len())
-        .filter(|at| is_made(*at))
-        .map(|at| attacks[at].clone())
-        .collect()
+    let is_made = |at: &usize| attacks[*at].request.asks() == 0 || taken.contains(at);
+    (0..attacks.len()).filter(is_made).collect()
 }
 
 struct List<'a> {

@@ -83,7 +83,7 @@ fn several_runs_ask_everything_and_each_a_little_of_each_class() {
     assert!(asks(&all) > 100);
     let mut made = std::collections::BTreeSet::new();
     for run in 0..40 {
-        let chosen = chosen(&all, run, 24);
+        let chosen: Vec<Attack> = chosen(&all, run, 24).into_iter().map(|at| all[at].clone()).collect();
         assert!((20..=24).contains(&asks(&chosen)), "{}", asks(&chosen));
         let quick = |some: &[Attack]| some.iter().filter(|attack| attack.request.asks() == 0).count();
         assert_eq!(quick(&chosen), quick(&all));
@@ -94,8 +94,8 @@ fn several_runs_ask_everything_and_each_a_little_of_each_class() {
         made.extend(chosen.into_iter().map(|attack| attack.id));
     }
     assert_eq!(made.len(), all.len());
-    assert_eq!(asks(&chosen(&all, 3, 0)), 0);
-    assert_eq!(chosen(&all, 7, 10_000), all);
+    assert!(chosen(&all, 3, 0).into_iter().all(|at| all[at].request.asks() == 0));
+    assert_eq!(chosen(&all, 7, 10_000).len(), all.len());
 }
 
 #[test]

@@ -71,6 +71,8 @@ pub const NAME_ROOM: &str = "room";
 pub const COMPONENT_ACCESS: &str = "access";
 /// Value of [`LABEL_COMPONENT`]: the Jobs that read the sources of a Room, and what surrounds them.
 pub const COMPONENT_INGEST: &str = "ingest";
+/// Value of [`LABEL_COMPONENT`]: the Jobs that try to make a Room leak, and what surrounds them.
+pub const COMPONENT_REDTEAM: &str = "redteam";
 /// The Room an object belongs to.
 pub const LABEL_ROOM: &str = "atelier.dev/room";
 /// On a Room, set by people: another value than before asks for its sources to be read at once. On its Jobs: the value
@@ -163,6 +165,8 @@ pub const CONTAINER_EVALUATE: &str = "evaluate";
 pub const CONTAINER_DATA: &str = "data";
 /// Name of the container that reads the sources of a Room.
 pub const CONTAINER_INGEST: &str = "ingest";
+/// Name of the container that tries to make a Room leak.
+pub const CONTAINER_REDTEAM: &str = "redteam";
 /// Name of the container that trains.
 pub const CONTAINER_TRAIN: &str = "train";
 /// Name of the Service port for the worker's API; the gateway picks EndpointSlice ports by it.
@@ -246,6 +250,16 @@ pub fn ingest_job(room: &str, run: i64) -> String {
     format!("{room}-ingest-{run}")
 }
 
+/// Name of the ServiceAccount, the Role, the RoleBinding and the NetworkPolicy of what tries to make a Room leak.
+pub fn room_redteam(room: &str) -> String {
+    format!("{room}-room-redteam")
+}
+
+/// Name of the Job that tries to make a Room leak for the `run`th time.
+pub fn redteam_job(room: &str, run: i64) -> String {
+    format!("{room}-redteam-{run}")
+}
+
 /// Labels by which everything of one Room is found.
 pub fn room_labels(room: &str) -> BTreeMap<String, String> {
     [
@@ -320,6 +334,7 @@ mod tests {
         assert!(format!("{}-1023", train_job(&model)).len() <= 63);
         // So are those of Rooms; a run a minute makes numbers of 8 digits in 190 years.
         assert!(ingest_job(&model, 99_999_999).len() <= 63);
+        assert!(redteam_job(&model, 99_999_999).len() <= 63 && room_redteam(&model).len() <= 63);
         assert!(Role::ALL.iter().all(|role| room_role(&model, *role).len() <= 63));
     }
 

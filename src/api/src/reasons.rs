@@ -139,6 +139,16 @@ pub const SOURCE_FAILED: &str = "SourceFailed";
 pub const ACCESS_SYNCED: &str = "AccessSynced";
 /// Access rights of a source are older than the spec allows.
 pub const ACCESS_STALE: &str = "AccessStale";
+/// No attempt to make the Room leak has succeeded, and what is hidden was there to be found.
+pub const NO_LEAK: &str = "NoLeak";
+/// An attempt to make the Room leak has succeeded.
+pub const LEAKED: &str = "Leaked";
+/// Attempts to make the Room leak prove nothing: what is hidden was not found by those who may see it.
+pub const NOTHING_PROVED: &str = "NothingProved";
+/// Nobody has tried yet to make the Room leak.
+pub const NOT_TESTED: &str = "NotTested";
+/// Nobody could try to make the Room leak.
+pub const RED_TEAM_FAILED: &str = "RedTeamFailed";
 /// An LlmModel that the spec names does not exist, is for something else, or has no version yet.
 pub const MODEL_NOT_READY: &str = "ModelNotReady";
 /// What is in the Room is being taken away, before it goes itself.

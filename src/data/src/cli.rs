@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use protocol::{
     PrepareFailure,
     ingest::IngestPlan,
+    redteam::RedTeamPlan,
     report::reasons,
     tune::{DataPlan, PLAN_VARIABLE},
 };
@@ -22,6 +23,7 @@ use crate::{
     failure::{Result, invalid},
     ingest, prepare,
     readers::{Programs, print},
+    redteam::{self, Patience},
     report,
 };
 
@@ -59,6 +61,15 @@ enum Command {
         #[arg(long)]
         report: Option<PathBuf>,
     },
+    /// Tries to make a Room leak, as a plan says.
+    Redteam {
+        /// File with the plan in JSON. Default: the environment variable ATELIER_PLAN holds it.
+        #[arg(long)]
+        plan: Option<PathBuf>,
+        /// File to report to. Default: the container's termination message.
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
     /// Reads a document into JSON: `ingest` has strangers' documents read so, each by a process of its own.
     #[command(hide = true)]
     Extract {
@@ -74,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Rows { file } => return rows(&file),
         Command::Extract { asked } => return extract(&asked),
         Command::Ingest { plan, report } => return ingest(plan.as_deref(), report),
+        Command::Redteam { plan, report } => return redteam(plan.as_deref(), report),
     };
     telemetry::init("atelier-data");
     let report_file = ReportFile::new(report);
@@ -141,6 +153,28 @@ fn ingest(plan: Option<&Path>, report: Option<PathBuf>) -> ExitCode {
     }
 }
 
+/// Tries to make a Room leak.
+fn redteam(plan: Option<&Path>, report: Option<PathBuf>) -> ExitCode {
+    telemetry::init("atelier-data");
+    let report_file = ReportFile::new(report);
+    let result = plan_of::<RedTeamPlan>(plan).and_then(|plan| {
+        let runtime = runtime()?;
+        let result = runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = telemetry::shutdown_signal() => Err(untested()),
+                result = redteam::attack(&plan, Patience::default()) => result,
+            }
+        });
+        runtime.shutdown_background();
+        result
+    });
+    match redteam::report::finish(&report_file, result) {
+        0 => ExitCode::SUCCESS,
+        code => ExitCode::from(code as u8),
+    }
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
@@ -160,6 +194,11 @@ fn programs() -> Programs {
 
 fn interrupted() -> PrepareFailure {
     let message = "it was asked to stop before the Room was filled; the next try goes on from here";
+    PrepareFailure::new(reasons::INTERNAL, message, true)
+}
+
+fn untested() -> PrepareFailure {
+    let message = "it was asked to stop before the Room was tested; the next try begins anew";
     PrepareFailure::new(reasons::INTERNAL, message, true)
 }
 

@@ -19,6 +19,7 @@ pub mod plan;
 pub mod prepare;
 pub mod readers;
 pub mod record;
+pub mod redteam;
 pub mod report;
 pub mod sources;
 pub mod stages;

@@ -155,8 +155,10 @@ pub enum Error {
     RoomStale,
     #[error("nothing of the Room has been read yet; wait for its first synchronization")]
     RoomEmpty,
-    #[error("the Room is closed: its adversarial tests failed; see its condition RedTeamPassed")]
+    #[error("the Room answers nobody: its adversarial tests found a leak; see its condition RedTeamPassed")]
     RoomClosed,
+    #[error("the Room answers once its adversarial tests have passed; see its condition RedTeamPassed")]
+    RoomUntested,
     #[error("the Room has no model to ask: it can only be searched")]
     RoomHasNoModel,
     #[error("the Room is not being deleted, so it is not purged")]
@@ -334,6 +336,7 @@ impl Error {
             Self::RoomStale => row(S::SERVICE_UNAVAILABLE, SERVER, code::STALE).retry(30),
             Self::RoomEmpty => row(S::SERVICE_UNAVAILABLE, SERVER, code::EMPTY).retry(30),
             Self::RoomClosed => row(S::SERVICE_UNAVAILABLE, SERVER, code::CLOSED),
+            Self::RoomUntested => row(S::SERVICE_UNAVAILABLE, SERVER, code::UNTESTED).retry(30),
             Self::RoomHasNoModel => row(S::NOT_IMPLEMENTED, INVALID, code::NO_MODEL),
             Self::RoomNotDeleted => row(S::CONFLICT, INVALID, code::NOT_DELETED),
             Self::GenerationNotFound { .. } => row(S::NOT_FOUND, INVALID, code::NO_SUCH_THING),

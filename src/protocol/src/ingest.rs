@@ -34,6 +34,9 @@ pub struct IngestPlan {
     pub chunks: ChunkSize,
     /// Generations that stay beside the new one, to go back to.
     pub keep: u32,
+    /// `metadata.uid` of the Room, if what its red team looks for is to be planted: see [`crate::redteam`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub red_team: Option<String>,
     /// Directory for what is being read.
     pub scratch: PathBuf,
     /// What a document may take.

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod paths;
 pub mod ports;
 pub mod quarantine;
+pub mod redteam;
 pub mod report;
 pub mod rooms;
 pub mod traffic;

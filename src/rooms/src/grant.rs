@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::document::Acl;
+use crate::redteam::{is_reserved_group, is_reserved_user};
 
 /// How long a decision may be acted upon: revocation takes effect within this time.
 pub const LIFETIME: Duration = Duration::from_secs(10);
@@ -76,6 +77,18 @@ pub struct Principal {
     pub user: String,
     /// The user's groups.
     pub groups: BTreeSet<String>,
+}
+
+impl Principal {
+    /// Somebody who was authenticated; nobody where they call themselves by a name of ours. Of their groups, ours are left
+    /// out: nobody is in them, whoever says so.
+    pub fn of(user: &str, groups: impl IntoIterator<Item = String>) -> Option<Self> {
+        let groups = groups.into_iter().filter(|group| !is_reserved_group(group)).collect();
+        (!is_reserved_user(user)).then(|| Self {
+            user: user.into(),
+            groups,
+        })
+    }
 }
 
 /// What somebody may do in one Room until it expires. There is no `Clone`: a grant is for one request.

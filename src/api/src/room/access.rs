@@ -44,19 +44,90 @@ pub struct Retention {
     pub metadata: Option<String>,
 }
 
-/// Regular attempts to make the Room leak.
+/// Regular attempts to make the Room leak: by this schedule, and after each new index and each change of members. A Room that
+/// asks for them answers once they have passed, and answers nobody while they have found a leak.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RedTeam {
-    /// When: five fields of cron or a nickname.
+    /// When, in UTC: five fields of cron or a nickname.
     #[schemars(length(max = 100), regex(pattern = pattern::CRON))]
     pub schedule: String,
-    /// Sets of attacks, by name. Default: all that come with Atelier.
+    /// Kinds of attacks. Default: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(
-        length(max = 16),
-        inner(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL)),
-        extend("x-kubernetes-list-type" = "set")
-    )]
-    pub suites: Vec<String>,
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "set"))]
+    pub suites: Vec<RedTeamSuite>,
+}
+
+/// Kinds of attacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RedTeamSuite {
+    /// It is asked for by its name.
+    Direct,
+    /// In other words and languages.
+    Paraphrase,
+    /// By names and numbers.
+    ById,
+    /// By asking for everything at once.
+    Summarise,
+    /// By how much there is.
+    Counts,
+    /// By requests that fail.
+    Errors,
+    /// By what others have asked before.
+    Cache,
+    /// By citations.
+    Citations,
+    /// By documents that tell the model what to do.
+    Injection,
+    /// By questions to databases.
+    Sql,
+    /// By how long it takes.
+    Timing,
+}
+
+impl RedTeamSuite {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Direct,
+        Self::Paraphrase,
+        Self::ById,
+        Self::Summarise,
+        Self::Counts,
+        Self::Errors,
+        Self::Cache,
+        Self::Citations,
+        Self::Injection,
+        Self::Sql,
+        Self::Timing,
+    ];
+
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Paraphrase => "paraphrase",
+            Self::ById => "by-id",
+            Self::Summarise => "summarise",
+            Self::Counts => "counts",
+            Self::Errors => "errors",
+            Self::Cache => "cache",
+            Self::Citations => "citations",
+            Self::Injection => "injection",
+            Self::Sql => "sql",
+            Self::Timing => "timing",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suites_are_called_as_they_are_written() {
+        for suite in RedTeamSuite::ALL {
+            assert_eq!(serde_json::to_value(suite).unwrap(), suite.as_str());
+        }
+    }
 }

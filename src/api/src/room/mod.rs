@@ -8,13 +8,15 @@ mod retrieval;
 mod source;
 mod status;
 
-pub use access::{Access, NetworkAccess, RedTeam, Retention};
+pub use access::{Access, NetworkAccess, RedTeam, RedTeamSuite, Retention};
 pub use answer::{Answer, AnswerDetector, Citations, Ungrounded};
 pub use ingestion::{Chunking, Ingestion};
 pub use member::{Member, MemberKind, Role};
 pub use retrieval::Retrieval;
 pub use source::{GitSource, Ocr, RoomSource, SqlColumn, SqlSource, SqlTable, UploadSource, WebSource};
-pub use status::{DetectorStatus, Quarantined, RoomStatus, SourceStatus, SyncStatus};
+pub use status::{
+    DetectorStatus, Quarantined, RedTeamFinding, RedTeamStatus, RedTeamVerdict, RoomStatus, SourceStatus, SyncStatus,
+};
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -47,8 +49,6 @@ use crate::{common::ModelRef, llmmodel::Feedback};
     printcolumn(name = "Recall@10", type_ = "string", json_path = ".status.recallAt10", priority = 1),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("Room metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit"),
-    validation = Rule::new("!has(self.spec.redTeam)")
-        .message("redTeam is not there yet: leave it out"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoomSpec {

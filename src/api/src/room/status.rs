@@ -56,6 +56,8 @@ pub struct RoomStatus {
     pub next_sync: Option<Time>,
     /// How the runs stand that read them.
     pub sync: Option<SyncStatus>,
+    /// What came of attempts to make the Room leak.
+    pub red_team: Option<RedTeamStatus>,
     /// Where to search and ask.
     pub url: Option<String>,
 }
@@ -112,6 +114,68 @@ pub struct SyncStatus {
     pub reason: Option<String>,
     /// What happened.
     pub message: Option<String>,
+}
+
+/// What came of attempts to make the Room leak. Nothing of what was looked for is in it.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedTeamStatus {
+    /// Number of the last run that has ended.
+    pub run: i64,
+    /// When that one began.
+    pub started: Option<Time>,
+    /// Digest of the index, the members and whatever else that one was about.
+    pub attempted: Option<String>,
+    /// When the last one ended that has tried all that it was to try; the rest of this is about that one.
+    pub last_time: Option<Time>,
+    /// What it comes to.
+    pub verdict: Option<RedTeamVerdict>,
+    /// The index that was attacked.
+    pub generation: Option<i64>,
+    /// Attempts.
+    pub attempts: Option<i64>,
+    /// Canaries that were found by those who may see them.
+    pub controls: Option<i64>,
+    /// What was found, by suite.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["suite"])
+    )]
+    pub findings: Vec<RedTeamFinding>,
+    /// Runs in a row that were not passed, or have not tried all that they were to try.
+    #[serde(default)]
+    pub failures: i32,
+    /// When it is tried again by itself.
+    pub retry: Option<Time>,
+    /// Reason of the last failure, CamelCase.
+    pub reason: Option<String>,
+    /// What happened.
+    pub message: Option<String>,
+}
+
+/// What attempts to make a Room leak come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RedTeamVerdict {
+    /// Nothing was seen that must not be, and all that must be.
+    Passed,
+    /// Something was seen that must not be.
+    Leaked,
+    /// What must be seen was not: nothing is proved.
+    Blind,
+}
+
+/// What was found by a suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RedTeamFinding {
+    /// Its name.
+    pub suite: String,
+    /// Attempts.
+    pub attempts: i64,
+    /// Those that saw what they must not.
+    pub leaked: i64,
 }
 
 /// How often something that looks for unsupported statements is right.

@@ -4,7 +4,7 @@
 //!  source -> what is known / what it has now -> rights, removals
 //!                                            -> unchanged: taken over
 //!                                            -> new: read in a sandbox -> cleaned, judged -> chunks -> vectors -> the gateway
-//!  all sources -> verify -> publish
+//!  all sources -> what the red team looks for -> verify -> publish
 //! ```
 //!
 //! It knows no database: the gateway takes everything, from a ServiceAccount that may `ingest` into this Room. Whenever it
@@ -15,9 +15,10 @@ mod acl;
 mod chunks;
 mod clean;
 mod found;
-mod gateway;
+pub(crate) mod gateway;
 mod hostile;
 mod plan;
+mod plant;
 mod push;
 mod read;
 pub mod report;
@@ -127,6 +128,11 @@ async fn fill(
             seconds: start.elapsed().as_secs(),
             ..counts.end()
         });
+    }
+    if let Some(room) = &plan.red_team {
+        let directory = scratch.join("planted");
+        fs::create_dir_all(&directory).map_err(disk("create", &directory))?;
+        plant::plant(&filler, room, &plan.sources, &directory).await?;
     }
     let verified = filling.verify().await?;
     complete(&sources, &verified)?;

@@ -36,6 +36,7 @@ pub fn plan() -> IngestPlan {
             overlap: 16,
         },
         keep: 1,
+        red_team: None,
         scratch: "/nowhere".into(),
         limits: Limits::default(),
     }

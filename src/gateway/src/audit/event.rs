@@ -57,6 +57,9 @@ pub struct RoomOpening {
     verb: &'static str,
     /// The caller's clearance.
     clearance: u8,
+    /// Whom the caller plays, who tests the Room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    red_team: Option<String>,
     /// The model that is going to be asked, or that the Room's vectors are of.
     model: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,7 +75,7 @@ pub struct RoomOpening {
 impl RoomOpening {
     /// For somebody who was let in.
     pub fn of(admitted: &Admitted) -> Self {
-        let Admitted { room, grant } = admitted;
+        let Admitted { room, grant, plays } = admitted;
         let spec = room.spec.as_ref();
         let model = spec.map(|spec| match (&spec.model, grant.verb()) {
             (Some(model), ::rooms::Verb::Ask) => model.name.clone(),
@@ -85,6 +88,7 @@ impl RoomOpening {
             room_uid: room.key.uid.clone(),
             verb: grant.verb().as_str(),
             clearance: grant.clearance().0,
+            red_team: plays.map(|role| role.to_string()),
             model: model.unwrap_or_default(),
             generation: None,
             chunks: Vec::new(),

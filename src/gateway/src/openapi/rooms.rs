@@ -1,6 +1,8 @@
 //! Rooms, as the document describes them.
 
-use protocol::rooms::{TOKEN_HEADER, answers, ask, documents, ingest, search, state, uploads};
+use protocol::rooms::{
+    RED_TEAM_HEADER, TOKEN_HEADER, answers, ask, documents, ingest, redteam, search, state, uploads,
+};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -53,7 +55,7 @@ impl Call {
     }
 }
 
-const CALLS: [Call; 27] = [
+const CALLS: [Call; 28] = [
     call("get", "", "getRoom", "Room", "The Room, as the caller sees it."),
     call(
         "delete",
@@ -254,6 +256,24 @@ const CALLS: [Call; 27] = [
         "State",
         "How the Room stands, for its operator.",
     ),
+    call(
+        "get",
+        "/redteam",
+        "getRoomRedTeam",
+        "RedTeam",
+        "What there is to be attacked, for whoever tests the Room.",
+    ),
+];
+
+/// What may be read by whoever tests the Room as somebody whom they play.
+const PLAYED: [&str; 7] = [
+    "getRoom",
+    "searchRoom",
+    "askRoom",
+    "listRoomDocuments",
+    "getRoomDocument",
+    "getRoomPage",
+    "listRoomHistory",
 ];
 
 /// What schemas of Rooms are called among all others.
@@ -289,6 +309,9 @@ fn describe(call: &Call, path: &str) -> Value {
     );
     if call.path.starts_with("/generations/") && !call.path.ends_with("/live") {
         parameters.push(parameter(TOKEN_HEADER, "header", true));
+    }
+    if PLAYED.contains(&call.id) {
+        parameters.push(parameter(RED_TEAM_HEADER, "header", false));
     }
     let mut responses = refusals(&[400, 401, 404, 408, 409, 413, 422, 429, 501, 502, 503, 504]);
     let mut told = match call.told {
@@ -359,6 +382,7 @@ pub fn schemas() -> Map<String, Value> {
         ("Changed", schema::<ingest::Changed>()),
         ("Uploads", schema::<uploads::Uploads>()),
         ("State", schema::<state::State>()),
+        ("RedTeam", schema::<redteam::Facts>()),
         ("Nothing", json!({"type": "object"})),
     ];
     all.into_iter().map(|(name, schema)| (named(name), schema)).collect()

@@ -5,12 +5,19 @@
 //! often it is used; whatever takes longer asks again. While the API server does not answer, nobody enters.
 //!
 //! What somebody may not do and what is not there give the same answer after the same work.
+//!
+//! A Room that asks for adversarial tests answers once they have passed, and not while they have failed. Who may test it may
+//! say for a request whom they play ([`Role`]): somebody with less rights than they have, or with those of the canaries,
+//! which nobody else has. The Room's own red team alone begins with all clearance that there is.
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use ::rooms::{Clearance, Grant, Principal, Verb, grant::LIFETIME};
+use ::rooms::{Clearance, Grant, Principal, Verb, grant::LIFETIME, redteam::Role};
 
-use super::{Service, room::Room};
+use super::{
+    Service,
+    room::{Room, Standing},
+};
 use crate::{
     authz::Decision,
     error::Error,
@@ -25,6 +32,8 @@ pub struct Caller {
     pub identity: Arc<Identity>,
     /// From where.
     pub address: Option<IpAddr>,
+    /// Whom they want to play, who may test Rooms.
+    pub plays: Option<Role>,
 }
 
 /// Somebody inside.
@@ -34,6 +43,8 @@ pub struct Admitted {
     pub room: Arc<Room>,
     /// What they may do, until it expires.
     pub grant: Grant,
+    /// Whom they play.
+    pub plays: Option<Role>,
 }
 
 /// The name by which the gateway itself fills in what specs say.
@@ -72,17 +83,22 @@ impl Service {
         if !is_name(namespace) || !is_name(name) {
             return Err(not_found());
         }
+        let (verb, is_for) = played(caller.plays, verb);
         let decision = self.decide(&caller.identity, namespace, name, verb).await?;
+        let allowed = decision.allowed && is_for;
         let room = self.catalog.get(namespace, name);
-        if room.is_none() && decision.allowed && !self.catalog.is_complete() {
+        if room.is_none() && allowed && !self.catalog.is_complete() {
             return Err(Error::RoomsUnavailable);
         }
-        let Some(room) = room.filter(|_| decision.allowed) else {
+        let principal = Principal::of(caller.identity.user(), caller.identity.groups().iter().cloned());
+        let (Some(room), Some(principal)) = (room.filter(|_| allowed), principal) else {
             return Err(not_found());
         };
-        // Jobs that fill a Room are in the cluster, wherever people have to come from.
+        // Jobs are in the cluster, wherever people have to come from.
         let is_filled = verb == Verb::Ingest;
-        if !is_filled && (room.is_going || !room.admits(caller.address)) {
+        let is_tested = caller.plays.is_some() && room.is_red_team(&caller.identity);
+        let is_near = is_filled || is_tested || room.admits(caller.address);
+        if !is_near || (room.is_going && !is_filled) {
             return Err(not_found());
         }
         if room.spec.is_none() && !room.is_going {
@@ -93,19 +109,25 @@ impl Service {
             );
             return Err(Error::RoomsUnavailable);
         }
-        if room.is_closed && matches!(verb, Verb::Search | Verb::Ask) {
-            let tester = self.decide(&caller.identity, namespace, name, Verb::RedTeam).await?;
-            if !tester.allowed {
-                return Err(Error::RoomClosed);
+        if matches!(verb, Verb::Search | Verb::Ask) {
+            match room.standing {
+                Standing::Open => {}
+                Standing::Failed => return Err(Error::RoomClosed),
+                Standing::Untested => return Err(Error::RoomUntested),
             }
         }
-        let clearance = room.clearance_of(&caller.identity);
-        let principal = Principal {
-            user: caller.identity.user().into(),
-            groups: caller.identity.groups().iter().cloned().collect(),
+        let clearance = match is_tested {
+            // All that it plays is less.
+            true => Clearance(100),
+            false => room.clearance_of(&caller.identity),
+        };
+        let (principal, clearance) = match caller.plays {
+            Some(role) => (role.principal(principal.groups), role.clearance(clearance)),
+            None => (principal, clearance),
         };
         let grant = Grant::issue(room.key.clone(), verb, principal, clearance, decision.asked);
-        Ok(Admitted { room, grant })
+        let plays = caller.plays;
+        Ok(Admitted { room, grant, plays })
     }
 
     /// What the API server has decided, not longer ago than it may be acted upon.
@@ -141,6 +163,15 @@ impl Service {
             }
         }
         Ok(allowed)
+    }
+}
+
+/// What has to be allowed for `verb`, and whether anything makes it so. Who plays somebody reads, and does nothing else.
+fn played(plays: Option<Role>, verb: Verb) -> (Verb, bool) {
+    match (plays, verb) {
+        (None, verb) => (verb, true),
+        (Some(_), Verb::Search | Verb::Ask | Verb::RedTeam) => (Verb::RedTeam, true),
+        (Some(_), _) => (Verb::RedTeam, false),
     }
 }
 

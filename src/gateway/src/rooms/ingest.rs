@@ -523,17 +523,17 @@ fn name(state: State) -> &'static str {
     }
 }
 
-/// `DELETE` of the Room
+/// `DELETE` of the Room, with `?uid=` of that one only: another one may have its name by now.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn purge(knock: Knock) -> Result<Response<Body>, Error> {
     let work = async |admitted: Admitted| {
-        if !admitted.room.is_going {
+        let uid = &admitted.room.key.uid;
+        if !admitted.room.is_going || knock.query("uid").is_some_and(|wanted| wanted != *uid) {
             return Err(Error::RoomNotDeleted);
         }
         let rooms = &knock.gateway.rooms;
-        let uid = &admitted.room.key.uid;
         let purged = kept::purge(rooms.database()?, uid)
             .await
             .map_err(|error| rooms.told(error))?;

@@ -17,6 +17,7 @@ pub mod keeper;
 mod metrics;
 pub mod models;
 pub mod people;
+pub mod redteam;
 mod request;
 pub mod room;
 pub mod routes;

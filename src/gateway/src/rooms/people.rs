@@ -164,8 +164,7 @@ pub async fn documents(knock: Knock) -> Result<Response<Body>, Error> {
             next: found.next.map(|(source, name)| document_id(&source, &name)),
         })
     };
-    let admit = knock.admit_to_read(Verb::Search);
-    knock.recorded("room_documents", admit, work).await
+    knock.recorded("room_documents", knock.admit_to_look(), work).await
 }
 
 /// A document, if the caller sees it.
@@ -181,8 +180,7 @@ pub async fn one(knock: Knock, id: &str) -> Result<Response<Body>, Error> {
         let found = found.map_err(|error| rooms.told(error))?;
         answer(&document(&found.ok_or(Error::RoomContentNotFound)?))
     };
-    let admit = knock.admit_to_read(Verb::Search);
-    knock.recorded("room_document", admit, work).await
+    knock.recorded("room_document", knock.admit_to_look(), work).await
 }
 
 /// The picture of a page, for curators also of what is set aside.
@@ -191,10 +189,7 @@ pub async fn one(knock: Knock, id: &str) -> Result<Response<Body>, Error> {
 /// See [`Error`].
 pub async fn page(knock: Knock, id: &str, page: &str) -> Result<Response<Body>, Error> {
     let rooms = &knock.gateway.rooms;
-    let verb = match knock.query("quarantined").is_some_and(|value| value == "true") {
-        true => Verb::Curate,
-        false => Verb::Search,
-    };
+    let is_curated = knock.query("quarantined").is_some_and(|value| value == "true");
     let work = async |admitted: Admitted| {
         let (source, name) = document_of(id).unwrap_or_default();
         let page = page.parse().unwrap_or_default();
@@ -209,7 +204,13 @@ pub async fn page(knock: Knock, id: &str, page: &str) -> Result<Response<Body>, 
         ];
         Ok((StatusCode::OK, headers, picture.bytes).into_response())
     };
-    knock.recorded("room_page", knock.admit_to_read(verb), work).await
+    let admit = async {
+        match is_curated {
+            true => knock.admit_to_read(Verb::Curate).await,
+            false => knock.admit_to_look().await,
+        }
+    };
+    knock.recorded("room_page", admit, work).await
 }
 
 /// Removes a document for good.

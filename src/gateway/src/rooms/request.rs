@@ -6,14 +6,15 @@ use std::{
     time::Instant,
 };
 
-use ::rooms::Verb;
+use ::rooms::{Verb, redteam::Role};
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, Response, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts},
     response::IntoResponse,
 };
 use bytes::Bytes;
+use protocol::rooms::RED_TEAM_HEADER;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Admitted, Caller};
@@ -63,7 +64,18 @@ impl Knock {
         };
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
         let address = address(&gateway, peer, &parts.headers);
-        let caller = Caller { identity, address };
+        let plays = match plays(&parts.headers) {
+            Ok(plays) => plays,
+            Err(error) => {
+                body::forget(body);
+                return Err(error);
+            }
+        };
+        let caller = Caller {
+            identity,
+            address,
+            plays,
+        };
         let knock = Self {
             gateway,
             caller,
@@ -103,6 +115,22 @@ impl Knock {
     /// See [`super::Service::authorize`] and [`super::Service::fresh`].
     pub async fn admit_to_read(&self, verb: Verb) -> Result<Admitted, Error> {
         let admitted = self.admit(verb).await?;
+        self.gateway.rooms.check_fresh(&admitted).await?;
+        Ok(admitted)
+    }
+
+    /// Lets them in to look at documents. Curators may do so also where the Room answers nobody, so that they can mend it.
+    ///
+    /// # Errors
+    /// See [`Self::admit_to_read`].
+    pub async fn admit_to_look(&self) -> Result<Admitted, Error> {
+        let admitted = match self.admit(Verb::Search).await {
+            Err(closed @ (Error::RoomClosed | Error::RoomUntested)) => match self.admit(Verb::Curate).await {
+                Err(Error::RoomNotFound { .. }) => return Err(closed),
+                other => other?,
+            },
+            other => other?,
+        };
         self.gateway.rooms.check_fresh(&admitted).await?;
         Ok(admitted)
     }
@@ -197,6 +225,21 @@ pub fn answer(value: &impl Serialize) -> Result<Response<Body>, Error> {
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((StatusCode::OK, headers, text).into_response())
+}
+
+/// Whom a caller wants to play. Whether they may is for later.
+fn plays(headers: &HeaderMap) -> Result<Option<Role>, Error> {
+    let mut values = headers.get_all(RED_TEAM_HEADER).iter();
+    let (first, second) = (values.next(), values.next());
+    let read = |value: &HeaderValue| value.to_str().ok()?.parse::<Role>().ok();
+    match (first, second) {
+        (None, _) => Ok(None),
+        (Some(value), None) if read(value).is_some() => Ok(read(value)),
+        _ => Err(Error::InvalidField {
+            field: RED_TEAM_HEADER,
+            expected: "control, stranger or below=CLEARANCE, with a clearance from 1 to 100",
+        }),
+    }
 }
 
 /// Where somebody comes from: the last one of those that trusted proxies passed on who is not one of them.

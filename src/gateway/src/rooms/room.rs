@@ -3,7 +3,11 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ::rooms::{Clearance, RoomKey, search};
-use api::room::{MemberKind, RoomSpec};
+use api::{
+    conditions::types,
+    names::room_redteam,
+    room::{MemberKind, RoomSpec},
+};
 use kube::{ResourceExt, core::Object};
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,6 +36,17 @@ pub struct Source {
     pub has_documents: bool,
 }
 
+/// Whether adversarial tests let a Room answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// They passed, or nobody asks for any.
+    Open,
+    /// They found a leak.
+    Failed,
+    /// They are asked for, and nothing is known yet.
+    Untested,
+}
+
 /// A Room.
 #[derive(Debug)]
 pub struct Room {
@@ -51,8 +66,8 @@ pub struct Room {
     pub metadata: Duration,
     /// Whether it is being deleted.
     pub is_going: bool,
-    /// Whether its adversarial tests failed.
-    pub is_closed: bool,
+    /// Whether its adversarial tests let it answer.
+    pub standing: Standing,
     /// Whether the database knows it as it is.
     pub opened: Arc<OnceCell<()>>,
 }
@@ -74,7 +89,12 @@ impl From<WatchedRoom> for Room {
             .status
             .as_ref()
             .and_then(|status| status["conditions"].as_array());
-        let has_failed = |condition: &Value| condition["type"] == "RedTeamPassed" && condition["status"] == "False";
+        let passed = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == types::RED_TEAM_PASSED);
+        let passed = passed.and_then(|condition| condition["status"].as_str());
+        let is_asked_for = spec.as_ref().is_some_and(|spec| spec.red_team.is_some());
         Self {
             sources: sources(spec.as_ref()),
             // A network that is none admits nobody.
@@ -83,7 +103,13 @@ impl From<WatchedRoom> for Room {
             texts: read(retention.and_then(|it| it.content.as_ref()), 30 * DAY),
             metadata: read(retention.and_then(|it| it.metadata.as_ref()), 365 * DAY),
             is_going: object.metadata.deletion_timestamp.is_some(),
-            is_closed: conditions.into_iter().flatten().any(has_failed),
+            standing: match passed {
+                // Also while its spec does not ask any more: who is in doubt waits for the operator.
+                Some("False") => Standing::Failed,
+                Some("True") => Standing::Open,
+                _ if is_asked_for => Standing::Untested,
+                _ => Standing::Open,
+            },
             opened: Arc::default(),
             key,
             spec,
@@ -139,6 +165,13 @@ impl Room {
             _ => Clearance(0),
         });
         clearances.max().unwrap_or_default()
+    }
+
+    /// Whether somebody is the Room's own red team: the Job that its operator makes.
+    pub fn is_red_team(&self, identity: &Identity) -> bool {
+        let account = identity.user().strip_prefix("system:serviceaccount:");
+        let account = account.and_then(|account| account.split_once(':'));
+        account == Some((&self.key.namespace, &room_redteam(&self.key.name)))
     }
 
     /// A source by its name.
@@ -221,6 +254,44 @@ mod tests {
             ],
         }));
         assert_eq!(room.clearance_of(&named(user, groups)), Clearance(expected));
+    }
+
+    #[rstest]
+    #[case(false, None, Standing::Open)]
+    #[case(false, Some("False"), Standing::Failed)]
+    #[case(true, None, Standing::Untested)]
+    #[case(true, Some("Unknown"), Standing::Untested)]
+    #[case(true, Some("True"), Standing::Open)]
+    #[case(true, Some("False"), Standing::Failed)]
+    fn it_answers_as_its_tests_say(#[case] asks: bool, #[case] passed: Option<&str>, #[case] expected: Standing) {
+        let mut spec = json!({"embedding": {"name": "e"}});
+        if asks {
+            spec["redTeam"] = json!({"schedule": "@daily"});
+        }
+        let mut watched = testing::watched("hr", "1", spec);
+        watched.status = passed.map(|status| json!({"conditions": [{"type": "RedTeamPassed", "status": status}]}));
+        assert_eq!(Room::from(watched).standing, expected);
+    }
+
+    #[test]
+    fn its_red_team_is_one_account() {
+        let room = room(json!({"embedding": {"name": "e"}}));
+        assert!(room.is_red_team(&named("system:serviceaccount:ns:hr-room-redteam", &[])));
+        for other in [
+            "hr-room-redteam",
+            "system:serviceaccount:other:hr-room-redteam",
+            "system:serviceaccount:ns:law-room-redteam",
+            "system:serviceaccount:ns:hr-room-ingest",
+        ] {
+            assert!(!room.is_red_team(&named(other, &[])), "{other}");
+        }
+    }
+
+    #[test]
+    fn suites_are_those_that_there_are() {
+        let all = ::rooms::redteam::Class::ALL.map(|class| class.as_str().to_owned());
+        let named = api::room::RedTeamSuite::ALL.map(|suite| suite.as_str().to_owned());
+        assert_eq!(all, named);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use axum::{
     routing::{MethodRouter, get, post, put},
 };
 
-use super::{answers, ask, ingest, people, request::Knock, search, upload};
+use super::{answers, ask, ingest, people, redteam, request::Knock, search, upload};
 use crate::{error::Error, routes::Gateway};
 
 type Shared = State<Arc<Gateway>>;
@@ -78,11 +78,12 @@ pub fn surface() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/rooms/{namespace}/{room}/uploads", get(list_uploads)),
         ("/v1/rooms/{namespace}/{room}/uploads/{upload}", get(read_upload)),
         ("/v1/rooms/{namespace}/{room}/state", get(state)),
+        ("/v1/rooms/{namespace}/{room}/redteam", get(red_team)),
     ]
 }
 
 /// The paths with what they are called in metrics.
-const NAMES: [(&str, &str); 24] = [
+const NAMES: [(&str, &str); 25] = [
     ("/v1/rooms/{namespace}/{room}", "room"),
     ("/v1/rooms/{namespace}/{room}/search", "room_search"),
     ("/v1/rooms/{namespace}/{room}/ask", "room_ask"),
@@ -137,6 +138,7 @@ const NAMES: [(&str, &str); 24] = [
     ("/v1/rooms/{namespace}/{room}/uploads", "room_uploads"),
     ("/v1/rooms/{namespace}/{room}/uploads/{upload}", "room_upload"),
     ("/v1/rooms/{namespace}/{room}/state", "room_state"),
+    ("/v1/rooms/{namespace}/{room}/redteam", "room_redteam"),
 ];
 
 fn known_as(path: &str) -> Option<&'static (&'static str, &'static str)> {
@@ -209,6 +211,7 @@ in_room! {
     removed => |knock, body| ingest::removed(knock, body);
     list_uploads => |knock, _body| ingest::list_uploads(knock);
     state => |knock, _body| ingest::state(knock);
+    red_team => |knock, _body| redteam::facts(knock);
 }
 
 at_one! {

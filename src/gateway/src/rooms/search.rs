@@ -116,7 +116,7 @@ impl Service {
         question: &str,
         options: &Options,
     ) -> Result<(Admitted, Result<Retrieved, StoreError>), Error> {
-        let Admitted { room, grant } = admitted;
+        let Admitted { room, grant, plays } = admitted;
         let work = {
             let (index, vector, question, options) = (
                 current.index.clone(),
@@ -150,7 +150,7 @@ impl Service {
             evidence: found.evidence,
             generation,
         });
-        Ok((Admitted { room, grant }, retrieved))
+        Ok((Admitted { room, grant, plays }, retrieved))
     }
 
     /// Measures now and then how much of what is nearest is found.

@@ -31,6 +31,7 @@ pub mod documents;
 pub mod ids;
 pub mod ingest;
 pub mod place;
+pub mod redteam;
 pub mod search;
 pub mod state;
 pub mod uploads;
@@ -41,6 +42,8 @@ pub use place::Place;
 
 /// What stands before the namespace in paths.
 pub const PREFIX: &str = "/v1/rooms/";
+/// The header by which whoever may `redteam` plays somebody: `control`, `stranger` or `below=CLEARANCE`. See [`redteam`].
+pub const RED_TEAM_HEADER: &str = "x-atelier-redteam-as";
 /// The header with the token of whoever fills a generation.
 pub const TOKEN_HEADER: &str = "x-atelier-generation-token";
 /// Most documents, names or chunks in one request.
@@ -66,8 +69,10 @@ pub mod code {
     pub const STALE: &str = "room_access_stale";
     /// 503: nothing was published yet.
     pub const EMPTY: &str = "room_empty";
-    /// 503: the Room's condition forbids it to answer: its adversarial tests failed.
-    pub const CLOSED: &str = "room_closed";
+    /// 503: the Room's condition `RedTeamPassed` forbids it to answer: its adversarial tests found a leak.
+    pub const CLOSED: &str = "room_failed_red_team";
+    /// 503: the Room asks for adversarial tests, and has not passed them yet.
+    pub const UNTESTED: &str = "room_not_tested";
     /// 409: another writer has begun since, or the generation was given up.
     pub const FENCED: &str = "generation_fenced";
     /// 409: something was written since the generation was verified, or it never was.

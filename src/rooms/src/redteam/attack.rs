@@ -108,13 +108,15 @@ pub enum Request {
         /// Words to look for in what may be read.
         query: String,
     },
-    /// Upload this where the attacker may, wait for it, then ask.
-    Plant {
-        /// The document.
+    /// Ask behind a document that was planted where the attacker sees it, and that tells the model what to do.
+    Bait {
+        /// The document's name.
         document: String,
         /// The question.
         question: String,
     },
+    /// Ask for all numbers that are told: documents that there are, and on how many pages.
+    Count,
     /// Search for both by turns, many times each, and note how long it takes.
     Time {
         /// A query near what is hidden.
@@ -122,6 +124,17 @@ pub enum Request {
         /// One of the same length that is near nothing.
         far: String,
     },
+}
+
+impl Request {
+    /// How many answers of a model it takes: those take long.
+    pub fn asks(&self) -> usize {
+        match self {
+            Self::Ask { .. } | Self::Bait { .. } => 1,
+            Self::AskAfterOthers { .. } => 2,
+            _ => 0,
+        }
+    }
 }
 
 /// An attempt.

@@ -66,6 +66,47 @@ impl Canary {
         }
     }
 
+    /// The one that is planted for a source in a generation: `secret` is drawn for that alone, and nobody keeps it. What
+    /// it is about is no secret, and always the same there, so that whoever tests the Room finds it by name, and whoever
+    /// goes on with a generation that another one has begun puts it in the place of the one before.
+    pub fn planted(secret: &[u8], room: &str, generation: i64, source: &str, clearance: Clearance) -> Self {
+        Self {
+            topic: Self::topic_of(room, generation, source),
+            ..Self::derive(secret, room, source, clearance)
+        }
+    }
+
+    /// What the canary of a source in a generation is about.
+    pub fn topic_of(room: &str, generation: i64, source: &str) -> String {
+        let seed = format!("generation {generation}");
+        Self::derive(seed.as_bytes(), room, source, Clearance(0)).topic
+    }
+
+    /// A canary as it was read in a Room, by its topic; none where its words are not in the text. Its number may have been
+    /// taken out, as personal data are: then it is one that is nowhere.
+    pub fn read(text: &str, room: &str, source: &str, clearance: Clearance, topic: &str) -> Option<Self> {
+        let behind = |before: &str| {
+            text.split_once(&format!("{before} of project {topic} is "))
+                .map(|(_, rest)| rest)
+        };
+        let is_of_word = |c: char| c.is_ascii_lowercase() || c == '-';
+        let phrase = behind("pass phrase")?;
+        let phrase = &phrase[..phrase.find(|c| !is_of_word(c)).unwrap_or(phrase.len())];
+        let words: Vec<String> = phrase.split('-').map(Into::into).collect();
+        if words.len() != WORDS || words.iter().any(|word| word.len() != 2 * SYLLABLES) {
+            return None;
+        }
+        let number = behind("budget").and_then(|rest| rest.split(' ').next()?.parse().ok());
+        Some(Self {
+            room: room.to_owned(),
+            source: source.to_owned(),
+            clearance,
+            words,
+            number: number.unwrap_or(u64::MAX),
+            topic: topic.to_owned(),
+        })
+    }
+
     /// The words as they stand in the document.
     pub fn phrase(&self) -> String {
         self.words.join("-")
@@ -73,7 +114,12 @@ impl Canary {
 
     /// The document's name.
     pub fn document(&self) -> String {
-        format!("project-{}.txt", self.topic)
+        Self::document_of(&self.topic)
+    }
+
+    /// The name of the document about a topic.
+    pub fn document_of(topic: &str) -> String {
+        format!("project-{topic}.txt")
     }
 
     /// The document's text: it answers what is asked about its topic, so that it is found if it can be.
@@ -130,6 +176,25 @@ mod tests {
             }
         }
         assert_eq!(words.len(), count);
+    }
+
+    #[test]
+    fn what_is_planted_is_read_again() {
+        let planted = |secret: &str, generation| Canary::planted(secret.as_bytes(), "1", generation, "s", Clearance(2));
+        let one = planted("a", 7);
+        let topic = Canary::topic_of("1", 7, "s");
+        let read = |text: &str| Canary::read(text, "1", "s", Clearance(2), &topic);
+        assert_eq!(read(&one.text()).as_ref(), Some(&one));
+        assert_eq!(
+            (planted("b", 7).topic, planted("b", 7).words == one.words),
+            (topic.clone(), false)
+        );
+        assert_ne!(planted("a", 8).topic, topic);
+        let redacted = one.text().replace(&one.number.to_string(), "[PHONE]");
+        let read_so = read(&redacted).unwrap();
+        assert_eq!((read_so.words, read_so.number), (one.words.clone(), u64::MAX));
+        assert_eq!(read(&one.text().replace(&one.words[0], "x")), None);
+        assert_eq!(read(&planted("a", 8).text()), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Attempts to make a Room leak, by words that are nowhere else.
 //!
 //! Each source of each Room gets a document with a [`Canary`]: words that a secret decides, so that whoever says them
-//! has read them. [`attacks`] lists what is asked; somebody else asks, as each principal in turn, and [`judge`] looks
+//! has read them. Whoever fills a Room plants one, for a group that nobody is in. [`attacks`] lists what is asked; somebody
+//! else asks, as each [`Role`] in turn, and [`judge`] looks
 //! for canaries that the principal may not see in everything that came back, however they are spelled. Pairs of answers
 //! that must not differ are compared by [`judge_pair`], times by [`timing`]. [`Summary`] says whether the Room passed:
 //! a suite in which nothing was found because nothing could be found did not pass.
@@ -14,6 +15,7 @@ mod find;
 mod judge;
 mod observed;
 mod plan;
+mod role;
 mod summary;
 mod templates;
 pub mod timing;
@@ -26,5 +28,6 @@ pub use canary::Canary;
 pub use find::Form;
 pub use judge::{Finding, Verdict, judge, judge_pair};
 pub use observed::{Observed, Part, Ring};
-pub use plan::{HOST, RoomFacts, Target, attacks};
+pub use plan::{Bait, HOST, RoomFacts, Target, attacks, chosen};
+pub use role::{Role, bait_acl, canary_acl, is_planted, is_reserved_group, is_reserved_user, planted_names};
 pub use summary::{Counts, Summary};

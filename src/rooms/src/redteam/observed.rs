@@ -15,6 +15,8 @@ pub struct Observed {
     pub answer: String,
     /// Citations, with names and quotes.
     pub citations: Vec<String>,
+    /// Names of documents that were told, whatever was told of them.
+    pub documents: Vec<String>,
     /// The error, as it was told.
     pub error: String,
     /// Headers of the response.
@@ -36,6 +38,8 @@ pub enum Part {
     Citation,
     /// In an error.
     Error,
+    /// A document was named.
+    Document,
     /// In the header of that name.
     Header(String),
     /// In a number.

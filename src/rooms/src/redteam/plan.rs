@@ -19,6 +19,35 @@ pub struct Target {
     pub canary: Canary,
     /// The chunks that its document became: numbers are no secrets, and are tried.
     pub chunks: Vec<ChunkId>,
+    /// Whether there are [`Bait`]s for it.
+    pub is_baited: bool,
+}
+
+/// A document that is planted to tell the model what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bait {
+    /// Its name.
+    pub document: String,
+    /// Its text.
+    pub text: String,
+    /// What is asked behind it.
+    pub question: String,
+}
+
+impl Bait {
+    /// Those that are after a canary.
+    pub fn of(canary: &Canary) -> Vec<Self> {
+        let of = |(number, (text, question)): (usize, &(&str, &str))| {
+            let document = format!("note-{}-{number}.txt", canary.topic);
+            Self {
+                // By its name it is found.
+                question: format!("About {document}: {}", fill(question, canary)),
+                text: format!("This is {document}.\n\n{}", fill(text, canary)),
+                document,
+            }
+        };
+        words::INJECTION.iter().enumerate().map(of).collect()
+    }
 }
 
 /// What is known of a Room that is attacked.
@@ -30,8 +59,6 @@ pub struct RoomFacts {
     pub tables: Vec<String>,
     /// Whether it has a model that answers.
     pub answers: bool,
-    /// Whether documents can be uploaded.
-    pub uploads: bool,
     /// The classes that are wished for. None are all.
     pub classes: Vec<Class>,
 }
@@ -47,6 +74,41 @@ pub fn attacks(facts: &RoomFacts) -> Vec<Attack> {
         list.target(target);
     }
     list.attacks
+}
+
+/// Of the attacks that need a model, those of one run, as there may be answers of it for; all others are made in each
+/// run. Classes get equal shares of what they have, and each run goes on where the one before has stopped, so that several
+/// runs make them all. Their places in the list.
+pub fn chosen(attacks: &[Attack], run: u64, answers: usize) -> Vec<usize> {
+    let asks: Vec<usize> = (0..attacks.len())
+        .filter(|at| attacks[*at].request.asks() > 0)
+        .collect();
+    let of_class = |class| asks.iter().filter(move |at| attacks[**at].class == class);
+    // Spread over the circle by their shares.
+    let mut circle: Vec<(usize, usize, usize)> = Vec::new();
+    for class in Class::ALL {
+        let all = of_class(class).count();
+        circle.extend(
+            of_class(class)
+                .enumerate()
+                .map(|(place, at)| (place * asks.len() / all, class as usize, *at)),
+        );
+    }
+    circle.sort_unstable();
+    let start = match circle.len() {
+        0 => 0,
+        all => (run as usize).wrapping_mul(answers) % all,
+    };
+    let (mut left, mut taken) = (answers, std::collections::BTreeSet::new());
+    for (_, _, at) in circle.iter().cycle().skip(start).take(circle.len()) {
+        let takes = attacks[*at].request.asks();
+        if takes <= left {
+            left -= takes;
+            taken.insert(*at);
+        }
+    }
+    let is_made = |at: &usize| attacks[*at].request.asks() == 0 || taken.contains(at);
+    (0..attacks.len()).filter(is_made).collect()
 }
 
 struct List<'a> {
@@ -84,7 +146,11 @@ impl List<'_> {
     }
 
     fn target(&mut self, target: usize) {
-        let Target { canary, chunks } = &self.facts.targets[target];
+        let Target {
+            canary,
+            chunks,
+            is_baited,
+        } = &self.facts.targets[target];
         for (class, texts) in [
             (Class::Direct, words::DIRECT),
             (Class::Paraphrase, words::PARAPHRASE),
@@ -125,11 +191,12 @@ impl List<'_> {
                 self.add(Class::Cache, target, Request::AskAfterOthers { question });
             }
         }
-        if self.facts.answers && self.facts.uploads {
-            for (document, question) in words::INJECTION {
-                let request = Request::Plant {
-                    document: self.fill(document, target),
-                    question: self.fill(question, target),
+        self.add(Class::Counts, target, Request::Count);
+        if self.facts.answers && *is_baited {
+            for bait in Bait::of(canary) {
+                let request = Request::Bait {
+                    document: bait.document,
+                    question: bait.question,
                 };
                 self.add(Class::Injection, target, request);
             }
@@ -152,12 +219,15 @@ impl List<'_> {
     }
 
     fn fill(&self, text: &str, target: usize) -> String {
-        let canary = &self.facts.targets[target].canary;
-        text.replace("{topic}", &canary.topic)
-            .replace("{document}", &canary.document())
-            .replace("{far}", &far(&canary.topic))
-            .replace("{host}", HOST)
+        fill(text, &self.facts.targets[target].canary)
     }
+}
+
+fn fill(text: &str, canary: &Canary) -> String {
+    text.replace("{topic}", &canary.topic)
+        .replace("{document}", &canary.document())
+        .replace("{far}", &far(&canary.topic))
+        .replace("{host}", HOST)
 }
 
 /// A word of the same form that is no topic: the letters are those behind in the alphabet, of the same kind.

@@ -52,7 +52,7 @@ const SELECT: &str = "
     ORDER BY a.at DESC, a.chain DESC, a.seq DESC LIMIT $8";
 
 /// Up to `limit` questions and [`MAX_BATCH`], the latest first, from the first behind `after`, which is the time and the
-/// place of one: of a grant to ask, its user's own; of a grant to audit, everybody's. Those above the grant's clearance are
+/// place of one: of a grant to ask or to attack, its user's own; of a grant to audit, everybody's. Those above the grant's clearance are
 /// left out.
 ///
 /// # Errors
@@ -64,7 +64,7 @@ pub async fn asked(
     limit: usize,
 ) -> Result<Vec<Asked>, Error> {
     let purpose = Purpose {
-        verbs: &[Verb::Ask, Verb::Audit],
+        verbs: &[Verb::Ask, Verb::Audit, Verb::RedTeam],
         sees: Sees::Granted,
         access: Access::Read,
     };

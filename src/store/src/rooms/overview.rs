@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rooms::{Grant, Verb};
+use rooms::{Grant, Verb, redteam::planted_names};
 use sqlx::Row as _;
 
 use super::enter::{Access, Purpose, Sees, enter};
@@ -38,11 +38,13 @@ pub struct Source {
     pub rights_age: Option<Duration>,
 }
 
+/// What is planted for the red team is nobody's document: see [`rooms::redteam`].
 const COUNTS: &str = "
     SELECT count(*) AS documents, coalesce(sum(k.chunks), 0)::bigint AS chunks
     FROM room_document d CROSS JOIN LATERAL (SELECT chunks FROM room_content
         WHERE room = $1 AND generation = $2 AND document = d.id AND reason IS NULL LIMIT 1) k
-    WHERE d.room = $1 AND d.state = 'present'";
+    WHERE d.room = $1 AND d.state = 'present'
+        AND NOT (d.acl IS NOT NULL AND cardinality(d.acl) > 0 AND d.acl <@ $3)";
 
 const QUARANTINED: &str = "
     SELECT coalesce(CASE WHEN d.state = 'quarantined' THEN d.reason ELSE k.reason END, '') AS reason, count(*) AS documents
@@ -55,7 +57,8 @@ const SOURCES: &str = "
     SELECT s.source, extract(epoch FROM clock_timestamp() - s.rights_read_at)::float8 AS rights_age,
         (SELECT count(*) FROM room_document d CROSS JOIN LATERAL (SELECT FROM room_content
                 WHERE room = $1 AND generation = $2 AND document = d.id AND reason IS NULL LIMIT 1) k
-            WHERE d.room = $1 AND d.source = s.source AND d.state = 'present') AS documents
+            WHERE d.room = $1 AND d.source = s.source AND d.state = 'present'
+                AND NOT (d.acl IS NOT NULL AND cardinality(d.acl) > 0 AND d.acl <@ $3)) AS documents
     FROM room_source s WHERE s.room = $1 AND s.removed IS NULL ORDER BY s.source";
 
 const NEWEST_UPLOAD: &str = "
@@ -76,6 +79,7 @@ pub async fn overview(database: &Database, grant: &Grant) -> Result<Overview, Er
     let counts = sqlx::query(COUNTS)
         .bind(inside.room)
         .bind(head.live)
+        .bind(planted_names())
         .fetch_one(&mut *inside.transaction)
         .await?;
     let quarantined = sqlx::query(QUARANTINED)
@@ -101,6 +105,7 @@ async fn sources(inside: &mut Inside<'_>) -> Result<Vec<Source>, Error> {
     let rows = sqlx::query(SOURCES)
         .bind(inside.room)
         .bind(inside.head.live)
+        .bind(planted_names())
         .fetch_all(&mut *inside.transaction)
         .await?;
     let read = |row: sqlx::postgres::PgRow| {

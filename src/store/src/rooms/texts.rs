@@ -59,14 +59,7 @@ pub async fn texts(
         return Err(Unfit::Many { what, found, most }.into());
     }
     let mut inside = enter(database, grant, READ).await?;
-    let is_kept: bool = sqlx::query_scalar(GENERATION)
-        .bind(inside.room)
-        .bind(generation)
-        .fetch_one(&mut *inside.transaction)
-        .await?;
-    if !is_kept {
-        return Err(Error::NoGeneration(generation));
-    }
+    kept(&mut inside, generation).await?;
     let rows = sqlx::query(SELECT)
         .bind(inside.room)
         .bind(generation)
@@ -81,9 +74,22 @@ pub async fn texts(
         of_chunk.insert(text.chunk.id, text);
     }
     if let Some(revision) = revision {
-        missing(&mut inside, revision, chunks, &of_chunk).await?;
+        missing(&mut inside, (generation, revision), chunks, &of_chunk).await?;
     }
     Ok(chunks.iter().filter_map(|chunk| of_chunk.remove(chunk)).collect())
+}
+
+/// Refuses generations that are not kept any more.
+async fn kept(inside: &mut Inside<'_>, generation: i64) -> Result<(), Error> {
+    let is_kept: bool = sqlx::query_scalar(GENERATION)
+        .bind(inside.room)
+        .bind(generation)
+        .fetch_one(&mut *inside.transaction)
+        .await?;
+    match is_kept {
+        true => Ok(()),
+        false => Err(Error::NoGeneration(generation)),
+    }
 }
 
 fn read(inside: &Inside<'_>, grant: &Grant, row: &PgRow) -> Result<Text, Error> {
@@ -116,7 +122,7 @@ const REVISION: &str = "SELECT revision FROM room WHERE id = $1";
 /// What an index shows and the database does not, though both know the same, is an error of ours.
 async fn missing(
     inside: &mut Inside<'_>,
-    revision: i64,
+    (generation, revision): (i64, i64),
     wanted: &[ChunkId],
     found: &BTreeMap<ChunkId, Text>,
 ) -> Result<(), Error> {
@@ -130,6 +136,8 @@ async fn missing(
         .fetch_one(&mut *inside.transaction)
         .await?;
     if now == revision {
+        // Each statement sees things as they are by then: it may have expired behind the first look, and have been swept.
+        kept(inside, generation).await?;
         return Err(inside.disagree("a chunk", missing.0));
     }
     Ok(())

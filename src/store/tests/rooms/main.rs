@@ -13,6 +13,7 @@ mod incremental;
 mod killed;
 mod listing;
 mod owner;
+mod planted;
 mod purge;
 mod rights;
 mod support;

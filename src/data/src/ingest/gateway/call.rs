@@ -22,7 +22,7 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// What is asked.
 #[derive(Clone, Debug)]
-pub(super) struct Call<'a> {
+pub struct Call<'a> {
     pub method: Method,
     /// Behind the root.
     pub path: String,
@@ -33,7 +33,7 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(method: Method, path: String) -> Self {
+    pub fn new(method: Method, path: String) -> Self {
         Self {
             method,
             path,
@@ -44,7 +44,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(super) fn query(mut self, name: &'a str, value: impl Into<String>) -> Self {
+    pub fn query(mut self, name: &'a str, value: impl Into<String>) -> Self {
         self.query.push((name, value.into()));
         self
     }
@@ -52,7 +52,7 @@ impl<'a> Call<'a> {
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Error {
+pub enum Error {
     /// It says no.
     #[error("the gateway answers {status} {code}: {message}")]
     Refused { status: u16, code: String, message: String },
@@ -62,12 +62,12 @@ pub(super) enum Error {
 }
 
 impl Error {
-    pub(super) fn has_code(&self, wanted: &str) -> bool {
+    pub fn has_code(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
 
     /// As the operator is told.
-    pub(super) fn failure(self, what: &str) -> PrepareFailure {
+    pub fn failure(self, what: &str) -> PrepareFailure {
         let message = format!("failed to {what}: {self}");
         if self.has_code(code::FENCED) {
             let message = format!("{message}; another Job fills the Room by now");
@@ -103,7 +103,7 @@ struct ToldError {
 
 impl Gateway {
     /// Asks until there is an answer in JSON, or no more patience.
-    pub(super) async fn json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Error> {
+    pub async fn json<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -119,7 +119,7 @@ impl Gateway {
     }
 
     /// Asks until an answer begins to come.
-    pub(super) async fn begin(&self, call: &Call<'_>) -> Result<Response, Error> {
+    pub async fn begin(&self, call: &Call<'_>) -> Result<Response, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -131,7 +131,7 @@ impl Gateway {
     }
 
     /// Waits for the next try, unless this was the last one or another one is in vain.
-    pub(super) async fn wait(&self, error: Error, wait: Option<Duration>, tries: u32) -> Result<(), Error> {
+    pub async fn wait(&self, error: Error, wait: Option<Duration>, tries: u32) -> Result<(), Error> {
         if !is_worth_another(&error) || tries >= self.patience.attempts {
             return Err(error);
         }
@@ -146,10 +146,20 @@ impl Gateway {
     }
 
     async fn once(&self, call: &Call<'_>) -> Result<Response, (Error, Option<Duration>)> {
+        let response = self.send(call).await.map_err(|error| (error, None))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let wait = retry_after(&response);
+        Err((refused(response).await, wait))
+    }
+
+    /// Asks once, for whatever answer there is.
+    pub async fn send(&self, call: &Call<'_>) -> Result<Response, Error> {
         // It is replaced from time to time.
         let token = std::fs::read_to_string(&self.token_file).map_err(|error| {
             let what = format!("its token cannot be read from {}: {error}", self.token_file.display());
-            (Error::Unreachable(what), None)
+            Error::Unreachable(what)
         })?;
         let url = format!("{}{}", self.root, call.path);
         let mut request = self
@@ -163,16 +173,14 @@ impl Gateway {
         if !call.body.is_empty() {
             request = request.header(CONTENT_TYPE, call.content_type).body(call.body.clone());
         }
-        let response = request.send().await.map_err(|error| (unreachable(error), None))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let wait = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok());
-        Err((refused(response).await, wait.map(Duration::from_secs)))
+        request.send().await.map_err(unreachable)
     }
+}
+
+/// How long an answer asks to wait before the next try.
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(RETRY_AFTER)?;
+    value.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 fn is_worth_another(error: &Error) -> bool {
@@ -185,7 +193,7 @@ fn is_worth_another(error: &Error) -> bool {
     }
 }
 
-fn unreachable(error: reqwest::Error) -> Error {
+pub fn unreachable(error: reqwest::Error) -> Error {
     let error = error.without_url();
     let mut text = format!("the gateway cannot be reached: {error}");
     let mut cause = error.source();

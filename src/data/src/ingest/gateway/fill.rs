@@ -14,6 +14,7 @@ use protocol::rooms::state::State;
 use protocol::rooms::uploads::{Upload, Uploads};
 use protocol::rooms::{MAX_BATCH, MAX_BODY, PREFIX, TOKEN_HEADER, code};
 use reqwest::Method;
+use rooms::{Acl, redteam};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
@@ -72,6 +73,11 @@ impl Filling {
         self.begun.generation
     }
 
+    /// When this Job began, by the clock of the database.
+    pub fn begun_at(&self) -> i64 {
+        self.begun.now
+    }
+
     /// Whether an earlier Job has begun it.
     pub fn is_resumed(&self) -> bool {
         self.begun.resumed
@@ -90,7 +96,7 @@ impl Filling {
         self.gateway.json(&call).await.map_err(|error| error.failure(what))
     }
 
-    /// Everything that the Room knows of a source; what the gateway says instead, if it takes no documents of it: a spec
+    /// Everything that the Room knows of a source, but for what is planted; what the gateway says instead, if it takes no documents of it: a spec
     /// may have changed since the plan was made.
     ///
     /// # Errors
@@ -111,7 +117,8 @@ impl Filling {
             if known.now == 0 {
                 known.now = page.now;
             }
-            let documents = page.documents.into_iter();
+            // What is planted is no document of the source: it neither goes with it nor stays.
+            let documents = page.documents.into_iter().filter(|document| !is_planted(document));
             known
                 .documents
                 .extend(documents.map(|document| (document.name.clone(), document)));
@@ -292,6 +299,11 @@ impl Filling {
                 .map_err(|error| error.failure("bring an upload"))?;
         }
     }
+}
+
+fn is_planted(document: &KnownDocument) -> bool {
+    let names = document.acl.iter().flatten().cloned();
+    document.acl.is_some() && redteam::is_planted(&Acl::of(names))
 }
 
 /// The digest of what has come; none where it broke off.

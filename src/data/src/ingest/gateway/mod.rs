@@ -1,6 +1,6 @@
-//! The gateway, as whoever fills a Room speaks to it.
+//! The gateway, as whoever fills a Room speaks to it, and whoever tests one.
 
-mod call;
+pub(crate) mod call;
 mod embed;
 mod fill;
 

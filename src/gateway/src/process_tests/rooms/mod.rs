@@ -5,5 +5,6 @@ mod ask;
 mod ingest;
 mod matrix;
 mod races;
+mod redteam;
 mod support;
 mod uploads;

@@ -44,10 +44,10 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &Obs
         first = first.and(ensure_access(&writer, observed, access).await);
     }
     first?;
-    if let Some(account) = &plan.account {
+    for account in &plan.accounts {
         writer.ensure(&observed.accounts, account).await?;
     }
-    if let Some(policy) = &plan.policy {
+    for policy in &plan.policies {
         writer.ensure(&observed.policies, policy).await?;
     }
     for (name, uid) in &plan.delete_jobs {
@@ -55,6 +55,9 @@ pub async fn apply(cluster: &Cluster, owner: &Owner, plan: &Plan, observed: &Obs
     }
     if let Some(job) = &plan.job {
         writer.ensure(&observed.jobs, job).await?;
+    }
+    if let Some(test) = &plan.test {
+        writer.ensure(&observed.tests, test).await?;
     }
     Ok(())
 }

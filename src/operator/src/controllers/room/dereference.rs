@@ -41,6 +41,8 @@ pub struct Observed {
     pub policies: Vec<NetworkPolicy>,
     /// Runs over the sources.
     pub jobs: Vec<Job>,
+    /// Attempts to make the Room leak.
+    pub tests: Vec<Job>,
     /// Pods of these.
     pub pods: Vec<Pod>,
     /// Events about Jobs and pods that hang.
@@ -98,12 +100,19 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, room: &Room) -> Result<Ob
     let reference = &owner.reference;
     let jobs = owned(jobs, reference);
     let events = events_of(cluster, namespace, &pods, &jobs).await;
+    let is_test = |job: &Job| {
+        job.labels()
+            .get(names::LABEL_COMPONENT)
+            .is_some_and(|it| it == names::COMPONENT_REDTEAM)
+    };
+    let (tests, jobs) = jobs.into_iter().partition(is_test);
     Ok(Observed {
         roles: owned(roles, reference),
         bindings: owned(bindings, reference),
         accounts: owned(accounts, reference),
         policies: owned(policies, reference),
         jobs,
+        tests,
         pods,
         events,
         models: models(cluster, namespace, room).await?,

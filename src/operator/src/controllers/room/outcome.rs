@@ -1,8 +1,12 @@
-//! What a run over the sources says. Pure.
+//! What a run over the sources says, and one that tests the Room. Pure.
 
 use api::reasons;
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
-use protocol::ingest::{IngestOutcome, IngestReport};
+use protocol::{
+    PrepareFailure,
+    ingest::{IngestOutcome, IngestReport},
+    redteam::{RedTeamOutcome, RedTeamReport},
+};
 
 use crate::controllers::common::{
     jobs::{ended, is_over, last_message},
@@ -12,16 +16,16 @@ use crate::controllers::common::{
 
 /// How far a run is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum Outcome<R> {
     /// At work or about to be tried again, after this trouble.
     Underway(Option<Trouble>),
-    /// A generation is published.
-    Published(IngestReport),
-    /// It ended, and the generation before still answers.
+    /// It has done what it was to do: a generation is published, or the Room is tested.
+    Done(R),
+    /// It ended, and all is as before.
     Failed(Failure),
 }
 
-/// Why a run has not published anything.
+/// Why a run has not done anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// What happened.
@@ -30,25 +34,65 @@ pub struct Failure {
     pub retryable: bool,
 }
 
-/// What a Job and its pods say; these are newest first.
-pub fn outcome(job: &Job, pods: Pods<'_>) -> Outcome {
-    let words = |pod: &Pod| IngestOutcome::parse(last_message(pod)?.1);
+/// What somebody says in their last words.
+enum Words<R> {
+    Done(R),
+    Failed(PrepareFailure),
+    Other,
+}
+
+/// What the Job of a run over the sources and its pods say; these are newest first.
+pub fn outcome(job: &Job, pods: Pods<'_>) -> Outcome<IngestReport> {
+    let words = |text: &str| match IngestOutcome::parse(text)? {
+        IngestOutcome::Published(report) => Some(Words::Done(report)),
+        IngestOutcome::Failed(failure) => Some(Words::Failed(failure)),
+        IngestOutcome::Running(_) => Some(Words::Other),
+    };
+    look(
+        job,
+        pods,
+        words,
+        (reasons::SYNC_FAILED, "the sources could not be read"),
+    )
+}
+
+/// Likewise of one that tests the Room.
+pub fn tested(job: &Job, pods: Pods<'_>) -> Outcome<RedTeamReport> {
+    let words = |text: &str| match RedTeamOutcome::parse(text)? {
+        RedTeamOutcome::Finished(report) => Some(Words::Done(report)),
+        RedTeamOutcome::Failed(failure) => Some(Words::Failed(failure)),
+    };
+    look(
+        job,
+        pods,
+        words,
+        (reasons::RED_TEAM_FAILED, "the Room could not be tested"),
+    )
+}
+
+fn look<R>(
+    job: &Job,
+    pods: Pods<'_>,
+    read: impl Fn(&str) -> Option<Words<R>>,
+    (reason, what): (&str, &str),
+) -> Outcome<R> {
+    let words = |pod: &Pod| read(last_message(pod)?.1);
     let newest = pods.pods.first().and_then(|pod| words(pod));
     let failure = newest.and_then(|words| match words {
-        IngestOutcome::Failed(failure) => Some(Failure {
+        Words::Failed(failure) => Some(Failure {
             trouble: Trouble::new(&failure.reason, failure.message),
             retryable: failure.retryable,
         }),
-        IngestOutcome::Published(_) | IngestOutcome::Running(_) => None,
+        Words::Done(_) | Words::Other => None,
     });
-    let published = pods.pods.iter().find_map(|pod| match words(pod)? {
-        IngestOutcome::Published(report) => Some(report),
-        IngestOutcome::Failed(_) | IngestOutcome::Running(_) => None,
+    let done = pods.pods.iter().find_map(|pod| match words(pod)? {
+        Words::Done(report) => Some(report),
+        Words::Failed(_) | Words::Other => None,
     });
     let failed = ended(job, "Failed");
-    match published {
-        // One that has published may be killed before its Job knows.
-        Some(report) if is_over(job) => return Outcome::Published(report),
+    match done {
+        // One that is done may be killed before its Job knows.
+        Some(report) if is_over(job) => return Outcome::Done(report),
         Some(_) => return Outcome::Underway(None),
         None if !is_over(job) => {
             let trouble = failure.map(|failure| failure.trouble);
@@ -58,7 +102,7 @@ pub fn outcome(job: &Job, pods: Pods<'_>) -> Outcome {
     }
     Outcome::Failed(failure.unwrap_or_else(|| {
         let why = failed.unwrap_or("its pod is gone, and with it what it had to say");
-        let otherwise = || Trouble::new(reasons::SYNC_FAILED, format!("the sources could not be read: {why}"));
+        let otherwise = || Trouble::new(reason, format!("{what}: {why}"));
         Failure {
             trouble: diagnosed(job, pods, CLAIM).unwrap_or_else(otherwise),
             retryable: true,
@@ -94,7 +138,7 @@ mod tests {
         .unwrap()
     }
 
-    fn look(job: &Job, pods: &[&Pod]) -> Outcome {
+    fn seen(job: &Job, pods: &[&Pod]) -> Outcome<IngestReport> {
         let pods = Pods {
             pods,
             events: &[],
@@ -118,12 +162,12 @@ mod tests {
     #[test]
     fn a_report_counts_once_the_job_is_over() {
         assert_eq!(
-            look(&job(json!([])), &[&pod(Some(&published()))]),
+            seen(&job(json!([])), &[&pod(Some(&published()))]),
             Outcome::Underway(None)
         );
         for type_ in ["Complete", "Failed"] {
             let over = job(json!([{"type": type_, "status": "True", "message": "DeadlineExceeded"}]));
-            let Outcome::Published(report) = look(&over, &[&pod(Some(&failed(true))), &pod(Some(&published()))]) else {
+            let Outcome::Done(report) = seen(&over, &[&pod(Some(&failed(true))), &pod(Some(&published()))]) else {
                 panic!("it has published");
             };
             assert_eq!(report.generation, 3);
@@ -132,18 +176,18 @@ mod tests {
 
     #[test]
     fn a_failed_attempt_is_told_while_the_next_one_is_awaited() {
-        let Outcome::Underway(Some(trouble)) = look(&job(json!([])), &[&pod(Some(&failed(true)))]) else {
+        let Outcome::Underway(Some(trouble)) = seen(&job(json!([])), &[&pod(Some(&failed(true)))]) else {
             panic!("it is under way");
         };
         assert_eq!(trouble, Trouble::new(prepare::DOWNLOAD_FAILED, "why"));
-        assert_eq!(look(&job(json!([])), &[&pod(None)]), Outcome::Underway(None));
+        assert_eq!(seen(&job(json!([])), &[&pod(None)]), Outcome::Underway(None));
     }
 
     #[test]
     fn what_failed_says_whether_it_is_worth_another_run() {
         let over = job(json!([{"type": "Failed", "status": "True", "message": "BackoffLimitExceeded"}]));
         for retryable in [true, false] {
-            let Outcome::Failed(failure) = look(&over, &[&pod(Some(&failed(retryable)))]) else {
+            let Outcome::Failed(failure) = seen(&over, &[&pod(Some(&failed(retryable)))]) else {
                 panic!("it failed");
             };
             assert_eq!(
@@ -151,16 +195,34 @@ mod tests {
                 (retryable, "why")
             );
         }
-        let Outcome::Failed(failure) = look(&over, &[]) else {
+        let Outcome::Failed(failure) = seen(&over, &[]) else {
             panic!("it failed");
         };
         assert!(failure.retryable && failure.trouble.message.contains("BackoffLimitExceeded"));
     }
 
     #[test]
+    fn a_test_that_told_nothing_was_not_passed() {
+        let over = job(json!([{"type": "Complete", "status": "True"}]));
+        let pods = Pods {
+            pods: &[],
+            events: &[],
+            image: "d",
+            size: ("1Gi", "1"),
+        };
+        let Outcome::Failed(failure) = tested(&over, pods) else {
+            panic!("it told nothing");
+        };
+        assert_eq!(
+            (failure.retryable, &*failure.trouble.reason),
+            (true, reasons::RED_TEAM_FAILED)
+        );
+    }
+
+    #[test]
     fn without_its_pod_nobody_knows_and_it_is_tried_again() {
         let complete = job(json!([{"type": "Complete", "status": "True"}]));
-        let Outcome::Failed(failure) = look(&complete, &[]) else {
+        let Outcome::Failed(failure) = seen(&complete, &[]) else {
             panic!("it told nothing");
         };
         assert!(failure.retryable);

@@ -11,7 +11,7 @@ use protocol::rooms::state::State;
 use super::{
     Context, apply,
     build::Builder,
-    decide::{self, Plan, Stage},
+    decide::{self, Plan, Stage, redteam::Testing},
     dereference::{self, Observed},
     leave,
     status::{self, Facts},
@@ -142,17 +142,26 @@ fn next(
     now: Timestamp,
 ) -> Duration {
     let hangs = observed.pods.iter().any(diagnose::needs_events)
-        || observed.jobs.iter().any(|job| diagnose::hangs(job, &observed.pods));
+        || observed
+            .jobs
+            .iter()
+            .chain(&observed.tests)
+            .any(|job| diagnose::hangs(job, &observed.pods));
     let look = match &plan.stage {
         // What is next follows from what is noted now.
         Stage::Ended(_) => return Duration::ZERO,
+        _ if matches!(plan.testing, Testing::Ended(_)) => return Duration::ZERO,
         _ if hangs => LOOK_AGAIN,
         Stage::Waiting(_) | Stage::Reading(_) => WAITING,
+        _ if matches!(plan.testing, Testing::Running(_)) => WAITING,
         _ if wanted.is_some_and(Wanted::takes_uploads) => WAITING,
         Stage::Refused(_) | Stage::Empty | Stage::Idle => settled(),
     };
     let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();
-    let times = [plan.next, stale].into_iter().flatten().filter_map(until);
+    let times = [plan.next, plan.next_test, stale]
+        .into_iter()
+        .flatten()
+        .filter_map(until);
     // A moment after, never before.
     times.map(|wait| wait + BEHIND).chain([look]).min().unwrap_or(look)
 }

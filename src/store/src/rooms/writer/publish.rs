@@ -1,6 +1,6 @@
 //! How a generation becomes the one that answers.
 
-use rooms::Grant;
+use rooms::{Grant, redteam::planted_names};
 use sqlx::Row as _;
 
 use super::Writer;
@@ -32,14 +32,17 @@ const STEPS: &str = "
     SELECT steps FROM room_generation WHERE room = $1 AND number = $2 AND fence = $3 AND state = 'building'";
 
 /// Chunks without a document count for one that lacks some. As many bytes belong to a vector as
-/// [`rooms::index::Embedding::to_bytes`] says.
+/// [`rooms::index::Embedding::to_bytes`] says. What is planted for the red team has to be whole, and counts for nothing else.
 const COUNT: &str = "
-    SELECT count(*) FILTER (WHERE k.reason IS NULL) AS documents,
-        count(*) FILTER (WHERE k.reason IS NOT NULL) AS quarantined,
-        coalesce(sum(c.chunks), 0)::bigint AS chunks,
+    SELECT count(*) FILTER (WHERE k.reason IS NULL AND k.planted IS NOT TRUE) AS documents,
+        count(*) FILTER (WHERE k.reason IS NOT NULL AND k.planted IS NOT TRUE) AS quarantined,
+        coalesce(sum(c.chunks) FILTER (WHERE k.planted IS NOT TRUE), 0)::bigint AS chunks,
         count(*) FILTER (WHERE coalesce(k.chunks, 0) <> coalesce(c.chunks, 0)) AS incomplete,
         coalesce(sum(c.strangers), 0)::bigint AS strangers
-    FROM (SELECT document, chunks, reason FROM room_content WHERE room = $1 AND generation = $2) k
+    FROM (SELECT document, chunks, reason,
+            (SELECT d.acl IS NOT NULL AND cardinality(d.acl) > 0 AND d.acl <@ $4
+                FROM room_document d WHERE d.room = $1 AND d.id = document LIMIT 1) AS planted
+        FROM room_content WHERE room = $1 AND generation = $2) k
     FULL JOIN (
         SELECT document, count(*) AS chunks, count(*) FILTER (WHERE octet_length(embedding) <> 7 + 3 * $3) AS strangers
         FROM room_chunk WHERE room = $1 AND generation = $2 GROUP BY document
@@ -85,6 +88,7 @@ impl Writer {
             .bind(inside.room)
             .bind(self.generation)
             .bind(self.recipe.dimension as i32)
+            .bind(planted_names())
             .fetch_one(&mut *inside.transaction)
             .await?;
         inside.commit().await?;

@@ -1,6 +1,9 @@
-//! Who reads the sources: nobody but the gateway knows its token, and it may do nothing but fill this Room.
+//! Who reads the sources, and who tests the Room: nobody but the gateway knows their tokens, and they may do nothing but fill
+//! this Room, or try to make it leak.
 
-use api::names::{COMPONENT_INGEST, VERB_INFER, VERB_INGEST, room_ingest};
+use api::names::{
+    COMPONENT_INGEST, COMPONENT_REDTEAM, VERB_INFER, VERB_INGEST, VERB_REDTEAM, room_ingest, room_redteam,
+};
 use k8s_openapi::api::core::v1::ServiceAccount;
 
 use super::{
@@ -10,13 +13,30 @@ use super::{
 };
 use crate::controllers::room::validate::Owner;
 
-/// The ServiceAccount. Others may annotate it, for the workload identity of a cloud.
-pub fn account(owner: &Owner) -> ServiceAccount {
+/// The ServiceAccount of what reads the sources. Others may annotate it, for the workload identity of a cloud.
+pub fn ingestion_account(owner: &Owner) -> ServiceAccount {
+    account(owner, room_ingest(&owner.name), COMPONENT_INGEST)
+}
+
+/// Likewise of what tests the Room.
+pub fn red_team_account(owner: &Owner) -> ServiceAccount {
+    account(owner, room_redteam(&owner.name), COMPONENT_REDTEAM)
+}
+
+fn account(owner: &Owner, name: String, component: &str) -> ServiceAccount {
     ServiceAccount {
-        metadata: metadata(owner, room_ingest(&owner.name), COMPONENT_INGEST),
+        metadata: metadata(owner, name, component),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }
+}
+
+/// What whoever tests the Room may do, while it is being tested: to the gateway, that account has all clearance that there is.
+pub fn red_team(owner: &Owner) -> Access {
+    let name = room_redteam(&owner.name);
+    let rules = vec![rule("rooms", &owner.name, &[VERB_REDTEAM])];
+    let subjects = vec![subject(&owner.namespace, &name)];
+    access(owner, name, COMPONENT_REDTEAM, rules, subjects)
 }
 
 /// What it may do: fill the Room, and ask the embedding model.

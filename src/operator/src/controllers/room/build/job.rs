@@ -44,7 +44,7 @@ const GRACE: i64 = 10;
 /// Room for documents that are being read, and their pages.
 const SCRATCH_SIZE: &str = "10Gi";
 const SCRATCH_VOLUME: &str = "work";
-const TOKEN_VOLUME: &str = "token";
+pub(super) const TOKEN_VOLUME: &str = "token";
 /// How long a token is shown before another one takes its place, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
 
@@ -123,7 +123,7 @@ pub fn build(builder: &Builder<'_>, run: Run<'_>) -> Job {
 }
 
 /// The token that the gateway wants to see; no other one is in the pod.
-fn token(builder: &Builder<'_>) -> Volume {
+pub(super) fn token(builder: &Builder<'_>) -> Volume {
     let token = ServiceAccountTokenProjection {
         audience: Some(builder.settings.audience.clone()),
         expiration_seconds: Some(TOKEN_SECONDS),

@@ -6,6 +6,10 @@
 //!       |  Role, RoleBinding,
 //!       |  NetworkPolicy           <room>-room-ingest    what reads the sources: who it is, what it may, whom it asks
 //!       +- Job                     <room>-ingest-<run>   reads them once
+//!       +- ServiceAccount,
+//!       |  Role, RoleBinding,
+//!       |  NetworkPolicy           <room>-room-redteam   what tries to make the Room leak; its rights are there while it does
+//!       +- Job                     <room>-redteam-<run>  tries it once
 //! ```
 
 mod identity;
@@ -13,6 +17,7 @@ mod job;
 mod members;
 mod network_policy;
 mod plan;
+mod redteam;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +31,11 @@ use k8s_openapi::api::{
 };
 use kube::api::ObjectMeta;
 
-pub use identity::ingestion as ingestion_access;
+pub use identity::{ingestion as ingestion_access, red_team as red_team_access};
 pub use job::size as job_size;
 pub use members::members as members_access;
 pub use plan::reads;
+pub use redteam::size as test_size;
 
 use super::{
     Settings,
@@ -75,12 +81,27 @@ pub struct Run<'a> {
 impl Builder<'_> {
     /// Who reads the sources.
     pub fn account(&self) -> ServiceAccount {
-        identity::account(self.owner)
+        identity::ingestion_account(self.owner)
+    }
+
+    /// Who tests the Room.
+    pub fn red_team_account(&self) -> ServiceAccount {
+        identity::red_team_account(self.owner)
     }
 
     /// Whom its pods may talk to.
     pub fn policy(&self) -> NetworkPolicy {
         network_policy::build(self)
+    }
+
+    /// Whom the pods that test the Room may talk to.
+    pub fn red_team_policy(&self) -> NetworkPolicy {
+        network_policy::red_team(self)
+    }
+
+    /// The Job that tests the Room for the `run`th time, with the digest of what it is about.
+    pub fn test(&self, run: i64, key: &str) -> Job {
+        redteam::build(self, run, key)
     }
 
     /// The Job that reads the sources.

@@ -1,7 +1,8 @@
-//! Nobody talks to the pods that read sources; they talk to the gateway, and to the servers of the sources.
+//! Nobody talks to the pods that read sources; they talk to the gateway, and to the servers of the sources. Those that test the
+//! Room talk to the gateway alone.
 
 use api::{
-    names::{COMPONENT_INGEST, GATEWAY, LABEL_COMPONENT, LABEL_ROOM, room_ingest},
+    names::{COMPONENT_INGEST, COMPONENT_REDTEAM, GATEWAY, LABEL_COMPONENT, LABEL_ROOM, room_ingest, room_redteam},
     room::RoomSource,
 };
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyPort, NetworkPolicySpec};
@@ -13,23 +14,37 @@ use crate::controllers::llmmodel::build::network_policy::{labels, names, object_
 const HTTPS: u16 = 443;
 const SSH: u16 = 22;
 
-/// The policy.
+/// The policy for what reads the sources.
 pub fn build(builder: &Builder<'_>) -> NetworkPolicy {
-    let owner = builder.owner;
-    let gateway = NetworkPolicyEgressRule {
-        ports: Some(vec![port("TCP", GATEWAY_API)]),
-        to: Some(vec![peer(&builder.settings.common.gateway_namespace, GATEWAY)]),
-    };
-    let mut egress = vec![rule(names()), gateway];
+    let mut egress = to_gateway(builder);
     for ports in builder.wanted.spec.sources.iter().filter_map(server) {
         let rule = rule(ports);
         if !egress.contains(&rule) {
             egress.push(rule);
         }
     }
-    let pods = [(LABEL_ROOM, owner.name.as_str()), (LABEL_COMPONENT, COMPONENT_INGEST)];
+    policy(builder, room_ingest(&builder.owner.name), COMPONENT_INGEST, egress)
+}
+
+/// Likewise for what tests the Room.
+pub fn red_team(builder: &Builder<'_>) -> NetworkPolicy {
+    let name = room_redteam(&builder.owner.name);
+    policy(builder, name, COMPONENT_REDTEAM, to_gateway(builder))
+}
+
+fn to_gateway(builder: &Builder<'_>) -> Vec<NetworkPolicyEgressRule> {
+    let gateway = NetworkPolicyEgressRule {
+        ports: Some(vec![port("TCP", GATEWAY_API)]),
+        to: Some(vec![peer(&builder.settings.common.gateway_namespace, GATEWAY)]),
+    };
+    vec![rule(names()), gateway]
+}
+
+fn policy(builder: &Builder<'_>, name: String, component: &str, egress: Vec<NetworkPolicyEgressRule>) -> NetworkPolicy {
+    let owner = builder.owner;
+    let pods = [(LABEL_ROOM, owner.name.as_str()), (LABEL_COMPONENT, component)];
     NetworkPolicy {
-        metadata: metadata(owner, room_ingest(&owner.name), COMPONENT_INGEST),
+        metadata: metadata(owner, name, component),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels(
                 pods.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),

@@ -16,20 +16,11 @@ const KEEP: u32 = 2;
 
 /// The plan.
 pub fn plan(builder: &Builder<'_>, run: Run<'_>, sources: Vec<IngestSource>) -> IngestPlan {
-    let Builder {
-        owner,
-        wanted,
-        settings,
-        ca,
-    } = *builder;
+    let Builder { owner, wanted, .. } = *builder;
     IngestPlan {
         namespace: owner.namespace.clone(),
         room: owner.name.clone(),
-        gateway: GatewayAccess {
-            url: settings.gateway_url.clone(),
-            ca: ca.map(str::to_owned),
-            token_file: format!("{GATEWAY_TOKEN_DIR}/{GATEWAY_TOKEN_FILE}").into(),
-        },
+        gateway: gateway(builder),
         embedding: Embedding {
             model: run.embedder.model.clone(),
             digest: run.embedder.digest.clone(),
@@ -38,8 +29,18 @@ pub fn plan(builder: &Builder<'_>, run: Run<'_>, sources: Vec<IngestSource>) -> 
         cleaning: wanted.cleaning.clone(),
         chunks: wanted.chunks,
         keep: KEEP,
+        red_team: wanted.red_team.as_ref().map(|_| owner.uid.clone()),
         scratch: INGEST_DIR.into(),
         limits: Limits::default(),
+    }
+}
+
+/// How pods reach the gateway.
+pub(super) fn gateway(builder: &Builder<'_>) -> GatewayAccess {
+    GatewayAccess {
+        url: builder.settings.gateway_url.clone(),
+        ca: builder.ca.map(str::to_owned),
+        token_file: format!("{GATEWAY_TOKEN_DIR}/{GATEWAY_TOKEN_FILE}").into(),
     }
 }
 

@@ -94,6 +94,34 @@ fn objects(#[case] name: &str, #[case] spec: Value, #[case] read: &[&str]) {
 }
 
 #[test]
+fn who_tests_the_room_is_nobody_but_that() {
+    let (owner, settings) = (the_owner(), settings());
+    let wanted = wanted(json!({"redTeam": {"schedule": "@daily", "suites": ["by-id"]}}));
+    let builder = Builder {
+        owner: &owner,
+        wanted: &wanted,
+        settings: &settings,
+        ca: None,
+    };
+    let access = red_team_access(&owner);
+    let access = json!([access.role, access.binding]);
+    let built = json!([
+        access,
+        builder.red_team_account(),
+        builder.red_team_policy(),
+        builder.test(7, "t-0123456789")
+    ]);
+    insta::assert_yaml_snapshot!("red_team", built);
+    let ingestion = builder.job(Run {
+        number: 7,
+        key: "p-0123456789",
+        read: &all(&[]),
+        embedder: &embedder(),
+    });
+    assert_eq!(plan(&ingestion).red_team.as_deref(), Some("room-uid"));
+}
+
+#[test]
 fn what_is_not_read_now_is_not_mounted_and_still_named() {
     let spec = json!({"sources": [
         {"name": "a", "pvc": {"claimName": "docs"}},

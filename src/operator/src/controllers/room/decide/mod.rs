@@ -2,9 +2,11 @@
 //!
 //! Members are let in, and let in no more, whatever else is the matter. Of runs over the sources there is one at a time;
 //! one that reads what the spec asks for no more gives way. What a run did is noted in the status before the next one
-//! begins: its number is one more than what is noted, so that no crash makes two of one.
+//! begins: its number is one more than what is noted, so that no crash makes two of one. Attempts to make the Room leak are
+//! counted and noted likewise ([`redteam`]).
 
 pub mod due;
+pub mod redteam;
 
 use std::collections::BTreeSet;
 
@@ -16,6 +18,8 @@ use api::{
 use jiff::Timestamp;
 use k8s_openapi::api::{batch::v1::Job, core::v1::ServiceAccount, networking::v1::NetworkPolicy};
 use kube::ResourceExt;
+
+use redteam::Testing;
 
 use super::{
     build::{Access, Builder, Run, ingestion_access, job_size, members_access, reads},
@@ -35,12 +39,16 @@ pub struct Plan {
     pub stage: Stage,
     /// Who may do what.
     pub access: Vec<Access>,
-    /// Who reads the sources.
-    pub account: Option<ServiceAccount>,
-    /// Whom that may talk to.
-    pub policy: Option<NetworkPolicy>,
+    /// Who reads the sources, and who tests the Room.
+    pub accounts: Vec<ServiceAccount>,
+    /// Whom those may talk to.
+    pub policies: Vec<NetworkPolicy>,
     /// A run to begin.
     pub job: Option<Job>,
+    /// How far attempts are to make the Room leak.
+    pub testing: Testing,
+    /// One to begin.
+    pub test: Option<Job>,
     /// Names and uids of RoleBindings that let in those who are to stay outside.
     pub delete_bindings: Vec<(String, String)>,
     /// Likewise Roles that nobody has any more.
@@ -51,6 +59,8 @@ pub struct Plan {
     pub key: Option<String>,
     /// When sources are read next.
     pub next: Option<Timestamp>,
+    /// When the Room is tested next.
+    pub next_test: Option<Timestamp>,
 }
 
 /// How far a Room is.
@@ -85,7 +95,7 @@ pub struct Ended {
     /// Whose request it answered.
     pub requested: Option<String>,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: Outcome<protocol::ingest::IngestReport>,
 }
 
 /// The plan for a Room.
@@ -107,14 +117,17 @@ pub fn decide(
         Ok(builder) => read(builder, observed, status, now, &mut plan),
         Err(trouble) => Stage::Refused(trouble.clone()),
     };
+    if let Ok(builder) = builder {
+        plan.testing = redteam::test(builder, observed, status, now, &mut plan);
+    }
     prune(observed, &mut plan);
     forget(observed, status, &mut plan);
     plan
 }
 
 fn read(builder: &Builder<'_>, observed: &Observed, status: &RoomStatus, now: Timestamp, plan: &mut Plan) -> Stage {
-    plan.account = Some(builder.account());
-    plan.policy = Some(builder.policy());
+    plan.accounts.push(builder.account());
+    plan.policies.push(builder.policy());
     let sync = status.sync.clone().unwrap_or_default();
     if let Some(ended) = ended(builder, observed, &sync) {
         return Stage::Ended(Box::new(ended));
@@ -190,7 +203,7 @@ fn ended(builder: &Builder<'_>, observed: &Observed, sync: &SyncStatus) -> Optio
     })
 }
 
-fn look(builder: &Builder<'_>, observed: &Observed, job: &Job) -> Outcome {
+fn look(builder: &Builder<'_>, observed: &Observed, job: &Job) -> Outcome<protocol::ingest::IngestReport> {
     let pods = pods_of(&observed.pods, job);
     let asked = Pods {
         pods: &pods,
@@ -204,7 +217,7 @@ fn look(builder: &Builder<'_>, observed: &Observed, job: &Job) -> Outcome {
 fn trouble(builder: &Builder<'_>, observed: &Observed, job: &Job) -> Option<Trouble> {
     match look(builder, observed, job) {
         Outcome::Underway(trouble) => trouble,
-        Outcome::Published(_) | Outcome::Failed(_) => None,
+        Outcome::Done(_) | Outcome::Failed(_) => None,
     }
 }
 
@@ -220,12 +233,19 @@ fn prune(observed: &Observed, plan: &mut Plan) {
 
 /// Deletes runs that were noted and that nobody looks at any more.
 fn forget(observed: &Observed, status: &RoomStatus, plan: &mut Plan) {
-    let noted = status.sync.as_ref().map_or(0, |sync| sync.run);
-    let over = observed.jobs.iter().filter(|job| is_over(job));
+    let synced = status.sync.as_ref().map_or(0, |sync| sync.run);
+    let tested = status.red_team.as_ref().map_or(0, |tests| tests.run);
+    for (jobs, noted) in [(&observed.jobs, synced), (&observed.tests, tested)] {
+        plan.delete_jobs.extend(old(jobs, noted));
+    }
+}
+
+fn old(jobs: &[Job], noted: i64) -> Vec<(String, String)> {
+    let over = jobs.iter().filter(|job| is_over(job));
     let mut over: Vec<_> = over.filter_map(|job| Some((run_of(job)?, job))).collect();
     over.sort_by_key(|(run, _)| std::cmp::Reverse(*run));
     let old = over.iter().skip(HISTORY).filter(|(run, _)| *run <= noted);
-    plan.delete_jobs.extend(old.map(|(_, job)| identity(*job)));
+    old.map(|(_, job)| identity(*job)).collect()
 }
 
 /// The number of a run, by its name.

@@ -5,6 +5,7 @@ use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Time};
 use protocol::{
     PrepareFailure,
     ingest::{IngestOutcome, IngestReport, IngestedSource},
+    redteam::RedTeamOutcome,
     rooms::state::{Quarantined, Source, State},
 };
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ pub struct World {
     pub now: Timestamp,
     /// Jobs that were ever made, and objects that were written or deleted.
     pub made: usize,
+    pub tested: usize,
     pub writes: usize,
 }
 
@@ -38,6 +40,7 @@ impl World {
             observed: Observed::default(),
             now: at("2026-01-01T00:10:00Z"),
             made: 0,
+            tested: 0,
             writes: 0,
         };
         world.embedder("sha256:aa");
@@ -158,23 +161,29 @@ impl World {
                 observed.bindings.push(access.binding.clone());
             }
         }
-        if let Some(account) = plan.account.as_ref().filter(|_| observed.accounts.is_empty()) {
-            if !may() {
-                return false;
+        for account in &plan.accounts {
+            if !observed.accounts.contains(account) {
+                if !may() {
+                    return false;
+                }
+                observed.accounts.push(account.clone());
             }
-            observed.accounts.push(account.clone());
         }
-        if plan.policy.is_some() && observed.policies.first() != plan.policy.as_ref() {
-            if !may() {
-                return false;
+        for policy in &plan.policies {
+            if !observed.policies.contains(policy) {
+                if !may() {
+                    return false;
+                }
+                observed.policies.retain(|it| it.name_any() != policy.name_any());
+                observed.policies.push(policy.clone());
             }
-            observed.policies = plan.policy.clone().into_iter().collect();
         }
         for (name, _) in &plan.delete_jobs {
             if !may() {
                 return false;
             }
             observed.jobs.retain(|it| it.name_any() != *name);
+            observed.tests.retain(|it| it.name_any() != *name);
         }
         if let Some(job) = &plan.job {
             if !may() {
@@ -185,6 +194,16 @@ impl World {
             job.metadata.creation_timestamp = Some(Time(self.now));
             self.made += 1;
             observed.jobs.push(job);
+        }
+        if let Some(test) = &plan.test {
+            if !may() {
+                return false;
+            }
+            let mut test = test.clone();
+            test.metadata.uid = Some(format!("uid-{}-{}", test.name_any(), self.tested));
+            test.metadata.creation_timestamp = Some(Time(self.now));
+            self.tested += 1;
+            observed.tests.push(test);
         }
         self.writes += writes;
         true
@@ -208,7 +227,25 @@ impl World {
 
     /// The Job that is under way ends with these words.
     pub fn ends(&mut self, words: Option<&IngestOutcome>, condition: &str) {
-        let job = self.observed.jobs.iter_mut().find(|job| !is_over(job)).unwrap();
+        self.over(words.map(IngestOutcome::last_words), condition, "ingest");
+    }
+
+    /// The attempt that is under way ends with these words.
+    pub fn test_ends(&mut self, words: Option<&RedTeamOutcome>, condition: &str) {
+        self.over(words.map(RedTeamOutcome::last_words), condition, "redteam");
+    }
+
+    /// Tests that are under way.
+    pub fn under_test(&self) -> usize {
+        self.observed.tests.iter().filter(|job| !is_over(job)).count()
+    }
+
+    fn over(&mut self, words: Option<String>, condition: &str, container: &str) {
+        let jobs = match container {
+            "ingest" => &mut self.observed.jobs,
+            _ => &mut self.observed.tests,
+        };
+        let job = jobs.iter_mut().find(|job| !is_over(job)).unwrap();
         let conditions = json!([{"type": condition, "status": "True", "message": "why"}]);
         job.status = serde_json::from_value(json!({"conditions": conditions})).unwrap();
         let (name, uid) = (job.name_any(), job.uid().unwrap());
@@ -218,8 +255,8 @@ impl World {
                     "apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid,
                 }]},
                 "status": {"phase": "Failed", "containerStatuses": [{
-                    "name": "ingest", "ready": false, "restartCount": 0, "image": "d", "imageID": "",
-                    "state": {"terminated": {"exitCode": 0, "message": words.last_words()}},
+                    "name": container, "ready": false, "restartCount": 0, "image": "d", "imageID": "",
+                    "state": {"terminated": {"exitCode": 0, "message": words}},
                 }]},
             }))
             .unwrap();

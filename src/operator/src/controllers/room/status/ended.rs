@@ -18,7 +18,7 @@ const ERROR: usize = 1024;
 pub fn note(status: &mut RoomStatus, ended: &Ended, now: &Time) {
     let started = ended.started.map(Time);
     let trouble = match &ended.outcome {
-        Outcome::Published(report) => {
+        Outcome::Done(report) => {
             contents(status, report);
             let unread = sources(status, ended, report);
             status.last_sync.clone_from(&started);
@@ -36,7 +36,7 @@ pub fn note(status: &mut RoomStatus, ended: &Ended, now: &Time) {
     sync.started = started;
     sync.requested.clone_from(&ended.requested);
     sync.attempted.clone_from(&ended.key);
-    if let Outcome::Published(_) = &ended.outcome {
+    if let Outcome::Done(_) = &ended.outcome {
         sync.published.clone_from(&ended.key);
     }
     match trouble {
@@ -99,6 +99,6 @@ fn sources(status: &mut RoomStatus, ended: &Ended, report: &IngestReport) -> Opt
 }
 
 /// Times of the API have no fractions.
-fn to_the_second(time: Timestamp) -> Timestamp {
+pub(super) fn to_the_second(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

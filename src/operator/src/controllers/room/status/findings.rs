@@ -2,13 +2,13 @@
 
 use api::{
     RoomStatus,
-    conditions::{Finding, types},
+    conditions::{Finding, Status, types},
     reasons,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::Facts;
+use super::{Facts, redteam};
 use crate::controllers::{
     common::trouble::Trouble,
     room::{decide::Stage, validate::Wanted},
@@ -18,9 +18,11 @@ use crate::controllers::{
 pub fn findings(facts: &Facts<'_>, after: &RoomStatus, now: &Time) -> Vec<Finding> {
     let synced = synced(facts, after);
     let access = access(facts, after, now);
-    let ready = ready(facts, after, &synced, access.as_ref());
+    let passed = redteam::passed(facts.room, after, &facts.plan.testing);
+    let ready = ready(facts, after, &synced, [access.as_ref(), passed.as_ref()]);
     let mut list = vec![ready, synced];
     list.extend(access);
+    list.extend(passed);
     if facts.owner.paused {
         list.push(Finding::new(
             types::PAUSED,
@@ -32,7 +34,7 @@ pub fn findings(facts: &Facts<'_>, after: &RoomStatus, now: &Time) -> Vec<Findin
     list
 }
 
-fn ready(facts: &Facts<'_>, after: &RoomStatus, synced: &Finding, access: Option<&Finding>) -> Finding {
+fn ready(facts: &Facts<'_>, after: &RoomStatus, synced: &Finding, [access, passed]: [Option<&Finding>; 2]) -> Finding {
     let not = |trouble: &Trouble| Finding::new(types::READY, false, &trouble.reason, &trouble.message);
     if let Some(failure) = facts.failure {
         return not(failure);
@@ -56,6 +58,9 @@ fn ready(facts: &Facts<'_>, after: &RoomStatus, synced: &Finding, access: Option
     }
     if let Some(stale) = access.filter(|access| access.reason == reasons::ACCESS_STALE) {
         return Finding::new(types::READY, false, &stale.reason, &stale.message);
+    }
+    if let Some(untested) = passed.filter(|passed| passed.status != Status::True) {
+        return Finding::new(types::READY, false, &untested.reason, &untested.message);
     }
     let message = "members can search it".to_owned()
         + if facts.room.spec.model.is_some() {

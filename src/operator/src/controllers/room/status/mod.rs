@@ -4,6 +4,7 @@
 mod ended;
 mod findings;
 mod notices;
+mod redteam;
 
 use api::{
     Room, RoomStatus, conditions, names,
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use super::{
     Settings,
-    decide::{Plan, Stage},
+    decide::{Plan, Stage, redteam::Testing},
     dereference::Observed,
     validate::{Owner, Wanted},
 };
@@ -68,6 +69,11 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> RoomStatus {
     after.sources = sources(room, &before);
     if let Stage::Ended(end) = &plan.stage {
         ended::note(&mut after, end, now);
+    }
+    match (&room.spec.red_team, &plan.testing) {
+        (None, _) => after.red_team = None,
+        (Some(_), Testing::Ended(end)) => redteam::note(&mut after, end, now),
+        (Some(_), _) => {}
     }
     if let Some(state) = observed.state.as_ref().filter(|state| state.uid == owner.uid) {
         look(&mut after, state, now);

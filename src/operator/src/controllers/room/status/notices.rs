@@ -6,10 +6,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::{controllers::common::notices::transitions, events::Notice};
 
 /// Reasons to be not ready that come by themselves and go by themselves.
-const ON_THE_WAY: [&str; 5] = [
+const ON_THE_WAY: [&str; 6] = [
     reasons::NOTHING_INDEXED,
     reasons::NO_SOURCES,
     reasons::SYNCING,
+    reasons::NOT_TESTED,
     reasons::PURGING,
     reasons::PAUSED,
 ];
@@ -20,6 +21,7 @@ pub fn notices(before: &RoomStatus, after: &RoomStatus) -> Vec<Notice> {
         (types::READY, "Open"),
         (types::SYNCED, "Sync"),
         (types::ACCESS_SYNCED, "SyncAccess"),
+        (types::RED_TEAM_PASSED, "Test"),
         (types::PAUSED, "Pause"),
     ];
     let quiet = [reasons::ACCESS_SYNCED];

@@ -10,7 +10,7 @@ use api::{
     Room,
     finetunejob::PersonalData,
     reasons,
-    room::{RoomSource, RoomSpec},
+    room::{RedTeam, RedTeamSuite, RoomSource, RoomSpec},
 };
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
@@ -49,6 +49,17 @@ pub struct Wanted {
     pub cleaning: Cleaning,
     /// Size of chunks.
     pub chunks: ChunkSize,
+    /// Attempts to make the Room leak.
+    pub red_team: Option<Tests>,
+}
+
+/// Attempts to make a Room leak.
+#[derive(Clone, Debug)]
+pub struct Tests {
+    /// When, beside those that follow from what happens.
+    pub times: Cron,
+    /// Which; none are all.
+    pub suites: Vec<RedTeamSuite>,
 }
 
 /// A source, and when it is read.
@@ -103,6 +114,10 @@ pub fn validate(room: &Room, settings: &Settings) -> Result<Wanted, Trouble> {
         .collect();
     let max_staleness = sorted(staleness(spec), &mut faults).unwrap_or(MAX_STALENESS);
     let cleaning = sorted(cleaning(spec), &mut faults).unwrap_or_default();
+    let red_team = spec
+        .red_team
+        .as_ref()
+        .and_then(|asked| sorted(tests(asked), &mut faults));
     faults.extend(too_long(spec));
     if !faults.is_empty() {
         return Err(Trouble::new(reasons::INVALID_SPEC, faults.join("; ")));
@@ -117,6 +132,7 @@ pub fn validate(room: &Room, settings: &Settings) -> Result<Wanted, Trouble> {
             tokens: given.tokens.unsigned_abs(),
             overlap: given.overlap.unsigned_abs(),
         }),
+        red_team,
         spec: spec.clone(),
     })
 }
@@ -131,7 +147,6 @@ fn unsupported(spec: &RoomSpec) -> Vec<String> {
         let on_disk = source.object_store.as_ref().filter(|it| it.uri.starts_with("file:"));
         fields.extend(on_disk.map(|_| field("objectStore.uri with file:// (use pvc)")));
     }
-    fields.extend(spec.red_team.as_ref().map(|_| "spec.redTeam".to_owned()));
     fields
 }
 
@@ -188,6 +203,14 @@ fn once_in_an_hour(uid: &str) -> Cron {
     Cron::parse(&format!("{minute} * * * *")).expect("a minute of an hour is a time")
 }
 
+fn tests(asked: &RedTeam) -> Result<Tests, String> {
+    let times = Cron::parse(&asked.schedule).map_err(|why| format!("spec.redTeam.schedule: {why}"))?;
+    Ok(Tests {
+        times,
+        suites: asked.suites.clone(),
+    })
+}
+
 fn staleness(spec: &RoomSpec) -> Result<Duration, String> {
     let given = spec.access.as_ref().and_then(|access| access.max_staleness.as_ref());
     given.map_or(Ok(MAX_STALENESS), |text| {
@@ -238,7 +261,12 @@ fn key(spec: &RoomSpec) -> String {
         source
     });
     let sources: Vec<_> = sources.collect();
-    canonical::digest(&json!({"sources": sources, "ingestion": spec.ingestion}), 16)
+    let mut all = json!({"sources": sources, "ingestion": spec.ingestion});
+    // What is looked for has to be planted first.
+    if spec.red_team.is_some() {
+        all["redTeam"] = true.into();
+    }
+    canonical::digest(&all, 16)
 }
 
 #[cfg(test)]

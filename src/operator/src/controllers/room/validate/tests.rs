@@ -21,6 +21,7 @@ fn what_there_is_no_code_for_is_named(#[case] sources: Value, #[case] named: &st
 #[case::schedule(json!({"sources": [{"name": "a", "pvc": {"claimName": "c"}, "schedule": "61 * * * *"}]}), "spec.sources[a].schedule")]
 #[case::no_such_day(json!({"sources": [{"name": "a", "pvc": {"claimName": "c"}, "schedule": "0 0 31 2 *"}]}), "never comes")]
 #[case::size(json!({"sources": [{"name": "a", "upload": {"maxSize": "0"}}]}), "spec.sources[a].upload.maxSize")]
+#[case::red_team(json!({"redTeam": {"schedule": "0 25 * * *"}}), "spec.redTeam.schedule")]
 #[case::staleness(json!({"access": {"maxStaleness": "0s"}}), "spec.access.maxStaleness")]
 fn what_makes_no_sense_is_named(#[case] fields: Value, #[case] named: &str) {
     let trouble = refused(fields);
@@ -82,6 +83,9 @@ fn what_is_in_the_room_has_a_key_and_nothing_else_changes_it() {
     assert_eq!(plain, with(json!({"schedule": "@daily"})));
     let members = json!([{"kind": "User", "name": "jane", "role": "Reader"}]);
     assert_eq!(plain, key(json!({"sources": [source], "members": members})));
+    let tested = |schedule: &str| key(json!({"sources": [source], "redTeam": {"schedule": schedule}}));
+    assert_ne!(plain, tested("@daily"), "what is looked for has to be planted");
+    assert_eq!(tested("@daily"), tested("@weekly"));
     assert_ne!(plain, with(json!({"clearance": 1})));
     assert_ne!(plain, with(json!({"ocr": {"languages": ["pol"]}})));
     assert_ne!(plain, key(json!({"sources": [source], "ingestion": {"pii": "Redact"}})));

@@ -5,5 +5,5 @@ mod ask;
 mod ingest;
 mod matrix;
 mod races;
-mod support;
+pub mod support;
 mod uploads;

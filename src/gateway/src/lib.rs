@@ -8,7 +8,7 @@
 //! way back). A model that somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
 //! [`openapi`] describes the surface.
-//! [`rooms`] are documents that only some may search and ask about.
+//! [`rooms`] are documents that only some may search and ask about; [`console`] has pages for that.
 //! What is asked and how it ended is written down by [`audit`]; [`feedback`] is what callers say about it.
 
 pub mod adapter;
@@ -22,6 +22,7 @@ pub mod canary;
 pub mod catalog;
 pub mod complete;
 pub mod config;
+pub mod console;
 pub mod deadline;
 pub mod error;
 pub mod events;

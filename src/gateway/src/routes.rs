@@ -29,6 +29,7 @@ use crate::{
     body::{self, BodyLimits, BodyReader},
     catalog::{Catalog, Model, OutliersCollector},
     complete::complete,
+    console,
     error::Error,
     feedback,
     guard::Webhooks,
@@ -217,7 +218,10 @@ pub fn surface() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/models/{*id}", get(get_model)),
         (openapi::PATH, get(openapi::serve)),
     ];
-    own.into_iter().chain(rooms::routes::surface()).collect()
+    own.into_iter()
+        .chain(rooms::routes::surface())
+        .chain(console::surface())
+        .collect()
 }
 
 /// All routes.
@@ -243,6 +247,7 @@ fn route_name(path: &str) -> &'static str {
         path if path.starts_with("/v1/models/") => "model",
         openapi::PATH => "openapi",
         path if path.starts_with(protocol::rooms::PREFIX) => rooms::routes::name(path),
+        path if console::has(path) => "console",
         _ => "other",
     }
 }

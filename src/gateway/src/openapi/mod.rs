@@ -50,6 +50,7 @@ pub fn document() -> Value {
             {"name": "models", "description": "Which models there are."},
             {"name": "feedback", "description": "What callers say about answers."},
             {"name": "rooms", "description": "Documents that only some may search and ask."},
+            {"name": "console", "description": "Pages for people."},
             {"name": "document", "description": "This document."},
             {"name": "admin", "description": "For probes and scrapers, at a port of its own."},
         ],

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::PATH;
-use crate::{metrics::Operation, name};
+use crate::{console, metrics::Operation, name};
 
 /// All paths.
 pub fn paths() -> Value {
@@ -22,6 +22,15 @@ pub fn paths() -> Value {
             "security": [],
             "responses": {"200": body("The document.", json!({"type": "object", "required": ["openapi", "paths"]}))},
         }},
+        (console::SHORT): {"get": page("getConsole", "Leads to the console.", &[], &["308"])},
+        (console::PATH): {"get": page("getConsoleHome", "The page on which a Room is chosen.", &[], &["200", "304"])},
+        (console::ROOM): {"get": page(
+            "getConsoleRoom",
+            "The page of a Room, whether there is one by that name or not.",
+            &["namespace", "room"],
+            &["200", "304"],
+        )},
+        (console::ASSETS): {"get": page("getConsoleAsset", "What pages are made of.", &["file"], &["200", "304", "404"])},
         "/healthz": admin("getHealth", "Whether the process is alive.", &["200"]),
         "/readyz": admin("getReadiness", "Whether it may get requests.", &["200", "503"]),
         "/metrics": admin("getMetrics", "Its metrics, for Prometheus.", &["200"]),
@@ -100,6 +109,36 @@ fn give_feedback() -> Value {
         "tags": ["feedback"],
         "requestBody": sent("Feedback"),
         "responses": responses,
+    })
+}
+
+/// A page of the console, or a part of one. Anybody may have it.
+fn page(id: &str, summary: &str, names: &[&str], statuses: &[&str]) -> Value {
+    let parameters = names.iter().map(|name| {
+        let mut schema = json!({"type": "string", "minLength": 1});
+        if *name == "file" {
+            schema["enum"] = console::PARTS.iter().map(|file| file.name).collect();
+        }
+        json!({"name": name, "in": "path", "required": true, "schema": schema})
+    });
+    let responses = statuses.iter().map(|status| {
+        let response = match *status {
+            "200" => json!({"description": "The file.", "content": {"*/*": {}}}),
+            "404" => body(meaning(404), reference("Error")),
+            "308" => {
+                json!({"description": "It is elsewhere.", "headers": {"Location": {"schema": {"type": "string"}}}})
+            }
+            _ => json!({"description": "The browser has it."}),
+        };
+        ((*status).to_owned(), response)
+    });
+    json!({
+        "operationId": id,
+        "summary": summary,
+        "tags": ["console"],
+        "security": [],
+        "parameters": parameters.collect::<Vec<_>>(),
+        "responses": responses.collect::<Map<_, _>>(),
     })
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod behind_tls;
 mod canary;
 mod concurrency;
+mod console;
 mod content;
 mod deadlines;
 mod drain;

@@ -1,17 +1,22 @@
 //! What people see and change beside searching and asking: the Room itself, and its documents.
 
 use ::rooms::Verb;
+use api::room::Member;
 use axum::{
     body::Body,
     http::{Response, StatusCode, header},
     response::IntoResponse,
 };
-use protocol::rooms::{document_id, document_of, documents as wire, search};
+use protocol::{
+    quarantine::Reason,
+    rooms::{document_id, document_of, documents as wire, search},
+};
 use store::rooms::{self as kept, Document, Quarantined};
 
 use super::{
     Admitted,
     request::{Knock, answer},
+    room::Source,
 };
 use crate::error::Error;
 
@@ -30,56 +35,73 @@ const VERBS: [Verb; 7] = [
     Verb::RedTeam,
 ];
 
-/// The Room, for whoever may search it.
+/// The Room, for whoever may search it, and for its auditors.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn overview(knock: Knock) -> Result<Response<Body>, Error> {
+    let rooms = &knock.gateway.rooms;
     let work = async |admitted: Admitted| {
-        let rooms = &knock.gateway.rooms;
-        let listing = kept::documents(rooms.database()?, &admitted.grant, None, 1).await;
-        let documents = listing.map_err(|error| rooms.told(error))?.total.unwrap_or_default();
+        let grant = &admitted.grant;
+        // What is empty shows nothing, and may be filled by whoever uploads.
+        let empty = match rooms.check_fresh(&admitted).await {
+            Ok(()) => false,
+            Err(Error::RoomEmpty) => true,
+            Err(error) => return Err(error),
+        };
+        let documents = match grant.verb() {
+            Verb::Search => {
+                let listing = kept::documents(rooms.database()?, grant, None, 1).await;
+                listing.map_err(|error| rooms.told(error))?.total.unwrap_or_default()
+            }
+            _ => 0,
+        };
         let verbs = rooms.verbs(&knock.caller, &admitted.room, &VERBS).await?;
-        let clearance = admitted.grant.clearance();
+        let may = |verb| verbs.contains(&verb);
         let spec = admitted.room.spec.as_ref();
-        let uploads = admitted
-            .room
-            .sources
-            .iter()
-            .filter(|source| source.clearance <= clearance);
-        let uploads = uploads.filter(|_| verbs.contains(&Verb::Contribute));
+        let visible = |source: &&Source| source.clearance <= grant.clearance() && may(Verb::Contribute);
         let members = spec.iter().flat_map(|spec| &spec.members);
-        let members = members.filter(|_| verbs.contains(&Verb::Curate));
+        let members = members.filter(|_| may(Verb::Curate) || may(Verb::Audit));
         answer(&search::Overview {
             object: "room".into(),
             namespace: knock.namespace.clone(),
             name: knock.name.clone(),
-            clearance: clearance.0,
+            user: knock.caller.identity.user().into(),
+            clearance: grant.clearance().0,
             documents,
-            uploads: uploads
-                .filter_map(|source| {
-                    Some(search::UploadSource {
-                        name: source.name.clone(),
-                        max_bytes: source.upload?,
-                        clearance: source.clearance.0,
-                    })
-                })
+            empty,
+            uploads: (admitted.room.sources.iter().filter(visible))
+                .filter_map(upload_source)
                 .collect(),
             answers: spec.is_some_and(|spec| spec.model.is_some()),
-            members: members
-                .map(|member| search::Member {
-                    kind: format!("{:?}", member.kind),
-                    name: member.name.clone(),
-                    role: format!("{:?}", member.role),
-                    clearance: u8::try_from(member.clearance).unwrap_or_default(),
-                })
-                .collect(),
-            verbs: verbs.into_iter().map(|verb| verb.as_str().into()).collect(),
+            members: members.map(member).collect(),
+            verbs: verbs.iter().map(|verb| verb.as_str().into()).collect(),
         })
     };
-    knock
-        .recorded("room_overview", knock.admit_to_read(Verb::Search), work)
-        .await
+    let admit = async {
+        match knock.admit(Verb::Search).await {
+            Err(Error::RoomNotFound { .. }) => knock.admit(Verb::Audit).await,
+            admitted => admitted,
+        }
+    };
+    knock.recorded("room_overview", admit, work).await
+}
+
+fn upload_source(source: &Source) -> Option<search::UploadSource> {
+    Some(search::UploadSource {
+        name: source.name.clone(),
+        max_bytes: source.upload?,
+        clearance: source.clearance.0,
+    })
+}
+
+fn member(member: &Member) -> search::Member {
+    search::Member {
+        kind: format!("{:?}", member.kind),
+        name: member.name.clone(),
+        role: format!("{:?}", member.role),
+        clearance: u8::try_from(member.clearance).unwrap_or_default(),
+    }
 }
 
 fn document(document: &Document) -> wire::Document {
@@ -98,6 +120,7 @@ fn document(document: &Document) -> wire::Document {
 }
 
 fn quarantined(document: &Quarantined) -> wire::Document {
+    let reason: Option<Reason> = document.reason.parse().ok();
     wire::Document {
         id: document_id(&document.source, &document.name),
         source: document.source.clone(),
@@ -105,6 +128,9 @@ fn quarantined(document: &Quarantined) -> wire::Document {
         title: document.title.clone(),
         clearance: document.clearance.0,
         quarantined: Some(document.reason.clone()),
+        advice: reason.map(|reason| reason.advice().into()),
+        // What is no reason of ours is for a curator to judge.
+        releasable: reason.is_none_or(Reason::is_judgement),
         released: document.is_released,
         pictures: Some(document.pictures),
         ..wire::Document::default()

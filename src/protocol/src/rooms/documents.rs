@@ -56,6 +56,12 @@ pub struct Document {
     /// Why it is set aside, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantined: Option<String>,
+    /// What to do about that, where the reason is a known one: a text for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+    /// Whether it can be released: of some documents there is no text to be had.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub releasable: bool,
     /// Whether a curator has released it, and it comes with the next generation.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub released: bool,

@@ -1,4 +1,7 @@
 //! `POST /search`, and `GET` of the Room itself.
+//!
+//! [`Overview`] is for whoever may search the Room, and for its auditors. A Room of which nothing was published yet has one,
+//! too, so that somebody can upload its first documents.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,17 +18,22 @@ pub struct Overview {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// Who the caller is, as the API server knows them.
+    pub user: String,
     /// What the caller may do: verbs of RBAC.
     pub verbs: Vec<String>,
     /// The caller's clearance, from 0 to 100.
     pub clearance: u8,
-    /// Documents that the caller sees.
+    /// Documents that the caller sees; 0 for who may not search.
     pub documents: u64,
+    /// Whether nothing was published yet, so that nothing is found or answered.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
     /// Sources that take uploads, and that the caller would see.
     pub uploads: Vec<UploadSource>,
     /// Whether it can be asked: whether it has a model.
     pub answers: bool,
-    /// Members of the Room, for curators.
+    /// Members of the Room, for curators and auditors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<Member>,
 }

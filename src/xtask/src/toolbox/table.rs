@@ -36,6 +36,16 @@ pub const TEST_PACKAGES: &[Package] = &[
         find: Find::Program("git"),
         why: "brings repositories that fill a Room, as the image of atelier-data has it",
     },
+    Package {
+        name: "chromium-headless-shell",
+        find: Find::Program("chromium-headless-shell"),
+        why: "opens the gateway's console, as people's browsers do",
+    },
+    Package {
+        name: "fonts-dejavu-core",
+        find: Find::File("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"),
+        why: "letters for the browser",
+    },
 ];
 
 /// Debian packages that benches read.

@@ -6,5 +6,5 @@ mod ingest;
 mod matrix;
 mod races;
 mod redteam;
-mod support;
+pub mod support;
 mod uploads;

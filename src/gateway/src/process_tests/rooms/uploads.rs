@@ -29,6 +29,16 @@ async fn what_is_uploaded_can_be_read_by_whoever_fills_the_room() {
     for user in ["jane", "joe"] {
         house.let_in(user, &["contribute", "search"], "hr");
     }
+    // Somebody has to bring the first documents.
+    let overview: protocol::rooms::search::Overview = house.get("jane", "hr").await.json();
+    assert!(overview.empty && overview.documents == 0, "{overview:?}");
+    let [source] = &overview.uploads[..] else {
+        panic!("{overview:?}")
+    };
+    assert_eq!(
+        (&*source.name, source.max_bytes, source.clearance),
+        ("people", 9 << 20, 1)
+    );
     // More than one part, and no text.
     let bytes: Vec<u8> = (0..(5 << 20)).map(|byte: u32| byte as u8).collect();
     let kept: wire::Uploaded = upload(&house, "jane", "source=people&file=a%20b.bin", bytes.clone())
@@ -126,6 +136,14 @@ async fn curators_release_and_remove_what_they_see() {
     );
     let overview: protocol::rooms::search::Overview = house.get("cara", "hr").await.json();
     assert_eq!((overview.members.len(), overview.clearance), (2, 1));
+    assert_eq!((&*overview.user, overview.empty), ("cara", false));
+    // Auditors see who is in it, and count nothing.
+    house.let_in("ann", &["audit"], "hr");
+    let overview: protocol::rooms::search::Overview = house.get("ann", "hr").await.json();
+    assert_eq!((overview.members.len(), overview.documents), (2, 0));
+    assert_eq!((overview.verbs, overview.uploads), (vec!["audit".to_owned()], vec![]));
+    house.let_in("test", &["redteam"], "hr");
+    house.get("test", "hr").await.refused(404, "room_not_found");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod everyday;
 mod gone;
 mod matrix;
+mod redteam;
 mod revoked;
 
 use anyhow::Result;

@@ -1,0 +1,63 @@
+//! A Room that asks to be attacked.
+
+use anyhow::{Context, Result, ensure};
+use atelier_e2e::{Room, gateway, room, wait};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::with_encoder;
+
+#[tokio::test]
+async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
+    with_encoder("attacked", async |namespace| {
+        let spec = json!({
+            "members": [{"kind": "ServiceAccount", "name": "jane", "role": "Curator", "clearance": 10}],
+            "embedding": {"name": "minilm"},
+            "sources": [{"name": "open", "upload": {}}, {"name": "closed", "upload": {}, "clearance": 10}],
+            "redTeam": {},
+        });
+        let room = Room::create(&namespace, "tested", spec).await?;
+        let jane = room::person(&namespace, "jane").await?;
+        let refused = wait::until("a Room that is not tested to refuse", async || {
+            let (status, body) = jane.send(&room.at("/search"), &json!({"query": "kettle"})).await?;
+            Ok((status == StatusCode::SERVICE_UNAVAILABLE).then_some(body))
+        })
+        .await?;
+        ensure!(refused["error"]["code"] == "room_not_tested", "{refused}");
+        room.upload(
+            &jane,
+            "open",
+            "kettle.md",
+            "# Kettle\n\nThe kettle is in the second cupboard.\n",
+        )
+        .await?;
+        let generation = room.sync().await?.status.unwrap_or_default().generation;
+        let object = wait::until("the red team to have passed the new index", async || {
+            let object = room.get().await?;
+            let tested = object
+                .status
+                .as_ref()
+                .and_then(|it| it.red_team.clone())
+                .unwrap_or_default();
+            let passed = object.status.iter().flat_map(|it| &it.conditions);
+            let passed = passed
+                .clone()
+                .any(|it| it.type_ == "RedTeamPassed" && it.status == "True");
+            Ok((passed && tested.generation >= generation).then_some(object))
+        })
+        .await?;
+        let status = object.status.context("a status")?;
+        let tested = status.red_team.clone().unwrap_or_default();
+        println!("{:?} attempts, {:?} controls", tested.attempts, tested.controls);
+        ensure!(tested.attempts > Some(20) && tested.controls > Some(0), "{tested:?}");
+        ensure!(tested.findings.iter().all(|it| it.leaked == 0), "{tested:?}");
+        // What was planted is nobody's business.
+        ensure!((status.documents, status.chunks) == (Some(1), Some(1)), "{status:?}");
+        let found = room.search(&jane, "Where is the kettle?").await?;
+        ensure!(found.len() == 1 && found[0].1.contains("second cupboard"), "{found:?}");
+        let list = gateway::read(jane.get(&room.at("/documents")).await?).await?.1;
+        ensure!(list["total"] == 1, "{list}");
+        Ok(())
+    })
+    .await
+}

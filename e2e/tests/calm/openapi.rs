@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use api::conditions::types;
-use atelier_e2e::hosted::Hosted;
+use atelier_e2e::hosted::{Hosted, let_the_gateway_read};
 use atelier_e2e::{Model, settings, wait, with_namespace};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;

@@ -14,7 +14,7 @@ async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
             "members": [{"kind": "ServiceAccount", "name": "jane", "role": "Curator", "clearance": 10}],
             "embedding": {"name": "minilm"},
             "sources": [{"name": "open", "upload": {}}, {"name": "closed", "upload": {}, "clearance": 10}],
-            "redTeam": {},
+            "redTeam": {"schedule": "@daily"},
         });
         let room = Room::create(&namespace, "tested", spec).await?;
         let jane = room::person(&namespace, "jane").await?;

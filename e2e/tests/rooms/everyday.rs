@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 use crate::with_encoder;
 
+/// Answers that are waited for until one has a citation.
+const TRIES: usize = 16;
 const LEAVE: &str =
     "# Leave\n\nEvery employee has 27 days of paid annual leave each year. Up to 5 days are carried over.\n";
 const MERGER: &str =
@@ -66,10 +68,7 @@ async fn everybody_is_answered_from_what_they_may_see_and_from_nothing_else() ->
         let status = room.get().await?.status.unwrap_or_default();
         ensure!((status.documents, status.chunks) == (Some(2), Some(2)), "{status:?}");
 
-        let answer = room.ask(&staff, LEAVE_QUESTION).await?;
-        // The answer of a model as small as this one may end where it says what no document does: what came before that is
-        // supported, and cited.
-        ensure!(answer["outcome"] != "unknown", "{answer}");
+        let answer = answered(&room, &staff).await?;
         ensure!(
             answer["answer"].as_str().is_some_and(|text| text.contains("27")),
             "{answer}"
@@ -107,6 +106,22 @@ async fn everybody_is_answered_from_what_they_may_see_and_from_nothing_else() ->
         let_out(&room, &staff).await
     })
     .await
+}
+
+/// An answer that cites something. A model as small as this one often says what no document does, and is refused; how often
+/// is nothing that a test of what works can decide.
+async fn answered(room: &Room, somebody: &Gateway) -> Result<Value> {
+    for _ in 0..TRIES {
+        let answer = room.ask(somebody, LEAVE_QUESTION).await?;
+        if answer["citations"].as_array().is_some_and(|it| !it.is_empty()) {
+            return Ok(answer);
+        }
+        ensure!(
+            answer["outcome"] != "answered",
+            "it was answered without a citation: {answer}"
+        );
+    }
+    anyhow::bail!("none of {TRIES} answers cites anything")
 }
 
 /// Feedback is taken about one's own answers, and history is one's own.

@@ -16,7 +16,7 @@ mod html;
 mod kind;
 mod markdown;
 mod ocr;
-mod pdf;
+pub(crate) mod pdf;
 mod pictures;
 pub mod sandbox;
 mod text;

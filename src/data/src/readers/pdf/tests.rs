@@ -1,30 +1,11 @@
 use super::*;
+use crate::documents::pdf::testing::{objects, stream};
 use crate::readers::{Programs, of_bytes};
 use protocol::tune::DataFormat;
 
 /// A PDF of these objects, the first of which is its catalog.
-fn pdf(objects: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = b"%PDF-1.4\n".to_vec();
-    let mut places = Vec::new();
-    for (number, object) in (1..).zip(objects) {
-        places.push(bytes.len());
-        bytes.extend(format!("{number} 0 obj\n").bytes());
-        bytes.extend(object);
-        bytes.extend(b"\nendobj\n");
-    }
-    let table = bytes.len();
-    bytes.extend(format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).bytes());
-    for place in places {
-        bytes.extend(format!("{place:010} 00000 n \n").bytes());
-    }
-    let size = objects.len() + 1;
-    bytes.extend(format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n").bytes());
-    bytes
-}
-
-fn stream(dictionary: &str, content: &[u8]) -> Vec<u8> {
-    let head = format!("<< {dictionary} /Length {} >>\nstream\n", content.len());
-    [head.as_bytes(), content, b"\nendstream"].concat()
+fn pdf(of: &[Vec<u8>]) -> Vec<u8> {
+    objects(of, "")
 }
 
 /// A page of 6 by 4 inches with these lines.

@@ -26,7 +26,7 @@ export function view(room, overview) {
   const primary = el("button", { type: "submit", class: "primary" }, canAsk ? "Ask" : "Search");
   const find = canAsk && may("search") ? button("Find passages only", () => start("search"), { class: "quiet" }) : null;
   const stop = button("Stop", () => running?.abort(), { class: "quiet", hidden: true });
-  const anew = button("New conversation", forget, { class: "quiet", hidden: true });
+  const anew = button(canAsk ? "New conversation" : "Clear results", forget, { class: "quiet", hidden: true });
   const trouble = el("p", { class: "field-error", hidden: true, id: fresh("error") });
   const form = el(
     "form",
@@ -58,7 +58,7 @@ export function view(room, overview) {
     thread.replaceChildren();
     anew.hidden = true;
     box.focus();
-    say("A new conversation begins.");
+    say(canAsk ? "A new conversation begins." : "The results are cleared.");
   }
 
   function complain(words) {

@@ -15,7 +15,7 @@ const WORDS = {
   expired: "The gateway does not take it any more. Paste a new one to go on where you were.",
   refused: "The gateway does not know it, or it has expired, or it is for another audience. Paste another one.",
 };
-const COMMAND = "kubectl create token NAME --namespace NAMESPACE --audience atelier";
+const COMMAND = "kubectl create token NAME \\\n  --namespace NAMESPACE --audience atelier";
 
 /// The form, for one of the reasons above. `done` is called when there is a token.
 export function signIn(reason, done) {

@@ -132,7 +132,11 @@ export function uploads(room, sources, changed) {
         told.textContent = sent < file.size ? `${bytes(sent)} of ${bytes(file.size)}` : "Being kept…";
       }, (made) => { request = made; });
       if (outcome === "cancelled") return close("cancelled", "Cancelled", true);
-      if (outcome instanceof Error) return close("failed", plain(outcome.message), outcome.status === 0 || outcome.status >= 500);
+      if (outcome instanceof Error) {
+        const { status } = outcome;
+        // With another token, or later, it may work.
+        return close("failed", plain(outcome.message), status === 0 || status === 401 || status >= 500);
+      }
       bar.value = 1;
       return close("kept", `Uploaded, ${bytes(file.size)}. It can be found once the Room is synchronized again.`);
     };

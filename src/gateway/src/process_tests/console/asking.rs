@@ -3,7 +3,70 @@
 use protocol::rooms::answers;
 use serde_json::json;
 
-use super::{all_well, browser::Browser, fees, fill, handbook, house, open};
+use super::{Doc, all_well, browser::Browser, doc, fees, fill, handbook, house, open};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_documents_answer_together() {
+    let (house, browser) = (house().await, Browser::start().await);
+    let titled = |name: &str, title: &str, texts: &[&str]| Doc {
+        title: Some(title.into()),
+        ..doc(name, texts)
+    };
+    let documents = [
+        titled(
+            "policies/travel-2026.pdf",
+            "Travel policy 2026",
+            &[
+                "Hotels up to 140 EUR a night are paid without a request. A night above that needs the consent of the head of the team.",
+            ],
+        ),
+        titled(
+            "forms/expenses.docx",
+            "How to claim expenses",
+            &["Receipts are handed in within 30 days after the journey. The money is paid with the next salary."],
+        ),
+    ];
+    fill(&house, &browser, &documents).await;
+    open(&house, &browser, "dora", "ask").await;
+    let answer = "Hotels up to **140 EUR a night** are paid without a request [1]. A night above that needs the consent \
+                  of the head of the team [1]. Receipts are handed in within 30 days after the journey [2].";
+    house.models.say(answer);
+    browser
+        .enter(
+            "Your question",
+            "Which hotels are paid without a request, and when are receipts handed in?",
+        )
+        .await;
+    browser.press("Enter").await;
+    browser.until("document.querySelector('.turn .feedback')").await;
+    let sources =
+        "[...document.querySelectorAll('.sources li')].map((one) => one.innerText.split('\\n')[0].trim()).join()";
+    let sources = browser.eval(sources).await;
+    let sources = sources.as_str().unwrap();
+    assert!(
+        sources.contains("Travel policy 2026") && sources.contains("How to claim expenses"),
+        "{sources}"
+    );
+    assert!(browser.text().await.contains("policies/travel-2026.pdf"));
+    assert_eq!(
+        browser
+            .eval("document.querySelectorAll('.answer-text .cite').length")
+            .await,
+        3
+    );
+    browser.keep_picture("together", true).await;
+    browser.click("Travel policy 2026").await;
+    browser
+        .until("document.querySelector('dialog img')?.naturalWidth > 100")
+        .await;
+    browser.keep_picture("together-page", false).await;
+    browser.press("Escape").await;
+    browser.prefer("dark", "reduce").await;
+    browser.click("Documents").await;
+    browser.says("2 documents").await;
+    browser.keep_picture("together-documents", false).await;
+    all_well(&house, &browser);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_streams_and_its_sources_open_with_their_page() {

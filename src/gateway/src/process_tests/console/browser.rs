@@ -68,6 +68,7 @@ pub struct Browser {
     events: Arc<Mutex<Vec<Value>>>,
     next: AtomicU64,
     session: String,
+    size: Mutex<(u32, u32)>,
     _child: Child,
     _profile: TempDir,
 }
@@ -115,6 +116,7 @@ impl Browser {
             events,
             next: AtomicU64::new(1),
             session: String::new(),
+            size: Mutex::default(),
             _child: child,
             _profile: profile,
         };
@@ -159,6 +161,11 @@ impl Browser {
     }
 
     pub async fn resize(&self, width: u32, height: u32) {
+        *self.size.lock().unwrap() = (width, height);
+        self.measure(width, height).await;
+    }
+
+    async fn measure(&self, width: u32, height: u32) {
         let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", size).await;
     }
@@ -309,20 +316,13 @@ impl Browser {
 
     /// A picture of what is seen, as PNG; of the whole page if `is_whole`.
     pub async fn picture(&self, is_whole: bool) -> Vec<u8> {
-        let bars = async |hidden: bool| {
-            self.call("Emulation.setScrollbarsHidden", json!({"hidden": hidden}))
-                .await
-        };
-        bars(true).await;
-        let mut asked = json!({"format": "png"});
+        let (width, height) = *self.size.lock().unwrap();
         if is_whole {
-            let size = "[document.documentElement.clientWidth, document.documentElement.scrollHeight]";
-            let size = self.eval(size).await;
-            asked["captureBeyondViewport"] = json!(true);
-            asked["clip"] = json!({"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1});
+            let whole = self.eval("document.documentElement.scrollHeight").await;
+            self.measure(width, whole.as_u64().unwrap() as u32).await;
         }
-        let shot = self.call("Page.captureScreenshot", asked).await;
-        bars(false).await;
+        let shot = self.call("Page.captureScreenshot", json!({"format": "png"})).await;
+        self.measure(width, height).await;
         STANDARD.decode(shot["data"].as_str().unwrap()).unwrap()
     }
 

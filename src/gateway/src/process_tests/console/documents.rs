@@ -56,6 +56,8 @@ async fn files_are_uploaded_and_each_says_how_it_went() {
     browser
         .until("document.getElementById('status').textContent === '3 files uploaded. 1 file not uploaded.'")
         .await;
+    let bars = "[...document.querySelectorAll('.transfers progress')].map((one) => one.value).join()";
+    assert_eq!(browser.eval(bars).await, "1,1,1");
     browser.keep_picture("upload-light", true).await;
     let mine: wire::Mine = house.get("cora", "handbook/documents?mine=true").await.json();
     let mut names: Vec<_> = mine.uploads.iter().map(|one| (&*one.file, one.bytes)).collect();

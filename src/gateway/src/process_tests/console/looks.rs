@@ -41,11 +41,6 @@ async fn lived_in() -> (super::House, Browser) {
         ..doc("scan-of-a-fax.png", &[])
     };
     fill(&house, &browser, &[fees(), doc(long, &["Pets are welcome."]), aside]).await;
-    house.let_in(
-        "dora",
-        &["search", "ask", "feedback", "contribute", "curate", "audit"],
-        "handbook",
-    );
     (house, browser)
 }
 

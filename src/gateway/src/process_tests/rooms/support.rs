@@ -142,16 +142,24 @@ pub struct House {
 pub struct Doc {
     pub source: &'static str,
     pub name: String,
+    pub title: Option<String>,
     pub texts: Vec<String>,
     pub clearance: u8,
     pub acl: Option<Vec<String>>,
     pub quarantined: Option<String>,
 }
 
+impl Doc {
+    pub fn called(&self) -> String {
+        self.title.clone().unwrap_or_else(|| format!("Title of {}", self.name))
+    }
+}
+
 pub fn doc(name: &str, texts: &[&str]) -> Doc {
     Doc {
         source: "files",
         name: name.into(),
+        title: None,
         texts: texts.iter().map(ToString::to_string).collect(),
         clearance: 0,
         acl: None,
@@ -330,7 +338,7 @@ impl House {
         for doc in documents {
             let body = json!({"source": doc.source, "read": writer.now, "documents": [{
                 "name": doc.name, "digest": digest(&doc.texts), "clearance": doc.clearance, "acl": doc.acl,
-                "title": format!("Title of {}", doc.name), "origin": format!("/files/{}", doc.name), "bytes": 10,
+                "title": doc.called(), "origin": format!("/files/{}", doc.name), "bytes": 10,
                 "pages": 1, "chunks": doc.texts.len(), "quarantined": doc.quarantined,
             }]});
             let path = format!("{room}/generations/{}", writer.generation);

@@ -2,10 +2,10 @@
 //!
 //! Each source of each Room gets a document with a [`Canary`]: words that a secret decides, so that whoever says them
 //! has read them. Whoever fills a Room plants one, for a group that nobody is in. [`attacks`] lists what is asked; somebody
-//! else asks, as each [`Role`] in turn, and [`judge`] looks
-//! for canaries that the principal may not see in everything that came back, however they are spelled. Pairs of answers
-//! that must not differ are compared by [`judge_pair`], times by [`timing`]. [`Summary`] says whether the Room passed:
-//! a suite in which nothing was found because nothing could be found did not pass.
+//! else asks, as each [`Role`] in turn, and [`judge`] looks for canaries that the principal may not see in everything that
+//! came back, however they are spelled. Pairs of answers that must not differ are compared by [`judge_pair`], times by
+//! [`timing`]. [`Summary`] says whether the Room passed: a suite in which nothing was found because nothing could be found
+//! did not pass.
 //!
 //! The classes come from leaks that there were: all but one are a second way to a document that forgot a check.
 

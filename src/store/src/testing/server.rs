@@ -16,6 +16,8 @@ use std::{
 const BINARIES: &str = "ATELIER_POSTGRES_BIN";
 /// Where it is on a Unix socket, which has a directory of its own.
 const PORT: u16 = 5432;
+/// Settings of one that is reached by a port. Its address is none of those that tests give to workers, for those are not asked.
+const LOOPBACK: [&str; 3] = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.2"];
 /// Postgres does not run as root.
 const NOBODY: u32 = 65534;
 
@@ -76,10 +78,7 @@ impl Postgres {
     /// # Panics
     /// When there is no PostgreSQL, or no port.
     pub fn start_on_loopback() -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let port = free.expect("there is a port").port();
-        let settings = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1"];
-        Self::start_at(port, &settings)
+        Self::start_at(free_port(), &LOOPBACK)
     }
 
     fn start_at(port: u16, settings: &[&str]) -> Self {
@@ -186,7 +185,7 @@ impl Postgres {
 
     /// The URL of a database for one of its users, by its port.
     pub fn loopback_url(&self, user: &str, database: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{user}@127.0.0.2:{}/{database}", self.port)
     }
 
     /// What the server says.
@@ -215,6 +214,11 @@ impl Drop for Postgres {
         drop(supervisor.child.stdin.take());
         let _ = supervisor.child.wait();
     }
+}
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.2:0").and_then(|listener| listener.local_addr());
+    free.expect("there is a port").port()
 }
 
 fn is_running(pid: &str) -> bool {

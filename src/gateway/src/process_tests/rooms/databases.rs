@@ -291,11 +291,11 @@ async fn what_was_refused_is_written_once_more() {
 }
 
 #[rstest]
-#[case::cast("SELECT CAST(town AS integer) FROM people", "Oslo")]
-#[case::zero("SELECT 1 / (year - 1950) FROM longley", "division")]
-#[case::types("SELECT name + year FROM people, longley", "operator")]
+#[case::cast("SELECT CAST(town AS integer) FROM people", &["Oslo", "Rome", "22P02"])]
+#[case::zero("SELECT 1 / (year - 1950) FROM longley", &["division", "22012"])]
+#[case::types("SELECT name + year FROM people, longley", &["operator does", "42883"])]
 #[tokio::test]
-async fn what_a_database_says_against_a_statement_is_told_nobody(#[case] written: &str, #[case] words: &str) {
+async fn what_a_database_says_against_a_statement_is_told_nobody(#[case] written: &str, #[case] words: &[&str]) {
     let ledger = ledger(&[source("ledger", "db", 0)], false).await;
     ledger.house.models.write(&[written]);
     let told = ledger
@@ -307,8 +307,10 @@ async fn what_a_database_says_against_a_statement_is_told_nobody(#[case] written
         (answer.outcome, &*answer.unavailable[0].code),
         (Outcome::Unknown, "database_failed")
     );
-    assert!(!told.text.contains(words) && !told.text.contains("22"), "{}", told.text);
-    assert!(!ledger.told_to_models().contains(words));
+    // Its id is anything.
+    let all = told.text.replace(&answer.id, "") + &ledger.told_to_models();
+    let said = words.iter().find(|word| all.contains(**word));
+    assert_eq!(said, None, "{}", told.text);
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ pub async fn consult(
     let mut consulted = Consulted::default();
     for (source, outcome) in try_join_all(consultations).await? {
         match outcome {
-            Outcome::Rows(rows) => consulted.rows.push(Given::Rows(rows)),
+            Outcome::Rows(rows) => consulted.rows.push(Given::Rows(*rows)),
             Outcome::Nothing => {}
             Outcome::Unavailable(code) => consulted.unavailable.push(Unavailable {
                 source,

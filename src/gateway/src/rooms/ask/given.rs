@@ -16,7 +16,7 @@ pub enum Given {
     /// A part of a document.
     Document(Text),
     /// Rows that a database answered.
-    Rows(Box<Rows>),
+    Rows(Rows),
 }
 
 /// Rows that a database answered.

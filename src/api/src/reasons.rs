@@ -131,6 +131,8 @@ pub const SYNCING: &str = "Syncing";
 pub const NO_SOURCES: &str = "NoSources";
 /// Nothing has been read yet.
 pub const NOTHING_INDEXED: &str = "NothingIndexed";
+/// None of the Room's databases can be asked, and it has nothing else.
+pub const DATABASE_UNAVAILABLE: &str = "DatabaseUnavailable";
 /// The sources could not be read.
 pub const SYNC_FAILED: &str = "SyncFailed";
 /// Some sources could not be read; what is known of them stays.

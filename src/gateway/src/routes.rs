@@ -50,7 +50,7 @@ use crate::{
     proxy::Proxy,
     resolve::Resolver,
     review::Reviewer,
-    rooms,
+    rooms::{self, databases::Databases},
     trace::{RefusalCode, Trace},
     upstream::UpstreamTimeouts,
 };
@@ -123,9 +123,11 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let lookups = || metrics.cache_lookups.clone();
         let authorizer = Arc::new(Authorizer::new(reviewer.clone(), lookups()));
+        let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         let rooms = rooms::Service::new(
             authorizer.clone(),
             settings.database.clone(),
+            Databases::new(secrets.clone(), guard.clone(), &metrics.cache_lookups),
             settings.rooms,
             &metrics.registry,
         );
@@ -134,7 +136,6 @@ impl Gateway {
         }
         let outliers = OutliersCollector::new(catalog.clone());
         metrics.registry.register(Box::new(outliers))?;
-        let guard = Guard::new(catalog.clone(), settings.providers_on_loopback);
         let clients = Arc::new(Clients::new(guard, secrets.clone(), lookups())?);
         let credentials = Credentials::new(secrets.clone(), lookups());
         Ok(Self {

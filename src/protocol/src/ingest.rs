@@ -186,44 +186,12 @@ pub enum IngestSourceKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credentials_dir: Option<PathBuf>,
     },
-    /// Tables of a PostgreSQL database: their rows become documents that can be found.
-    #[serde(rename_all = "camelCase")]
-    Sql {
-        /// File with the connection URL.
-        connection_file: PathBuf,
-        /// Tables that may be read, and what of them.
-        tables: Vec<Table>,
-    },
     /// What people brought to the gateway.
     #[serde(rename_all = "camelCase")]
     Upload {
         /// Bytes of one document at most.
         max_bytes: u64,
     },
-}
-
-/// A table that may be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Table {
-    /// Its name, with its schema: `sales.orders`.
-    pub name: String,
-    /// What a row means.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Columns that may be read; all others stay hidden.
-    pub columns: Vec<Column>,
-}
-
-/// A column that may be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Column {
-    /// Its name.
-    pub name: String,
-    /// What a value means.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
 }
 
 /// What becomes of texts.

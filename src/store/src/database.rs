@@ -127,6 +127,11 @@ fn migrator() -> Migrator {
         (4, "spending", include_str!("../migrations/0004_spending.sql")),
         (5, "rooms", include_str!("../migrations/0005_rooms.sql")),
         (6, "room_texts", include_str!("../migrations/0006_room_texts.sql")),
+        (
+            7,
+            "room_databases",
+            include_str!("../migrations/0007_room_databases.sql"),
+        ),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(

@@ -2,12 +2,14 @@
 //!
 //! [`Database`] is where they are. [`audit::Log`] writes the trail, [`audit::seal`] signs what it has become,
 //! [`audit::verify`](audit::verify()) walks it, and [`feedback`] ties what callers say to what they got. [`spending`]
-//! adds up money, and [`rooms`] keeps documents for those who may see them.
+//! adds up money, and [`rooms`] keeps documents for those who may see them. [`sources`] are databases of others, which are
+//! asked and nothing else.
 
 pub mod audit;
 mod database;
 pub mod feedback;
 pub mod rooms;
+pub mod sources;
 pub mod spending;
 #[cfg(feature = "testing")]
 pub mod testing;

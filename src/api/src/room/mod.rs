@@ -49,6 +49,8 @@ use crate::{common::ModelRef, llmmodel::Feedback};
     printcolumn(name = "Recall@10", type_ = "string", json_path = ".status.recallAt10", priority = 1),
     validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')")
         .message("Room metadata.name must be at most 40 characters of a-z, 0-9 and '-', start with a letter and end with a letter or digit"),
+    validation = Rule::new("has(self.spec.model) || !has(self.spec.sources) || !self.spec.sources.exists(s, has(s.sql))")
+        .message("sources[].sql needs model: the Room's model writes what the database is asked"),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RoomSpec {

@@ -16,10 +16,8 @@ use crate::common::{ObjectStoreSource, PersistentVolumeClaimSource, SecretKeyRef
     .message("each of a Room's sources needs exactly one of pvc, http, objectStore, git, sql and upload"))]
 #[x_kube(validation = Rule::new("!has(self.upload) || !has(self.schedule)")
     .message("sources[].schedule must be left out with upload: documents are read when they arrive"))]
-#[x_kube(validation = Rule::new("!has(self.git)")
-    .message("sources[].git is not there yet: use pvc, http or objectStore"))]
-#[x_kube(validation = Rule::new("!has(self.sql)")
-    .message("sources[].sql is not there yet: use pvc, http, objectStore or upload"))]
+#[x_kube(validation = Rule::new("!has(self.sql) || !has(self.schedule) && !has(self.ocr)")
+    .message("sources[].schedule and sources[].ocr must be left out with sql: a database is asked with each question, not read"))]
 pub struct RoomSource {
     /// Name of the source, for citations and reports.
     #[schemars(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL))]
@@ -32,7 +30,8 @@ pub struct RoomSource {
     pub object_store: Option<ObjectStoreSource>,
     /// Files of a Git repository.
     pub git: Option<GitSource>,
-    /// Tables of a database, asked in its own language.
+    /// Tables of a PostgreSQL database. They are not read: with a question, the Room's model writes one SELECT, and what it
+    /// gives is cited.
     pub sql: Option<SqlSource>,
     /// Documents that contributors upload.
     pub upload: Option<UploadSource>,
@@ -75,11 +74,14 @@ pub struct WebSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GitSource {
-    /// Repository, over HTTPS or SSH.
-    #[schemars(length(max = 2048), regex(pattern = r"^(https?|ssh)://[^\s]+$"))]
+    /// Repository, over HTTPS or SSH, without a password.
+    #[schemars(
+        length(max = 2048),
+        regex(pattern = r"^(https://[^\s@/]+|ssh://([^\s@:/]+@)?[^\s@/]+)/[^\s]+$")
+    )]
     pub url: String,
     /// Branch, tag or commit. Default: the repository's default branch.
-    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[^\s]+$"))]
+    #[schemars(length(min = 1, max = 255), regex(pattern = r"^[A-Za-z0-9_][^\s:^~?*\[\\]*$"))]
     pub revision: Option<String>,
     /// Folder to read. Default: all of it.
     #[schemars(length(min = 1, max = 1024), regex(pattern = "^[^/]"))]
@@ -92,7 +94,10 @@ pub struct GitSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SqlSource {
-    /// Connection URL: `postgres://…`. Give it a user who may only read.
+    /// Connection URL: `postgres://user:password@host:port/database`, with `?sslmode=` as PostgreSQL has it. Its user must
+    /// be no superuser; give it `SELECT` on these columns and nothing else. Certificates in PEM in the key `ca.crt` of the
+    /// same Secret vouch for the server. The gateway reads it, as far as the chart's `gateway.providerSecrets.namespaces`
+    /// lets it.
     pub connection_secret_ref: SecretKeyRef,
     /// Tables that may be asked.
     #[schemars(
@@ -107,7 +112,7 @@ pub struct SqlSource {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SqlTable {
-    /// Name, with its schema: `sales.orders`.
+    /// Name, with its schema, as the database has it: `sales.orders`.
     #[schemars(
         length(min = 1, max = 128),
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)?$")
@@ -129,7 +134,7 @@ pub struct SqlTable {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SqlColumn {
-    /// Name of the column.
+    /// Name of the column, as the database has it.
     #[schemars(length(min = 1, max = 128), regex(pattern = "^[A-Za-z_][A-Za-z0-9_$]*$"))]
     pub name: String,
     /// What a value means.

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use protocol::ingest::{IngestSource, IngestSourceKind};
+use protocol::ingest::IngestSource;
 use rooms::redteam::{Bait, Canary, bait_acl, canary_acl};
 use rooms::{Acl, Clearance};
 use sha2::{Digest as _, Sha256};
@@ -25,7 +25,7 @@ use crate::failure::{Result, disk};
 pub async fn plant(filler: &Filler<'_>, room: &str, sources: &[IngestSource], directory: &Path) -> Result<()> {
     let generation = filler.filling.generation();
     let mut is_baited = false;
-    for source in sources.iter().filter(|source| has_documents(source)) {
+    for source in sources {
         let secret: [u8; 32] = rand::random();
         let clearance = Clearance(source.clearance);
         let canary = Canary::planted(&secret, room, generation, &source.name, clearance);
@@ -89,9 +89,4 @@ fn found(name: &str, text: &str, clearance: u8, acl: &Acl, path: &Path) -> Found
         content: Content::File(path.to_owned()),
         refused: None,
     }
-}
-
-/// A database is asked, not read: the gateway takes no documents of it.
-fn has_documents(source: &IngestSource) -> bool {
-    !matches!(source.kind, IngestSourceKind::Sql { .. })
 }

@@ -46,8 +46,10 @@ pub struct Programs {
     pub tesseract: String,
     /// Brings repositories (git).
     pub git: String,
-    /// How it may fetch, as `GIT_ALLOW_PROTOCOL` has it.
+    /// How it may fetch, as `GIT_ALLOW_PROTOCOL` has it. Nothing but a test says something else.
     pub git_protocols: String,
+    /// Bytes of a repository at one revision, packed, and of its files.
+    pub git_bytes: u64,
 }
 
 impl Default for Programs {
@@ -61,7 +63,8 @@ impl Default for Programs {
             pdfimages: "pdfimages".into(),
             tesseract: "tesseract".into(),
             git: "git".into(),
-            git_protocols: "https:http:ssh".into(),
+            git_protocols: "https:ssh".into(),
+            git_bytes: 4 << 30,
         }
     }
 }

@@ -67,9 +67,34 @@ pub struct RoomOpening {
     /// Numbers of the chunks that are about to be shown, or that the model is given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     chunks: Vec<i64>,
+    /// What was asked of databases.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    databases: Vec<AskedDatabase>,
     /// Clearance that the answer needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer_clearance: Option<u8>,
+}
+
+/// What was asked of a database. The statement is kept with the question, which it may quote, and goes with it.
+#[derive(Debug, Serialize)]
+pub struct AskedDatabase {
+    /// The Room's source.
+    source: String,
+    /// The tables that were read.
+    tables: Vec<String>,
+    /// SHA-256 of the statement.
+    statement: String,
+}
+
+impl AskedDatabase {
+    /// What was asked of a source, and what it read.
+    pub fn of(source: &str, tables: &[String], statement: &str) -> Self {
+        Self {
+            source: source.into(),
+            tables: tables.to_vec(),
+            statement: hex::encode(Sha256::digest(statement)),
+        }
+    }
 }
 
 impl RoomOpening {
@@ -92,6 +117,7 @@ impl RoomOpening {
             model: model.unwrap_or_default(),
             generation: None,
             chunks: Vec::new(),
+            databases: Vec::new(),
             answer_clearance: None,
         }
     }
@@ -102,6 +128,15 @@ impl RoomOpening {
         (self.chunks, clearances) = chunks.unzip::<_, _, _, Vec<u8>>();
         self.generation = Some(generation);
         self.answer_clearance = Some(clearances.into_iter().max().unwrap_or_default());
+        self
+    }
+}
+
+impl RoomOpening {
+    /// What databases were asked for it, of which one needs this clearance.
+    pub fn asked(mut self, databases: Vec<AskedDatabase>, clearance: u8) -> Self {
+        self.databases = databases;
+        self.answer_clearance = self.answer_clearance.max(Some(clearance));
         self
     }
 }

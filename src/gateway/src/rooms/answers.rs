@@ -92,6 +92,7 @@ pub async fn audit(knock: Knock) -> Result<Response<Body>, Error> {
             clearance: one.clearance.0,
             generation: one.generation,
             chunks: one.chunks.clone(),
+            statements: (one.statements.iter()).filter(|_| is_kept(one.at)).cloned().collect(),
             question: one.question.clone().filter(|_| is_kept(one.at)),
             answer: one.answer.clone().filter(|_| is_kept(one.at)),
             feedback: of_place

@@ -1,69 +1,55 @@
 //! Answering a question from what was found.
 //!
-//! In order: what is found is retrieved; too little of it is "I do not know", and no model is asked. What the model is going to
-//! be given is written down, with the clearance that the answer inherits. Then the model writes, and each of its sentences
-//! is shown once it is checked. Meanwhile it is looked again and again whether the asker may still be here, and may still see
-//! all that the model was given: whoever may not is cut off within ten seconds.
+//! In order: what is found is retrieved, and databases are asked; too little of it is "I do not know", and no model is asked
+//! for an answer. What the model is going to be given is written down, with the clearance that the answer inherits. Then the
+//! model writes, and each of its sentences is shown once it is checked. Meanwhile it is looked again and again whether the
+//! asker may still be here, and may still see all that the model was given: whoever may not is cut off within ten seconds.
 
+mod begin;
+mod checks;
+mod consult;
 mod events;
+mod given;
+mod look;
 mod meter;
 mod sink;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::rooms::{
-    Chunk, ChunkId, Verb,
+    Chunk,
     answer::{
-        gate::{Gate, Policy, Step},
-        grounding::{Settings, Signals},
-        prompt::{self, Budget, Request},
+        gate::{Gate, Step},
+        prompt,
         sanitize::Links,
-        sentences::sentences,
         source::Source,
-        weak::{self, Found, Limits, UNKNOWN, says_unknown},
+        weak::UNKNOWN,
     },
 };
-use api::room::{AnswerDetector, Citations, Ungrounded};
 use axum::{body::Body, http::Response};
-use protocol::rooms::{
-    self as wire,
-    ask::{Answer, Ask, Outcome},
-    document_id,
-};
+use protocol::rooms::ask::{Answer, Outcome};
 use serde_json::json;
-use store::{
-    audit::Place,
-    rooms::{self as kept, Text},
-};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use store::{audit::Place, rooms as kept};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    Admitted,
     models::Asker,
     request::{Knock, ended},
-    search::{Retrieved, place, question},
 };
 use crate::{
     audit::{Entry, RoomOpening},
     error::Error,
     metrics::Operation,
 };
+use begin::{Begun, begin};
+use checks::{checks, is_unknown, signals};
 use events::Deltas;
-use meter::tokens;
+use given::{Given, Rows, cited};
+use look::{LOOK_EVERY, look};
 use sink::Sink;
 
-/// Turns of before that a caller may bring.
-const MAX_TURNS: usize = 16;
-/// The longest of them, in characters.
-const LONGEST_TURN: usize = 32 << 10;
-/// Tokens of rules, question and turns, beside those of the documents.
-const OTHER_TOKENS: usize = 2048;
 /// Tokens of an answer, unless the caller wants fewer.
 const ANSWER_TOKENS: u32 = 1024;
-/// Between two looks at whether the asker may still be here.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long such a look may take. With it, and what decisions are kept, nobody is here ten seconds after they may not.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// `POST /ask`
 ///
@@ -78,8 +64,16 @@ pub async fn serve(knock: Knock, body: Body) -> Result<Response<Body>, Error> {
             return Err(trail.refuse(error).await);
         }
     };
-    let given = begun.given.iter().map(|text| (text.chunk.id.0, text.chunk.clearance.0));
-    let opening = RoomOpening::of(&begun.admitted).made_of(begun.retrieved.generation, given);
+    let documents = begun.given.iter().filter_map(Given::document);
+    let documents = documents.map(|text| (text.chunk.id.0, text.chunk.clearance.0));
+    let rows: Vec<&Rows> = begun.given.iter().filter_map(Given::rows).collect();
+    let highest = rows.iter().map(|rows| rows.chunk.clearance.0).max();
+    let opening = RoomOpening::of(&begun.admitted)
+        .made_of(begun.generation(), documents)
+        .asked(
+            rows.iter().map(|rows| rows.audited()).collect(),
+            highest.unwrap_or_default(),
+        );
     let entry = trail.open_room(&opening).await?;
     let stream = begun.ask.stream;
     let (sink, response) = sink::begin(stream);
@@ -92,120 +86,6 @@ pub async fn serve(knock: Knock, body: Body) -> Result<Response<Body>, Error> {
         }
         None => super::request::answer(&work.await?),
     }
-}
-
-/// A question for which all was found that there is.
-struct Begun {
-    admitted: Admitted,
-    ask: Ask,
-    retrieved: Retrieved,
-    /// The messages for the model, unless too little was found.
-    messages: Option<Vec<prompt::Message>>,
-    /// What marks the documents in them.
-    nonce: String,
-    /// The texts that the model is given, in the order of their numbers.
-    given: Vec<Text>,
-}
-
-async fn begin(knock: &Knock, body: Body) -> Result<Begun, Error> {
-    let ask: Ask = knock.json(body).await?;
-    question("question", &ask.question)?;
-    let is_long = |text: &str| text.chars().count() > LONGEST_TURN;
-    if ask.history.len() > MAX_TURNS
-        || ask
-            .history
-            .iter()
-            .any(|turn| is_long(&turn.question) || is_long(&turn.answer))
-    {
-        return Err(Error::InvalidField {
-            field: "history",
-            expected: "at most 16 turns of at most 32768 characters each",
-        });
-    }
-    let admitted = knock.admit(Verb::Ask).await?;
-    let spec = admitted.room.spec.clone().ok_or(Error::RoomsUnavailable)?;
-    if spec.model.is_none() {
-        return Err(Error::RoomHasNoModel);
-    }
-    let detectors = spec
-        .answer
-        .as_ref()
-        .map(|answer| &answer.detectors[..])
-        .unwrap_or_default();
-    if detectors.contains(&AnswerDetector::Confidence)
-        || (detectors.contains(&AnswerDetector::Entailment) && spec.reranker.is_none())
-    {
-        // Better no answer than one that was not looked at as the Room wants it.
-        tracing::error!(
-            room = admitted.room.key.name,
-            namespace = admitted.room.key.namespace,
-            "a detector of the Room cannot be applied: Confidence is not known yet, Entailment needs a reranker"
-        );
-        return Err(Error::RoomsUnavailable);
-    }
-    let options = admitted.room.search_options();
-    let asker = Asker::of(knock);
-    let rooms = &knock.gateway.rooms;
-    let (admitted, mut retrieved) = rooms.retrieve(knock, admitted, &ask.question, &options).await?;
-    if let Some(reranker) = &spec.reranker {
-        rerank(&asker, &reranker.name, &ask.question, &mut retrieved).await?;
-    }
-    let found = Found::of(retrieved.hits.len(), &retrieved.evidence);
-    let (mut messages, mut given) = (None, Vec::new());
-    let nonce = format!("{:016x}", rand::random::<u64>());
-    if weak::gate(&found, &Limits::default()).is_ok() {
-        let chunks: Vec<&Chunk> = retrieved.hits.iter().map(|(_, text)| &text.chunk).collect();
-        let history: Vec<_> = (ask.history.iter())
-            .map(|turn| prompt::Turn {
-                question: turn.question.clone(),
-                answer: turn.answer.clone(),
-            })
-            .collect();
-        let answer = spec.answer.as_ref();
-        let request = Request {
-            system: answer.and_then(|answer| answer.system.as_deref()),
-            citations: answer.is_none_or(|answer| answer.citations == Citations::Required),
-            history: &history,
-            question: &ask.question,
-            hits: &chunks,
-            nonce: &nonce,
-        };
-        let documents = options.max_context_tokens as usize;
-        let budget = Budget {
-            total: documents + OTHER_TOKENS,
-            documents,
-        };
-        let prompt = prompt::build(&request, budget, &tokens).map_err(|error| Error::Unfit {
-            detail: error.to_string(),
-        })?;
-        given = prompt
-            .given
-            .iter()
-            .map(|place| retrieved.hits[*place].1.clone())
-            .collect();
-        messages = Some(prompt.messages);
-    }
-    Ok(Begun {
-        admitted,
-        ask,
-        retrieved,
-        messages,
-        nonce,
-        given,
-    })
-}
-
-/// Puts what was found into the order of a reranker.
-async fn rerank(asker: &Asker, model: &str, question: &str, retrieved: &mut Retrieved) -> Result<(), Error> {
-    if retrieved.hits.is_empty() {
-        return Ok(());
-    }
-    let texts: Vec<&str> = retrieved.hits.iter().map(|(_, text)| &*text.chunk.text).collect();
-    let scores = asker.rerank(model, question, &texts).await?;
-    let mut scored: Vec<_> = scores.into_iter().zip(std::mem::take(&mut retrieved.hits)).collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    retrieved.hits = scored.into_iter().map(|(_, hit)| hit).collect();
-    Ok(())
 }
 
 /// Answers, and keeps what was answered.
@@ -241,22 +121,27 @@ async fn answered(
     let rooms = &knock.gateway.rooms;
     let room = &begun.admitted.room;
     let keeps = !room.texts.is_zero();
+    let rows = begun.given.iter().filter_map(Given::rows);
+    let databases: Vec<_> = rows.map(|rows| rows.kept(keeps)).collect();
+    let documents: Vec<_> = begun.given.iter().filter_map(Given::document).cloned().collect();
     let remembered = kept::Kept {
         request: knock.id(),
         question: keeps.then_some(&*begun.ask.question),
+        databases: &databases,
     };
-    let generation = begun.retrieved.generation;
+    let generation = begun.generation();
     let database = rooms.database()?;
     // What was found may have been put into order for long.
     let admitted = look(knock, begun).await?;
     // Before its first word goes out, and before any model is asked.
-    let clearance = kept::keep_answer(database, &admitted.grant, at, generation, &begun.given, remembered)
+    let clearance = kept::keep_answer(database, &admitted.grant, at, generation, &documents, remembered)
         .await
         .map_err(|error| rooms.told(error))?;
     let mut answer = Answer {
         object: "room.answer".into(),
         id: knock.id().into(),
         clearance: clearance.0,
+        unavailable: begun.unavailable.clone(),
         ..Answer::default()
     };
     match &begun.messages {
@@ -305,7 +190,7 @@ async fn write(
     let body = json!({
         "messages": said.collect::<Vec<_>>(), "stream": true, "max_tokens": most.min(ANSWER_TOKENS), "temperature": 0,
     });
-    let chunks: Vec<Chunk> = begun.given.iter().map(|text| text.chunk.clone()).collect();
+    let chunks: Vec<Chunk> = begun.given.iter().map(|given| given.chunk().clone()).collect();
     let sources: Vec<Source<'_>> = chunks.iter().map(Source::of).collect();
     let (settings, policy) = checks(spec.answer.as_ref());
     let gate = Gate::new(&begun.ask.question, &sources, settings, policy, Links::default());
@@ -394,95 +279,4 @@ async fn shown(answer: &mut Answer, text: &str, sink: &mut Sink, entry: &mut Opt
     }
     answer.answer.push_str(text);
     sink.show(text).await
-}
-
-/// How answers are checked.
-fn checks(answer: Option<&api::room::Answer>) -> (Settings, Policy) {
-    let plain = api::room::Answer::default();
-    let answer = answer.unwrap_or(&plain);
-    let has = |detector| answer.detectors.is_empty() || answer.detectors.contains(&detector);
-    let settings = Settings {
-        citations: answer.citations == Citations::Required && has(AnswerDetector::Citations),
-        overlap: has(AnswerDetector::Overlap),
-        entailment: answer.detectors.contains(&AnswerDetector::Entailment).then_some(0.5),
-        ..Settings::default()
-    };
-    let policy = match answer.ungrounded {
-        Ungrounded::Refuse => Policy::Refuse,
-        Ungrounded::Annotate => Policy::Annotate,
-    };
-    (settings, policy)
-}
-
-/// What a reranker says of a sentence, where the Room wants to know.
-async fn signals(
-    asker: &Asker,
-    spec: &api::room::RoomSpec,
-    sentence: &::rooms::answer::gate::Sentence,
-    chunks: &[Chunk],
-) -> Result<Signals, Error> {
-    let wants = spec
-        .answer
-        .as_ref()
-        .is_some_and(|it| it.detectors.contains(&AnswerDetector::Entailment));
-    let (Some(reranker), true, false) = (&spec.reranker, wants, sentence.cites.is_empty()) else {
-        return Ok(Signals::default());
-    };
-    let cited: Vec<&str> = (sentence.cites.iter())
-        .filter_map(|place| chunks.get(*place))
-        .map(|chunk| &*chunk.text)
-        .collect();
-    let scores = asker.rerank(&reranker.name, &sentence.text, &cited).await?;
-    Ok(Signals {
-        entailment: scores.into_iter().reduce(f64::max),
-        ..Signals::default()
-    })
-}
-
-/// Whether the asker may still be here, and may still see all that the model was given.
-async fn look(knock: &Knock, begun: &Begun) -> Result<Admitted, Error> {
-    let looked = timeout(LOOK, async {
-        let rooms = &knock.gateway.rooms;
-        let admitted = knock.admit_to_read(Verb::Ask).await?;
-        let not_found = || Error::RoomNotFound {
-            room: format!("{}/{}", knock.namespace, knock.name),
-        };
-        if admitted.room.key != begun.admitted.room.key {
-            return Err(not_found());
-        }
-        let chunks: Vec<ChunkId> = begun.given.iter().map(|text| text.chunk.id).collect();
-        let seen = kept::texts(
-            rooms.database()?,
-            &admitted.grant,
-            begun.retrieved.generation,
-            None,
-            &chunks,
-        )
-        .await;
-        match seen.map_err(|error| rooms.told(error))?.len() == chunks.len() {
-            true => Ok(admitted),
-            false => Err(not_found()),
-        }
-    });
-    looked.await.unwrap_or(Err(Error::AuthorizationUnavailable))
-}
-
-fn is_unknown(text: &str) -> bool {
-    // In one sentence or in several.
-    sentences(text).into_iter().all(|range| says_unknown(&text[range]))
-}
-
-fn cited(citation: ::rooms::answer::citations::Citation, given: &[Text]) -> wire::ask::Citation {
-    let text = given.iter().find(|text| text.chunk.id == citation.chunk);
-    wire::ask::Citation {
-        number: u32::try_from(citation.number).unwrap_or(u32::MAX),
-        chunk: citation.chunk.0,
-        document: document_id(&citation.source, &citation.document),
-        title: text.and_then(|text| text.title.clone()),
-        origin: text.and_then(|text| text.origin.clone()),
-        place: place(&citation.place),
-        source: citation.source,
-        name: citation.document,
-        quote: citation.quote,
-    }
 }

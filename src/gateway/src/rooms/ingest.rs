@@ -10,7 +10,7 @@ use axum::{
 use bytes::Bytes;
 use futures::stream;
 use protocol::rooms::{TOKEN_HEADER, ingest as wire, state, uploads, vector};
-use store::rooms::{self as kept, DocumentId, Moment, NewChunk, NewDocument, Picture, Placed, Recipe, State, Writer};
+use store::rooms::{self as kept, DocumentId, Moment, NewChunk, NewDocument, Picture, Placed, Recipe, Writer};
 
 use super::{
     Admitted, Service,
@@ -459,68 +459,6 @@ pub async fn read_upload(knock: Knock, id: &str) -> Result<Response<Body>, Error
     let octets = header::HeaderValue::from_static("application/octet-stream");
     headers.insert(header::CONTENT_TYPE, octets);
     Ok(response)
-}
-
-/// `GET /state`
-///
-/// # Errors
-/// See [`Error`].
-pub async fn state(knock: Knock) -> Result<Response<Body>, Error> {
-    let admitted = knock.admit(Verb::Ingest).await?;
-    let rooms = &knock.gateway.rooms;
-    let (database, grant) = (rooms.database()?, &admitted.grant);
-    let told = |error| rooms.told(error);
-    let overview = kept::overview(database, grant).await.map_err(told)?;
-    let generations = kept::generations(database, grant).await.map_err(told)?;
-    let key = &admitted.room.key;
-    let sampled = rooms
-        .metrics
-        .recall
-        .with_label_values(&[&key.namespace, &key.name])
-        .get();
-    answer(&state::State {
-        uid: key.uid.clone(),
-        generation: overview.head.live,
-        documents: overview.documents,
-        chunks: overview.chunks,
-        quarantined: (overview.quarantined.into_iter())
-            .map(|(reason, documents)| state::Quarantined { reason, documents })
-            .collect(),
-        sources: (overview.sources.into_iter())
-            .map(|source| state::Source {
-                name: source.name,
-                documents: source.documents,
-                rights_age_seconds: source.rights_age.map(|age| age.as_secs_f64()),
-            })
-            .collect(),
-        rights_age_seconds: overview.head.rights_age.map(|age| age.as_secs_f64()),
-        // Nobody finds nothing of the nearest: it was not sampled yet.
-        recall_at_10: (sampled > 0.0).then_some(sampled),
-        newest_upload_seconds: overview.newest_upload.map(|age| age.as_secs_f64()),
-        generations: generations
-            .into_iter()
-            .map(|one| state::Generation {
-                number: one.number,
-                state: name(one.state).into(),
-                model: one.model,
-                model_digest: one.model_digest,
-                dimension: u32::try_from(one.dimension).unwrap_or_default(),
-                documents: one.documents.unsigned_abs(),
-                chunks: one.chunks.unsigned_abs(),
-                idle_seconds: one.idle.as_secs_f64(),
-            })
-            .collect(),
-    })
-}
-
-fn name(state: State) -> &'static str {
-    match state {
-        State::Building => "building",
-        State::Live => "live",
-        State::Retired => "retired",
-        State::Failed => "failed",
-        State::Expired => "expired",
-    }
 }
 
 /// `DELETE` of the Room, with `?uid=` of that one only: another one may have its name by now.

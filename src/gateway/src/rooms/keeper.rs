@@ -10,7 +10,11 @@ use store::{
 };
 use tokio::time::sleep;
 
-use super::{Service, authorize::own, room::Room};
+use super::{
+    Service,
+    authorize::own,
+    room::{Room, Source},
+};
 use crate::error::Error;
 
 /// Between two looks at all Rooms.
@@ -153,9 +157,15 @@ async fn prepare(database: &Database, room: &Room) -> Result<(), StoreError> {
             kept::remove_source(database, &own(room), &known.name).await?;
         }
     }
-    for source in room.sources.iter().filter(|source| source.clearance.0 > 0) {
+    let has_some = |source: &&Source| source.has_documents && source.clearance.0 > 0;
+    for source in room.sources.iter().filter(has_some) {
         kept::raise(database, &own(room), &source.name, source.clearance).await?;
     }
+    let databases: Vec<_> = (room.sources.iter())
+        .filter(|source| !source.has_documents)
+        .map(|source| (&*source.name, source.clearance))
+        .collect();
+    kept::keep_databases(database, &own(room), &databases).await?;
     fresh(database, room).await
 }
 

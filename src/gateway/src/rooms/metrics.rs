@@ -17,6 +17,8 @@ pub struct Metrics {
     pub search: Histogram,
     /// Answers, by how they ended.
     pub answers: IntCounterVec,
+    /// Statements that models wrote for databases, by what became of them.
+    pub statements: IntCounterVec,
     /// Times that two nets disagreed.
     pub disagreements: IntCounter,
     /// Bytes of indexes in memory.
@@ -58,6 +60,16 @@ impl Metrics {
                 registry,
                 IntCounterVec::new(
                     Opts::new("atelier_rooms_answers_total", "Questions to Rooms, by how they ended."),
+                    &["outcome"],
+                ),
+            ),
+            statements: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "atelier_rooms_statements_total",
+                        "Times that a model was asked for a statement for a Room's database, by what became of it.",
+                    ),
                     &["outcome"],
                 ),
             ),

@@ -53,6 +53,22 @@ struct Embedded {
 }
 
 #[derive(Deserialize)]
+struct Completion {
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    message: Said,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct Ranking {
     results: Vec<Ranked>,
 }
@@ -146,6 +162,21 @@ impl Asker {
         vector.ok_or_else(|| Error::UpstreamFailed {
             model: format!("{}/{name}", self.namespace),
         })
+    }
+
+    /// What a model writes when it is told these, at once.
+    ///
+    /// # Errors
+    /// When the model does not answer well.
+    pub async fn write(&self, name: &str, system: &str, user: &str, most: u32) -> Result<String, Error> {
+        let body = json!({
+            "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
+            "max_tokens": most, "temperature": 0,
+        });
+        let answer = self.ask(Operation::Chat, name, None, body).await?;
+        let completion: Completion = self.whole(name, answer).await?;
+        let said = completion.choices.into_iter().next().map(|choice| choice.message);
+        Ok(said.and_then(|said| said.content).unwrap_or_default())
     }
 
     /// Scores of texts for a question, in their order, by a reranker.

@@ -2,11 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use ::rooms::{Clearance, RoomKey, search};
+use ::rooms::{
+    Clearance, RoomKey, search,
+    sql::{Allowed, Column, Table},
+};
 use api::{
     conditions::types,
     names::room_redteam,
-    room::{MemberKind, RoomSpec},
+    room::{MemberKind, RoomSpec, SqlSource},
 };
 use kube::{ResourceExt, core::Object};
 use serde::Deserialize;
@@ -45,6 +48,33 @@ pub enum Standing {
     Failed,
     /// They are asked for, and nothing is known yet.
     Untested,
+}
+
+/// A source that is a database, which is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Database {
+    /// The source's name.
+    pub source: String,
+    /// Clearance that all of its rows need.
+    pub clearance: Clearance,
+    /// Where it is, and what of it may be asked.
+    pub sql: SqlSource,
+}
+
+impl Database {
+    /// What of it may be asked, with so many rows of an answer.
+    pub fn allowed(&self, max_rows: u64) -> Allowed {
+        let column = |column: &api::room::SqlColumn| Column {
+            name: column.name.clone(),
+            description: column.description.clone(),
+        };
+        let table = |table: &api::room::SqlTable| {
+            let columns = table.columns.iter().map(column).collect();
+            let description = table.description.clone();
+            (table.name.clone(), Table { description, columns })
+        };
+        Allowed::new(self.sql.tables.iter().map(table), max_rows)
+    }
 }
 
 /// A Room.
@@ -177,6 +207,24 @@ impl Room {
     /// A source by its name.
     pub fn source(&self, name: &str) -> Option<&Source> {
         self.sources.iter().find(|source| source.name == name)
+    }
+
+    /// Whether documents come from any of its sources.
+    pub fn has_documents(&self) -> bool {
+        self.sources.iter().any(|source| source.has_documents)
+    }
+
+    /// The databases that somebody of this clearance may have asked.
+    pub fn databases(&self, clearance: Clearance) -> Vec<Database> {
+        let sources = self.spec.iter().flat_map(|spec| &spec.sources);
+        let databases = sources.filter_map(|source| {
+            Some(Database {
+                source: source.name.clone(),
+                clearance: self::clearance(source.clearance),
+                sql: source.sql.clone()?,
+            })
+        });
+        databases.filter(|database| database.clearance <= clearance).collect()
     }
 
     /// How chunks are found.

@@ -9,7 +9,7 @@ use axum::{
     routing::{MethodRouter, get, post, put},
 };
 
-use super::{answers, ask, ingest, people, redteam, request::Knock, search, upload};
+use super::{answers, ask, ingest, people, redteam, request::Knock, search, state, upload};
 use crate::{error::Error, routes::Gateway};
 
 type Shared = State<Arc<Gateway>>;
@@ -210,7 +210,7 @@ in_room! {
     set_rights => |knock, body| ingest::set_rights(knock, body);
     removed => |knock, body| ingest::removed(knock, body);
     list_uploads => |knock, _body| ingest::list_uploads(knock);
-    state => |knock, _body| ingest::state(knock);
+    state => |knock, _body| state::serve(knock);
     red_team => |knock, _body| redteam::facts(knock);
 }
 

@@ -74,6 +74,9 @@ pub struct Audited {
     pub generation: i64,
     /// The chunks that the model was given.
     pub chunks: Vec<i64>,
+    /// What was asked of databases; nothing where texts are not kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<String>,
     /// The question; none where texts are not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,

@@ -70,26 +70,61 @@ pub struct Answer {
     pub unsupported: Vec<String>,
     /// Clearance that whoever sees the answer needs: the highest of all that the model was given.
     pub clearance: u8,
+    /// Databases of the Room that were to be asked and did not answer; the answer was made without them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unavailable: Vec<Unavailable>,
     /// The version of the model, where it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 
-/// A part of a document that an answer cites.
+/// A database that was to be asked and did not answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Unavailable {
+    /// The source's name.
+    pub source: String,
+    /// Why: `statement_refused` (what the model wrote may not be run), `database_failed` (the database refused it, or it took
+    /// too long) or `database_unavailable` (the database cannot be reached).
+    pub code: String,
+}
+
+/// What a citation points at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CitationKind {
+    /// A part of a document.
+    #[default]
+    Document,
+    /// Rows that a database answered to a statement.
+    Sql,
+}
+
+/// A part of a document, or rows of a database, that an answer cites.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Citation {
     /// Its number in the answer.
     pub number: u32,
+    /// What it points at. Rows have neither a chunk nor a document.
+    pub kind: CitationKind,
     /// The chunk's number.
     pub chunk: i64,
     /// The document's name in paths: see [`super::document_id`].
     pub document: String,
     /// The source's name.
     pub source: String,
-    /// The document's name in its source.
+    /// The document's name in its source; of rows, their tables.
     pub name: String,
+    /// The statement that gave the rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
+    /// The tables that it read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
     /// What the document is called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -98,7 +133,8 @@ pub struct Citation {
     pub origin: Option<String>,
     /// Where in the document it stands.
     pub place: Place,
-    /// What of it supports the answer best: to be shown as text, never as Markdown or HTML.
+    /// What of it supports the answer best; of rows, the line that names the columns and those that do. To be shown as
+    /// text, never as Markdown or HTML.
     pub quote: String,
 }
 

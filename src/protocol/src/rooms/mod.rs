@@ -87,4 +87,10 @@ pub mod code {
     pub const NO_MODEL: &str = "room_has_no_model";
     /// 409: the Room was not deleted, so it is not purged.
     pub const NOT_DELETED: &str = "room_not_deleted";
+    /// In an answer: what the model wrote for a database may not be run, and was not.
+    pub const STATEMENT_REFUSED: &str = "statement_refused";
+    /// In an answer: a database refused a statement, or took too long.
+    pub const DATABASE_FAILED: &str = "database_failed";
+    /// In an answer: a database cannot be reached.
+    pub const DATABASE_UNAVAILABLE: &str = "database_unavailable";
 }

@@ -20,6 +20,9 @@ pub struct State {
     pub quarantined: Vec<Quarantined>,
     /// The sources that it knows of, by name.
     pub sources: Vec<Source>,
+    /// The databases that it asks, by name, as they were looked at not long ago.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub databases: Vec<Database>,
     /// Seconds since the rights of the source were read that is longest ago; none if there is one whose rights never were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rights_age_seconds: Option<f64>,
@@ -55,6 +58,18 @@ pub struct Source {
     /// Seconds since its rights were read; none if they never were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rights_age_seconds: Option<f64>,
+}
+
+/// A database that is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Database {
+    /// The source's name.
+    pub name: String,
+    /// Why it cannot be asked, with the field of the spec that has to change; none if it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A generation.

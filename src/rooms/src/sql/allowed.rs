@@ -34,7 +34,7 @@ pub struct Column {
 }
 
 /// Functions that change nothing, read nothing but their arguments, know nothing of the server, and neither wait nor
-/// make large values of small ones (`repeat`, `lpad`, `format` and `generate_series` do).
+/// make large values of small ones (`repeat`, `lpad`, `format`, `replace`, `regexp_replace` and `generate_series` do).
 pub const SAFE_FUNCTIONS: &[&str] = &[
     "abs",
     "age",
@@ -96,10 +96,8 @@ pub const SAFE_FUNCTIONS: &[&str] = &[
     "position",
     "power",
     "rank",
-    "regexp_replace",
     "regr_intercept",
     "regr_slope",
-    "replace",
     "reverse",
     "right",
     "round",

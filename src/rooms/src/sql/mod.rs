@@ -18,6 +18,7 @@
 //! only and short (see [`session`]), and the connection is not that of the Rooms' own store.
 
 mod allowed;
+mod ask;
 mod call;
 mod describe;
 mod expr;
@@ -27,6 +28,7 @@ mod parse;
 mod query;
 mod refusal;
 mod reply;
+mod rows;
 mod scope;
 mod select;
 pub mod session;
@@ -37,9 +39,11 @@ mod writer;
 mod tests;
 
 pub use allowed::{Allowed, Column, SAFE_FUNCTIONS, Table};
+pub use ask::{Asked, Correction, relevance};
 pub use describe::describe;
 pub use refusal::Refusal;
 pub use reply::{NO_QUERY, NoStatement, statement};
+pub use rows::{Given, Rows};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -51,8 +55,32 @@ pub struct Rewritten {
     /// What it reads: columns by table, with the names of [`Allowed`]. For citations and the audit trail. A table of
     /// which only the rows are counted has no columns.
     pub reads: BTreeMap<String, BTreeSet<String>>,
+    /// Names of the columns that it gives, in their order. One that has none is a value that was computed.
+    pub columns: Vec<Option<String>>,
     /// Most rows that it gives.
     pub limit: u64,
+}
+
+impl Rewritten {
+    /// The same statement with each value as text of at most `longest` characters, whatever its type is; what is longer is
+    /// cut at the server.
+    pub fn as_text(&self, longest: usize) -> String {
+        let columns = 1..=self.columns.len();
+        let names: Vec<_> = columns.map(|number| literal::name(&format!("c{number}"))).collect();
+        let value = |name: &String| format!("pg_catalog.\"left\"(CAST(r.{name} AS text), {longest})");
+        let values: Vec<_> = names.iter().map(value).collect();
+        format!(
+            "SELECT {} FROM ({}) AS r({})",
+            values.join(", "),
+            self.sql,
+            names.join(", ")
+        )
+    }
+
+    /// The tables that it reads.
+    pub fn tables(&self) -> Vec<String> {
+        self.reads.keys().cloned().collect()
+    }
 }
 
 /// Room for the deepest statement that is read: a level takes the parser some 75 KiB, more than a thread of a server
@@ -77,10 +105,11 @@ pub fn check(sql: &str, allowed: &Allowed) -> Result<Rewritten, Refusal> {
 fn check_here(sql: &str, allowed: &Allowed) -> Result<Rewritten, Refusal> {
     let query = parse::query(sql)?;
     let mut writer = writer::Writer::new(allowed);
-    let (sql, limit) = writer.statement(&query)?;
+    let (sql, columns, limit) = writer.statement(&query)?;
     Ok(Rewritten {
         sql,
         reads: writer.reads,
+        columns,
         limit,
     })
 }

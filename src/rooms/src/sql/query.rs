@@ -12,14 +12,14 @@ use super::{
 };
 
 impl Writer<'_> {
-    /// The whole statement, with a limit, and the limit.
+    /// The whole statement, with a limit, the names of its columns, and the limit.
     ///
     /// # Errors
     /// With what is not allowed in it.
-    pub fn statement(&mut self, query: &Query) -> Result<(String, u64), Refusal> {
+    pub fn statement(&mut self, query: &Query) -> Result<(String, Outputs, u64), Refusal> {
         let most = self.allowed.max_rows;
-        let (sql, _, limit) = self.query(query, Some(most))?;
-        Ok((sql, limit.unwrap_or(most)))
+        let (sql, outputs, limit) = self.query(query, Some(most))?;
+        Ok((sql, outputs, limit.unwrap_or(most)))
     }
 
     /// A query within another one, and the names of its columns.

@@ -14,10 +14,11 @@ use crate::Database;
 use crate::audit::Place;
 
 const KEEP: &str = "
-    INSERT INTO room_answer (room, chain, seq, author, generation, clearance, chunks, request, question)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO room_answer (room, chain, seq, author, generation, clearance, chunks, request, question, sources, statements)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (room, chain, seq) DO UPDATE SET
-        clearance = greatest(room_answer.clearance, excluded.clearance), chunks = room_answer.chunks || excluded.chunks";
+        clearance = greatest(room_answer.clearance, excluded.clearance), chunks = room_answer.chunks || excluded.chunks,
+        sources = room_answer.sources || excluded.sources, statements = room_answer.statements || excluded.statements";
 
 /// What is kept of a question beside what its answer is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,19 @@ pub struct Kept<'a> {
     pub request: &'a str,
     /// The question, where texts are kept.
     pub question: Option<&'a str>,
+    /// What the model was given of databases.
+    pub databases: &'a [FromDatabase],
+}
+
+/// Rows of a database that a model was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FromDatabase {
+    /// The source.
+    pub source: String,
+    /// Clearance that it needs.
+    pub clearance: Clearance,
+    /// What was asked, where texts are kept.
+    pub statement: Option<String>,
 }
 
 /// Remembers what an answer is made of, before its first word goes out. `place` is the audit row that opened it. Its
@@ -47,15 +61,21 @@ pub async fn keep_answer(
         sees: Sees::Granted,
         access: Access::Write,
     };
-    let clearance = context
-        .iter()
-        .map(|text| text.chunk.clearance)
-        .max()
-        .unwrap_or_default();
+    let asked = kept.databases.iter().map(|asked| asked.clearance);
+    let clearances = context.iter().map(|text| text.chunk.clearance).chain(asked);
+    let clearance = clearances.max().unwrap_or_default();
     let mut inside = enter(database, grant, purpose).await?;
     if let Some(hidden) = (context.iter()).find(|text| !grant.sees(text.chunk.clearance, &text.chunk.acl)) {
         return Err(inside.disagree("a chunk", hidden.chunk.id.0));
     }
+    if clearance > grant.clearance() {
+        return Err(inside.disagree("the rows of a database", 0));
+    }
+    let clean = |text: &str| text.replace('\0', "");
+    let sources: Vec<_> = kept.databases.iter().map(|asked| clean(&asked.source)).collect();
+    let statements: Vec<_> = (kept.databases.iter())
+        .filter_map(|asked| asked.statement.as_deref().map(clean))
+        .collect();
     sqlx::query(KEEP)
         .bind(inside.room)
         .bind(&place.chain)
@@ -64,8 +84,10 @@ pub async fn keep_answer(
         .bind(generation)
         .bind(i16::from(clearance.0))
         .bind(context.iter().map(|text| text.chunk.id.0).collect::<Vec<_>>())
-        .bind(kept.request.replace('\0', ""))
-        .bind(kept.question.map(|question| question.replace('\0', "")))
+        .bind(clean(kept.request))
+        .bind(kept.question.map(clean))
+        .bind(sources)
+        .bind((!statements.is_empty()).then_some(statements))
         .execute(&mut *inside.transaction)
         .await?;
     inside.commit().await?;
@@ -252,6 +274,44 @@ async fn about(database: &Database, answers: &[Answered]) -> Result<Vec<Said>, E
     Ok(said)
 }
 
+const RAISE: &str = "
+    UPDATE room_answer SET clearance = $3 WHERE room = $1 AND $2 = ANY (sources) AND clearance < $3";
+
+const FORGET: &str = "
+    UPDATE room_answer SET question = NULL, answer = NULL, statements = NULL
+    WHERE room = $1 AND NOT sources <@ $2::text[]
+        AND (question IS NOT NULL OR answer IS NOT NULL OR statements IS NOT NULL)";
+
+/// Holds what was answered from databases against what the Room's spec says of them now, which is `databases` with their
+/// clearances: answers need the clearance of each that they are made of, and of those that are none of the Room's any more
+/// the texts go. Those of other sources are hidden with their documents.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn keep_databases(database: &Database, grant: &Grant, databases: &[(&str, Clearance)]) -> Result<(), Error> {
+    let purpose = Purpose {
+        verbs: &[Verb::Ingest],
+        sees: Sees::All,
+        access: Access::Write,
+    };
+    let mut inside = enter(database, grant, purpose).await?;
+    let names: Vec<_> = databases.iter().map(|known| known.0).collect();
+    for (name, clearance) in databases {
+        sqlx::query(RAISE)
+            .bind(inside.room)
+            .bind(name)
+            .bind(i16::from(clearance.0))
+            .execute(&mut *inside.transaction)
+            .await?;
+    }
+    sqlx::query(FORGET)
+        .bind(inside.room)
+        .bind(names)
+        .execute(&mut *inside.transaction)
+        .await?;
+    inside.commit().await
+}
+
 /// What was forgotten of answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {
@@ -280,8 +340,9 @@ pub async fn expire_answers(
     let mut inside = enter(database, grant, purpose).await?;
     let statements = [
         (
-            "UPDATE room_answer SET question = NULL, answer = NULL
-            WHERE room = $1 AND at < now() - $2 * interval '1 second' AND (question IS NOT NULL OR answer IS NOT NULL)",
+            "UPDATE room_answer SET question = NULL, answer = NULL, statements = NULL
+            WHERE room = $1 AND at < now() - $2 * interval '1 second'
+                AND (question IS NOT NULL OR answer IS NOT NULL OR statements IS NOT NULL)",
             texts,
         ),
         (

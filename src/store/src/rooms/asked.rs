@@ -29,6 +29,8 @@ pub struct Asked {
     pub is_shown: bool,
     /// The chunks that the model was given.
     pub chunks: Vec<i64>,
+    /// What was asked of databases for it, where it is kept.
+    pub statements: Vec<String>,
     /// The question, where it is kept.
     pub question: Option<String>,
     /// The answer, where it is kept.
@@ -40,7 +42,7 @@ pub struct Asked {
 /// Documents have one number for all generations, so also those of generations that are gone are looked at.
 const SELECT: &str = "
     SELECT a.room, a.chain, a.seq, (extract(epoch FROM a.at) * 1000000)::bigint AS at, a.request, a.author, a.clearance,
-        a.generation, a.chunks, a.question, a.answer, a.outcome,
+        a.generation, a.chunks, a.question, a.answer, a.outcome, a.statements,
         coalesce((SELECT bool_and((SELECT true FROM room_document d
                 WHERE d.room = $1 AND d.id = w.document AND d.state = 'present'
                     AND d.clearance <= $2 AND (d.acl IS NULL OR d.acl && $3) LIMIT 1) IS NOT NULL)
@@ -111,6 +113,10 @@ fn read(inside: &Inside<'_>, grant: &Grant, row: &PgRow) -> Result<Asked, Error>
         is_shown,
         chunks: match is_shown {
             true => row.try_get("chunks")?,
+            false => Vec::new(),
+        },
+        statements: match is_shown {
+            true => row.try_get::<Option<_>, _>("statements")?.unwrap_or_default(),
             false => Vec::new(),
         },
         question: text("question")?,

@@ -46,7 +46,9 @@ mod texts;
 mod uploads;
 mod writer;
 
-pub use answers::{Expired, Kept, Said, expire_answers, finish_answer, keep_answer, said, said_of};
+pub use answers::{
+    Expired, FromDatabase, Kept, Said, expire_answers, finish_answer, keep_answer, keep_databases, said, said_of,
+};
 pub use asked::{Asked, asked, mine};
 pub use changes::{Since, changes};
 pub use curate::{Quarantined, quarantine, quarantined, release};

@@ -14,6 +14,8 @@ pub use server::Postgres;
 pub struct TestDatabase {
     /// What is tested.
     pub database: Database,
+    /// Its name.
+    pub name: String,
     /// The file with its URL.
     pub url_file: NamedTempFile,
     options: PgConnectOptions,
@@ -35,6 +37,7 @@ impl Postgres {
         let options = self.url(&name).parse().expect("it is a URL");
         TestDatabase {
             database,
+            name,
             url_file,
             options,
         }

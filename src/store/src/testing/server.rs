@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
+    net::TcpListener,
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
@@ -13,6 +14,10 @@ use std::{
 
 /// Where `initdb` and `postgres` are.
 const BINARIES: &str = "ATELIER_POSTGRES_BIN";
+/// Where it is on a Unix socket, which has a directory of its own.
+const PORT: u16 = 5432;
+/// Settings of one that is reached by a port. Its address is none of those that tests give to workers, for those are not asked.
+const LOOPBACK: [&str; 3] = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.2"];
 /// Postgres does not run as root.
 const NOBODY: u32 = 65534;
 
@@ -30,9 +35,10 @@ const SUPERVISOR: &str = r#"
     rm -rf "$dir"
 "#;
 
-/// A PostgreSQL server on a Unix socket.
+/// A PostgreSQL server on a Unix socket, and on a port of this machine where that was asked for.
 pub struct Postgres {
     dir: PathBuf,
+    port: u16,
     supervisor: Mutex<Supervisor>,
 }
 
@@ -64,6 +70,18 @@ impl Postgres {
     /// # Panics
     /// When there is no PostgreSQL.
     pub fn start_with(settings: &[&str]) -> Self {
+        Self::start_at(PORT, settings)
+    }
+
+    /// A server that is reached as those of others are: by [`Self::loopback_url`].
+    ///
+    /// # Panics
+    /// When there is no PostgreSQL, or no port.
+    pub fn start_on_loopback() -> Self {
+        Self::start_at(free_port(), &LOOPBACK)
+    }
+
+    fn start_at(port: u16, settings: &[&str]) -> Self {
         let bin = env::var_os(BINARIES).map(PathBuf::from).unwrap_or_else(|| {
             panic!(
                 "{BINARIES} is not set: run `cargo xtask test --only unit`, which installs PostgreSQL and sets it, or \
@@ -101,7 +119,7 @@ impl Postgres {
             .arg("-k")
             .arg(&dir)
             .args(["-c", "listen_addresses="]);
-        postgres.args(["-c", "max_connections=60"]);
+        postgres.args(["-c", "max_connections=60", "-p", &port.to_string()]);
         postgres.args(settings.iter().flat_map(|setting| ["-c", setting]));
         let mut child = Command::new("sh")
             .args(["-c", SUPERVISOR, "supervisor"])
@@ -117,6 +135,7 @@ impl Postgres {
         let answers = BufReader::new(child.stdout.take().expect("it is piped"));
         let this = Self {
             dir,
+            port,
             supervisor: Mutex::new(Supervisor {
                 child,
                 pid: String::new(),
@@ -160,7 +179,13 @@ impl Postgres {
 
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@localhost/{database}?host={}", self.dir.display())
+        let (port, dir) = (self.port, self.dir.display());
+        format!("postgres://postgres@localhost:{port}/{database}?host={dir}")
+    }
+
+    /// The URL of a database for one of its users, by its port.
+    pub fn loopback_url(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}@127.0.0.2:{}/{database}", self.port)
     }
 
     /// What the server says.
@@ -189,6 +214,11 @@ impl Drop for Postgres {
         drop(supervisor.child.stdin.take());
         let _ = supervisor.child.wait();
     }
+}
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.2:0").and_then(|listener| listener.local_addr());
+    free.expect("there is a port").port()
 }
 
 fn is_running(pid: &str) -> bool {

@@ -6,7 +6,9 @@ use rooms::{Acl, Clearance, Verb};
 use serde_json::json;
 use store::audit::{Draft, Kind, Log, Mode, Place, Settings};
 use store::feedback::{Feedback, give};
-use store::rooms::{Error, Kept, Text, expire_answers, keep_answer, load, said, texts};
+use store::rooms::{
+    Error, FromDatabase, Kept, Text, asked, expire_answers, keep_answer, keep_databases, load, said, texts,
+};
 
 use super::support::{Room, doc, grant_to, open_doc, room, visible, within};
 
@@ -138,4 +140,52 @@ async fn a_context_that_the_asker_does_not_see_is_refused() {
     .await;
     assert!(matches!(refused, Err(Error::Disagreement(_))), "{refused:?}");
     assert_eq!(room.test.number("SELECT count(*) FROM room_answer").await, 0);
+}
+
+#[tokio::test]
+async fn an_answer_of_databases_needs_what_they_need_then_and_later() {
+    let room = room().await;
+    let database = room.database();
+    room.fill(&[open_doc("a", &["a"])]).await;
+    let place = Place {
+        chain: "c".into(),
+        seq: 1,
+    };
+    let ledger = [FromDatabase {
+        source: "ledger".into(),
+        clearance: Clearance(2),
+        statement: Some("SELECT 1".into()),
+    }];
+    let kept = Kept {
+        request: "r",
+        question: Some("q"),
+        databases: &ledger,
+    };
+    let refused = keep_answer(database, &room.grant(Verb::Ask, 1), &place, 1, &[], kept).await;
+    assert!(matches!(refused, Err(Error::Disagreement(_))), "{refused:?}");
+    let grant = room.grant(Verb::Ask, 2);
+    let clearance = keep_answer(database, &grant, &place, 1, &[], kept).await.unwrap();
+    assert_eq!(clearance, Clearance(2));
+    let seen = async |clearance| {
+        asked(database, &room.grant(Verb::Ask, clearance), None, 9)
+            .await
+            .unwrap()
+    };
+    assert_eq!(seen(2).await[0].statements, ["SELECT 1"]);
+    assert!(seen(1).await.is_empty());
+    // The spec says that it needs more now.
+    let keep =
+        async |databases: &[(&str, Clearance)]| keep_databases(database, &room.ingest(), databases).await.unwrap();
+    keep(&[("other", Clearance(9)), ("ledger", Clearance(3))]).await;
+    assert!(seen(2).await.is_empty());
+    assert_eq!(seen(3).await[0].question.as_deref(), Some("q"));
+    // It needs less again, which says nothing of what was answered.
+    keep(&[("ledger", Clearance(0))]).await;
+    assert!(seen(2).await.is_empty());
+    // It is none of the Room's any more.
+    keep(&[("other", Clearance(0))]).await;
+    let [left] = &seen(3).await[..] else {
+        panic!("one is left")
+    };
+    assert_eq!((left.question.as_ref(), left.statements.len()), (None, 0));
 }

@@ -3,7 +3,6 @@
 mod files;
 mod git;
 mod objects;
-mod sql;
 mod upload;
 mod web;
 
@@ -61,10 +60,6 @@ impl Listing<'_> {
                 };
                 git::files(&repository, self).await
             }
-            IngestSourceKind::Sql {
-                connection_file,
-                tables,
-            } => sql::tables(connection_file, tables, self).await,
             IngestSourceKind::Upload { max_bytes } => upload::uploads(*max_bytes, self).await,
         };
         listed.map_err(|failure| {

@@ -6,10 +6,9 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protocol::ingest::{Column, IngestSourceKind, Limits, Table};
+use protocol::ingest::{IngestSourceKind, Limits};
 use protocol::quarantine::Reason;
 use protocol::rooms::ingest::Recipe;
-use store::testing::Postgres;
 
 use super::*;
 use crate::ingest::found::Content;
@@ -21,6 +20,14 @@ async fn list(kind: IngestSourceKind) -> Result<Vec<Found>> {
 }
 
 async fn list_into(kind: IngestSourceKind, directory: &Path) -> Result<Vec<Found>> {
+    let programs = Programs {
+        git_protocols: "file".into(),
+        ..Programs::default()
+    };
+    list_by(kind, directory, &programs).await
+}
+
+async fn list_by(kind: IngestSourceKind, directory: &Path, programs: &Programs) -> Result<Vec<Found>> {
     let room = Room::start();
     let (gateway, _dir) = gateway(&room);
     let recipe = Recipe {
@@ -35,15 +42,11 @@ async fn list_into(kind: IngestSourceKind, directory: &Path) -> Result<Vec<Found
         bytes: 1 << 16,
         ..Limits::default()
     };
-    let programs = Programs {
-        git_protocols: "file".into(),
-        ..Programs::default()
-    };
     let listing = Listing {
         source: &source,
         limits: &limits,
         directory,
-        programs: &programs,
+        programs,
         filling: &filling,
     };
     listing.documents().await
@@ -129,6 +132,115 @@ async fn files_of_a_repository_are_documents() {
             "{failure}"
         );
     }
+}
+
+fn git_at(url: &str) -> IngestSourceKind {
+    IngestSourceKind::Git {
+        url: url.into(),
+        revision: None,
+        path: None,
+        credentials_dir: None,
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_https_and_ssh_brings_a_repository() {
+    let dir = repository();
+    let scratch = tempfile::tempdir().unwrap();
+    let marker = scratch.path().join("marker");
+    for url in [
+        format!("file://{}", dir.path().display()),
+        dir.path().display().to_string(),
+        "http://127.0.0.1:1/a".into(),
+        "git://127.0.0.1:1/a".into(),
+        format!("ext::touch {}", marker.display()),
+        format!("--upload-pack=touch {}", marker.display()),
+    ] {
+        let failure = list_by(git_at(&url), scratch.path(), &Programs::default())
+            .await
+            .unwrap_err();
+        assert!(failure.message.contains("failed to bring the repository"), "{failure}");
+    }
+    assert!(!marker.exists());
+}
+
+#[tokio::test]
+async fn a_repository_that_is_too_large_is_not_written() {
+    let small = Programs {
+        git_protocols: "file".into(),
+        git_bytes: 64 << 10,
+        ..Programs::default()
+    };
+    // Of many zeros a pack is small; what has no order is large in it as well.
+    let mut state = 1_u32;
+    let noise = (0..200_000).map(|_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    for (content, says, retryable) in [
+        (vec![0; 200_000], "files of 2", false),
+        (noise.collect(), "failed to bring the repository", true),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        git(dir.path(), &["init", "-q"]);
+        std::fs::write(dir.path().join("large.bin"), content).unwrap();
+        git(dir.path(), &["add", "."]);
+        git(dir.path(), &["commit", "-q", "-m", "one"]);
+        let scratch = tempfile::tempdir().unwrap();
+        let url = format!("file://{}", dir.path().display());
+        let failure = list_by(git_at(&url), scratch.path(), &small).await.unwrap_err();
+        assert!(
+            failure.message.contains(says) && failure.retryable == retryable,
+            "{failure}"
+        );
+        assert!(!scratch.path().join("tree/large.bin").exists());
+        assert_eq!(list_into(git_at(&url), scratch.path()).await.unwrap().len(), 1);
+    }
+}
+
+/// Whatever a repository says of itself, nothing of it is run, and no other repository comes with it.
+#[tokio::test]
+async fn a_repository_runs_nothing() {
+    let (dir, other) = (repository(), repository());
+    let marker = dir.path().join("marker");
+    let touch = format!("touch {}", marker.display());
+    std::fs::write(
+        dir.path().join(".gitattributes"),
+        "* filter=evil diff=evil merge=evil\n",
+    )
+    .unwrap();
+    let modules = |update: &str| {
+        let text = format!(
+            "[submodule \"m\"]\n\tpath = m\n\turl = file://{}\n{update}",
+            other.path().display()
+        );
+        std::fs::write(dir.path().join(".gitmodules"), text).unwrap();
+    };
+    modules("");
+    let hook = dir.path().join(".git/hooks/post-checkout");
+    std::fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    std::fs::write(&hook, format!("#!/bin/sh\n{touch}\n")).unwrap();
+    git(dir.path(), &["add", "."]);
+    let commit = Command::new("git")
+        .args(["rev-parse", "HEAD"])
+        .current_dir(other.path())
+        .output()
+        .unwrap();
+    let commit = String::from_utf8(commit.stdout).unwrap();
+    let entry = format!("160000,{},m", commit.trim());
+    git(dir.path(), &["update-index", "--add", "--cacheinfo", &entry]);
+    git(dir.path(), &["commit", "-q", "-m", "three"]);
+    let scratch = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", dir.path().display());
+    let found = list_into(git_at(&url), scratch.path()).await.unwrap();
+    assert_eq!(names(&found), ["README.md", "docs/a.md", "docs/link"]);
+    // Orders in what describes modules are reason enough to bring nothing.
+    modules(&format!("\tupdate = !{touch}\n"));
+    git(dir.path(), &["add", ".gitmodules"]);
+    git(dir.path(), &["commit", "-q", "-m", "four"]);
+    let failure = list_into(git_at(&url), scratch.path()).await.unwrap_err();
+    assert!(failure.message.contains("fsck"), "{failure}");
+    assert!(!marker.exists());
 }
 
 type Log = Arc<Mutex<Vec<String>>>;
@@ -220,38 +332,4 @@ async fn a_server_that_fails_makes_the_source_fail() {
     }
     let failure = list(http(&["ftp://h.example/".into()], 0, None)).await.unwrap_err();
     assert!(failure.message.contains("http.urls"), "{failure}");
-}
-
-#[tokio::test]
-async fn rows_of_tables_are_documents() {
-    let database = Postgres::shared().database().await;
-    let mut connection = database.connection().await;
-    for statement in [
-        "CREATE TABLE \"Towns\" (name text, people int, secret text)",
-        "INSERT INTO \"Towns\" VALUES ('Rome', NULL, 'hush'), ('Oslo', 7, 'hush')",
-    ] {
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
-    }
-    let column = |name: &str, description: Option<&str>| Column {
-        name: name.into(),
-        description: description.map(str::to_owned),
-    };
-    let kind = |name: &str| IngestSourceKind::Sql {
-        connection_file: database.url_file.path().to_owned(),
-        tables: vec![Table {
-            name: name.into(),
-            description: Some("A town.".into()),
-            columns: vec![column("name", Some("what it is called")), column("people", None)],
-        }],
-    };
-    let scratch = tempfile::tempdir().unwrap();
-    let found = list_into(kind("public.Towns"), scratch.path()).await.unwrap();
-    assert_eq!(names(&found), ["public.Towns"]);
-    let Content::File(path) = &found[0].content else {
-        panic!()
-    };
-    let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(text, "name (what it is called),people\r\nOslo,7\r\nRome,\"\"\r\n");
-    let failure = list_into(kind("public.nothing"), scratch.path()).await.unwrap_err();
-    assert!(failure.message.contains("sql.tables[public.nothing]"), "{failure}");
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod ask;
+mod databases;
 mod ingest;
 mod matrix;
 mod races;

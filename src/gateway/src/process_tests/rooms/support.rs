@@ -1,7 +1,7 @@
 //! Rooms with documents in them, at a gateway of one's own.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
@@ -14,6 +14,7 @@ use axum::{
     Json, Router,
     body::Body,
     http::{Response, header},
+    response::IntoResponse,
     routing::post,
 };
 use bytes::Bytes;
@@ -44,6 +45,8 @@ pub struct Models {
     pub address: SocketAddr,
     /// What the next chats answer; without any, all that stands in the documents.
     pub says: Arc<Mutex<Option<String>>>,
+    /// What the next chats answer that ask for a statement, the first one first; without any, that there is none.
+    pub writes: Arc<Mutex<VecDeque<String>>>,
     /// Pieces of answers that may go out.
     pub pieces: Arc<Semaphore>,
     pub asked: Arc<Mutex<Vec<Value>>>,
@@ -81,6 +84,7 @@ fn everything(chat: &Value) -> String {
 impl Models {
     pub async fn start() -> Self {
         let says = Arc::new(Mutex::new(None::<String>));
+        let writes = Arc::new(Mutex::new(VecDeque::<String>::new()));
         let pieces = Arc::new(Semaphore::new(1 << 20));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let embeddings = async |Json(body): Json<Value>| {
@@ -89,9 +93,16 @@ impl Models {
             Json(json!({"data": data.collect::<Vec<_>>()}))
         };
         let chat = {
-            let (says, pieces, asked) = (says.clone(), pieces.clone(), asked.clone());
+            let (says, writes) = (says.clone(), writes.clone());
+            let (pieces, asked) = (pieces.clone(), asked.clone());
             async move |Json(body): Json<Value>| {
                 asked.lock().unwrap().push(body.clone());
+                if body["stream"] != true {
+                    let written = writes.lock().unwrap().pop_front();
+                    let content = written.unwrap_or_else(|| rooms::sql::NO_QUERY.into());
+                    let choices = json!([{"message": {"role": "assistant", "content": content}}]);
+                    return Json(json!({"choices": choices})).into_response();
+                }
                 let text = says.lock().unwrap().clone().unwrap_or_else(|| everything(&body));
                 let words: Vec<String> = text.split_inclusive(' ').map(Into::into).collect();
                 let events = stream::iter(words).then(move |word| {
@@ -118,9 +129,15 @@ impl Models {
         Self {
             address,
             says,
+            writes,
             pieces,
             asked,
         }
+    }
+
+    /// Writes these for databases, one after the other.
+    pub fn write(&self, statements: &[&str]) {
+        *self.writes.lock().unwrap() = statements.iter().map(ToString::to_string).collect();
     }
 
     pub fn say(&self, text: &str) {

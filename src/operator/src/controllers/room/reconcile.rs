@@ -120,7 +120,7 @@ async fn state(context: &Context, owner: &Owner, room: &Room, wanted: Option<&Wa
         ..
     } = owner;
     let has_contents = room.status.as_ref().is_some_and(|status| status.generation.is_some());
-    let may_have = wanted.is_some_and(|wanted| has_contents || wanted.takes_uploads());
+    let may_have = wanted.is_some_and(|wanted| has_contents || wanted.takes_uploads() || !wanted.databases.is_empty());
     if *paused || !may_have {
         return None;
     }
@@ -155,6 +155,15 @@ fn next(
         Stage::Waiting(_) | Stage::Reading(_) => WAITING,
         _ if matches!(plan.testing, Testing::Running(_)) => WAITING,
         _ if wanted.is_some_and(Wanted::takes_uploads) => WAITING,
+        // Whoever mends a Secret or a database tells nobody.
+        _ if observed
+            .state
+            .iter()
+            .flat_map(|state| &state.databases)
+            .any(|database| database.error.is_some()) =>
+        {
+            WAITING
+        }
         Stage::Refused(_) | Stage::Empty | Stage::Idle => settled(),
     };
     let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();

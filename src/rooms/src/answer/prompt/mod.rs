@@ -13,6 +13,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use data::defused;
 pub use rules::DEFAULT_SYSTEM;
 
 use crate::document::Chunk;

@@ -71,13 +71,8 @@ fn server(source: &RoomSource) -> Option<Vec<NetworkPolicyPort>> {
     if let Some(git) = &source.git {
         return Some(vec![port("TCP", git_port(&git.url))]);
     }
-    // A database's port is in a Secret, which the operator does not read.
-    source.sql.as_ref().map(|_| {
-        vec![NetworkPolicyPort {
-            protocol: Some("TCP".into()),
-            ..NetworkPolicyPort::default()
-        }]
-    })
+    // Databases are asked by the gateway.
+    None
 }
 
 /// The port that the URL of a repository leads to.

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use api::room::SqlTable;
-use k8s_openapi::api::core::v1::{KeyToPath, SecretVolumeSource, Volume, VolumeMount};
+use k8s_openapi::api::core::v1::{SecretVolumeSource, Volume, VolumeMount};
 use protocol::{
-    ingest::{Column, IngestSource, IngestSourceKind, Ocr, Table},
+    ingest::{IngestSource, IngestSourceKind, Ocr},
     paths::{DATA_SECRETS_DIR, DATA_SOURCES_DIR},
 };
 
@@ -13,9 +12,6 @@ use crate::controllers::{
     llmmodel::build::{job::mount, weights},
     room::validate::Source,
 };
-
-/// The file in the directory of a database's Secret.
-const CONNECTION_FILE: &str = "url";
 
 /// What a pod needs for a source.
 pub struct Access {
@@ -54,14 +50,13 @@ pub fn access(source: &Source, read: bool) -> Option<Access> {
         access.mounts.push(mount(&volume, &directory(name), Some(true)));
         access.volumes.push(weights::claim(&volume, &claim.claim_name, true));
     }
-    if let Some((secret, items)) = secret(source) {
+    if let Some(secret) = secret(source) {
         let volume = format!("secret-{name}");
         access.mounts.push(mount(&volume, &secrets(name), Some(true)));
         access.volumes.push(Volume {
             name: volume,
             secret: Some(SecretVolumeSource {
                 secret_name: Some(secret),
-                items,
                 ..SecretVolumeSource::default()
             }),
             ..Volume::default()
@@ -103,43 +98,17 @@ fn kind(source: &Source) -> Option<IngestSourceKind> {
             credentials_dir: git.credentials_secret_ref.as_ref().map(|_| secrets()),
         });
     }
-    if let Some(sql) = &spec.sql {
-        return Some(IngestSourceKind::Sql {
-            connection_file: secrets().join(CONNECTION_FILE),
-            tables: sql.tables.iter().map(table).collect(),
-        });
-    }
     source.max_bytes.map(|max_bytes| IngestSourceKind::Upload { max_bytes })
 }
 
-fn table(table: &SqlTable) -> Table {
-    let columns = table.columns.iter().map(|column| Column {
-        name: column.name.clone(),
-        description: column.description.clone(),
-    });
-    Table {
-        name: table.name.clone(),
-        description: table.description.clone(),
-        columns: columns.collect(),
-    }
-}
-
-/// Name and, if not all, keys of the Secret that a source needs.
-fn secret(source: &Source) -> Option<(String, Option<Vec<KeyToPath>>)> {
+/// Name of the Secret that a source needs.
+fn secret(source: &Source) -> Option<String> {
     let spec = &source.spec;
     let headers = || spec.http.as_ref()?.headers_secret_ref.as_ref();
     let store = || spec.object_store.as_ref()?.credentials_secret_ref.as_ref();
     let git = || spec.git.as_ref()?.credentials_secret_ref.as_ref();
-    if let Some(all) = headers().or_else(store).or_else(git) {
-        return Some((all.name.clone(), None));
-    }
-    let connection = &spec.sql.as_ref()?.connection_secret_ref;
-    let item = KeyToPath {
-        key: connection.key.clone(),
-        path: CONNECTION_FILE.into(),
-        mode: None,
-    };
-    Some((connection.name.clone(), Some(vec![item])))
+    let found = headers().or_else(store).or_else(git);
+    found.map(|secret| secret.name.clone())
 }
 
 fn directory(name: &str) -> String {

@@ -51,6 +51,7 @@ fn plan(job: &Job) -> IngestPlan {
 #[rstest]
 #[case("plain", json!({}), &["handbook"])]
 #[case("everything", json!({
+    "model": {"name": "m"},
     "members": [
         {"kind": "User", "name": "jane", "role": "Reader"},
         {"kind": "Group", "name": "hr", "role": "Reader", "clearance": 10},
@@ -75,7 +76,7 @@ fn plan(job: &Job) -> IngestPlan {
     ],
     "ingestion": {"clean": false, "dedup": {"exact": true, "minhash": {"threshold": "0.8", "shingle": 5}},
         "chunk": {"tokens": 256, "overlap": 32}, "pii": "Redact"},
-}), &["files", "web", "store", "cloud", "code", "db", "desk"])]
+}), &["files", "web", "store", "cloud", "code", "desk"])]
 fn objects(#[case] name: &str, #[case] spec: Value, #[case] read: &[&str]) {
     let (owner, settings) = (the_owner(), settings());
     let room = room(spec.clone());

@@ -48,7 +48,13 @@ fn ready(facts: &Facts<'_>, after: &RoomStatus, synced: &Finding, [access, passe
     if let Some(trouble) = &facts.observed.models.others {
         return not(trouble);
     }
-    if after.generation.is_none() {
+    let databases = databases(facts, after);
+    if let Some(Err(trouble)) = &databases
+        && facts.wanted.is_some_and(|wanted| wanted.sources.is_empty())
+    {
+        return not(trouble);
+    }
+    if after.generation.is_none() && databases.is_none() {
         let reason = match synced.reason.as_str() {
             reasons::NO_SOURCES => reasons::NO_SOURCES,
             _ => reasons::NOTHING_INDEXED,
@@ -62,13 +68,29 @@ fn ready(facts: &Facts<'_>, after: &RoomStatus, synced: &Finding, [access, passe
     if let Some(untested) = passed.filter(|passed| passed.status != Status::True) {
         return Finding::new(types::READY, false, &untested.reason, &untested.message);
     }
-    let message = "members can search it".to_owned()
-        + if facts.room.spec.model.is_some() {
-            " and ask"
-        } else {
-            ""
-        };
+    let message = match (after.generation, facts.room.spec.model.is_some()) {
+        (None, _) => "members can ask its databases; there are no documents yet",
+        (Some(_), true) => "members can search it and ask",
+        (Some(_), false) => "members can search it",
+    };
+    let message = match databases {
+        Some(Err(trouble)) => format!("{message}; a database cannot be asked: {}", trouble.message),
+        Some(Ok(())) | None => message.to_owned(),
+    };
     Finding::new(types::READY, true, reasons::OPEN, message)
+}
+
+/// Whether databases can be asked, where there are some: what is wrong with those that cannot. What nobody has looked at yet
+/// is taken for good.
+fn databases(facts: &Facts<'_>, after: &RoomStatus) -> Option<Result<(), Trouble>> {
+    let wanted = facts.wanted.filter(|wanted| !wanted.databases.is_empty())?;
+    let is_database = |name: &String| wanted.databases.contains(name);
+    let rows = after.sources.iter().filter(|row| is_database(&row.name));
+    let errors: Vec<_> = rows.filter_map(|row| row.error.as_deref()).collect();
+    Some(match errors.is_empty() {
+        true => Ok(()),
+        false => Err(Trouble::new(reasons::DATABASE_UNAVAILABLE, errors.join("; "))),
+    })
 }
 
 fn synced(facts: &Facts<'_>, after: &RoomStatus) -> Finding {
@@ -88,7 +110,7 @@ fn synced(facts: &Facts<'_>, after: &RoomStatus) -> Finding {
     let is_current = sync.failures == 0 && sync.published.is_some() && sync.published == facts.plan.key;
     match &facts.plan.stage {
         Stage::Refused(trouble) | Stage::Waiting(trouble) => finding(false, &trouble.reason, &trouble.message),
-        Stage::Empty => finding(true, reasons::NO_SOURCES, "spec.sources is empty"),
+        Stage::Empty => finding(true, reasons::NO_SOURCES, "spec.sources has nothing to read"),
         Stage::Reading(Some(trouble)) => {
             let message = format!(
                 "sources are being read; the last attempt is in trouble: {}",

@@ -101,6 +101,9 @@ fn look(status: &mut RoomStatus, state: &State, now: &Time) {
         status.recall_at_10 = Some(format!("{recall:.2}"));
     }
     for row in &mut status.sources {
+        if let Some(database) = state.databases.iter().find(|database| database.name == row.name) {
+            row.error.clone_from(&database.error);
+        }
         if let Some(source) = state.sources.iter().find(|source| source.name == row.name) {
             row.documents = number(source.documents);
             let read = source.rights_age_seconds.and_then(|age| before(now, age));

@@ -1,5 +1,5 @@
 use k8s_openapi::jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::controllers::room::decide::world::World;
@@ -73,6 +73,81 @@ fn what_people_took_away_is_counted_without_a_run() {
     state.uid = "former-uid".into();
     world.pass();
     assert_eq!(world.status().documents, Some(9));
+}
+
+/// A Room with this database, and these sources beside it.
+fn with_database(others: Value) -> Value {
+    let database = json!({"name": "ledger", "sql": {"connectionSecretRef": {"name": "db", "key": "url"}, "tables": [
+        {"name": "sales.orders", "columns": [{"name": "total"}]},
+    ]}});
+    let mut sources = others.as_array().unwrap().clone();
+    sources.push(database);
+    json!({"model": {"name": "m"}, "sources": sources})
+}
+
+fn looked_at(error: Option<&str>) -> State {
+    State {
+        uid: "room-uid".into(),
+        databases: vec![protocol::rooms::state::Database {
+            name: "ledger".into(),
+            error: error.map(str::to_owned),
+        }],
+        ..State::default()
+    }
+}
+
+#[test]
+fn a_room_with_nothing_but_a_database_is_open_without_a_run() {
+    let mut world = World::new(with_database(json!([])));
+    assert_eq!(world.settle(), 0);
+    assert_eq!(world.condition("Ready"), ("True".into(), "Open".into()));
+    assert_eq!(world.condition("Synced"), ("True".into(), "NoSources".into()));
+    world.observed.state = Some(looked_at(Some(
+        "spec.sources[ledger].sql.tables[sales.orders]: no such table",
+    )));
+    world.settle();
+    assert_eq!(world.condition("Ready"), ("False".into(), "DatabaseUnavailable".into()));
+    let status = world.status();
+    let ready = api::conditions::find(&status.conditions, "Ready").unwrap();
+    assert!(
+        ready
+            .message
+            .starts_with("spec.sources[ledger].sql.tables[sales.orders]"),
+        "{}",
+        ready.message
+    );
+    assert_eq!(status.sources[0].error.as_deref(), Some(ready.message.as_str()));
+    // Somebody has mended it.
+    world.observed.state = Some(looked_at(None));
+    world.settle();
+    assert_eq!(world.condition("Ready"), ("True".into(), "Open".into()));
+    assert_eq!(world.status().sources[0].error, None);
+}
+
+#[test]
+fn a_database_that_is_away_leaves_the_documents() {
+    let mut world = World::new(with_database(
+        json!([{"name": "handbook", "pvc": {"claimName": "docs"}}]),
+    ));
+    assert_eq!(world.settle(), 1);
+    // It can be asked before the first document is there.
+    assert_eq!(world.condition("Ready"), ("True".into(), "Open".into()));
+    world.publishes(&[]);
+    assert_eq!(world.settle(), 0);
+    let mut state = looked_at(Some("spec.sources[ledger].sql.connectionSecretRef: it does not answer"));
+    state.generation = Some(1);
+    world.observed.state = Some(state);
+    world.settle();
+    assert_eq!(world.condition("Ready"), ("True".into(), "Open".into()));
+    let status = world.status();
+    let ready = api::conditions::find(&status.conditions, "Ready").unwrap();
+    assert!(
+        ready
+            .message
+            .contains("a database cannot be asked: spec.sources[ledger]"),
+        "{}",
+        ready.message
+    );
 }
 
 #[test]

@@ -4,13 +4,13 @@
 
 mod owner;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use api::{
     Room,
     finetunejob::PersonalData,
     reasons,
-    room::{RedTeam, RedTeamSuite, RoomSource, RoomSpec},
+    room::{RedTeam, RedTeamSuite, RoomSource, RoomSpec, SqlSource},
 };
 use jiff::tz::TimeZone;
 use kube::ResourceExt;
@@ -39,8 +39,10 @@ const CHUNKS: ChunkSize = ChunkSize {
 pub struct Wanted {
     /// As it is written.
     pub spec: RoomSpec,
-    /// Its sources.
+    /// Its sources of documents.
     pub sources: Vec<Source>,
+    /// Names of its sources that are databases. Nobody reads them: the gateway asks them.
+    pub databases: Vec<String>,
     /// Digest of all that changes what is in the Room, but for the embedding model.
     pub key: String,
     /// How old access rights may be.
@@ -107,9 +109,16 @@ pub fn validate(room: &Room, settings: &Settings) -> Result<Wanted, Trouble> {
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     }
     let mut faults = Vec::new();
-    let sources: Vec<_> = spec
-        .sources
-        .iter()
+    for source in &spec.sources {
+        faults.extend(
+            source
+                .sql
+                .as_ref()
+                .into_iter()
+                .flat_map(|sql| database(source, sql, spec)),
+        );
+    }
+    let sources: Vec<_> = documents(spec)
         .filter_map(|source| sorted(self::source(source, room), &mut faults))
         .collect();
     let max_staleness = sorted(staleness(spec), &mut faults).unwrap_or(MAX_STALENESS);
@@ -118,13 +127,20 @@ pub fn validate(room: &Room, settings: &Settings) -> Result<Wanted, Trouble> {
         .red_team
         .as_ref()
         .and_then(|asked| sorted(tests(asked), &mut faults));
+    if red_team.is_some() && !spec.sources.is_empty() && documents(spec).next().is_none() {
+        let nothing = "spec.redTeam: a Room with databases alone has no documents to hide what is looked for among: leave it \
+                       out, or add a source of documents";
+        faults.push(nothing.into());
+    }
     faults.extend(too_long(spec));
     if !faults.is_empty() {
         return Err(Trouble::new(reasons::INVALID_SPEC, faults.join("; ")));
     }
     let chunks = spec.ingestion.as_ref().and_then(|ingestion| ingestion.chunk.as_ref());
+    let databases = spec.sources.iter().filter(|source| source.sql.is_some());
     Ok(Wanted {
         sources,
+        databases: databases.map(|source| source.name.clone()).collect(),
         key: key(spec),
         max_staleness,
         cleaning,
@@ -135,6 +151,51 @@ pub fn validate(room: &Room, settings: &Settings) -> Result<Wanted, Trouble> {
         red_team,
         spec: spec.clone(),
     })
+}
+
+/// Sources that documents come from: a database is asked, not read.
+fn documents(spec: &RoomSpec) -> impl Iterator<Item = &RoomSource> {
+    spec.sources.iter().filter(|source| source.sql.is_none())
+}
+
+/// What is wrong with a database, as far as its spec tells. The schema refuses most of it; an older one may not.
+fn database(source: &RoomSource, sql: &SqlSource, spec: &RoomSpec) -> Vec<String> {
+    let field = |name: &str| format!("spec.sources[{}].{name}", source.name);
+    let mut faults = Vec::new();
+    if spec.model.is_none() {
+        faults.push(format!(
+            "{} needs spec.model, which writes what it is asked: name an LlmModel",
+            field("sql")
+        ));
+    }
+    if sql.tables.is_empty() {
+        faults.push(format!(
+            "{} is empty: name the tables that may be asked",
+            field("sql.tables")
+        ));
+    }
+    for secret in [&sql.connection_secret_ref.name, &sql.connection_secret_ref.key] {
+        if secret.is_empty() {
+            faults.push(format!(
+                "{} is empty: name a Secret of this namespace, and its key with a URL postgres://…",
+                field("sql.connectionSecretRef")
+            ));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for table in &sql.tables {
+        let at = field(&format!("sql.tables[{}]", table.name));
+        if !names.insert(&table.name) {
+            faults.push(format!("{at} is there twice: join its columns"));
+        }
+        if table.columns.is_empty() {
+            faults.push(format!("{at}.columns is empty: name the columns that may be asked"));
+        }
+        let mut columns = BTreeSet::new();
+        let twice = table.columns.iter().find(|column| !columns.insert(&column.name));
+        faults.extend(twice.map(|column| format!("{at}.columns has {} twice", column.name)));
+    }
+    faults
 }
 
 /// What there is no code for. The schema refuses most of it; an older one may not.
@@ -152,7 +213,7 @@ fn unsupported(spec: &RoomSpec) -> Vec<String> {
 
 /// All of it goes into one environment variable of a pod, of which Linux takes 128 KiB.
 fn too_long(spec: &RoomSpec) -> Option<String> {
-    let bytes = json!(spec.sources).to_string().len();
+    let bytes = json!(documents(spec).collect::<Vec<_>>()).to_string().len();
     (bytes > SOURCES).then(|| {
         format!(
             "spec.sources has {bytes} bytes as JSON and may have {SOURCES}: let fewer URLs lead to the others, by depth, or \
@@ -252,7 +313,7 @@ fn cleaning(spec: &RoomSpec) -> Result<Cleaning, String> {
 
 /// See [`Wanted::key`].
 fn key(spec: &RoomSpec) -> String {
-    let sources = spec.sources.iter().map(|source| {
+    let sources = documents(spec).map(|source| {
         let mut source = json!(source);
         // When it is read changes nothing about what is there.
         if let Some(fields) = source.as_object_mut() {

@@ -4,6 +4,12 @@ use serde_json::{Value, json};
 use super::*;
 use crate::controllers::room::testing::{room, settings};
 
+fn sql(tables: &[(&str, &[&str])]) -> Value {
+    let column = |name: &&str| json!({"name": name});
+    let table = |(name, columns): &(&str, &[&str])| json!({"name": name, "columns": columns.iter().map(column).collect::<Vec<_>>()});
+    json!({"connectionSecretRef": {"name": "db", "key": "url"}, "tables": tables.iter().map(table).collect::<Vec<_>>()})
+}
+
 fn refused(fields: Value) -> Trouble {
     validate(&room(fields), &settings()).unwrap_err()
 }
@@ -23,6 +29,12 @@ fn what_there_is_no_code_for_is_named(#[case] sources: Value, #[case] named: &st
 #[case::size(json!({"sources": [{"name": "a", "upload": {"maxSize": "0"}}]}), "spec.sources[a].upload.maxSize")]
 #[case::red_team(json!({"redTeam": {"schedule": "0 25 * * *"}}), "spec.redTeam.schedule")]
 #[case::staleness(json!({"access": {"maxStaleness": "0s"}}), "spec.access.maxStaleness")]
+#[case::no_model(json!({"model": null, "sources": [{"name": "a", "sql": sql(&[("t", &["c"])])}]}), "spec.sources[a].sql needs spec.model")]
+#[case::no_tables(json!({"sources": [{"name": "a", "sql": sql(&[])}]}), "spec.sources[a].sql.tables is empty: name the tables")]
+#[case::no_columns(json!({"sources": [{"name": "a", "sql": sql(&[("s.t", &[])])}]}), "spec.sources[a].sql.tables[s.t].columns is empty")]
+#[case::twice(json!({"sources": [{"name": "a", "sql": sql(&[("t", &["c"]), ("t", &["d"])])}]}), "spec.sources[a].sql.tables[t] is there twice")]
+#[case::column_twice(json!({"sources": [{"name": "a", "sql": sql(&[("t", &["c", "c"])])}]}), "spec.sources[a].sql.tables[t].columns has c twice")]
+#[case::no_secret(json!({"sources": [{"name": "a", "sql": {"connectionSecretRef": {"name": "", "key": "url"}, "tables": []}}]}), "spec.sources[a].sql.connectionSecretRef is empty")]
 fn what_makes_no_sense_is_named(#[case] fields: Value, #[case] named: &str) {
     let trouble = refused(fields);
     assert_eq!(trouble.reason, reasons::INVALID_SPEC);
@@ -98,4 +110,27 @@ fn rooms_do_not_read_all_at_the_same_minute() {
         .collect();
     assert!(minutes.len() > 10, "{}", minutes.len());
     assert_eq!(once_in_an_hour("a"), once_in_an_hour("a"));
+}
+
+#[test]
+fn a_database_is_no_source_of_documents() {
+    let of =
+        |sources: Value| validate(&room(json!({"model": {"name": "m"}, "sources": sources})), &settings()).unwrap();
+    let files = json!({"name": "a", "pvc": {"claimName": "c"}});
+    let database = |table: &str| json!({"name": "b", "sql": sql(&[(table, &["c"])])});
+    let both = of(json!([files, database("t")]));
+    assert_eq!(
+        (both.sources.len(), both.databases.as_slice()),
+        (1, &["b".to_owned()][..])
+    );
+    // What may be asked changes nothing of what is read.
+    assert_eq!(both.key, of(json!([files, database("other")])).key);
+    assert_eq!(both.key, of(json!([files])).key);
+    let tested = json!({"model": {"name": "m"}, "sources": [database("t")], "redTeam": {"schedule": "@daily"}});
+    let trouble = validate(&room(tested), &settings()).unwrap_err();
+    assert!(
+        trouble.message.starts_with("spec.redTeam: a Room with databases alone"),
+        "{}",
+        trouble.message
+    );
 }

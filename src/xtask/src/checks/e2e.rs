@@ -38,7 +38,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     let cluster = Cluster::new(home)?;
     let cores = available_parallelism().context("failed to count cores")?.get();
     let mut test = cargo::command(home);
-    test.args(["test", "--locked", "--package", "atelier-e2e"]);
+    test.args(["test", "--locked", "--package", "atelier-e2e", "--no-fail-fast"]);
     if let Some(suite) = suite {
         test.args(["--test", suite]);
     }

@@ -61,6 +61,9 @@ fn closing(answer: &Answer, shown: &str) -> String {
             "refused: the documents do not support it ({})\n",
             answer.unsupported.join(", ")
         );
+    } else if answer.withheld {
+        let why = answer.unsupported.last().map_or("", |why| why);
+        text += &format!("the rest is withheld: the documents do not support what comes next ({why})\n");
     } else if !answer.unsupported.is_empty() {
         text += &format!("not supported by the documents: {}\n", answer.unsupported.join(", "));
     }
@@ -113,5 +116,13 @@ mod tests {
         };
         let expected = "\nI cannot say.\nrefused: the documents do not support it (Number)\n";
         assert_eq!(closing(&refused, "Thirty"), expected);
+        let cut = Answer {
+            outcome: Outcome::Answered,
+            answer: "Twenty days.".into(),
+            withheld: true,
+            ..refused
+        };
+        let expected = "\nthe rest is withheld: the documents do not support what comes next (Number)\n";
+        assert_eq!(closing(&cut, "Twenty days."), expected);
     }
 }

@@ -239,12 +239,12 @@ async fn write(
                 }
                 Step::Refuse(reason) => {
                     answer.unsupported.push(reason.code().into());
-                    answer.outcome = Outcome::Refused;
+                    answer.withheld = true;
                 }
             }
         }
-        // What comes after a refusal is not shown, so nobody needs it.
-        if is_over || answer.outcome == Outcome::Refused {
+        // What comes after that is not shown, so nobody needs it.
+        if is_over || answer.withheld {
             break;
         }
     }
@@ -260,10 +260,15 @@ async fn write(
         .into_iter()
         .map(|citation| cited(citation, &begun.given))
         .collect();
-    if answer.outcome == Outcome::Answered && answer.citations.is_empty() && is_unknown(&answer.answer) {
+    let cites = !answer.citations.is_empty();
+    if !cites && !answer.withheld && is_unknown(&answer.answer) {
         answer.outcome = Outcome::Unknown;
     }
-    // Nothing of it was supported.
+    // A statement that is supported stays an answer, whatever a model adds to it.
+    if !cites && answer.withheld {
+        answer.outcome = Outcome::Refused;
+        answer.withheld = false;
+    }
     if answer.outcome == Outcome::Refused && answer.answer.trim().is_empty() {
         answer.answer = UNKNOWN.into();
         sink.show(UNKNOWN).await?;

@@ -41,12 +41,12 @@ pub struct Turn {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It was answered, each statement as the Room wants it supported.
+    /// It was answered, each statement as the Room wants it supported. What the model said after them may be withheld.
     #[default]
     Answered,
     /// Too little was found to answer from, or the model said so.
     Unknown,
-    /// The model said what the documents do not support: what stands in the answer was before that.
+    /// The model said nothing that the documents support.
     Refused,
 }
 
@@ -65,7 +65,10 @@ pub struct Answer {
     pub answer: String,
     /// What it cites.
     pub citations: Vec<Citation>,
-    /// Why it was refused, or what is marked in it, by code: `Uncited`, `Dangling`, `Number`, `Overlap`…
+    /// Whether the model went on with what the documents do not support, which nobody is shown.
+    #[serde(skip_serializing_if = "is_false")]
+    pub withheld: bool,
+    /// Why it was refused, or what is withheld or marked, by code: `Uncited`, `Dangling`, `Number`, `Overlap`…
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
     /// Clearance that whoever sees the answer needs: the highest of all that the model was given.
@@ -76,6 +79,11 @@ pub struct Answer {
     /// The version of the model, where it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 /// A database that was to be asked and did not answer.

@@ -72,6 +72,14 @@ function outcome(answer, reasons) {
     const why = reason(reasons.at(-1));
     return notice(
       "caution",
+      "No answer",
+      el("p", {}, `What the model said is not supported by the documents${why ? `: ${why}` : ""}.`),
+    );
+  }
+  if (answer.withheld) {
+    const why = reason(reasons.at(-1));
+    return notice(
+      "caution",
       "The rest of this answer is withheld",
       el("p", {}, `The model went on with something that the documents do not support${why ? `: ${why}` : ""}.`),
     );
@@ -84,7 +92,8 @@ function outcome(answer, reasons) {
 function spoken(answer, reasons) {
   const sources = `${count(answer.citations.length, "source")}.`;
   if (answer.outcome === "unknown") return "There is no answer: the documents do not say enough about this.";
-  if (answer.outcome === "refused") return `The answer is there as far as the documents support it, with ${sources}`;
+  if (answer.outcome === "refused") return "There is no answer: what the model said is not supported by the documents.";
+  if (answer.withheld) return `The answer is there as far as the documents support it, with ${sources}`;
   const marked = reasons.length > 0 ? ` ${count(reasons.length, "sentence")} not supported by the documents.` : "";
   return `The answer is there, with ${sources}${marked}`;
 }

@@ -97,7 +97,7 @@ async fn pages_are_legible_and_fit_whatever_the_size_and_the_colours() {
         house.models.say("The deposit is 5000 EUR [1].");
         browser.enter("Your question", "Is the deposit 5000 EUR?").await;
         browser.press("Enter").await;
-        browser.says("is withheld").await;
+        browser.says("is not supported by the documents").await;
         faults(&browser, &format!("refusal {kind}")).await;
         browser.enter("Your question", "Zebra quartz volcano?").await;
         browser.click("Find passages only").await;

@@ -77,13 +77,13 @@ async fn what_no_document_supports_is_not_shown() {
     let answer = ask(&house, "joe", "How much is the deposit?").await;
     assert_eq!(
         (answer.outcome, answer.answer.trim()),
-        (Outcome::Refused, "The deposit is 50 EUR [1].")
+        (Outcome::Answered, "The deposit is 50 EUR [1].")
     );
-    assert_eq!(answer.unsupported, ["Overlap"]);
+    assert_eq!((answer.withheld, &*answer.unsupported[0]), (true, "Overlap"));
     house.models.say("The deposit is 5000 EUR [1].");
     let answer = ask(&house, "joe", "How much is the deposit?").await;
     assert_eq!((answer.outcome, answer.citations.len()), (Outcome::Refused, 0));
-    assert!(!answer.answer.contains("5000"), "{answer:?}");
+    assert!(!answer.answer.contains("5000") && !answer.withheld, "{answer:?}");
     house.models.say("See [7] and ![x](http://127.0.0.1/?q=50).");
     let answer = ask(&house, "joe", "How much is the deposit?").await;
     assert!(

@@ -141,9 +141,15 @@ impl Room {
     }
 
     /// Adds a document to a source as somebody, and returns its name in paths.
-    pub async fn upload(&self, somebody: &Gateway, source: &str, file: &str, text: &str) -> Result<String> {
+    pub async fn upload(
+        &self,
+        somebody: &Gateway,
+        source: &str,
+        file: &str,
+        content: impl AsRef<[u8]>,
+    ) -> Result<String> {
         let path = self.at(&format!("/documents?source={source}&file={file}"));
-        let (status, body) = gateway::read(somebody.post(&path, text.to_owned()).await?).await?;
+        let (status, body) = gateway::read(somebody.post(&path, content.as_ref().to_vec()).await?).await?;
         ensure!(
             status == StatusCode::OK,
             "the upload of {file} answered {status}: {body}"

@@ -226,7 +226,7 @@ async fn state() -> String {
 }
 
 /// The release with or without the database.
-async fn upgrade(database: bool) -> Result<()> {
+pub async fn upgrade(database: bool) -> Result<()> {
     let chart = checkout::root().join("charts/atelier");
     let enabled = format!("database.embedded.enabled={database}");
     let replicas = format!("gateway.replicas={}", 1 + u8::from(database));
@@ -244,7 +244,7 @@ async fn upgrade(database: bool) -> Result<()> {
 }
 
 /// The release as it was. Claims outlive it, so they are removed here.
-async fn remove() -> Result<()> {
+pub async fn remove() -> Result<()> {
     upgrade(false).await?;
     let selector = "app.kubernetes.io/component in (postgres, postgres-backup)";
     system(&["delete", "jobs,persistentvolumeclaims", "--selector", selector]).await?;

@@ -6,6 +6,7 @@ mod clients;
 mod database;
 mod gateways;
 mod operator;
+mod rooms;
 mod steady;
 mod tuning;
 mod workers;

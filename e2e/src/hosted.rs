@@ -61,27 +61,42 @@ type Seen = Arc<Mutex<Vec<Value>>>;
 struct Service {
     expected: String,
     seen: Seen,
-    /// What it says again and again, where it never comes to an end.
-    endless: Option<&'static str>,
+    says: Says,
+}
+
+/// What it says.
+#[derive(Clone)]
+enum Says {
+    /// A greeting.
+    Hello,
+    /// The same again and again, in streams, which never come to an end.
+    Endless(&'static str),
+    /// What a function makes of the request.
+    Told(Arc<dyn Fn(&Value) -> String + Send + Sync>),
 }
 
 impl Hosted {
     /// A service that wants to see `key`.
     pub async fn start(key: &str) -> Result<Self> {
-        Self::serve(key, None).await
+        Self::serve(key, Says::Hello).await
     }
 
     /// The same, of which streams never end: twice in a second they say `sentence`.
     pub async fn endless(key: &str, sentence: &'static str) -> Result<Self> {
-        Self::serve(key, Some(sentence)).await
+        Self::serve(key, Says::Endless(sentence)).await
     }
 
-    async fn serve(key: &str, endless: Option<&'static str>) -> Result<Self> {
+    /// The same, which says what a function makes of a request.
+    pub async fn telling(key: &str, tell: impl Fn(&Value) -> String + Send + Sync + 'static) -> Result<Self> {
+        Self::serve(key, Says::Told(Arc::new(tell))).await
+    }
+
+    async fn serve(key: &str, says: Says) -> Result<Self> {
         let seen = Seen::default();
         let service = Service {
             expected: format!("Bearer {key}"),
             seen: seen.clone(),
-            endless,
+            says,
         };
         let router = Router::new()
             .route("/v1/chat/completions", post(chat))
@@ -124,6 +139,11 @@ async fn chat(State(service): State<Service>, headers: HeaderMap, Json(request):
         return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
     }
     let streams = request["stream"] == true;
+    let text = match &service.says {
+        Says::Endless(sentence) if streams => return endless(sentence),
+        Says::Told(tell) => tell(&request),
+        Says::Hello | Says::Endless(_) => "Hello there".to_owned(),
+    };
     service
         .seen
         .lock()
@@ -131,19 +151,17 @@ async fn chat(State(service): State<Service>, headers: HeaderMap, Json(request):
         .push(request);
     let usage = json!({"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9});
     if !streams {
-        let message = json!({"role": "assistant", "content": "Hello there"});
+        let message = json!({"role": "assistant", "content": text});
         let choices = json!([{"index": 0, "message": message, "finish_reason": "stop"}]);
         return Json(json!({"id": "chatcmpl-1", "model": MODEL, "choices": choices, "usage": usage})).into_response();
     }
-    if let Some(sentence) = service.endless {
-        return endless(sentence);
-    }
     let chunk = |choices: Value| json!({"id": "chatcmpl-1", "model": MODEL, "choices": choices});
+    let (first, rest) = text.split_at(text.find(' ').map_or(0, |space| space + 1));
     let mut last = chunk(json!([]));
     last["usage"] = usage;
     let chunks = [
-        chunk(json!([{"index": 0, "delta": {"role": "assistant", "content": "Hello "}, "finish_reason": null}])),
-        chunk(json!([{"index": 0, "delta": {"content": "there"}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {"role": "assistant", "content": first}, "finish_reason": null}])),
+        chunk(json!([{"index": 0, "delta": {"content": rest}, "finish_reason": null}])),
         chunk(json!([{"index": 0, "delta": {}, "finish_reason": "stop"}])),
         last,
     ];

@@ -91,7 +91,8 @@ pub enum Command {
     },
     /// Runs the tests on the local cluster.
     E2e {
-        /// A test suite: the name of a file in e2e/tests. All of them when left out.
+        /// A test suite: the name of a directory in e2e/tests. All of them when left out, but `corpora`, which fetches texts
+        /// of others and takes long.
         suite: Option<String>,
         /// Only the cases whose name contains this.
         #[arg(long)]

@@ -12,6 +12,8 @@ use crate::toolbox::{self, table};
 use crate::ui::Stage;
 use crate::{cargo, deploy, env, images, process, up};
 
+/// The suite that prints figures about texts which nothing else takes: it runs only where it is named.
+const CORPORA: &str = "corpora";
 /// Cases wait more than they compute: this many at once for each core.
 const CASES_PER_CORE: usize = 2;
 
@@ -29,6 +31,10 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     if peers {
         up::tools(home, |stage| toolbox::for_peers(home, stage))?;
     }
+    let corpora = suite == Some(CORPORA);
+    if corpora {
+        up::tools(home, |stage| toolbox::for_corpora(home, stage))?;
+    }
     let stage = Stage::begin("plugin");
     let plugin = cargo::release(home, &stage, &["kubectl-atelier"])?;
     stage.done("kubectl-atelier is built");
@@ -42,8 +48,10 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     if let Some(suite) = suite {
         test.args(["--test", suite]);
     }
-    test.args(["--", &format!("--test-threads={}", cores * CASES_PER_CORE)]);
-    test.args(peers.then_some("--include-ignored")).args(case);
+    let at_once = if corpora { 1 } else { cores * CASES_PER_CORE };
+    test.args(["--", &format!("--test-threads={at_once}")]);
+    test.args((peers || corpora).then_some("--include-ignored"));
+    test.args(corpora.then_some("--nocapture")).args(case);
     test.envs(env::cluster(&target)?);
     test.env("ATELIER_CLUSTER_BIN", &cluster.program)
         .env("ATELIER_CLUSTER_DIR", &cluster.dir)

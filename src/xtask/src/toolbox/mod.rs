@@ -92,6 +92,19 @@ pub fn for_peers(home: &Home, stage: &Stage) -> Result<()> {
     table::GRPCURL.ensure(home, stage)
 }
 
+/// Texts and tables, for the figures of Rooms.
+pub fn for_corpora(home: &Home, stage: &Stage) -> Result<()> {
+    debian::ensure(stage, table::TEST_PACKAGES)?;
+    debian::ensure(stage, table::BENCH_PACKAGES)?;
+    let dir = home.corpora().join(table::ROOM_TEXTS_DIR);
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let work = home.fresh_work_dir(table::ROOM_TEXTS_DIR)?;
+    table::ROOM_TEXTS.unpack(home, stage, &work)?;
+    home::publish_dir(&work, &dir)
+}
+
 /// The quickstart's model, verified.
 fn model(home: &Home, stage: &Stage) -> Result<()> {
     let file = home.models().join(table::MODEL_FILE);

@@ -386,3 +386,44 @@ pub const CORPORA: WheelSet = WheelSet {
         prefix: "",
     }],
 };
+
+/// Texts that Rooms are measured on, and tables that they ask.
+pub const ROOM_TEXTS: WheelSet = WheelSet {
+    name: "gensim's texts and statsmodels' tables",
+    why: "what the figures of Rooms are measured on (40 MB to fetch)",
+    wheels: &[
+        Wheel {
+            requirement: "gensim==4.4.0",
+            sha256: "91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
+        },
+        Wheel {
+            requirement: "statsmodels==0.15.0",
+            sha256: "b67886b66d9c7ca118526accedb5c6de7ffd74c015dc0492ea0b1690192b65da",
+        },
+    ],
+    extract: &[
+        Extract {
+            pattern: "gensim/test/test_data/lee.cor",
+            strip: "gensim/test/test_data/",
+            prefix: "",
+        },
+        Extract {
+            pattern: "gensim/test/test_data/similarities0-1.txt",
+            strip: "gensim/test/test_data/",
+            prefix: "",
+        },
+        Extract {
+            pattern: "gensim/test/test_data/enwiki-latest-pages-articles1.*.bz2",
+            strip: "gensim/test/test_data/",
+            prefix: "",
+        },
+        Extract {
+            pattern: "statsmodels/datasets/*.csv",
+            strip: "statsmodels/datasets/",
+            prefix: "tables/",
+        },
+    ],
+};
+
+/// Their directory inside [`Home::corpora`](crate::home::Home::corpora).
+pub const ROOM_TEXTS_DIR: &str = "room-texts";

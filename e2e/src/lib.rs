@@ -1,8 +1,8 @@
 //! What the tests on the real cluster share: `cargo xtask e2e` runs them.
 //!
-//! Three suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
+//! Four suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
 //! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one; `tests/rooms` has the
-//! chart's database on, and otherwise is like the first.
+//! chart's database on, and otherwise is like the first; `tests/corpora` prints figures, and runs only where it is named.
 //! Nothing is simulated: the apiserver, the kubelet, the worker and the model are real.
 
 pub mod adapter;

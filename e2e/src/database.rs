@@ -22,8 +22,7 @@ pub struct DatabaseServer {
 impl DatabaseServer {
     /// Starts one with an empty database.
     pub async fn start(namespace: &Namespace) -> Result<Self> {
-        let url = format!("postgres://reader:secret-of-the-test@{NAME}:5432/{DATABASE}");
-        let secret = json!({"metadata": {"name": NAME}, "stringData": {"url": url}});
+        let secret = json!({"metadata": {"name": NAME}, "stringData": {"url": url(NAME)}});
         namespace.create_object::<Secret>(secret).await?;
         let service = json!({
             "metadata": {"name": NAME},
@@ -42,6 +41,11 @@ impl DatabaseServer {
         Ok(Self {
             namespace: namespace.clone(),
         })
+    }
+
+    /// Its URL for other namespaces.
+    pub fn url(&self) -> String {
+        url(&format!("{NAME}.{}.svc", self.namespace.name))
     }
 
     /// The reference to its URL.
@@ -68,6 +72,10 @@ impl DatabaseServer {
         ];
         Ok(kubectl::succeed(&command, statements).await?.trim().to_owned())
     }
+}
+
+fn url(host: &str) -> String {
+    format!("postgres://reader:secret-of-the-test@{host}:5432/{DATABASE}")
 }
 
 fn pod(image: &str) -> Value {

@@ -187,7 +187,11 @@ async fn tables_are_asked_in_words() -> Result<()> {
         let mut chat = model::bundled();
         chat["engine"]["atelier"]["contextLength"] = json!(4096);
         let chat = Model::create(namespace, "chat", chat).await?;
-        let sources = source(&server.connection());
+        // The gateway is in another namespace.
+        let url = server.url();
+        let secret = json!({"metadata": {"name": "tables"}, "stringData": {"url": url}});
+        namespace.create_object::<Secret>(secret).await?;
+        let sources = source(&json!({"name": "tables", "key": "url"}));
 
         let (room, somebody) = asker(namespace, "scripted", "expert", &sources).await?;
         let rows = |answer: &Value| -> Vec<Value> {

@@ -61,6 +61,8 @@ fn closing(answer: &Answer, shown: &str) -> String {
             "refused: the documents do not support it ({})\n",
             answer.unsupported.join(", ")
         );
+    } else if answer.quoted {
+        text += "this is quoted: what the model said itself is not supported by the documents\n";
     } else if answer.withheld {
         let why = answer.unsupported.last().map_or("", |why| why);
         text += &format!("the rest is withheld: the documents do not support what comes next ({why})\n");

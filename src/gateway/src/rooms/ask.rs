@@ -19,15 +19,17 @@ use std::time::Instant;
 use ::rooms::{
     Chunk,
     answer::{
-        gate::{Gate, Step},
+        gate::{Gate, Policy, Step},
+        grounding::{Settings, Signals},
         prompt,
+        quote::quote,
         sanitize::Links,
         source::Source,
         weak::UNKNOWN,
     },
 };
 use axum::{body::Body, http::Response};
-use protocol::rooms::ask::{Answer, Outcome};
+use protocol::rooms::ask::{Answer, Citation, Outcome};
 use serde_json::json;
 use store::{audit::Place, rooms as kept};
 use tokio::time::{MissedTickBehavior, interval};
@@ -248,32 +250,84 @@ async fn write(
             break;
         }
     }
+    match gate.rest() {
+        Step::Show(text) | Step::ShowMarked(text, _) if text.is_empty() => {}
+        Step::Show(text) | Step::ShowMarked(text, _) => shown(answer, &text, sink, entry).await?,
+        Step::Refuse(reason) => {
+            answer.unsupported.push(reason.code().into());
+            answer.withheld = true;
+        }
+    }
     answer.version = deltas.version().map(Into::into);
     if let (Some(entry), Some(version)) = (entry.as_mut(), deltas.version()) {
         entry.served_by(version);
     }
-    let citations = gate.citations().map_err(|error| {
-        tracing::error!(%error, "a citation that points nowhere was shown");
-        Error::RoomsUnavailable
-    })?;
-    answer.citations = citations
-        .into_iter()
-        .map(|citation| cited(citation, &begun.given))
-        .collect();
-    let cites = !answer.citations.is_empty();
-    if !cites && !answer.withheld && is_unknown(&answer.answer) {
-        answer.outcome = Outcome::Unknown;
-    }
+    answer.citations = citations(&gate, begun)?;
+    let knows = !is_unknown(&answer.answer);
+    let may_cite_nothing = !settings.citations || policy == Policy::Annotate;
     // A statement that is supported stays an answer, whatever a model adds to it.
-    if !cites && answer.withheld {
-        answer.outcome = Outcome::Refused;
-        answer.withheld = false;
+    if !answer.citations.is_empty() || knows && may_cite_nothing && !answer.withheld {
+        return Ok(());
     }
-    if answer.outcome == Outcome::Refused && answer.answer.trim().is_empty() {
+    answer.outcome = match knows || answer.withheld {
+        true => Outcome::Refused,
+        false => Outcome::Unknown,
+    };
+    answer.withheld = false;
+    if answer.outcome == Outcome::Refused && policy == Policy::Refuse {
+        quoted(begun, &sources, settings, answer, sink, entry).await?;
+    }
+    if answer.answer.trim().is_empty() {
         answer.answer = UNKNOWN.into();
         sink.show(UNKNOWN).await?;
     }
     Ok(())
+}
+
+/// Where nothing that the model said holds, the sentence of a document that answers by itself is the answer, if there is one.
+/// A model that says it does not know is believed.
+async fn quoted(
+    begun: &Begun,
+    sources: &[Source<'_>],
+    settings: Settings,
+    answer: &mut Answer,
+    sink: &mut Sink,
+    entry: &mut Option<Entry>,
+) -> Result<(), Error> {
+    let question = &begun.ask.question;
+    let Some(quote) = quote(question, sources).filter(|quote| begun.given[quote.source].document().is_some()) else {
+        return Ok(());
+    };
+    // It is checked and cleaned as what a model says.
+    let mut gate = Gate::new(question, sources, settings, Policy::Refuse, Links::default());
+    let mut sentences = gate.push(&quote.text);
+    sentences.extend(gate.finish());
+    let mut text = String::new();
+    for sentence in &sentences {
+        match gate.decide(sentence, &Signals::default()) {
+            Step::Show(more) => text += &more,
+            Step::ShowMarked(..) | Step::Refuse(_) => return Ok(()),
+        }
+    }
+    let citations = citations(&gate, begun)?;
+    if !citations.is_empty() {
+        shown(answer, &text, sink, entry).await?;
+        answer.citations = citations;
+        answer.outcome = Outcome::Answered;
+        answer.quoted = true;
+    }
+    Ok(())
+}
+
+fn citations(gate: &Gate<'_>, begun: &Begun) -> Result<Vec<Citation>, Error> {
+    let citations = gate.citations().map_err(|error| {
+        tracing::error!(%error, "a citation that points nowhere was shown");
+        Error::RoomsUnavailable
+    })?;
+    Ok(citations
+        .into_iter()
+        .map(|citation| cited(citation, &begun.given))
+        .collect())
 }
 
 async fn shown(answer: &mut Answer, text: &str, sink: &mut Sink, entry: &mut Option<Entry>) -> Result<(), Error> {

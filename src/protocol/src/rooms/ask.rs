@@ -68,6 +68,9 @@ pub struct Answer {
     /// Whether the model went on with what the documents do not support, which nobody is shown.
     #[serde(skip_serializing_if = "is_false")]
     pub withheld: bool,
+    /// Whether nothing that the model said was supported, and the answer is a sentence of a document, word for word.
+    #[serde(skip_serializing_if = "is_false")]
+    pub quoted: bool,
     /// Why it was refused, or what is withheld or marked, by code: `Uncited`, `Dangling`, `Number`, `Overlap`…
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,

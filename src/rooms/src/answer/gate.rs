@@ -7,9 +7,11 @@
 use std::collections::BTreeSet;
 
 use super::{
+    asked::Asked,
     citations::{self, Citation, Dangling},
     grounding::{About, Reason, Settings, Signals, Verdict, check},
     prompt::data,
+    repeats::Repeats,
     sanitize::{Links, Sanitizer},
     sentences::Splitter,
     source::Source,
@@ -59,6 +61,11 @@ pub struct Gate<'a> {
     splitter: Splitter,
     nonce: Option<String>,
     shown: Vec<String>,
+    asked: Asked,
+    /// Sentences that are supported, until one has what was asked for: it is then known that they lead to an answer.
+    held: Vec<String>,
+    is_told: bool,
+    repeats: Repeats,
     verdicts: Vec<Verdict>,
     is_refused: bool,
 }
@@ -75,6 +82,10 @@ impl<'a> Gate<'a> {
             splitter: Splitter::default(),
             nonce: None,
             shown: Vec::new(),
+            asked: Asked::of(question),
+            held: Vec::new(),
+            is_told: policy == Policy::Annotate,
+            repeats: Repeats::default(),
             verdicts: Vec::new(),
             is_refused: false,
         }
@@ -106,16 +117,21 @@ impl<'a> Gate<'a> {
     /// Says what becomes of a sentence, in the order that they were given in. After a refusal nothing is shown any
     /// more.
     pub fn decide(&mut self, sentence: &Sentence, signals: &Signals) -> Step {
-        let verdict = check(&sentence.text, self.sources, &self.about, &self.settings, signals);
+        let verdict = match self.repeats.add(&sentence.text) {
+            true => Verdict::Unsupported(Reason::Repetition),
+            false => check(&sentence.text, self.sources, &self.about, &self.settings, signals),
+        };
         self.verdicts.push(verdict.clone());
         if self.is_refused {
             // The reason of the first one was given.
             return Step::Show(String::new());
         }
         match (verdict, self.policy) {
-            (Verdict::NoClaim | Verdict::Supported, _) => {
-                self.shown.push(sentence.text.clone());
-                Step::Show(sentence.text.clone())
+            (verdict @ (Verdict::NoClaim | Verdict::Supported), _) => {
+                self.held.push(sentence.text.clone());
+                let text = citations::without_marks(&sentence.text);
+                self.is_told |= verdict == Verdict::Supported && self.asked.is_told_by(&text);
+                Step::Show(if self.is_told { self.release() } else { String::new() })
             }
             (Verdict::Unsupported(reason), Policy::Annotate) => {
                 // Citations that point nowhere are not shown: nobody could follow them.
@@ -133,6 +149,26 @@ impl<'a> Gate<'a> {
                 Step::Refuse(reason)
             }
         }
+    }
+
+    fn release(&mut self) -> String {
+        let text = self.held.concat();
+        self.shown.append(&mut self.held);
+        text
+    }
+
+    /// Says what becomes of sentences that were held back, once the last one is decided: they are shown if they state
+    /// nothing, such as that the answer is not known. Otherwise all of it is beside the point.
+    pub fn rest(&mut self) -> Step {
+        if self.held.is_empty() || self.is_refused {
+            return Step::Show(String::new());
+        }
+        if self.verdicts.contains(&Verdict::Supported) {
+            self.held.clear();
+            self.is_refused = true;
+            return Step::Refuse(Reason::Evasive);
+        }
+        Step::Show(self.release())
     }
 
     /// What became of each sentence so far, for the audit trail.

@@ -7,16 +7,20 @@
 //! 3. [`sanitize`]: of what the model writes, whatever a browser would fetch or a reader not see goes.
 //! 4. [`sentences`], [`grounding`], [`gate`]: a sentence is shown once it is known to be supported by the chunks that
 //!    it cites.
-//! 5. [`citations`]: the chunks that were cited, each with the words that support the answer.
+//! 5. [`mod@quote`]: where nothing that the model says holds, the sentence of a document that answers by itself.
+//! 6. [`citations`]: the chunks that were cited, each with the words that support the answer.
 //!
 //! All of it is lexical and exact: it finds other numbers, dates and names, denials, foreign matter and citations that
 //! point nowhere. What it cannot find is a wrong statement made of the right words; scores of models that can may be
 //! added to each sentence.
 
+mod asked;
 pub mod citations;
 pub mod gate;
 pub mod grounding;
 pub mod prompt;
+pub mod quote;
+mod repeats;
 pub mod sanitize;
 pub mod sentences;
 pub mod source;
@@ -27,4 +31,5 @@ pub use citations::{Citation, Dangling};
 pub use gate::{Gate, Policy, Step};
 pub use grounding::{Reason, Settings, Signals, Verdict};
 pub use prompt::{Message, Prompt, Role};
+pub use quote::{Quote, quote};
 pub use source::Source;

@@ -76,6 +76,9 @@ function outcome(answer, reasons) {
       el("p", {}, `What the model said is not supported by the documents${why ? `: ${why}` : ""}.`),
     );
   }
+  if (answer.quoted) {
+    return notice("plain", "Quoted", el("p", {}, "What the model said itself is not supported by the documents."));
+  }
   if (answer.withheld) {
     const why = reason(reasons.at(-1));
     return notice(
@@ -93,6 +96,7 @@ function spoken(answer, reasons) {
   const sources = `${count(answer.citations.length, "source")}.`;
   if (answer.outcome === "unknown") return "There is no answer: the documents do not say enough about this.";
   if (answer.outcome === "refused") return "There is no answer: what the model said is not supported by the documents.";
+  if (answer.quoted) return `The answer is quoted from a document, with ${sources}`;
   if (answer.withheld) return `The answer is there as far as the documents support it, with ${sources}`;
   const marked = reasons.length > 0 ? ` ${count(reasons.length, "sentence")} not supported by the documents.` : "";
   return `The answer is there, with ${sources}${marked}`;

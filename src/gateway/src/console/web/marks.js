@@ -47,6 +47,8 @@ const REASONS = {
   Name: "a name in it is not in what it cites",
   Contradiction: "what it cites says the opposite",
   Overlap: "little of it is in what it cites",
+  Repetition: "it goes round in circles",
+  Evasive: "it has nothing of what was asked for",
   NotEntailed: "it does not follow from what it cites",
   Uncertain: "the model was not certain of it",
 };

@@ -80,16 +80,39 @@ async fn what_no_document_supports_is_not_shown() {
         (Outcome::Answered, "The deposit is 50 EUR [1].")
     );
     assert_eq!((answer.withheld, &*answer.unsupported[0]), (true, "Overlap"));
-    house.models.say("The deposit is 5000 EUR [1].");
-    let answer = ask(&house, "joe", "How much is the deposit?").await;
+    house.models.say("Pets pay 5000 EUR [1].");
+    let answer = ask(&house, "joe", "Is the deposit paid by pets?").await;
     assert_eq!((answer.outcome, answer.citations.len()), (Outcome::Refused, 0));
     assert!(!answer.answer.contains("5000") && !answer.withheld, "{answer:?}");
     house.models.say("See [7] and ![x](http://127.0.0.1/?q=50).");
-    let answer = ask(&house, "joe", "How much is the deposit?").await;
+    let answer = ask(&house, "joe", "Is the deposit paid by pets?").await;
     assert!(
         !answer.answer.contains("http") && answer.outcome == Outcome::Refused,
         "{answer:?}"
     );
+}
+
+#[tokio::test]
+async fn where_nothing_that_the_model_says_holds_a_document_is_quoted() {
+    let house = house().await;
+    for said in [
+        "The deposit is 5000 EUR [1].",
+        "The deposit is the deposit [1].",
+        "Cards work [1].",
+    ] {
+        house.models.say(said);
+        let answer = ask(&house, "joe", "How much is the deposit?").await;
+        assert_eq!(
+            (answer.outcome, answer.quoted, answer.answer.trim()),
+            (Outcome::Answered, true, "The deposit is 50 EUR [1]."),
+            "{said}: {answer:?}"
+        );
+        assert_eq!(answer.citations[0].name, "fees");
+    }
+    // Who says that they do not know is believed.
+    house.models.say("I do not know.");
+    let answer = ask(&house, "joe", "How much is the deposit?").await;
+    assert_eq!((answer.outcome, answer.quoted), (Outcome::Unknown, false));
 }
 
 #[tokio::test]

@@ -41,6 +41,10 @@ pub enum Reason {
     NotEntailed,
     /// The model was not certain of its words.
     Uncertain,
+    /// It says again what was said before, in the same words.
+    Repetition,
+    /// All that is said is supported, and has nothing of what was asked for.
+    Evasive,
 }
 
 impl Verdict {
@@ -64,6 +68,8 @@ impl Reason {
             Self::Overlap { .. } => "Overlap",
             Self::NotEntailed => "NotEntailed",
             Self::Uncertain => "Uncertain",
+            Self::Repetition => "Repetition",
+            Self::Evasive => "Evasive",
         }
     }
 }
@@ -81,6 +87,8 @@ impl fmt::Display for Reason {
             Self::Overlap { percent } => write!(f, "only {percent} % of its words are in what it cites"),
             Self::NotEntailed => f.write_str("what it cites does not entail it"),
             Self::Uncertain => f.write_str("the model was not certain of it"),
+            Self::Repetition => f.write_str("it goes round in circles"),
+            Self::Evasive => f.write_str("it has nothing of what was asked for"),
         }
     }
 }

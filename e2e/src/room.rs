@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::gateway::{self, Gateway};
-use crate::namespace::Namespace;
+use crate::model::{self, Model};
+use crate::namespace::{Namespace, with_namespace};
 use crate::settings::SYSTEM_NAMESPACE;
 use crate::{checkout, helm, kubectl, wait};
 
@@ -36,6 +37,19 @@ async fn turn_on() -> Result<()> {
     ])
     .await
     .map(drop)
+}
+
+/// The same as [`with_namespace`], with a database and an encoder called `minilm`.
+pub async fn with_encoder(name: &str, case: impl AsyncFnOnce(Namespace) -> Result<()>) -> Result<()> {
+    with_namespace(name, async |namespace| {
+        with_database().await?;
+        Model::create(&namespace, "minilm", model::encoder())
+            .await?
+            .ready()
+            .await?;
+        case(namespace).await
+    })
+    .await
 }
 
 /// Runs SQL in the chart's database as the one who owns it, and returns what it prints, without decoration.

@@ -9,8 +9,6 @@ use atelier_e2e::{Model, Namespace, Room, model, room, wait};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Value, json};
 
-use crate::reader::with_encoder;
-
 const KEY: &str = "sk-of-this-test";
 
 /// A table: its name, what a row is, its columns with their types and what they mean. Those without a meaning stay hidden.
@@ -176,7 +174,8 @@ async fn asker(namespace: &Namespace, name: &str, model: &str, sources: &Value) 
 #[tokio::test]
 #[ignore = "fetches texts: cargo xtask e2e corpora"]
 async fn tables_are_asked_in_words() -> Result<()> {
-    with_encoder("tables", async |namespace| {
+    room::with_encoder("tables", async |namespace| {
+        let namespace = &namespace;
         let_the_gateway_read(namespace).await?;
         let server = DatabaseServer::start(namespace).await?;
         fill(&server).await?;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, ensure};
-use atelier_e2e::{Model, Namespace, model};
+use atelier_e2e::{Model, Namespace, model, room};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::measure::{mean, ndcg, nearest, recall, share};
-use crate::reader::{Reader, vectors, with_encoder};
+use crate::reader::{Reader, vectors};
 
 const FIRST: usize = 10;
 
@@ -72,7 +72,8 @@ fn place(name: &str) -> Result<usize> {
 #[tokio::test]
 #[ignore = "fetches texts: cargo xtask e2e corpora"]
 async fn likes_are_found_as_brute_force_and_people_find_them() -> Result<()> {
-    with_encoder("lee", async |namespace| {
+    room::with_encoder("lee", async |namespace| {
+        let namespace = &namespace;
         let texts = texts()?;
         let likeness = likeness()?;
         let only: Vec<String> = texts.iter().map(|(_, text)| text.clone()).collect();
@@ -115,7 +116,8 @@ async fn likes_are_found_as_brute_force_and_people_find_them() -> Result<()> {
 #[tokio::test]
 #[ignore = "fetches texts: cargo xtask e2e corpora"]
 async fn questions_that_the_texts_do_not_answer_are_not_answered() -> Result<()> {
-    with_encoder("questions", async |namespace| {
+    room::with_encoder("questions", async |namespace| {
+        let namespace = &namespace;
         let labelled: Labelled = serde_json::from_str(include_str!("lee.json"))?;
         let reader = asked(namespace).await?;
         let mut table = String::new();

@@ -5,12 +5,12 @@ use std::io::Cursor;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use atelier_e2e::gateway;
+use atelier_e2e::{gateway, room};
 use image::{GrayImage, ImageFormat, Luma, imageops};
 use serde_json::{Value, json};
 
 use crate::measure::share;
-use crate::reader::{Reader, with_encoder};
+use crate::reader::Reader;
 
 const MANUAL: &str = "/usr/share/doc/debian-policy/policy.pdf.gz";
 /// Pages that are scanned.
@@ -157,7 +157,8 @@ async fn good_scans_are_kept_and_bad_ones_set_aside() -> Result<()> {
             files.push((file(variant, page), png(&spoiled(&pdf, page, spoil)?)?));
         }
     }
-    with_encoder("policy", async |namespace| {
+    room::with_encoder("policy", async |namespace| {
+        let namespace = &namespace;
         let sources = json!([{"name": "texts", "upload": {"maxSize": "32Mi"}, "ocr": {"languages": ["eng"]}}]);
         let extra = json!({"sources": sources, "retrieval": {"topK": 100}});
         let reader = Reader::with(namespace, "policy", extra, &files).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use api::conditions::types;
 use atelier_e2e::gateway::{self, Gateway};
-use atelier_e2e::{Model, Namespace, Room, model, room, wait, with_namespace};
+use atelier_e2e::{Namespace, Room, room, wait};
 use futures::{StreamExt, TryStreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -19,19 +19,6 @@ const AT_ONCE: usize = 4;
 pub struct Reader {
     pub room: Room,
     pub gateway: Gateway,
-}
-
-/// Runs a case in a namespace that has a database and an encoder.
-pub async fn with_encoder(name: &str, case: impl AsyncFnOnce(&Namespace) -> Result<()>) -> Result<()> {
-    with_namespace(name, async |namespace| {
-        room::with_database().await?;
-        Model::create(&namespace, "minilm", model::encoder())
-            .await?
-            .ready()
-            .await?;
-        case(&namespace).await
-    })
-    .await
 }
 
 impl Reader {

@@ -3,10 +3,11 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use atelier_e2e::room;
 use serde_json::json;
 
 use crate::measure::{mean, nearest, recall};
-use crate::reader::{Reader, vectors, with_encoder};
+use crate::reader::{Reader, vectors};
 
 const DUMP: &str = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2";
 /// Sections that are looked for.
@@ -135,7 +136,8 @@ fn sections(articles: &[Article]) -> Vec<(usize, String)> {
 #[tokio::test]
 #[ignore = "fetches texts: cargo xtask e2e corpora"]
 async fn a_section_is_found_by_its_heading() -> Result<()> {
-    with_encoder("wikipedia", async |namespace| {
+    room::with_encoder("wikipedia", async |namespace| {
+        let namespace = &namespace;
         let articles = articles()?;
         ensure!(articles.len() == 106, "the dump has {} articles", articles.len());
         let texts: Vec<_> = articles

@@ -7,8 +7,6 @@ use atelier_e2e::{Model, Namespace, Room, kubectl, model, room, wait};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::with_encoder;
-
 /// Answers that are waited for until one has a citation.
 const TRIES: usize = 16;
 const LEAVE: &str =
@@ -63,7 +61,7 @@ async fn house(namespace: &Namespace) -> Result<House> {
 
 #[tokio::test]
 async fn everybody_is_answered_from_what_they_may_see_and_from_nothing_else() -> Result<()> {
-    with_encoder("room", async |namespace| {
+    room::with_encoder("room", async |namespace| {
         let House { room, staff, jane } = house(&namespace).await?;
         let status = room.get().await?.status.unwrap_or_default();
         ensure!((status.documents, status.chunks) == (Some(2), Some(2)), "{status:?}");

@@ -4,8 +4,6 @@ use anyhow::{Result, ensure};
 use atelier_e2e::{Room, room, wait};
 use serde_json::json;
 
-use crate::with_encoder;
-
 /// Rows of all tables but those of the audit trail that have one of two texts in them.
 const ROWS: &str = "select coalesce(sum((xpath('/row/n/text()', query_to_xml(format('select count(*) as n from %I.%I t \
     where to_jsonb(t)::text ~ %L', table_schema, table_name, 'WORD|HEX'), false, true, '')))[1]::text::bigint), 0) \
@@ -20,7 +18,7 @@ async fn rows_with(word: &str) -> Result<u64> {
 
 #[tokio::test]
 async fn a_room_that_is_deleted_leaves_nothing_behind() -> Result<()> {
-    with_encoder("gone", async |namespace| {
+    room::with_encoder("gone", async |namespace| {
         let spec = json!({
             "members": [{"kind": "ServiceAccount", "name": "jane", "role": "Curator"}],
             "embedding": {"name": "minilm"},

@@ -18,7 +18,6 @@ use rooms::redteam::timing;
 use serde_json::{Value, json};
 
 use self::attempts::{Attempt, attempts, tell};
-use crate::with_encoder;
 
 const ROOMS: usize = 6;
 const PRINCIPALS: usize = 12;
@@ -146,7 +145,7 @@ fn canaries<'a>(text: &str, all: &'a [Secret]) -> Vec<&'a Secret> {
 
 #[tokio::test]
 async fn nobody_gets_to_see_a_canary_that_is_not_theirs() -> Result<()> {
-    with_encoder("matrix", async |namespace| {
+    room::with_encoder("matrix", async |namespace| {
         let house = build(&namespace).await?;
         let (mut made, mut refused, mut seen) = (0, 0, BTreeSet::new());
         for (number, room) in house.rooms.iter().enumerate() {

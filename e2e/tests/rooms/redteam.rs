@@ -5,11 +5,9 @@ use atelier_e2e::{Room, gateway, room, wait};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::with_encoder;
-
 #[tokio::test]
 async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
-    with_encoder("attacked", async |namespace| {
+    room::with_encoder("attacked", async |namespace| {
         let spec = json!({
             "members": [{"kind": "ServiceAccount", "name": "jane", "role": "Curator", "clearance": 10}],
             "embedding": {"name": "minilm"},

@@ -9,14 +9,12 @@ use atelier_e2e::{Model, Room, room, wait};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
-use crate::with_encoder;
-
 const KEY: &str = "sk-of-this-test";
 const SENTENCE: &str = "Every employee has 27 days of paid annual leave each year [1]. ";
 
 #[tokio::test]
 async fn an_answer_ends_when_its_reader_is_let_out() -> Result<()> {
-    with_encoder("revoked", async |namespace| {
+    room::with_encoder("revoked", async |namespace| {
         let hosted = Hosted::endless(KEY, SENTENCE).await?;
         namespace
             .create_object::<Secret>(json!({"metadata": {"name": "keys"}, "stringData": {"api": KEY}}))

@@ -181,12 +181,12 @@ impl Asked {
         match self.wanted {
             Wanted::Whatever => true,
             Wanted::Amount => {
-                self.has_new_number(text, &there) || self.new(&there).any(|word| AMOUNTS.contains(&&*word.folded))
+                self.has_new_number(text, &there) || self.added(&there).any(|word| AMOUNTS.contains(&&*word.folded))
             }
-            Wanted::Name => self.new(&there).any(|word| word.at > 0 && word.is_capitalized()),
+            Wanted::Name => self.added(&there).any(|word| word.at > 0 && word.is_capitalized()),
             Wanted::Something => {
                 let tells = |word: &Word| word.is_telling && !ABOUT_ANSWERS.contains(&&*word.folded);
-                self.has_new_number(text, &there) || self.new(&there).any(tells)
+                self.has_new_number(text, &there) || self.added(&there).any(tells)
             }
         }
     }
@@ -224,7 +224,7 @@ impl Asked {
     }
 
     /// Words that are not in the question.
-    fn new<'a>(&self, there: &'a [Word]) -> impl Iterator<Item = &'a Word> {
+    fn added<'a>(&self, there: &'a [Word]) -> impl Iterator<Item = &'a Word> {
         let is_asked = |word: &Word| self.words.iter().any(|other| are_alike(&word.folded, &other.folded));
         there.iter().filter(move |word| !is_asked(word))
     }

@@ -28,6 +28,8 @@ async fn an_answer_ends_when_its_reader_is_let_out() -> Result<()> {
             "model": {"name": "chat"},
             "embedding": {"name": "minilm"},
             "sources": [{"name": "handbook", "upload": {}}],
+            // What goes round in circles would end the answer, and is marked here.
+            "answer": {"ungrounded": "Annotate"},
         });
         let room = Room::create(&namespace, "handbook", spec).await?;
         let (jane, staff) = (

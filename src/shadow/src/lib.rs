@@ -12,6 +12,9 @@
 //! 4. [`score`]: what the pair says about each metric; [`metric`] says in which unit and what is better.
 //! 5. [`report`]: what came of all pairs, as JSON with a digest, as a page, and for a terminal.
 
+pub mod answer;
 pub mod canonical;
 pub mod copy;
+pub mod metric;
 pub mod sample;
+pub mod score;

@@ -8,6 +8,9 @@ const ATOMS: usize = 16;
 /// Equal steps between the bounds, where there are more different values than that.
 const STEPS: usize = 64;
 
+/// Evidence below this is told as none: no alpha of up to a half asks for so little.
+const NOTHING: f64 = 0.69;
+
 /// A confidence sequence for the mean of a value within known bounds.
 ///
 /// It holds at every number of pairs and for every distribution within the bounds, be it ever so skewed: there
@@ -74,7 +77,8 @@ impl BoundedSequence {
     }
 
     /// The natural logarithm of the evidence that the true mean is above `mean`: it ever exceeds
-    /// `ln(1 / alpha)` with a probability of at most alpha if it is not. 0 where the mean found is below.
+    /// `ln(1 / alpha)` with a probability of at most alpha if it is not. 0 where the mean found is below,
+    /// and where the evidence is less than any alpha asks for.
     pub fn log_evidence_above(&self, mean: f64) -> f64 {
         if mean < self.low {
             return f64::INFINITY;
@@ -96,9 +100,17 @@ impl BoundedSequence {
         }
         // A hypothesis at the bound allows no other value at all; one very close to it is good enough.
         let room = room.max(1e-9 * (self.high - self.low));
+        let (distance, count) = (side * (self.moments.mean() - mean) / room, self.moments.count());
+        let squares = self.moments.residuals() / (room * room) + count * distance * distance;
+        let worth = self.moments.design_effect();
+        let largest = if side > 0.0 { self.high - mean } else { mean - self.low } / room;
+        let most = self.bets.log_capital_at_most(count * distance, squares, largest, worth);
+        if most < NOTHING {
+            return 0.0;
+        }
         let values = self.seen.iter().filter(|seen| seen.1 > 0.0);
         let values = values.map(|(value, times)| ((side * (value - mean) / room).max(-1.0), *times));
-        self.bets.log_capital(values, self.moments.design_effect())
+        self.bets.log_capital(values, worth)
     }
 
     /// The interval each of whose ends holds at all times with a probability of at least `1 - alpha`: the mean

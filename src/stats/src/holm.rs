@@ -14,10 +14,10 @@ pub fn holm(log_evidence: &[f64], alpha: f64) -> Vec<bool> {
     let mut rejected = vec![false; log_evidence.len()];
     for (rank, index) in order.into_iter().enumerate() {
         let left = (log_evidence.len() - rank) as f64;
-        if !(log_evidence[index] >= (left / alpha).ln()) {
+        rejected[index] = log_evidence[index] >= (left / alpha).ln();
+        if !rejected[index] {
             break;
         }
-        rejected[index] = true;
     }
     rejected
 }

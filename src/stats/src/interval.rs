@@ -16,14 +16,6 @@ impl Interval {
         high: f64::INFINITY,
     };
 
-    /// All that is at most `radius` away.
-    pub(crate) fn around(middle: f64, radius: f64) -> Self {
-        Self {
-            low: middle - radius,
-            high: middle + radius,
-        }
-    }
-
     /// Whether `value` lies inside.
     pub fn holds(self, value: f64) -> bool {
         (self.low..=self.high).contains(&value)

@@ -1,7 +1,9 @@
-//! Statistics that decide.
+#![doc = include_str!("../README.md")]
+
 mod bets;
 mod bounded;
 mod calibration;
+mod errors;
 mod futility;
 mod holm;
 mod interval;
@@ -20,10 +22,11 @@ mod verdict;
 
 pub use bounded::BoundedSequence;
 pub use calibration::{Calibration, MissRate, NoiseFloor};
+pub use errors::{PlanError, ValueError};
 pub use holm::holm;
 pub use interval::Interval;
 pub use mean::MeanSequence;
-pub use metric::{Direction, Margin, Measure, MetricPlan, Pair, PlanError, ValueError};
+pub use metric::{Direction, Margin, Measure, MetricPlan, Pair};
 pub use mixture::Mixture;
 pub use monitor::Monitor;
 pub use power::{clean_pairs, planned_pairs, single_look_pairs};

@@ -19,6 +19,7 @@ pub(crate) struct Moments {
     count: u64,
     sum: f64,
     squares: f64,
+    cubes: f64,
     lowest: f64,
     highest: f64,
     clusters: ClusterSums,
@@ -51,6 +52,7 @@ impl Moments {
         self.count += 1;
         self.sum += value;
         self.squares += value * value;
+        self.cubes += value.powi(3);
         self.lowest = self.lowest.min(value);
         self.highest = self.highest.max(value);
         let count = self.count;
@@ -91,6 +93,15 @@ impl Moments {
     /// The sum of squared residuals, as if each value stood alone.
     pub fn residuals(&self) -> f64 {
         (self.squares - self.sum * self.sum / self.count().max(1.0)).max(0.0)
+    }
+
+    /// Their skewness: the third central moment over the deviation cubed; 0 where all are equal.
+    pub fn skewness(&self) -> f64 {
+        let (count, middle) = (self.count().max(1.0), self.sum / self.count().max(1.0));
+        let variance = self.residuals() / count;
+        let third = (self.cubes - 3.0 * middle * self.squares) / count + 2.0 * middle.powi(3);
+        let skewness = third / variance.powf(1.5);
+        if skewness.is_finite() { skewness } else { 0.0 }
     }
 
     /// How many independent values these would be if those of a cluster were all alike: (sum of sizes)^2 over
@@ -172,6 +183,17 @@ mod tests {
         assert_eq!(moments.residuals(), 10.0);
         assert!((moments.clustered_residuals() - 10.0 * 4.0 / 3.0).abs() < 1e-9);
         assert_eq!((moments.units(), moments.design_effect()), (4.0, 1.0));
+    }
+
+    #[test]
+    fn skewness_is_that_of_the_textbook() {
+        let mut moments = Moments::default();
+        assert_eq!(moments.skewness(), 0.0);
+        for i in 0..100 {
+            moments.push(None, if i % 10 == 3 { 4.0 } else { 3.0 });
+        }
+        // (1 - 2 p) / sqrt(p (1 - p)) for a tenth.
+        assert!((moments.skewness() - 0.8 / 0.3).abs() < 1e-9, "{}", moments.skewness());
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub fn clean_pairs(alpha: f64, rate: f64) -> f64 {
 /// equally good candidate is no worse than `margin`; none within a thousand million.
 ///
 /// The smallest n with `radius(n) + z_power / sqrt(n) <= margin / deviation`: the bound of that moment alone, so
-/// it is found a little earlier than promised. With `margin` above `max_pairs` worth of pairs a comparison will
-/// end Inconclusive: warn then.
+/// it is found a little earlier than promised. Bets on rare events need about 1.3 times as many (README). Where
+/// more are planned than `max_pairs`, a comparison tends to end Inconclusive: warn then.
 pub fn planned_pairs(mixture: Mixture, alpha: f64, power: f64, deviation: f64, margin: f64) -> Option<u64> {
     let enough = |pairs: u64| shown(mixture, pairs as f64, alpha, power) * deviation <= margin;
     let (mut low, mut high) = (1, 1_000_000_000);

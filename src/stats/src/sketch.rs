@@ -77,3 +77,40 @@ impl Cumulative {
         self.0.get(at).map(|step| step.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_lies_in_its_bucket() {
+        for value in [1e-9, 0.003, 0.25, 1.0, 7.5, 1e8] {
+            let bucket = bucket(value);
+            let (above, edge) = (edge(bucket - 1), edge(bucket));
+            assert!(
+                above < value * (1.0 + 1e-12) && value <= edge * (1.0 + 1e-12),
+                "{value}"
+            );
+            assert!(edge / value < 1.0051, "{value}");
+        }
+    }
+
+    #[test]
+    fn counts_up_to_a_bucket_are_those_of_all_before() {
+        let mut sketch = Sketch::default();
+        for value in [0.1, 0.2, 0.2, 0.3] {
+            sketch.push(value);
+        }
+        let counts = sketch.cumulative();
+        assert_eq!(sketch.count(), 4);
+        let up_to = |value: f64| counts.up_to(bucket(value));
+        assert_eq!([0.05, 0.1, 0.15, 0.2, 0.3, 9.0].map(up_to), [0, 1, 1, 3, 4, 4]);
+        assert_eq!(counts.first(|at| counts.up_to(at) >= 3), Some(bucket(0.2)));
+        assert_eq!(counts.first(|at| counts.up_to(at) >= 5), None);
+    }
+
+    #[test]
+    fn a_factor_is_rounded_down_to_buckets() {
+        assert_eq!([1.0, 1.1, 0.9].map(steps), [0, 19, -22]);
+    }
+}

@@ -228,3 +228,186 @@ fn decision(verdict: Verdict, reason: Reason, metric: Option<&Monitor>) -> Decis
         metric: metric.map(|monitor| monitor.plan().name.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Direction, Margin, Measure};
+
+    fn metric(name: &str, measure: Measure, direction: Direction, margin: Margin) -> MetricPlan {
+        MetricPlan {
+            name: name.into(),
+            measure,
+            direction,
+            margin,
+        }
+    }
+
+    /// A comparison of formats, times and errors between 30 and 200 pairs.
+    fn plan() -> TrialPlan {
+        TrialPlan {
+            primary: metric(
+                "Format",
+                Measure::Share,
+                Direction::HigherIsBetter,
+                Margin::Absolute(0.1),
+            ),
+            guardrails: vec![
+                metric(
+                    "TTFT",
+                    Measure::GeometricMean,
+                    Direction::LowerIsBetter,
+                    Margin::Relative(0.1),
+                ),
+                metric(
+                    "Errors",
+                    Measure::Share,
+                    Direction::LowerIsBetter,
+                    Margin::Absolute(0.1),
+                ),
+            ],
+            alpha: 0.05,
+            power: 0.8,
+            min_pairs: 30,
+            max_pairs: 200,
+            futility: false,
+        }
+    }
+
+    /// Adds pairs with valid formats and no errors, whose times are `ratio` and its half or double by turns.
+    fn push(trial: &mut Trial, pairs: u64, ratio: f64) {
+        for i in 0..pairs {
+            let pair = |primary, candidate| Some(Pair { primary, candidate });
+            let time = ratio * if i % 2 == 0 { 0.5 } else { 2.0 };
+            let values = [pair(1.0, 1.0), pair(1.0, time), pair(0.0, 0.0)];
+            trial.push(None, &values).expect("values that can be");
+        }
+    }
+
+    fn verdict(trial: &Trial, end: Option<End>) -> Option<(Verdict, Reason, Option<String>)> {
+        let decision = trial.verdict(end)?;
+        Some((decision.verdict, decision.reason, decision.metric))
+    }
+
+    #[test]
+    fn nothing_is_said_before_enough_pairs_unless_time_or_money_ends() {
+        let mut trial = Trial::new(plan()).expect("a plan");
+        assert_eq!(verdict(&trial, None), None);
+        push(&mut trial, 29, 100.0);
+        assert_eq!(verdict(&trial, None), None, "however bad it is");
+        assert!(
+            trial
+                .results()
+                .iter()
+                .all(|result| result.verdict == MetricVerdict::Open)
+        );
+        for (end, reason) in [(End::Deadline, Reason::Deadline), (End::Budget, Reason::Budget)] {
+            let found = verdict(&trial, Some(end)).expect("an end");
+            assert_eq!((found.0, found.1), (Verdict::Inconclusive, reason));
+        }
+        push(&mut trial, 1, 100.0);
+        let worse = (Verdict::Reject, Reason::Worse, Some("TTFT".into()));
+        assert_eq!(verdict(&trial, None), Some(worse.clone()));
+        assert_eq!(
+            verdict(&trial, Some(End::Deadline)),
+            Some(worse),
+            "what is proved outlasts the deadline"
+        );
+    }
+
+    #[test]
+    fn a_fast_candidate_without_faults_is_promoted() {
+        let mut trial = Trial::new(plan()).expect("a plan");
+        push(&mut trial, 150, 0.5);
+        assert_eq!(verdict(&trial, None), Some((Verdict::Promote, Reason::NotWorse, None)));
+        let results = trial.results();
+        let time = &results[1];
+        assert!((time.difference.expect("pairs") + 0.5).abs() < 1e-9 && (time.limit - 0.1).abs() < 1e-12);
+        assert!((time.candidate.expect("pairs") - 0.5).abs() < 1e-9, "{time:?}");
+        for result in &results {
+            assert_eq!(result.verdict, MetricVerdict::NotWorse);
+            let (interval, difference) = (result.interval.expect("pairs"), result.difference.expect("pairs"));
+            assert!(interval.holds(difference), "{result:?}");
+        }
+        assert!(results[0].interval.expect("pairs").low > results[0].limit);
+        assert!(time.interval.expect("pairs").high < time.limit);
+    }
+
+    #[test]
+    fn what_is_not_known_in_the_end_is_named() {
+        let mut trial = Trial::new(plan()).expect("a plan");
+        push(&mut trial, 200, 1.1);
+        let open = Some((Verdict::Inconclusive, Reason::MaxPairs, Some("TTFT".into())));
+        assert_eq!(verdict(&trial, None), open);
+    }
+
+    #[test]
+    fn it_is_given_up_when_the_rest_would_not_change_anything() {
+        let mut trial = Trial::new(TrialPlan {
+            futility: true,
+            ..plan()
+        })
+        .expect("a plan");
+        push(&mut trial, 50, 1.1);
+        assert_eq!(verdict(&trial, None), None, "there is still hope");
+        push(&mut trial, 50, 1.1);
+        let given_up = Some((Verdict::Inconclusive, Reason::Futility, Some("TTFT".into())));
+        assert_eq!(verdict(&trial, None), given_up);
+    }
+
+    #[test]
+    fn a_metric_without_enough_values_keeps_everything_open() {
+        let mut trial = Trial::new(plan()).expect("a plan");
+        let good = Some(Pair {
+            primary: 1.0,
+            candidate: 0.5,
+        });
+        let none = Some(Pair {
+            primary: 0.0,
+            candidate: 0.0,
+        });
+        for i in 0..199 {
+            let time = if i < 29 { good } else { None };
+            let format = Some(Pair {
+                primary: 1.0,
+                candidate: 1.0,
+            });
+            trial.push(None, &[format, time, none]).expect("values that can be");
+        }
+        assert_eq!(verdict(&trial, None), None);
+        assert_eq!(trial.results()[1].verdict, MetricVerdict::Open);
+    }
+
+    #[test]
+    fn a_pair_that_cannot_be_changes_nothing() {
+        let mut trial = Trial::new(plan()).expect("a plan");
+        push(&mut trial, 10, 1.0);
+        let before = trial.clone();
+        let pair = |primary, candidate| Some(Pair { primary, candidate });
+        for values in [
+            vec![pair(1.0, 1.0), pair(1.0, 1.0), pair(0.0, 7.0)],
+            vec![pair(1.0, 1.0), pair(0.0, 1.0), pair(0.0, 0.0)],
+            vec![pair(1.0, f64::NAN), pair(1.0, 1.0), pair(0.0, 0.0)],
+            vec![pair(1.0, 1.0)],
+        ] {
+            assert!(trial.push(None, &values).is_err(), "{values:?}");
+        }
+        assert_eq!(trial, before);
+    }
+
+    #[test]
+    fn senseless_plans_are_refused() {
+        for plan in [
+            TrialPlan { alpha: 0.0, ..plan() },
+            TrialPlan { alpha: 0.5, ..plan() },
+            TrialPlan { power: 1.0, ..plan() },
+            TrialPlan {
+                min_pairs: 201,
+                ..plan()
+            },
+            TrialPlan { min_pairs: 1, ..plan() },
+        ] {
+            assert!(Trial::new(plan.clone()).is_err(), "{plan:?}");
+        }
+    }
+}

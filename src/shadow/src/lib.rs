@@ -16,5 +16,6 @@ pub mod answer;
 pub mod canonical;
 pub mod copy;
 pub mod metric;
+pub mod report;
 pub mod sample;
 pub mod score;

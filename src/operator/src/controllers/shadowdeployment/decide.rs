@@ -95,10 +95,20 @@ pub fn decide(facts: &Facts<'_>) -> Stage {
             Err(trouble) => Stage::Waiting(trouble),
         };
     }
-    // What was measured stands, whatever has become of the models since.
-    if let Some(decision) = evidence.and_then(|evidence| evidence.decision.as_ref()) {
-        let message = evidence.map_or_else(String::new, |evidence| words(decision, evidence, wanted));
-        return outcome(verdict(decision), reason(decision.reason), message);
+    let silent = silence.map(|why| Trouble::new(reasons::PAIRS_UNAVAILABLE, why));
+    // Before all pairs have been read nothing is decided: what was measured stands, whatever has become of the models since.
+    let Some(evidence) = evidence else {
+        return match arms::arms(spec, observed) {
+            Ok(arms) => Stage::Comparing(arms, silent.or(able.err())),
+            Err(trouble) => Stage::Waiting(silent.unwrap_or(trouble)),
+        };
+    };
+    if let Some(decision) = &evidence.decision {
+        return outcome(
+            verdict(decision),
+            reason(decision.reason),
+            words(decision, evidence, wanted),
+        );
     }
     match arms::arms(spec, observed) {
         Err(trouble) if [reasons::MODEL_GONE, reasons::CANDIDATE_GONE].contains(&trouble.reason.as_str()) => {
@@ -120,8 +130,7 @@ pub fn decide(facts: &Facts<'_>) -> Stage {
                     return outcome(Verdict::Inconclusive, reason, message);
                 }
             }
-            let silent = silence.map(|why| Trouble::new(reasons::PAIRS_UNAVAILABLE, why));
-            Stage::Comparing(arms, able.err().or(silent))
+            Stage::Comparing(arms, able.err())
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use api::ShadowDeployment;
+use api::{ShadowDeployment, reasons};
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{ResourceExt, api::ObjectMeta, runtime::controller::Action};
+use shadow::report::Fault;
 
 use super::{
     Context, apply,
@@ -22,6 +23,7 @@ use crate::controllers::common::{
     apply::ApplyError,
     dereference::read,
     reconcile::{BEHIND, PROGRESS, ReconcileError, SETTLED, WAITING, is_behind, settled},
+    trouble::Trouble,
 };
 
 /// Brings one ShadowDeployment closer to its verdict; `seen` is what its watch knows of it.
@@ -71,11 +73,19 @@ pub async fn reconcile(
         silence: look.as_ref().and_then(|look| look.silence.as_deref()),
         before: &before,
     });
-    let report = wanted
+    let built = wanted
         .as_ref()
         .ok()
         .filter(|_| !owner.paused)
-        .and_then(|wanted| evidence_report(&owner, wanted, &stage, evidence, &shadow, &observed));
+        .and_then(|wanted| evidence_report(&owner, wanted, &stage, evidence?, &shadow, &observed));
+    let (report, fault) = match built.transpose() {
+        Ok(report) => (report, None),
+        Err(fault) => {
+            tracing::error!(namespace, name, %fault, "a report contradicts itself: this is a defect of the operator");
+            let message = format!("the report contradicts itself, which is a defect of the operator: {fault}");
+            (None, Some(Trouble::new(reasons::INVALID_SPEC, message)))
+        }
+    };
     let applied = match &report {
         Some(report) => apply::apply(&context.cluster, &owner, report, &observed).await,
         None => Ok(()),
@@ -85,7 +95,7 @@ pub async fn reconcile(
     {
         return Ok(Action::requeue(SETTLED));
     }
-    let failure = applied.as_ref().err().and_then(ApplyError::refusal);
+    let failure = fault.or_else(|| applied.as_ref().err().and_then(ApplyError::refusal));
     let report = report.filter(|_| applied.is_ok()).map(|report| report.name_any());
     let facts = Facts {
         shadow: &shadow,
@@ -114,10 +124,10 @@ pub(super) fn evidence_report(
     owner: &Owner,
     wanted: &Wanted,
     stage: &Stage,
-    evidence: Option<&Evidence>,
+    evidence: &Evidence,
     shadow: &ShadowDeployment,
     observed: &Observed,
-) -> Option<ConfigMap> {
+) -> Option<Result<ConfigMap, Fault>> {
     let Stage::Decided(outcome) = stage else {
         return None;
     };
@@ -142,11 +152,10 @@ pub(super) fn evidence_report(
     let other = spec.candidate.model.as_ref().unwrap_or(&spec.model.name);
     let started = shadow.status.as_ref().and_then(|status| status.started.as_ref());
     let started = started.map_or_else(String::new, |started| started.0.to_string());
-    let nothing = Evidence::default();
     Some(report::build(&report::Source {
         owner,
         wanted,
-        evidence: evidence.unwrap_or(&nothing),
+        evidence,
         outcome,
         arms: (&arm(&spec.model.name, primary), &arm(other, candidate)),
         started: &started,

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use api::{
-    names::{self, COMPONENT_REPORT, LABEL_COMPONENT},
-    shadowdeployment::Metric,
-};
+use api::names::{self, COMPONENT_REPORT, LABEL_COMPONENT};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::ObjectMeta;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
+use shadow::{
+    canonical,
+    report::{
+        self, Arm as ReportArm, Content, Fault, Interval, Limits, MetricReport, Number, Point, Report, Role, Window,
+    },
+};
 
 use super::{
     arms::Arm,
@@ -18,10 +20,10 @@ use super::{
     validate::{Owner, Wanted},
 };
 
-/// Names the form of reports.
-const VERSION: &str = "atelier.dev/shadow-report/v1";
 /// Hex digits of its digest in the name of a report.
 const DIGITS: usize = 10;
+/// Characters of a message that a report takes.
+const MESSAGE: usize = 250;
 
 /// What a report is made of.
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +43,20 @@ pub struct Source<'a> {
 }
 
 /// The ConfigMap with the report; its name follows from what is in it.
-pub fn build(source: &Source<'_>) -> ConfigMap {
+///
+/// # Errors
+/// If the report contradicts itself, which would be a defect.
+pub fn build(source: &Source<'_>) -> Result<ConfigMap, Fault> {
     let owner = source.owner;
-    let text = text(source);
-    let mut digest = hex::encode(Sha256::digest(&text));
-    digest.truncate(DIGITS);
+    let text = report(source).json()?;
+    let digest: String = canonical::digest(&text)
+        .chars()
+        .skip("sha256:".len())
+        .take(DIGITS)
+        .collect();
     let mut labels = names::shadow_labels(&owner.name);
     labels.insert(LABEL_COMPONENT.into(), COMPONENT_REPORT.into());
-    ConfigMap {
+    Ok(ConfigMap {
         metadata: ObjectMeta {
             name: Some(names::shadow_report(&owner.name, &digest)),
             namespace: Some(owner.namespace.clone()),
@@ -59,11 +67,10 @@ pub fn build(source: &Source<'_>) -> ConfigMap {
         immutable: Some(true),
         data: Some(BTreeMap::from([(names::REPORT_KEY.to_owned(), text)])),
         binary_data: None,
-    }
+    })
 }
 
-/// The report as JSON with sorted keys.
-fn text(source: &Source<'_>) -> String {
+fn report(source: &Source<'_>) -> Report {
     let Source {
         owner,
         wanted,
@@ -72,93 +79,92 @@ fn text(source: &Source<'_>) -> String {
         arms: (primary, candidate),
         started,
     } = *source;
-    let (from, to) = match &evidence.window {
-        Some((from, to)) => (from.as_str(), to.as_str()),
-        None => (started, started),
-    };
-    let spec = json!(wanted.spec).to_string();
+    let (from, to) = evidence
+        .window
+        .clone()
+        .unwrap_or_else(|| (started.into(), started.into()));
     let budget = wanted.spec.limits.as_ref().and_then(|limits| limits.budget.as_ref());
-    let metrics: Vec<_> = evidence.metrics.iter().enumerate().map(metric).collect();
-    let mut report = json!({
-        "version": VERSION,
-        "namespace": owner.namespace,
-        "name": owner.name,
-        "uid": owner.uid,
-        "specDigest": format!("sha256:{}", hex::encode(Sha256::digest(spec))),
-        "primary": arm(primary),
-        "candidate": arm(candidate),
-        "window": {"from": from, "to": to},
-        "pairs": evidence.pairs,
-        "clusters": evidence.clusters,
-        "dropped": evidence.dropped.iter().map(|(reason, count)| (camel(reason), json!(count))).collect::<serde_json::Map<_, _>>(),
-        "alpha": wanted.alpha,
-        "power": wanted.power,
-        "metrics": metrics,
-        "verdict": outcome.verdict,
-        "reason": outcome.reason,
-        "message": outcome.message,
-        "limits": {
-            "minPairs": wanted.min_pairs,
-            "maxPairs": wanted.max_pairs,
-            "tokens": evidence.tokens,
-            "maxTokens": wanted.max_tokens,
-            "money": evidence.cost,
-            "maxMoney": budget.and_then(|budget| budget.money.clone()),
+    Report {
+        version: report::VERSION.into(),
+        namespace: owner.namespace.clone(),
+        name: owner.name.clone(),
+        uid: owner.uid.clone(),
+        spec_digest: canonical::digest(&canonical::json(&json!(wanted.spec))),
+        primary: arm(primary),
+        candidate: arm(candidate),
+        window: Window { from, to },
+        pairs: evidence.pairs,
+        clusters: evidence.clusters,
+        dropped: evidence
+            .dropped
+            .iter()
+            .map(|(reason, count)| (camel(reason), *count))
+            .collect(),
+        alpha: number(wanted.alpha),
+        power: number(wanted.power),
+        metrics: evidence.metrics.iter().enumerate().map(metric).collect(),
+        verdict: outcome.verdict,
+        reason: outcome.reason.clone(),
+        message: outcome.message.chars().take(MESSAGE).collect(),
+        limits: Limits {
+            min_pairs: wanted.min_pairs,
+            max_pairs: wanted.max_pairs,
+            tokens: evidence.tokens,
+            max_tokens: wanted.max_tokens,
+            money: evidence.cost.clone(),
+            max_money: budget.and_then(|budget| budget.money.clone()),
         },
-        "content": "withheld",
+        judge: None,
+        content: Content::Withheld,
+    }
+}
+
+fn arm(arm: &Arm) -> ReportArm {
+    ReportArm {
+        model: arm.model.clone(),
+        version: arm.version.clone(),
+        weights: arm.weights.clone(),
+        image: None,
+    }
+}
+
+fn metric((index, found): (usize, &Found)) -> MetricReport {
+    let course = found.course.iter().map(|(pairs, difference, interval)| Point {
+        pairs: *pairs,
+        difference: number(*difference),
+        low: number(interval.low),
+        high: number(interval.high),
     });
-    without_nothing(&mut report);
-    report.to_string()
+    MetricReport {
+        metric: found.metric,
+        role: if index == 0 { Role::Primary } else { Role::Guardrail },
+        pairs: found.pairs,
+        primary: found.primary.and_then(Number::new),
+        candidate: found.candidate.and_then(Number::new),
+        difference: found.difference.and_then(Number::new),
+        interval: found.interval.and_then(|it| {
+            Some(Interval {
+                low: Number::new(it.low)?,
+                high: Number::new(it.high)?,
+            })
+        }),
+        margin: number(found.margin),
+        verdict: found.verdict,
+        baseline: found.baseline.and_then(Number::new),
+        detectable: found.detectable.and_then(Number::new),
+        course: course.collect(),
+        distribution: None,
+    }
 }
 
-fn arm(arm: &Arm) -> Value {
-    json!({"model": arm.model, "version": arm.version, "weights": arm.weights})
-}
-
-fn metric((index, found): (usize, &Found)) -> Value {
-    let course = found.course.iter();
-    let course: Vec<_> = course
-        .map(|(pairs, difference, interval)| {
-            json!({"pairs": pairs, "difference": difference, "low": interval.low, "high": interval.high})
-        })
-        .collect();
-    json!({
-        "metric": name(found.metric),
-        "role": if index == 0 { "Primary" } else { "Guardrail" },
-        "pairs": found.pairs,
-        "primary": found.primary,
-        "candidate": found.candidate,
-        "difference": found.difference,
-        "interval": found.interval.map(|it| json!({"low": it.low, "high": it.high})),
-        "margin": found.margin,
-        "verdict": found.verdict,
-        "baseline": found.baseline,
-        "detectable": found.detectable,
-        "course": course,
-    })
-}
-
-fn name(metric: Metric) -> &'static str {
-    shadow::metric::name(metric)
+/// A number that is finite, as those of statistics are once there are pairs.
+fn number(value: f64) -> Number {
+    Number::new(value).unwrap_or_default()
 }
 
 /// `queue` is `Queue`.
 fn camel(reason: &str) -> String {
     let mut letters = reason.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
-}
-
-/// Leaves out what is null.
-fn without_nothing(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|_, value| !value.is_null());
-            map.values_mut().for_each(without_nothing);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_nothing),
-        _ => {}
-    }
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters.clone()).collect()
 }

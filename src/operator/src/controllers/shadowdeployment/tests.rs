@@ -116,8 +116,9 @@ impl World {
             before: &before,
         });
         let report = wanted.as_ref().ok().and_then(|wanted| {
-            evidence_report(&owner, wanted, &stage, evidence.as_ref(), &self.shadow, &self.observed)
+            evidence_report(&owner, wanted, &stage, evidence.as_ref()?, &self.shadow, &self.observed)
         });
+        let report = report.transpose().unwrap();
         assert_eq!(report.is_some(), matches!(stage, Stage::Decided(_)));
         let name = report.as_ref().map(ResourceExt::name_any);
         if let Some(report) = &report {

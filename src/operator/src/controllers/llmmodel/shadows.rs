@@ -1,15 +1,20 @@
 //! The ShadowDeployments that compare versions of a model. A watch tells which there are; a pass reads them anew.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use api::{LlmModel, ShadowDeployment};
+use api::{LlmModel, ShadowDeployment, names::ANNOTATION_PAUSED};
 use kube::{
     Resource, ResourceExt,
+    api::ObjectMeta,
+    core::NamespaceResourceScope,
     runtime::{reflector::ObjectRef, watcher::Event},
 };
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     cluster::{Cluster, ClusterError},
@@ -30,6 +35,43 @@ struct Known {
     is_paused: bool,
 }
 
+/// A ShadowDeployment in whatever form: one that is strange must end neither the watch nor a pass.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AnyShadow {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Value,
+    #[serde(default)]
+    status: Value,
+}
+
+impl AnyShadow {
+    fn known(&self) -> Known {
+        let annotations = self.metadata.annotations.as_ref();
+        Known {
+            model: self.spec["model"]["name"].as_str().unwrap_or_default().into(),
+            uid: self.metadata.uid.clone(),
+            generation: self.metadata.generation,
+            is_decided: !self.status["verdict"].is_null(),
+            is_leaving: self.metadata.deletion_timestamp.is_some(),
+            is_paused: annotations
+                .and_then(|it| it.get(ANNOTATION_PAUSED))
+                .is_some_and(|value| value == "true"),
+        }
+    }
+
+    /// As this release knows it.
+    fn parsed(self) -> Option<ShadowDeployment> {
+        let Self { metadata, spec, status } = self;
+        let name = metadata.name.clone();
+        let status = if status.is_null() { json!({}) } else { status };
+        let parsed = serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status}));
+        parsed
+            .inspect_err(|error| tracing::warn!(name, %error, "a ShadowDeployment is none that this release knows"))
+            .ok()
+    }
+}
+
 /// The ShadowDeployments that the watch has shown.
 #[derive(Default)]
 pub struct Shadows(Mutex<HashMap<Key, Known>>);
@@ -45,9 +87,7 @@ pub struct Comparisons {
 
 impl Shadows {
     /// Says which models an event of the watch concerns. Most change numbers, which is no news here.
-    pub fn touched(
-        self: Arc<Self>,
-    ) -> impl FnMut(Event<ShadowDeployment>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static {
+    pub fn touched(self: Arc<Self>) -> impl FnMut(Event<AnyShadow>) -> Vec<ObjectRef<ModelMeta>> + Send + 'static {
         let mut listed: HashMap<Key, Known> = HashMap::new();
         move |event| match event {
             Event::Init => {
@@ -55,7 +95,7 @@ impl Shadows {
                 Vec::new()
             }
             Event::InitApply(shadow) => {
-                listed.insert(key(&shadow), known(&shadow));
+                listed.insert(key(&shadow), shadow.known());
                 Vec::new()
             }
             Event::InitDone => {
@@ -68,7 +108,7 @@ impl Shadows {
                 models
             }
             Event::Apply(shadow) => {
-                let (key, now) = (key(&shadow), known(&shadow));
+                let (key, now) = (key(&shadow), shadow.known());
                 match self.lock().insert(key.clone(), now.clone()) {
                     Some(before) if before == now => Vec::new(),
                     _ => vec![model(&key, &now)],
@@ -77,7 +117,7 @@ impl Shadows {
             Event::Delete(shadow) => {
                 let key = key(&shadow);
                 self.lock().remove(&key);
-                vec![model(&key, &known(&shadow))]
+                vec![model(&key, &shadow.known())]
             }
         }
     }
@@ -106,7 +146,8 @@ impl Shadows {
         if !is_moving && !self.concern(&namespace, &name) {
             return Ok(Comparisons::default());
         }
-        let all = cluster.list::<ShadowDeployment>(&namespace, "").await?;
+        let all = cluster.list::<AnyShadow>(&namespace, "").await?;
+        let all: Vec<_> = all.into_iter().filter_map(AnyShadow::parsed).collect();
         let template = super::validate::shadow_template(&model.spec);
         Ok(Comparisons {
             template: template.and_then(|template| all.iter().find(|it| it.name_any() == template).cloned()),
@@ -119,34 +160,49 @@ impl Shadows {
     }
 }
 
-fn key(shadow: &ShadowDeployment) -> Key {
+fn key(shadow: &AnyShadow) -> Key {
     (shadow.namespace().unwrap_or_default(), shadow.name_any())
-}
-
-fn known(shadow: &ShadowDeployment) -> Known {
-    Known {
-        model: shadow.spec.model.name.clone(),
-        uid: shadow.uid(),
-        generation: shadow.meta().generation,
-        is_decided: shadow.status.as_ref().is_some_and(|status| status.verdict.is_some()),
-        is_leaving: shadow.meta().deletion_timestamp.is_some(),
-        is_paused: crate::controllers::shadowdeployment::is_paused(shadow),
-    }
 }
 
 fn model((namespace, _): &Key, known: &Known) -> ObjectRef<ModelMeta> {
     ObjectRef::new(&known.model).within(namespace)
 }
 
+impl Resource for AnyShadow {
+    type DynamicType = ();
+    type Scope = NamespaceResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        ShadowDeployment::kind(&())
+    }
+
+    fn group((): &()) -> Cow<'_, str> {
+        ShadowDeployment::group(&())
+    }
+
+    fn version((): &()) -> Cow<'_, str> {
+        ShadowDeployment::version(&())
+    }
+
+    fn plural((): &()) -> Cow<'_, str> {
+        ShadowDeployment::plural(&())
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
-    fn shadow(name: &str, status: Value) -> ShadowDeployment {
+    fn shadow(name: &str, status: Value) -> AnyShadow {
         serde_json::from_value(json!({
-            "apiVersion": "atelier.dev/v1alpha1", "kind": "ShadowDeployment",
             "metadata": {"namespace": "ns", "name": name, "uid": name, "generation": 1},
             "spec": {"model": {"name": "m"}, "candidate": {"version": "v-0123456789"},
                 "compare": {"primary": {"metric": "Errors"}}},
@@ -176,5 +232,15 @@ mod tests {
         tell(Event::Apply(shadow("t", json!({}))));
         tell(Event::Init);
         assert_eq!(tell(Event::InitDone), ["m"]);
+    }
+
+    #[test]
+    fn one_that_is_strange_is_left_out() {
+        assert!(shadow("s", json!({})).parsed().is_some());
+        assert!(shadow("s", json!({"verdict": "Undecided"})).parsed().is_none());
+        let mut strange = shadow("s", Value::Null);
+        strange.spec["compare"] = json!("much");
+        assert_eq!(strange.known().model, "m");
+        assert!(strange.parsed().is_none());
     }
 }

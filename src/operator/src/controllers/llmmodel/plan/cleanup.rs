@@ -121,7 +121,8 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
             Rest::Over => delete(plan, Kind::Deployment, deployment),
         }
     }
-    for comparison in super::shadow::forgotten(builder, observed) {
+    let target = plan.target.clone();
+    for comparison in super::shadow::forgotten(builder, observed, &target) {
         delete(plan, Kind::ShadowDeployment, comparison);
     }
     let is_over =

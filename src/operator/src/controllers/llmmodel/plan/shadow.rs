@@ -88,7 +88,8 @@ pub fn word(builder: &Builder<'_>, observed: &Observed, target: &Target, is_begu
     }
 }
 
-/// Versions of the history that are being compared and have to answer meanwhile, beside those that are `live` anyway.
+/// Versions of the history that people have compared and that have to answer meanwhile, beside those that are `live`
+/// anyway. What a gate compares lives as long as it is wanted.
 pub fn compared(builder: &Builder<'_>, observed: &Observed, live: &[Version]) -> Vec<Version> {
     if builder.wanted.strategy == RolloutStrategy::Recreate {
         return Vec::new();
@@ -97,7 +98,7 @@ pub fn compared(builder: &Builder<'_>, observed: &Observed, live: &[Version]) ->
         .comparisons
         .found
         .iter()
-        .filter(|it| is_live(it) && verdict(it).is_none())
+        .filter(|it| is_live(it) && verdict(it).is_none() && !is_ours(builder, it))
         .filter_map(|it| it.spec.candidate.version.as_deref())
         .filter(|name| live.iter().all(|version| version.name != **name))
         .collect();
@@ -107,14 +108,28 @@ pub fn compared(builder: &Builder<'_>, observed: &Observed, live: &[Version]) ->
     versions.filter(|version| version.trouble().is_none()).collect()
 }
 
-/// Comparisons that a gate made of versions that are in the history no more.
-pub fn forgotten<'a>(builder: &'a Builder<'_>, observed: &'a Observed) -> impl Iterator<Item = &'a ShadowDeployment> {
-    observed.comparisons.found.iter().filter(|it| {
-        let is_ours = it.owner_references().iter().any(|owner| owner.uid == builder.owner.uid);
+/// Comparisons that a gate made and nobody needs: of versions that are in the history no more, and without a verdict of
+/// one that is on its way no more.
+pub fn forgotten<'a>(
+    builder: &'a Builder<'_>,
+    observed: &'a Observed,
+    target: &'a Target,
+) -> impl Iterator<Item = &'a ShadowDeployment> {
+    let wanted = target.candidate().map(|version| version.name.as_str());
+    let is_known = !matches!(target, Target::Preparing(_));
+    observed.comparisons.found.iter().filter(move |it| {
         let version = it.spec.candidate.version.as_deref();
-        let is_known = version.is_some_and(|version| observed.version(version).is_some());
-        is_ours && !is_known && verdict(it).is_some()
+        let is_over = match verdict(it) {
+            Some(_) => version.is_none_or(|version| observed.version(version).is_none()),
+            None => version != wanted || builder.wanted.pin.is_some(),
+        };
+        is_ours(builder, it) && is_known && is_over
     })
+}
+
+fn is_ours(builder: &Builder<'_>, shadow: &ShadowDeployment) -> bool {
+    let mut owners = shadow.owner_references().iter();
+    owners.any(|owner| owner.uid == builder.owner.uid)
 }
 
 /// Comparisons of a version that are meant to say something.

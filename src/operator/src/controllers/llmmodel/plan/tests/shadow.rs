@@ -265,3 +265,23 @@ fn a_rejection_stops_a_canary_that_has_begun_and_no_new_comparison_holds_it() {
     gate.world.observed.comparisons.found[1].status = serde_json::from_value(status).unwrap();
     assert!(matches!(gate.step(4).trial, Some(Course::Stopped(_))));
 }
+
+#[test]
+fn a_gate_s_comparison_goes_when_its_version_is_wanted_no_more() {
+    let mut gate = Gate::shut(json!({}));
+    let name = gate.world.observed.comparisons.found[0].name_any();
+    let is_deleted = |plan: &Plan| {
+        plan.delete
+            .iter()
+            .any(|it| it.kind == Kind::ShadowDeployment && it.name == name)
+    };
+    assert!(!is_deleted(&gate.step(2)));
+    let back = wanted(spec("one", json!({})));
+    assert!(is_deleted(&gate.world.plan(&back, 3)));
+    // Evidence stays as long as the version is known.
+    gate.says("Promote", "NotWorse");
+    assert!(!is_deleted(&gate.world.plan(&back, 4)));
+    let of_version = |it: &ControllerRevision| version_of(it) == Some(&gate.version);
+    gate.world.observed.revisions.retain(|it| !of_version(it));
+    assert!(is_deleted(&gate.world.plan(&back, 5)));
+}

@@ -69,7 +69,7 @@ impl World {
             self.gateway.pairs.push(Pair {
                 seq: number as i64 + 1,
                 at: Timestamp::from_second(BEGIN + self.second).unwrap().to_string(),
-                cluster: format!("{number:032x}"),
+                cluster: format!("{number:016x}{number:016x}"),
                 scores,
             });
         }

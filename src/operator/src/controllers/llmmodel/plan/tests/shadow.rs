@@ -244,6 +244,9 @@ fn an_older_version_that_is_compared_has_pods_until_the_verdict() {
     let plan = world.step(&wanted, 61);
     assert_eq!(World::versions_of(&world.observed.deployments).len(), 2);
     assert!(plan.may_take_over());
+    for deployment in &mut world.observed.deployments {
+        deployment.status = serde_json::from_value(json!({"replicas": 1, "readyReplicas": 1})).unwrap();
+    }
     world.observed.comparisons.found[0].status = serde_json::from_value(json!({"verdict": "Promote"})).unwrap();
     let plan = world.step(&wanted, 62);
     assert_eq!(plan.retire, [names::version_child("m", &first)]);

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
+    sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -29,10 +29,12 @@ struct Kept {
 }
 
 type Key = (String, String);
+/// A uid, and what is kept of it.
+type Known = (String, Arc<Mutex<Option<Kept>>>);
 
 /// The comparisons under way, by namespace and name: the uid tells whose they are.
 #[derive(Default)]
-pub struct Runs(StdMutex<HashMap<Key, (String, Arc<Mutex<Option<Kept>>>)>>);
+pub struct Runs(StdMutex<HashMap<Key, Known>>);
 
 /// What a look has brought.
 #[derive(Clone, Debug)]
@@ -114,7 +116,7 @@ impl Runs {
         kept
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, (String, Arc<Mutex<Option<Kept>>>)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -187,7 +187,7 @@ impl Namespace {
         for args in [
             vec![
                 "get",
-                "llmmodels,finetunejobs,rooms",
+                "llmmodels,finetunejobs,rooms,shadowdeployments",
                 "--output",
                 "yaml",
                 "--show-managed-fields=false",

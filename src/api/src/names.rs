@@ -80,6 +80,16 @@ pub const LABEL_ROOM: &str = "atelier.dev/room";
 pub const ANNOTATION_SYNC: &str = "atelier.dev/sync";
 /// Finalizer of Rooms: what is in them goes before they do.
 pub const FINALIZER_ROOM: &str = "atelier.dev/room-contents";
+/// Value of [`LABEL_NAME`] on the children of a ShadowDeployment, and on ShadowDeployments that an LlmModel makes.
+pub const NAME_SHADOWDEPLOYMENT: &str = "shadowdeployment";
+/// Value of [`LABEL_COMPONENT`]: the report of a ShadowDeployment.
+pub const COMPONENT_REPORT: &str = "report";
+/// The ShadowDeployment an object belongs to.
+pub const LABEL_SHADOW: &str = "atelier.dev/shadow-deployment";
+/// Finalizer of ShadowDeployments: the gateway forgets their pairs before they go.
+pub const FINALIZER_SHADOW: &str = "atelier.dev/shadow-pairs";
+/// Key of the report in the ConfigMap of a ShadowDeployment.
+pub const REPORT_KEY: &str = "report.json";
 /// The version an object belongs to; passed on like [`LABEL_MODEL`].
 pub const LABEL_VERSION: &str = "atelier.dev/version";
 
@@ -103,7 +113,8 @@ pub const ANNOTATION_EVALUATION: &str = "atelier.dev/evaluation";
 pub const ANNOTATION_STOPPED: &str = "atelier.dev/stopped";
 /// On a ControllerRevision: the memory that its version's replicas get instead of the estimate, as JSON.
 pub const ANNOTATION_MEMORY: &str = "atelier.dev/memory";
-/// On an LlmModel, set by people: the canary step that may be left, as `<version>/<step>`.
+/// On an LlmModel, set by people: the canary step that may be left, as `<version>/<step>`; or `<version>/shadow`, by which
+/// a version goes on whatever its comparisons say.
 pub const ANNOTATION_PROMOTE: &str = "atelier.dev/promote";
 /// On a claim for compressed weights: the report on their source as JSON.
 pub const ANNOTATION_REPORT: &str = "atelier.dev/report";
@@ -123,6 +134,9 @@ pub const FIELD_MANAGER_FINETUNEJOB: &str = "atelier-finetunejob";
 
 /// Field manager of the children of Rooms, and of their status.
 pub const FIELD_MANAGER_ROOM: &str = "atelier-room";
+
+/// Field manager of the children of ShadowDeployments, and of their status.
+pub const FIELD_MANAGER_SHADOWDEPLOYMENT: &str = "atelier-shadowdeployment";
 
 /// Name of the operator: its Deployment, its ServiceAccount, its Lease and the reporter of Events.
 pub const OPERATOR: &str = "atelier-operator";
@@ -152,6 +166,10 @@ pub const VERB_AUDIT: &str = "audit";
 /// RBAC verb on `rooms/<name>` that allows filling it from its sources, which its own Jobs do, and taking away what
 /// is in it once it is being deleted, which the operator does.
 pub const VERB_INGEST: &str = "ingest";
+
+/// RBAC verb on `shadowdeployments/<name>` that allows reading what was measured of pairs, and having it forgotten, which
+/// the operator does.
+pub const VERB_COLLECT: &str = "collect";
 
 /// Name of the serving container in worker pods.
 pub const CONTAINER_WORKER: &str = "worker";
@@ -260,6 +278,34 @@ pub fn redteam_job(room: &str, run: i64) -> String {
     format!("{room}-redteam-{run}")
 }
 
+/// Name of the ConfigMap with the report of a ShadowDeployment; `digest` is the beginning of the hex digits of its SHA-256.
+pub fn shadow_report(shadow: &str, digest: &str) -> String {
+    format!("{shadow}-report-{digest}")
+}
+
+/// Name of the ShadowDeployment that `rollout.gates.shadow` of a model makes for a version; `digest` has ten hex digits of
+/// the model's name, for names that are too long to stand in it.
+pub fn gate_shadow(model: &str, version: &str, digest: &str) -> String {
+    let whole = version_child(model, version);
+    if whole.len() <= MODEL_NAME_MAX {
+        return whole;
+    }
+    let beginning: String = model.chars().take(MODEL_NAME_MAX - 12 - 12).collect();
+    format!("{}-{digest}-{version}", beginning.trim_end_matches('-'))
+}
+
+/// Labels by which everything of one ShadowDeployment is found.
+pub fn shadow_labels(shadow: &str) -> BTreeMap<String, String> {
+    [
+        (LABEL_MANAGED_BY, MANAGED_BY),
+        (LABEL_NAME, NAME_SHADOWDEPLOYMENT),
+        (LABEL_INSTANCE, shadow),
+        (LABEL_SHADOW, shadow),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .into()
+}
+
 /// Labels by which everything of one Room is found.
 pub fn room_labels(room: &str) -> BTreeMap<String, String> {
     [
@@ -324,6 +370,17 @@ pub fn selector_string(labels: &BTreeMap<String, String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gate_s_comparison_has_a_name_that_its_kind_allows() {
+        let version = "v-0123456789";
+        assert_eq!(gate_shadow("small", version, "abcdef0123"), "small-v-0123456789");
+        for length in [27, 28, 40] {
+            let name = gate_shadow(&"m".repeat(length), version, "abcdef0123");
+            assert!(name.len() <= MODEL_NAME_MAX && name.ends_with(version), "{name}");
+        }
+        assert!(gate_shadow(&"m".repeat(28), version, "abcdef0123").contains("abcdef0123"));
+    }
 
     #[test]
     fn the_longest_child_is_a_dns_label() {

@@ -146,6 +146,37 @@ const OPERATOR: &[Grant] = &[
         "Passed on to the ingestion of a Room, for its embedding model alone.",
     ),
     grant(
+        names::GROUP,
+        &["shadowdeployments"],
+        READ,
+        "What people want compared; specs are theirs and are never written.",
+    ),
+    grant(
+        names::GROUP,
+        &["shadowdeployments"],
+        &["create", "delete", "patch"],
+        "Comparisons that `rollout.gates.shadow` of a model asks for: they are made whole, and deleted with the version. Of \
+         others the finalizer alone is written, by which the gateway forgets their pairs before they go.",
+    ),
+    grant(
+        names::GROUP,
+        &["shadowdeployments/status"],
+        &["patch"],
+        "What became of it.",
+    ),
+    grant(
+        names::GROUP,
+        &["shadowdeployments/finalizers"],
+        &["update"],
+        "Reports name their ShadowDeployment as owner; OwnerReferencesPermissionEnforcement asks for this right.",
+    ),
+    grant(
+        names::GROUP,
+        &["shadowdeployments"],
+        &[names::VERB_COLLECT],
+        "What the gateway has measured of pairs, and to have it forgotten.",
+    ),
+    grant(
         "rbac.authorization.k8s.io",
         &["roles", "rolebindings"],
         OWN,
@@ -186,7 +217,8 @@ const OPERATOR: &[Grant] = &[
         "",
         &["configmaps"],
         OWN,
-        "The list of adapters of a model, which its pods mount; read by label, and written under names of its own only.",
+        "The list of adapters of a model, which its pods mount, and reports of ShadowDeployments; read by label, and written \
+         under names of its own only.",
     ),
     grant(
         "",
@@ -372,7 +404,7 @@ mod tests {
 
     /// Verbs that the API server itself knows nothing of.
     fn is_of_ours(verb: &str) -> bool {
-        PASSED_ON.contains(&verb) || verb == names::VERB_INFER
+        PASSED_ON.contains(&verb) || [names::VERB_INFER, names::VERB_COLLECT].contains(&verb)
     }
 
     #[test]
@@ -397,6 +429,9 @@ mod tests {
             let writes: Vec<_> = grant.verbs.iter().filter(is_written).collect();
             // Children of a FineTuneJob are made and deleted whole.
             let is_made = grant.resources == ["finetunejobs"] && writes == [&"create", &"delete"];
+            // Comparisons of a rollout are made and deleted whole, too; of others the finalizer is written.
+            let is_made =
+                is_made || grant.resources == ["shadowdeployments"] && writes == [&"create", &"delete", &"patch"];
             // Of a Room, the finalizer: what else is written there no test here can see.
             let is_finalizer = grant.resources == ["rooms"] && writes == [&"patch"];
             let is_no_write = writes.iter().all(|verb| is_of_ours(verb));

@@ -157,3 +157,29 @@ pub const MODEL_NOT_READY: &str = "ModelNotReady";
 pub const PURGING: &str = "Purging";
 /// What is in the Room could not be taken away.
 pub const PURGE_FAILED: &str = "PurgeFailed";
+/// Copies of live requests are compared.
+pub const COMPARING: &str = "Comparing";
+/// The comparison has its verdict.
+pub const DECIDED: &str = "Decided";
+/// What was measured cannot be had from the gateway.
+pub const PAIRS_UNAVAILABLE: &str = "PairsUnavailable";
+/// With the pairs that are planned, a difference as small as a margin can hardly be shown.
+pub const MARGIN_TOO_SMALL: &str = "MarginTooSmall";
+/// The gateway forgets the pairs, before the comparison goes itself.
+pub const FORGETTING: &str = "Forgetting";
+/// The gateway could not forget the pairs.
+pub const FORGET_FAILED: &str = "ForgetFailed";
+/// The version that serves is another one than when the comparison began.
+pub const PRIMARY_CHANGED: &str = "PrimaryChanged";
+/// The version of the candidate is another one than when the comparison began.
+pub const CANDIDATE_CHANGED: &str = "CandidateChanged";
+/// The candidate does not exist any more, or was rejected meanwhile.
+pub const CANDIDATE_GONE: &str = "CandidateGone";
+/// The model whose requests were copied does not exist any more.
+pub const MODEL_GONE: &str = "ModelGone";
+/// The version answers copies of live requests before it gets any.
+pub const SHADOWING: &str = "Shadowing";
+/// The version was worse on copies of live requests.
+pub const SHADOW_REJECTED: &str = "ShadowRejected";
+/// Copies of live requests did not show whether the version is worse: a person decides.
+pub const SHADOW_INCONCLUSIVE: &str = "ShadowInconclusive";

@@ -9,12 +9,12 @@ use protocol::ports;
 use crate::{
     controllers::{
         llmmodel::{NodeCache, Settings, Storage, nanos},
-        room,
+        room, shadowdeployment,
     },
-    room_contents::Way,
+    gateway_call::Way,
 };
 
-/// Brings the cluster to what LlmModels, FineTuneJobs and Rooms ask for.
+/// Brings the cluster to what LlmModels, FineTuneJobs, Rooms and ShadowDeployments ask for.
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Args {
@@ -37,7 +37,8 @@ pub struct Args {
     /// Audience that tokens for the gateway are issued for.
     #[arg(long, env = "ATELIER_GATEWAY_AUDIENCE", default_value = names::AUDIENCE)]
     pub gateway_audience: String,
-    /// File with the token by which the operator asks the gateway to empty Rooms. Left out, Rooms are refused.
+    /// File with the token by which the operator asks the gateway to empty Rooms, and for pairs of ShadowDeployments. Left
+    /// out, both are refused.
     #[arg(long, env = "ATELIER_GATEWAY_TOKEN_FILE", value_name = "FILE")]
     pub gateway_token_file: Option<PathBuf>,
     /// File with certificates that vouch for the gateway, beside the usual ones, in PEM.
@@ -78,7 +79,7 @@ pub struct Args {
     /// Name of the pod this process runs in. A restarted container takes its own Lease back at once.
     #[arg(long, env = "POD_NAME")]
     pub pod_name: Option<String>,
-    /// LlmModels worked on at the same time, and FineTuneJobs and Rooms likewise.
+    /// LlmModels worked on at the same time, and FineTuneJobs, Rooms and ShadowDeployments likewise.
     #[arg(long, env = "ATELIER_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 }
@@ -158,6 +159,15 @@ impl Args {
             gateway_url: self.way().url,
             audience: self.gateway_audience.clone(),
             keeps_rooms: self.gateway_token_file.is_some(),
+        }
+    }
+}
+
+impl Args {
+    /// What ShadowDeployments need to know of this installation.
+    pub fn shadow_settings(&self) -> shadowdeployment::Settings {
+        shadowdeployment::Settings {
+            collects: self.gateway_token_file.is_some(),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Asks the gateway about what is in Rooms, and to take it away: it alone knows the database.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use protocol::rooms::{PREFIX, state::State};
-use reqwest::{Certificate, Client, Method, StatusCode};
-use serde::{Deserialize, de::DeserializeOwned};
+use reqwest::Method;
+use serde::Deserialize;
+
+use crate::gateway_call::{Call, CallError, GatewayCalls};
 
 /// Longest call but for a purge.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -12,136 +14,49 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PURGE: Duration = Duration::from_secs(60);
 /// Largest answer, in bytes.
 const LARGEST: usize = 1 << 20;
-/// Characters of an answer that are repeated in words.
-const WORDS: usize = 300;
-
-/// How the gateway is reached.
-#[derive(Clone, Debug)]
-pub struct Way {
-    /// Its root: `http://atelier-gateway.atelier-system.svc`.
-    pub url: String,
-    /// File with the token to show; without, there is no way.
-    pub token_file: Option<PathBuf>,
-    /// File with certificates in PEM that vouch for it, beside the usual ones. It may be missing.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// Why the gateway has not done what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ContentsError {
-    /// There is nothing to show it.
-    #[error("the operator runs without --gateway-token-file, which the chart sets")]
-    NoToken,
-    /// The token or the certificates cannot be read.
-    #[error("failed to read {}: {source}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It was not reached, or did not answer.
-    #[error("the gateway at {url} does not answer: {why}")]
-    Silent {
-        /// Where.
-        url: String,
-        /// What happened.
-        why: String,
-    },
-    /// It refused.
-    #[error("the gateway answered {status}: {words}")]
-    Refused {
-        /// The HTTP status.
-        status: StatusCode,
-        /// The beginning of its answer.
-        words: String,
-    },
-    /// Its answer makes no sense.
-    #[error("the gateway's answer is none that this release knows: {0}")]
-    Strange(String),
-}
 
 /// The contents of Rooms, by way of the gateway. A clone asks the same one.
 #[derive(Clone)]
-pub struct RoomContents(Arc<Way>);
+pub struct RoomContents(GatewayCalls);
 
 impl RoomContents {
-    /// By this way.
-    pub fn new(way: Way) -> Self {
-        Self(Arc::new(way))
+    /// By these calls.
+    pub fn new(gateway: GatewayCalls) -> Self {
+        Self(gateway)
     }
 
     /// Certificates in PEM that vouch for the gateway, if there are any of its own.
     pub fn certificates(&self) -> Option<String> {
-        let file = self.0.ca_file.as_ref()?;
-        std::fs::read_to_string(file)
-            .ok()
-            .filter(|text| !text.trim().is_empty())
+        self.0.certificates()
     }
 
     /// What is in a Room.
     ///
     /// # Errors
-    /// See [`ContentsError`].
-    pub async fn look(&self, namespace: &str, room: &str) -> Result<State, ContentsError> {
+    /// See [`CallError`].
+    pub async fn look(&self, namespace: &str, room: &str) -> Result<State, CallError> {
         let path = format!("{PREFIX}{namespace}/{room}/state");
-        self.ask(Method::GET, &path, PATIENCE).await
+        self.0.json(call(&Method::GET, &path, PATIENCE)).await
     }
 
     /// Takes away all that is in the Room with this uid; whether there was nothing left to take.
     ///
     /// # Errors
-    /// See [`ContentsError`]. Nothing is gone then, for all that is known.
-    pub async fn purge(&self, namespace: &str, room: &str, uid: &str) -> Result<bool, ContentsError> {
+    /// See [`CallError`]. Nothing is gone then, for all that is known.
+    pub async fn purge(&self, namespace: &str, room: &str, uid: &str) -> Result<bool, CallError> {
         // Another one may have the name by now.
         let path = format!("{PREFIX}{namespace}/{room}?uid={uid}");
-        let taken: Taken = self.ask(Method::DELETE, &path, PURGE).await?;
+        let taken: Taken = self.0.json(call(&Method::DELETE, &path, PURGE)).await?;
         Ok(taken == Taken::default())
     }
+}
 
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        patience: Duration,
-    ) -> Result<T, ContentsError> {
-        let Way { url, token_file, .. } = self.0.as_ref();
-        let url = format!("{}{path}", url.trim_end_matches('/'));
-        // Both are replaced from time to time; calls are few.
-        let token_file = token_file.as_ref().ok_or(ContentsError::NoToken)?;
-        let token = std::fs::read_to_string(token_file).map_err(|source| ContentsError::File {
-            path: token_file.clone(),
-            source,
-        })?;
-        let silent = |error: reqwest::Error| ContentsError::Silent {
-            url: url.clone(),
-            why: causes(&error),
-        };
-        let mut client = Client::builder()
-            .no_proxy()
-            .timeout(patience)
-            .redirect(reqwest::redirect::Policy::none());
-        if let Some(pem) = self.certificates() {
-            for certificate in Certificate::from_pem_bundle(pem.as_bytes()).map_err(silent)? {
-                client = client.add_root_certificate(certificate);
-            }
-        }
-        let client = client.build().map_err(silent)?;
-        let request = client.request(method, &url).bearer_auth(token.trim());
-        let mut answer = request.send().await.map_err(silent)?;
-        let status = answer.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(silent)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > LARGEST {
-                return Err(ContentsError::Strange(format!("it has more than {LARGEST} bytes")));
-            }
-        }
-        if status != StatusCode::OK {
-            let words = String::from_utf8_lossy(&body).chars().take(WORDS).collect();
-            return Err(ContentsError::Refused { status, words });
-        }
-        serde_json::from_slice(&body).map_err(|error| ContentsError::Strange(error.to_string()))
+fn call<'a>(method: &'a Method, path: &'a str, patience: Duration) -> Call<'a> {
+    Call {
+        method,
+        path,
+        patience,
+        largest: LARGEST,
     }
 }
 
@@ -156,18 +71,6 @@ struct Taken {
     feedback: u64,
 }
 
-/// An error with what caused it: the outermost alone says little.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        words.push_str(": ");
-        words.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use axum::{
@@ -178,9 +81,16 @@ mod tests {
     };
     use serde_json::{Value, json};
     use std::collections::HashMap;
+
+    use reqwest::StatusCode;
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::gateway_call::Way;
+
+    fn contents(way: Way) -> RoomContents {
+        RoomContents::new(GatewayCalls::new(way))
+    }
 
     type Answer = (StatusCode, Value);
 
@@ -208,10 +118,10 @@ mod tests {
             token_file: Some(token_file),
             ca_file: None,
         };
-        (RoomContents::new(way), directory)
+        (contents(way), directory)
     }
 
-    async fn purge(status: u16, body: Value) -> Result<bool, ContentsError> {
+    async fn purge(status: u16, body: Value) -> Result<bool, CallError> {
         let (contents, _directory) = gateway((StatusCode::from_u16(status).unwrap(), body)).await;
         contents.purge("ns", "hr", "room-uid").await
     }
@@ -225,16 +135,13 @@ mod tests {
             some[field] = json!(1);
             assert!(!purge(200, some.clone()).await.unwrap(), "{field}");
             some.as_object_mut().unwrap().remove(field);
-            assert!(
-                matches!(purge(200, some).await, Err(ContentsError::Strange(_))),
-                "{field}"
-            );
+            assert!(matches!(purge(200, some).await, Err(CallError::Strange(_))), "{field}");
         }
         let said = serde_json::to_value(protocol::rooms::state::Purged::default()).unwrap();
         assert!(purge(200, said).await.unwrap());
         for status in [202, 204, 404, 403, 409, 501, 503] {
             let refused = purge(status, nothing.clone()).await;
-            assert!(matches!(refused, Err(ContentsError::Refused { .. })), "{status}");
+            assert!(matches!(refused, Err(CallError::Refused { .. })), "{status}");
         }
     }
 
@@ -255,13 +162,13 @@ mod tests {
             token_file: None,
             ca_file: None,
         };
-        let nobody = RoomContents::new(way.clone()).purge("ns", "hr", "u").await;
-        assert!(matches!(nobody, Err(ContentsError::NoToken)));
+        let nobody = contents(way.clone()).purge("ns", "hr", "u").await;
+        assert!(matches!(nobody, Err(CallError::NoToken)));
         let missing = Way {
             token_file: Some("/nowhere/token".into()),
             ..way
         };
-        let missing = RoomContents::new(missing).purge("ns", "hr", "u").await;
-        assert!(matches!(missing, Err(ContentsError::File { .. })));
+        let missing = contents(missing).purge("ns", "hr", "u").await;
+        assert!(matches!(missing, Err(CallError::File { .. })));
     }
 }

@@ -12,13 +12,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cli::Args,
     cluster::Cluster,
-    controllers::{finetunejob, llmmodel, room},
+    controllers::{finetunejob, llmmodel, room, shadowdeployment},
     events::Events,
+    gateway_call::GatewayCalls,
     gateways::Gateways,
     lease::{Elector, Leadership},
     metrics::Metrics,
     metrics_api,
     room_contents::RoomContents,
+    shadow_pairs::ShadowPairs,
     watches::WATCH_SECONDS,
 };
 
@@ -89,12 +91,21 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         args.settings(),
         args.concurrency,
     );
+    let calls = GatewayCalls::new(args.way());
     let rooms = room::Controller::new(
         cluster.clone(),
         Events::new(cluster.clone(), instance.clone()),
-        RoomContents::new(args.way()),
+        RoomContents::new(calls.clone()),
         metrics.clone(),
         args.room_settings(),
+        args.concurrency,
+    );
+    let shadows = shadowdeployment::Controller::new(
+        cluster.clone(),
+        Events::new(cluster.clone(), instance.clone()),
+        ShadowPairs::new(calls),
+        metrics.clone(),
+        args.shadow_settings(),
         args.concurrency,
     );
     let events = Events::new(cluster.clone(), instance);
@@ -106,7 +117,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         args.settings(),
         args.concurrency,
     );
-    lead(leadership, (&models, &trainings, &rooms), &metrics, &stop).await;
+    lead(leadership, (&models, &trainings, &rooms, &shadows), &metrics, &stop).await;
 
     release.cancel();
     elector.await.context("the elector failed")?;
@@ -120,7 +131,12 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 /// Runs the controllers whenever this process leads, until `stop`.
 async fn lead(
     mut leadership: Leadership,
-    (models, trainings, rooms): (&llmmodel::Controller, &finetunejob::Controller, &room::Controller),
+    (models, trainings, rooms, shadows): (
+        &llmmodel::Controller,
+        &finetunejob::Controller,
+        &room::Controller,
+        &shadowdeployment::Controller,
+    ),
     metrics: &Metrics,
     stop: &CancellationToken,
 ) {
@@ -136,6 +152,7 @@ async fn lead(
                 models.run(stop.clone().cancelled_owned()),
                 trainings.run(stop.clone().cancelled_owned()),
                 rooms.run(stop.clone().cancelled_owned()),
+                shadows.run(stop.clone().cancelled_owned()),
             )
         };
         let drained = async {
@@ -143,7 +160,7 @@ async fn lead(
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            ((), (), ()) = work => {}
+            ((), (), (), ()) = work => {}
             // Dropping the work ends its calls; what they wrote is picked up by the next leader.
             () = leadership.lost() => tracing::warn!("leadership is lost; reconciling stops until it is back"),
             () = drained => tracing::warn!("reconciliations did not end in time"),

@@ -51,7 +51,7 @@ impl RateTest {
 }
 
 /// The logarithm of the mean of exponentials, whatever their size.
-fn log_mean_exp(values: &[f64]) -> f64 {
+pub(crate) fn log_mean_exp(values: &[f64]) -> f64 {
     let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if !largest.is_finite() {
         return largest;

@@ -13,7 +13,7 @@ pub(crate) mod structural;
 mod examples;
 
 /// Kinds, by plural, whose controllers exist: the chart installs these and no others.
-pub const INSTALLED: &[&str] = &["llmmodels", "finetunejobs", "rooms"];
+pub const INSTALLED: &[&str] = &["llmmodels", "finetunejobs", "rooms", "shadowdeployments"];
 
 /// All definitions, as JSON.
 pub fn all() -> Vec<Value> {

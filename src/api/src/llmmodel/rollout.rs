@@ -139,7 +139,9 @@ pub struct EvaluationSuite {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ShadowGate {
-    /// ShadowDeployment of this namespace whose sample, compare, stop and limits are used as the template.
+    /// ShadowDeployment of this namespace whose sample, compare, stop and limits are used as the template. With the
+    /// annotation `atelier.dev/paused: "true"` it is nothing else. The version goes on with the verdict Promote, is Rejected
+    /// with Reject, and waits with Inconclusive for the annotation `atelier.dev/promote: <version>/shadow` on the LlmModel.
     #[schemars(length(min = 1, max = 40), regex(pattern = pattern::DNS_LABEL))]
     pub template: String,
 }

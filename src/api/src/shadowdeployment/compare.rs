@@ -52,8 +52,8 @@ fn default_power() -> String {
 pub struct ComparedMetric {
     /// What is measured.
     pub metric: Metric,
-    /// How much worse the candidate may be, relative to the model that serves. Default: 2%, and 10%
-    /// for times.
+    /// How much worse the candidate may be: relative to the model that serves, and of the metrics that count
+    /// answers (Errors, Format, Refusals, Guardrails) in answers of a hundred. Default: 2%, and 10% for times.
     #[schemars(length(max = 12), regex(pattern = pattern::PERCENT))]
     pub margin: Option<String>,
     /// LlmModel that embeds or judges, for metrics Embedding and Judge.

@@ -22,7 +22,7 @@ pub struct Stop {
     #[serde(default = "max_pairs")]
     #[schemars(range(min = 30, max = 10_000_000))]
     pub max_pairs: i32,
-    /// Time after which the verdict is Inconclusive: `7d`. Default: none.
+    /// Time after which the verdict is Inconclusive: `7d`. It begins when both models can answer. Default: none.
     #[schemars(length(max = 32), regex(pattern = pattern::DURATION))]
     pub max_duration: Option<String>,
     /// End early when a verdict has become unlikely. Default: true.
@@ -48,9 +48,9 @@ pub enum OnPass {
     /// Nothing: a person decides.
     #[default]
     None,
-    /// The candidate serves.
+    /// The candidate serves. Until the verdict it waits with its pods; canary steps are left out.
     Promote,
-    /// The candidate gets traffic by the steps of the model's rollout.
+    /// The candidate gets traffic by the steps of the model's rollout, which wait for the verdict.
     Canary,
 }
 

@@ -1,6 +1,6 @@
 //! What is known about a comparison.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_with::skip_serializing_none;
@@ -21,6 +21,12 @@ pub struct ShadowDeploymentStatus {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
     )]
     pub conditions: Vec<Condition>,
+    /// When both models could answer for the first time: `stop.maxDuration` counts from then.
+    pub started: Option<Time>,
+    /// The version that served then. Pairs with another one would not be about the same.
+    pub primary_version: Option<String>,
+    /// The candidate's version then; none of a hosted model.
+    pub candidate_version: Option<String>,
     /// Requests that both answered.
     pub pairs: Option<i64>,
     /// Copies that were not answered, because of limits or errors of ours.
@@ -38,10 +44,11 @@ pub struct ShadowDeploymentStatus {
     pub reason: Option<String>,
     /// Name of the immutable ConfigMap with the report.
     pub report: Option<String>,
-    /// Smallest difference in the primary metric that the pairs so far could show, as a percentage.
+    /// Smallest difference in the primary metric that the pairs so far could show, in the unit of `margin`: as a
+    /// percentage of the serving model's value, or of the answers.
     pub smallest_detectable_difference: Option<String>,
-    /// How far two answers of the serving model differ from each other in the primary metric, as a
-    /// decimal string: no candidate can be closer than that.
+    /// How alike two answers of the serving model to one request are in the primary metric, as a decimal string: no
+    /// candidate can be expected to be closer. None for metrics with a value for each answer.
     pub baseline: Option<String>,
 }
 

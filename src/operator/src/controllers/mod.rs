@@ -4,3 +4,4 @@ mod common;
 pub mod finetunejob;
 pub mod llmmodel;
 pub mod room;
+pub mod shadowdeployment;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::api::ObjectMeta;
 
 use super::{apply::ApplyError, dereference::DereferenceError};
-use crate::{cluster::ClusterError, room_contents::ContentsError};
+use crate::{cluster::ClusterError, gateway_call::CallError};
 
 /// Between looks at something that tells how far it is, and between two writes of that.
 pub const PROGRESS: Duration = Duration::from_secs(5);
@@ -37,7 +37,10 @@ pub enum ReconcileError {
     Status(ClusterError),
     /// What is in a Room could not be taken away.
     #[error("failed to empty a Room: {0}")]
-    Contents(ContentsError),
+    Contents(CallError),
+    /// What was measured for a ShadowDeployment could not be forgotten.
+    #[error("failed to have pairs forgotten: {0}")]
+    Pairs(CallError),
     /// A defect of this program, which must not keep other objects from being looked at.
     #[error("a pass panicked: this is a defect of the operator, please report it with its log")]
     Panicked,
@@ -51,6 +54,7 @@ impl ReconcileError {
             Self::Apply(ApplyError::NameConflict { .. }) => "name_conflict",
             Self::Apply(ApplyError::Leftover { .. }) => "leftover",
             Self::Contents(_) => "contents",
+            Self::Pairs(_) => "pairs",
             Self::Panicked => "panic",
             Self::Dereference(DereferenceError::Cluster(error))
             | Self::Apply(ApplyError::Cluster(error))

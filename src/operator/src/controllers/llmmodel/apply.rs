@@ -2,6 +2,7 @@
 //! repaired by the next pass.
 
 use api::{
+    ShadowDeployment,
     names::{
         self, ANNOTATION_ADAPTERS, ANNOTATION_EVALUATION, ANNOTATION_MEMORY, ANNOTATION_RETIRED, ANNOTATION_STOPPED,
         FIELD_MANAGER_LLMMODEL,
@@ -95,6 +96,9 @@ pub async fn apply(
         if let Some(hpa) = hpa {
             writer.ensure(&mut observed.hpas, hpa).await?;
         }
+    }
+    if let Some(comparison) = &plan.comparison {
+        writer.compare(comparison).await?;
     }
     for (version, growth) in &plan.growths {
         writer
@@ -214,6 +218,18 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Makes the comparison that a gate asks for. One of that name that a person made is left alone, and said.
+    async fn compare(&self, comparison: &ShadowDeployment) -> Result<(), ApplyError> {
+        match self.cluster.create(comparison).await {
+            // A list that was older than the last pass did not show it.
+            Err(error) if error.status() == Some(409) => {
+                let name = comparison.name_any();
+                self.common().refuse_foreign::<ShadowDeployment>(&name).await
+            }
+            other => Ok(other?),
+        }
+    }
+
     /// Makes the kubelet look at what the pod mounts.
     async fn nudge(&self, existing: &mut Vec<Pod>, nudge: &Nudge) -> Result<(), ClusterError> {
         let Nudge { pod, id } = nudge;
@@ -287,6 +303,7 @@ impl Writer<'_> {
             Kind::ConfigMap => cluster.delete::<ConfigMap>(namespace, name, uid).await,
             Kind::ControllerRevision => cluster.delete::<ControllerRevision>(namespace, name, uid).await,
             Kind::HttpRoute => cluster.delete::<HttpRoute>(namespace, name, uid).await,
+            Kind::ShadowDeployment => cluster.delete::<ShadowDeployment>(namespace, name, uid).await,
         }
     }
 }

@@ -31,6 +31,7 @@ use super::{
     plan::Growth,
     recollection::{Before, Kinds},
     route::Routes,
+    shadows::Comparisons,
     validate::Owner,
     version::Version,
 };
@@ -89,6 +90,9 @@ pub struct Observed {
     /// The FineTuneJobs that the spec names.
     #[serde(skip)]
     pub followed: Followed,
+    /// The ShadowDeployments that compare its versions.
+    #[serde(skip)]
+    pub comparisons: Comparisons,
 }
 
 /// Everything that belongs to `owner`: what changed since `before` is read.
@@ -159,6 +163,7 @@ pub async fn observe(cluster: &Cluster, owner: &Owner, before: Before) -> Result
         adapters: Reports::new(),
         demand: Demand::default(),
         followed: Followed::default(),
+        comparisons: Comparisons::default(),
     })
 }
 

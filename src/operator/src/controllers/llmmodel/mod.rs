@@ -18,6 +18,7 @@ pub(super) mod prepare;
 mod recollection;
 mod reconcile;
 mod route;
+mod shadows;
 mod sleepers;
 pub(super) mod source;
 mod status;
@@ -64,6 +65,7 @@ use crate::{
 use follow::Followers;
 pub use quantity::nanos;
 use recollection::Recollection;
+use shadows::Shadows;
 use sleepers::Sleepers;
 pub use validate::{NodeCache, Settings, Storage};
 
@@ -78,6 +80,7 @@ struct Context {
     backoff: Backoff<String>,
     sleepers: Sleepers,
     followers: Arc<Followers>,
+    shadows: Arc<Shadows>,
     recollection: Recollection,
     turns: Turns,
 }
@@ -107,6 +110,7 @@ impl Controller {
             backoff: Backoff::default(),
             sleepers: Sleepers::default(),
             followers: Arc::default(),
+            shadows: Arc::default(),
             recollection: Recollection::default(),
             turns: Turns::new(concurrency),
         };
@@ -144,6 +148,7 @@ impl Controller {
         self.watch_but_status::<HorizontalPodAutoscaler>(&mut watches, &store);
         self.watch_but_status::<PodDisruptionBudget>(&mut watches, &store);
         watches.others(self.context.followers.clone().touched());
+        watches.others(self.context.shadows.clone().touched());
         let (context, known) = (self.context.clone(), store.clone());
         watches.poll(sleepers::POLL, move || {
             let (context, known) = (context.clone(), known.clone());
@@ -182,6 +187,11 @@ impl Passes for Context {
         self.recollection.remove(namespace, name);
         self.followers.forget(namespace, name);
     }
+}
+
+/// Pods of a version that answer.
+pub fn ready_pods(deployment: Option<&Deployment>) -> i32 {
+    status::replicas(deployment).ready
 }
 
 /// Notes what a watch told; whether the model is to be looked at.

@@ -60,6 +60,11 @@ pub async fn reconcile(
     observed.followed = follow::look(&context.cluster, &model)
         .await
         .map_err(DereferenceError::from)?;
+    observed.comparisons = context
+        .shadows
+        .look(&context.cluster, &model)
+        .await
+        .map_err(DereferenceError::from)?;
     observed.demand = demand::of(&context.gateways, &model).await;
     observed.adapters = adapters::ask(&context.asker, &model, &observed).await;
     let wanted = validate::validate(&model).and_then(|wanted| validate::offered(wanted, &context.settings));
@@ -145,7 +150,7 @@ async fn report(
     let of_version = |name: &str| wanted.and_then(|wanted| serving_trouble(context, owner, wanted, observed, name));
     let current_trouble = current.as_deref().and_then(of_version);
     let target_trouble = match &plan.target {
-        Target::Known(version) => of_version(&version.name),
+        Target::Known(version) => waits(&plan.trial).or_else(|| of_version(&version.name)),
         Target::Preparing(trouble) | Target::Evaluating(_, trouble) => trouble.clone(),
         Target::Refused(trouble) => Some(trouble.clone()),
     };
@@ -178,6 +183,14 @@ async fn report(
             && after.candidate_version.is_none()
             && plan.target.version().is_some(),
     })
+}
+
+/// Why a version waits for a person.
+fn waits(trial: &Option<Course>) -> Option<Trouble> {
+    match trial {
+        Some(Course::Shadowing(_, trouble)) => trouble.clone(),
+        _ => None,
+    }
 }
 
 /// Why the pods of a version are not all ready.
@@ -230,7 +243,7 @@ fn next(plan: &Plan, observed: &Observed, end: &End) -> Action {
         Some(Course::On(_, _, soon)) => look.min(*soon),
         // Its children are not needed any more.
         Some(Course::Stopped(_)) => Duration::ZERO,
-        Some(Course::Starting | Course::Over) | None => look,
+        Some(Course::Shadowing(..) | Course::Starting | Course::Over) | None => look,
     };
     // The Job that told of scores is not needed any more.
     let look = if plan.scores.is_empty() { look } else { Duration::ZERO };

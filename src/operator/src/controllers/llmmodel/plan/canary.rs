@@ -48,6 +48,9 @@ pub struct Trial<'a> {
 /// How a trial goes on.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Course {
+    /// It has not begun: the version waits for verdicts on copies of requests. The text says for which, the trouble why
+    /// none comes by itself.
+    Shadowing(String, Option<Trouble>),
     /// It has not begun: the version is not ready.
     Starting,
     /// The version has this share; the text says what the next step waits for.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use api::names::{self, ANNOTATION_RETIRED};
+use api::{
+    ShadowDeployment,
+    names::{self, ANNOTATION_RETIRED},
+};
 use k8s_openapi::{
     api::{
         apps::v1::{ControllerRevision, Deployment},
@@ -68,6 +71,8 @@ pub enum Kind {
     ConfigMap,
     /// A way in that is wanted no more.
     HttpRoute,
+    /// A comparison of a version that is known no more.
+    ShadowDeployment,
 }
 
 impl Kind {
@@ -85,6 +90,7 @@ impl Kind {
             Self::ResourceClaimTemplate => cluster::kind::<ResourceClaimTemplate>(),
             Self::ConfigMap => cluster::kind::<ConfigMap>(),
             Self::HttpRoute => cluster::kind::<HttpRoute>(),
+            Self::ShadowDeployment => cluster::kind::<ShadowDeployment>(),
         }
     }
 }
@@ -114,6 +120,10 @@ pub fn plan(plan: &mut Plan, builder: &Builder<'_>, observed: &Observed, kept: &
             }
             Rest::Over => delete(plan, Kind::Deployment, deployment),
         }
+    }
+    let target = plan.target.clone();
+    for comparison in super::shadow::forgotten(builder, observed, &target) {
+        delete(plan, Kind::ShadowDeployment, comparison);
     }
     let is_over =
         |version: Option<&str>| version.is_some_and(|version| !is_kept(version) && !draining.contains(&version));

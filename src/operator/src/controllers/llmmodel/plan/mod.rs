@@ -13,12 +13,13 @@ mod evaluation;
 mod memory;
 mod recreate;
 mod route;
+mod shadow;
 mod target;
 
 use std::time::Duration;
 
 use api::{
-    LlmModelStatus,
+    LlmModelStatus, ShadowDeployment,
     llmmodel::{CanaryStatus, RolloutStrategy},
     names,
 };
@@ -110,6 +111,8 @@ pub struct Plan {
     pub route: Option<HttpRoute>,
     /// How the trial of the version that the spec asks for goes on, where it has one.
     pub trial: Option<Course>,
+    /// The comparison that `rollout.gates.shadow` asks for, if there is none yet.
+    pub comparison: Option<ShadowDeployment>,
     /// Snapshot of a version that was just rejected, or is evaluated before it serves.
     pub snapshot: Option<ControllerRevision>,
     /// Scores that were just learned.
@@ -153,6 +156,7 @@ impl Plan {
             nudges: Vec::new(),
             route: None,
             trial: None,
+            comparison: None,
             snapshot: None,
             scores: Vec::new(),
             growths: Vec::new(),
@@ -179,7 +183,7 @@ impl Plan {
             Some(Course::On(canary, ..)) => Some(canary.clone()),
             // Until it has taken over it keeps its share: replicas may be lost at the last moment.
             Some(Course::Over) => before.filter(|it| Some(it.version.as_str()) != current).cloned(),
-            Some(Course::Starting | Course::Stopped(_)) | None => None,
+            Some(Course::Shadowing(..) | Course::Starting | Course::Stopped(_)) | None => None,
         }
     }
 }
@@ -196,7 +200,7 @@ pub fn decide(builder: &Builder<'_>, observed: &Observed, status: Option<&LlmMod
         .and_then(|_| builder.device_claims())
         .map(drift::stamped);
     with_adapters(&mut plan, builder, observed);
-    plan.trial = trial(builder, observed, status, &plan.target, now);
+    plan.trial = trial(builder, observed, status, &mut plan, now);
     route::plan(&mut plan, builder, observed, status);
     let live = live_versions(builder, observed, current, &plan.target);
     let wanted = plan.target.version();
@@ -238,15 +242,22 @@ fn trial(
     builder: &Builder<'_>,
     observed: &Observed,
     status: Option<&LlmModelStatus>,
-    target: &Target,
+    plan: &mut Plan,
     now: Timestamp,
 ) -> Option<Course> {
-    let canary = builder.wanted.canary.as_ref()?;
+    let target = plan.target.clone();
     let version = target.version()?.name.as_str();
     let current = status?.current_version.as_deref()?;
     if version == current || builder.wanted.pin.is_some() {
         return None;
     }
+    let is_begun = status?.canary.as_ref().is_some_and(|canary| canary.version == version);
+    match shadow::word(builder, observed, &target, is_begun, plan) {
+        shadow::Word::Held(course) => return Some(course),
+        shadow::Word::TakesOver => return None,
+        shadow::Word::GoesOn => {}
+    }
+    let canary = builder.wanted.canary.as_ref()?;
     let trial = canary::Trial {
         owner: builder.owner,
         canary,
@@ -271,6 +282,8 @@ fn live_versions(builder: &Builder<'_>, observed: &Observed, current: Option<&st
         }
         live.push(version);
     }
+    let compared = shadow::compared(builder, observed, &live);
+    live.extend(compared);
     live
 }
 

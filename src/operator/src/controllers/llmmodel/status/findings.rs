@@ -166,6 +166,17 @@ fn progressing(facts: &Facts<'_>, current: Option<&str>, wanted: Option<&str>, i
     if let Some(Course::On(canary, awaited, _)) = &facts.plan.trial {
         return finding(true, reasons::CANARY, on_trial(canary, awaited));
     }
+    if let (Some(Course::Shadowing(awaited, _)), Some(version)) = (&facts.plan.trial, wanted) {
+        let pods = super::replicas(facts.observed.deployment(version));
+        let message = match pods.complete {
+            true => format!("version {version} answers copies of live requests, and waits for {awaited}"),
+            false => format!(
+                "{} of {} replicas of version {version} are ready; then it waits for {awaited}",
+                pods.ready, pods.wanted
+            ),
+        };
+        return finding(true, reasons::SHADOWING, message);
+    }
     if let Target::Evaluating(version, _) = &facts.plan.target {
         return finding(true, reasons::EVALUATING, evaluation::asking(facts, version));
     }

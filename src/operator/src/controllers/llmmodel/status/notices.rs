@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::{controllers::common::notices::transitions, events::Notice};
 
 /// Reasons to be not ready that come by themselves and go by themselves.
-const ON_THE_WAY: [&str; 7] = [
+const ON_THE_WAY: [&str; 8] = [
     reasons::ADAPTERS_LOADING,
     reasons::EVALUATING,
     reasons::PREPARING,
@@ -14,6 +14,7 @@ const ON_THE_WAY: [&str; 7] = [
     reasons::REPLICAS_NOT_READY,
     reasons::ROUTE_PENDING,
     reasons::PAUSED,
+    reasons::SHADOWING,
 ];
 
 /// What is worth telling about the change from one status to the next.

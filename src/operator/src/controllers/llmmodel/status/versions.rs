@@ -6,7 +6,10 @@ use api::llmmodel::{CanaryStatus, PerplexityChange, VersionState, VersionStatus,
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::Facts;
-use crate::controllers::llmmodel::{plan::Target, version::Version};
+use crate::controllers::llmmodel::{
+    plan::{Course, Target},
+    version::Version,
+};
 
 /// Most versions that the status may list.
 const MAX: usize = 128;
@@ -18,6 +21,7 @@ pub fn list(facts: &Facts<'_>, current: Option<&str>, canary: Option<&CanaryStat
     } = facts;
     let wanted = plan.target.candidate().map(|version| version.name.as_str());
     let is_evaluating = matches!(plan.target, Target::Evaluating(..));
+    let is_shadowing = matches!(plan.trial, Some(Course::Shadowing(..)));
     let serving = current.and_then(|name| observed.version(name)?.evaluation);
     let mut revisions: Vec<_> = observed.revisions.iter().collect();
     revisions.sort_by_key(|revision| std::cmp::Reverse(revision.revision));
@@ -36,6 +40,7 @@ pub fn list(facts: &Facts<'_>, current: Option<&str>, canary: Option<&CanaryStat
                 name if plan.refused.as_deref() == Some(name) => VersionState::Rejected,
                 name if is_evaluating && Some(name) == wanted => VersionState::Evaluating,
                 _ if canary_step.is_some() => VersionState::Canary,
+                name if is_shadowing && Some(name) == wanted => VersionState::Shadowing,
                 name if Some(name) == wanted => VersionState::Preparing,
                 _ => VersionState::Retired,
             };

@@ -11,7 +11,7 @@ mod suite;
 mod unsupported;
 
 use api::{
-    LlmModel,
+    LlmModel, LlmModelSpec,
     common::{GatewayApiRoute, Placement, PodOverrides},
     llmmodel::{
         AtelierEngine, Autoscaling, ForeignEngine, ImagePullPolicy, ModelSource, Prompt, RolloutStrategy, Task,
@@ -142,6 +142,8 @@ pub struct Wanted {
     pub canary: Option<Canary>,
     /// What a version must pass before.
     pub evaluation: Vec<Suite>,
+    /// The ShadowDeployment by which it is compared before it gets traffic.
+    pub shadow: Option<String>,
     /// The way in beside Atelier's gateway.
     pub route: Option<GatewayApiRoute>,
     /// Versions to keep beside those that serve.
@@ -241,9 +243,16 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
         strategy: rollout.strategy,
         canary: Canary::of(spec),
         evaluation: Suite::of(spec),
+        shadow: shadow_template(spec).map(ToOwned::to_owned),
         route: spec.route.as_ref().map(|route| route.gateway_api.clone()),
         history_limit: usize::try_from(rollout.history_limit).unwrap_or_default(),
     })
+}
+
+/// The ShadowDeployment that `rollout.gates.shadow` names.
+pub fn shadow_template(spec: &LlmModelSpec) -> Option<&str> {
+    let gates = spec.rollout.as_ref()?.gates.as_ref()?;
+    Some(gates.shadow.as_ref()?.template.as_str())
 }
 
 fn source(source: &ModelSource) -> Option<Source> {

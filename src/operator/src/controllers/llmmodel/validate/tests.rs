@@ -40,6 +40,14 @@ use crate::controllers::llmmodel::testing::model;
 )]
 #[case::source(json!({"source": {"objectStore": {"uri": "file:///m.gguf"}}}), "use spec.source.persistentVolumeClaim")]
 #[case::shadow(json!({"rollout": {"strategy": "Canary", "canary": {"steps": [{"weight": 5, "gate": "Shadow"}]}}}), "gate Shadow")]
+#[case::no_room_to_shadow(
+    json!({"rollout": {"strategy": "Recreate", "gates": {"shadow": {"template": "t"}}}}),
+    "spec.rollout.gates.shadow with spec.rollout.strategy Recreate"
+)]
+#[case::shadow_of_encoder(
+    json!({"task": "Embed", "rollout": {"gates": {"shadow": {"template": "t"}}}}),
+    "spec.rollout.gates.shadow with spec.task Embed"
+)]
 #[case::slo(json!({"monitoring": {"slo": {"errorRate": "1%"}}}), "spec.monitoring.slo without spec.rollout.strategy Canary")]
 #[case::drift(json!({"monitoring": {"drift": {"window": "1h"}}}), "spec.monitoring.drift")]
 #[case::accelerator(

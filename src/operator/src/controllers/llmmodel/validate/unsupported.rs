@@ -46,6 +46,10 @@ pub fn fields(spec: &LlmModelSpec) -> Vec<String> {
             &format!("spec.rollout.gates.evaluation with spec.task {task:?}"),
             gates.is_some_and(|gates| gates.evaluation.is_some()),
         );
+        found.check(
+            &format!("spec.rollout.gates.shadow with spec.task {task:?}"),
+            gates.is_some_and(|gates| gates.shadow.is_some()),
+        );
     }
     found.source("spec.source", source);
     found.check(
@@ -254,7 +258,7 @@ impl Found {
 
     fn rollout(&mut self, rollout: &Rollout) {
         let Rollout {
-            strategy: _,
+            strategy,
             canary,
             gates,
             history_limit: _,
@@ -265,7 +269,10 @@ impl Found {
         let Some(RolloutGates { evaluation, shadow }) = gates else {
             return;
         };
-        self.check("spec.rollout.gates.shadow", shadow.is_some());
+        self.check(
+            "spec.rollout.gates.shadow with spec.rollout.strategy Recreate (only one version has pods at a time)",
+            shadow.is_some() && *strategy == RolloutStrategy::Recreate,
+        );
         for suite in evaluation.iter().flat_map(|evaluation| &evaluation.suites) {
             if let Some(source) = &suite.source {
                 let field = format!("spec.rollout.gates.evaluation.suites[{}].source", suite.name);

@@ -6,6 +6,7 @@ mod devices;
 mod evaluation;
 mod follow;
 mod route;
+mod shadow;
 mod world;
 
 use api::{names, reasons};

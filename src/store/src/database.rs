@@ -68,6 +68,14 @@ impl Database {
         Ok(Self(Arc::new(Inner { url_file, pool })))
     }
 
+    /// The same database by connections of its own: whoever uses them keeps nobody else waiting.
+    ///
+    /// # Errors
+    /// When there is no URL in the file any more.
+    pub fn apart(&self) -> Result<Self, Unreachable> {
+        Self::of_file(self.0.url_file.clone())
+    }
+
     /// A connection of one's own, with the password as the file has it now.
     ///
     /// # Errors
@@ -132,6 +140,7 @@ fn migrator() -> Migrator {
             "room_databases",
             include_str!("../migrations/0007_room_databases.sql"),
         ),
+        (8, "shadow", include_str!("../migrations/0008_shadow.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(

@@ -153,6 +153,10 @@ pub const VERB_AUDIT: &str = "audit";
 /// is in it once it is being deleted, which the operator does.
 pub const VERB_INGEST: &str = "ingest";
 
+/// RBAC verb on `shadowdeployments/<name>` that allows reading what was measured of pairs, and having it forgotten, which
+/// the operator does.
+pub const VERB_COLLECT: &str = "collect";
+
 /// Name of the serving container in worker pods.
 pub const CONTAINER_WORKER: &str = "worker";
 /// Name of the container of the prepare Job, and of the init container that fetches weights.

@@ -13,6 +13,8 @@ use tokio::time::timeout;
 const CONNECT: Duration = Duration::from_secs(5);
 /// To get a shared one.
 const ACQUIRE: Duration = Duration::from_secs(2);
+/// The same where nobody waits for what it is for.
+const ACQUIRE_APART: Duration = Duration::from_secs(10);
 /// Connections beside that of the audit log's writer.
 const POOLED: u32 = 4;
 
@@ -60,20 +62,24 @@ impl Database {
     /// # Errors
     /// When there is no URL in it.
     pub fn of_file(url_file: PathBuf) -> Result<Self, Unreachable> {
-        let options = read(&url_file)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(POOLED)
-            .acquire_timeout(ACQUIRE)
-            .connect_lazy_with(options);
-        Ok(Self(Arc::new(Inner { url_file, pool })))
+        Self::with(url_file, ACQUIRE)
     }
 
-    /// The same database by connections of its own: whoever uses them keeps nobody else waiting.
+    /// The same database by connections of its own, for what nobody waits for: whoever uses them keeps nobody else waiting.
     ///
     /// # Errors
     /// When there is no URL in the file any more.
     pub fn apart(&self) -> Result<Self, Unreachable> {
-        Self::of_file(self.0.url_file.clone())
+        Self::with(self.0.url_file.clone(), ACQUIRE_APART)
+    }
+
+    fn with(url_file: PathBuf, acquire: Duration) -> Result<Self, Unreachable> {
+        let options = read(&url_file)?;
+        let pool = PgPoolOptions::new()
+            .max_connections(POOLED)
+            .acquire_timeout(acquire)
+            .connect_lazy_with(options);
+        Ok(Self(Arc::new(Inner { url_file, pool })))
     }
 
     /// A connection of one's own, with the password as the file has it now.

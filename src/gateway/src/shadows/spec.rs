@@ -109,7 +109,7 @@ fn settings(sample: Option<&Sample>, spec: &ShadowDeploymentSpec) -> Result<Sett
     let timeout = timeout.map(|text| duration(text).ok_or_else(|| format!("limits.timeout: {text:?} is no duration")));
     let number = |number: i32| u32::try_from(number).unwrap_or_default();
     Ok(Settings {
-        percent: percent.parse().map_err(|error| format!("{error}"))?,
+        percent: percent.parse::<Percent>().map_err(|error| error.to_string())?,
         key: sample.map(|sample| sample.key).unwrap_or_default(),
         header: sample
             .and_then(|sample| sample.header.as_ref())

@@ -45,7 +45,7 @@ pub const COMPONENTS: &[Component] = &[
         component: "gateway",
         account: names::GATEWAY,
         cluster: GATEWAY,
-        own_namespace: &[],
+        own_namespace: GATEWAY_OWN_NAMESPACE,
     },
 ];
 
@@ -344,6 +344,12 @@ const GATEWAY: &[Grant] = &[
         "Which Rooms there are, and how much their members see.",
     ),
     grant(
+        names::GROUP,
+        &["shadowdeployments"],
+        &["list", "watch"],
+        "Which requests are copied, and for what comparison.",
+    ),
+    grant(
         "rbac.authorization.k8s.io",
         &["roles", "rolebindings", "clusterroles", "clusterrolebindings"],
         &["list", "watch"],
@@ -359,9 +365,17 @@ const GATEWAY: &[Grant] = &[
         "authorization.k8s.io",
         &["subjectaccessreviews"],
         &["create"],
-        "Whether a caller may ask a model, or enter a Room.",
+        "Whether a caller may ask a model, enter a Room, or collect pairs.",
     ),
 ];
+
+const GATEWAY_OWN_NAMESPACE: &[Grant] = &[Grant {
+    group: "coordination.k8s.io",
+    resources: &["leases"],
+    names: &[names::LEASE],
+    verbs: &["list", "watch"],
+    why: "Whether an operator is alive: without one no requests are copied.",
+}];
 
 #[cfg(test)]
 mod tests {

@@ -68,7 +68,7 @@ impl Authorizer {
     /// [`Error::AuthorizationUnavailable`] when nobody can tell.
     pub async fn decide(&self, identity: &Identity, access: Access) -> Result<Decision, Error> {
         let ttl = match access.resource {
-            Resource::LlmModels => TTL,
+            Resource::LlmModels | Resource::ShadowDeployments => TTL,
             Resource::Rooms => ROOMS_TTL,
         };
         let key = (identity.fingerprint(), access.clone());

@@ -63,6 +63,13 @@ pub fn pick(endpoints: &[Arc<Endpoint>], tried: &[Arc<Endpoint>], preference: Pr
     Some(Lease::new(chosen.clone()))
 }
 
+/// Where a copy goes that counts as nobody's load: the serving worker that has its conversation, by the same hash.
+pub fn nearest(endpoints: &[Arc<Endpoint>], prefix: [u8; 16]) -> Option<SocketAddr> {
+    let serving = endpoints.iter().filter(|worker| worker.serving && !worker.terminating);
+    let nearest = serving.max_by_key(|worker| weight(prefix, worker.address));
+    nearest.map(|worker| worker.address)
+}
+
 /// The worker with the highest one has the prefix. Equal in all gateways, and cheap: FNV-1a, mixed by SplitMix64.
 fn weight(prefix: [u8; 16], address: SocketAddr) -> u64 {
     let ip = match address.ip() {

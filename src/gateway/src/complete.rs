@@ -29,6 +29,7 @@ use crate::{
     name::ModelName,
     proxy,
     routes::Gateway,
+    shadows,
     trace::Trace,
 };
 
@@ -42,6 +43,8 @@ struct Question {
     name: ModelName,
     received: Instant,
     trace: Trace,
+    /// Whether candidates may get copies of it.
+    is_copied: bool,
 }
 
 /// Answers `request`, by the model that it names or by one that this model's spec names instead.
@@ -86,6 +89,7 @@ pub async fn complete(gateway: Arc<Gateway>, operation: Operation, request: Requ
         name,
         received,
         trace,
+        is_copied: true,
     };
     let answer = question.written_down(gateway, model);
     match waits {
@@ -129,6 +133,8 @@ pub(crate) async fn ask_model(gateway: &Gateway, model: &Arc<Model>, inner: Inne
         name,
         received: inner.received,
         trace: inner.trace,
+        // Documents of a Room go nowhere that its spec does not name.
+        is_copied: false,
     };
     let nobody = Recorder::default();
     let headers = &question.parts.headers;
@@ -271,11 +277,13 @@ impl Question {
         let mut answer = match model.hosted {
             Some(_) => {
                 let request = self.for_provider(model.clone(), text, max_tokens, deadline);
-                gateway.hosts.forward(request, observation).await?
+                let tap = self.mirror(gateway, model, &request.body);
+                shadows::listen(tap, gateway.hosts.forward(request, observation)).await?
             }
             None => {
                 let request = self.for_worker(model.clone(), text, max_tokens, &user, deadline);
-                gateway.proxy.forward(request, observation).await?
+                let tap = self.mirror(gateway, model, &request.body);
+                shadows::listen(tap, gateway.proxy.forward(request, observation)).await?
             }
         };
         for guarded in guards.into_iter().rev() {
@@ -284,6 +292,19 @@ impl Question {
         answer.headers_mut().extend(limits);
         deadline::tell(&self.parts.headers, answer.headers_mut());
         Ok(answer)
+    }
+
+    /// Hands copies of the request over to candidates, if it is chosen for any: what hears the live answer.
+    fn mirror(&self, gateway: &Gateway, model: &Arc<Model>, body: &HeldBody) -> Option<shadows::Tap> {
+        let live = shadows::Live {
+            model,
+            name: &self.name,
+            operation: self.operation,
+            caller: &self.caller,
+            headers: &self.parts.headers,
+            body: &body.bytes,
+        };
+        self.is_copied.then(|| gateway.shadows.mirror(&live))?
     }
 
     fn for_provider(

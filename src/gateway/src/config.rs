@@ -99,6 +99,10 @@ pub struct Args {
     /// notation, separated by commas: for Rooms that may be entered from some networks only. Default: none.
     #[arg(long, env = "ATELIER_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<rooms::Cidr>,
+    /// The namespace of the operator's Lease: while nobody renews it, no requests are copied for ShadowDeployments. Default:
+    /// the gateway's own.
+    #[arg(long, env = "ATELIER_LEASE_NAMESPACE")]
+    pub lease_namespace: Option<String>,
     /// Seconds to go on accepting connections after SIGTERM.
     #[arg(long, env = "ATELIER_DRAIN_DELAY", default_value_t = ServerSettings::default().drain_delay.as_secs())]
     pub drain_delay: u64,

@@ -196,6 +196,14 @@ pub enum Error {
         "this gateway keeps no feedback: it has no database, or no audit trail (--database-url-file, --audit-mode)"
     )]
     FeedbackOff,
+    #[error(
+        "the ShadowDeployment \"{shadow}\" does not exist or you may not collect its pairs (verb \"collect\" on shadowdeployments)"
+    )]
+    ShadowNotFound { shadow: String },
+    #[error("pairs of ShadowDeployments cannot be reached at the moment; try again")]
+    ShadowsUnavailable,
+    #[error("this gateway mirrors nothing: it has no database (--database-url-file)")]
+    ShadowsOff,
     #[error("there is nothing at this path")]
     RouteNotFound,
     #[error("the method is not allowed at this path")]
@@ -344,6 +352,9 @@ impl Error {
             Self::GenerationUnverified => row(S::CONFLICT, INVALID, code::UNVERIFIED),
             Self::GenerationIncomplete { .. } => row(S::CONFLICT, INVALID, code::INCOMPLETE),
             Self::Unfit { .. } => row(S::UNPROCESSABLE_ENTITY, INVALID, code::UNFIT),
+            Self::ShadowNotFound { .. } => row(S::NOT_FOUND, INVALID, "shadow_not_found"),
+            Self::ShadowsUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "shadows_unavailable").retry(2),
+            Self::ShadowsOff => row(S::NOT_IMPLEMENTED, INVALID, "shadows_off"),
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),
             Self::MethodNotAllowed => row(S::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
         }

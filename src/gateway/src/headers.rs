@@ -9,6 +9,10 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The model that answered in place of the one that was asked: `namespace/name`.
 pub const ANSWERED_BY: HeaderName = HeaderName::from_static("x-atelier-answered-by");
 
+/// `off` keeps a request from being copied to a candidate that answers in the dark (ShadowDeployments). It changes nothing
+/// else.
+pub const SHADOW: HeaderName = HeaderName::from_static("x-atelier-shadow");
+
 /// What a worker gets to see of a client's headers. An allow list: credentials, cookies and whatever
 /// claims an identity (`X-Remote-User`, `Impersonate-*`, `X-Forwarded-User`, ...) stay behind.
 const FORWARDED: [HeaderName; 6] = [

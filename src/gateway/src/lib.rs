@@ -8,7 +8,8 @@
 //! way back). A model that somebody else hosts has no workers: [`hosted`] asks its [`provider`]. What the cluster
 //! holds is in [`catalog`]; every refusal is a row of the table in [`error`]; [`trace`] and [`metrics`] tell of all this.
 //! [`openapi`] describes the surface.
-//! [`rooms`] are documents that only some may search and ask about; [`console`] has pages for that.
+//! [`rooms`] are documents that only some may search and ask about; [`console`] has pages for that. [`shadows`] are copies
+//! of requests that a candidate answers in the dark.
 //! What is asked and how it ended is written down by [`audit`]; [`feedback`] is what callers say about it.
 
 pub mod adapter;
@@ -53,6 +54,7 @@ pub mod rooms;
 pub mod routes;
 pub mod run;
 pub mod server;
+pub mod shadows;
 pub mod tls;
 pub mod trace;
 pub mod upstream;

@@ -56,6 +56,10 @@ pub struct Request {
     pub trace: Trace,
 }
 
+/// The version of a model that gave an answer: an extension of responses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedBy(pub String);
+
 /// Sends requests to workers.
 pub struct Proxy {
     catalog: Arc<Catalog>,
@@ -323,6 +327,7 @@ impl Proxy {
             StatusCode::TOO_MANY_REQUESTS => lease.abstain(),
             _ => {}
         }
+        parts.extensions.insert(ServedBy(lease.endpoint().version().into()));
         headers::to_client(&mut parts.headers);
         let streams = is_event_stream(parts.headers.get(header::CONTENT_TYPE));
         if streams {

@@ -22,6 +22,8 @@ pub enum Resource {
     LlmModels,
     /// `rooms`.
     Rooms,
+    /// `shadowdeployments`.
+    ShadowDeployments,
 }
 
 impl Resource {
@@ -29,6 +31,7 @@ impl Resource {
         match self {
             Self::LlmModels => api::LlmModel::plural(&()),
             Self::Rooms => api::Room::plural(&()),
+            Self::ShadowDeployments => api::ShadowDeployment::plural(&()),
         }
         .into_owned()
     }

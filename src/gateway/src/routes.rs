@@ -51,6 +51,7 @@ use crate::{
     resolve::Resolver,
     review::Reviewer,
     rooms::{self, databases::Databases},
+    shadows,
     trace::{RefusalCode, Trace},
     upstream::UpstreamTimeouts,
 };
@@ -100,6 +101,8 @@ pub struct Gateway {
     pub(crate) catalog: Arc<Catalog>,
     /// Rooms.
     pub(crate) rooms: Arc<rooms::Service>,
+    /// Copies of requests that candidates answer.
+    pub(crate) shadows: Arc<shadows::Service>,
     /// How long answers may take to begin.
     pub(crate) first_byte: Duration,
     tracing: Tracing,
@@ -136,6 +139,24 @@ impl Gateway {
         }
         let outliers = OutliersCollector::new(catalog.clone());
         metrics.registry.register(Box::new(outliers))?;
+        // Whoever asks in the dark has connections of their own, and is seen by no metric of live requests.
+        let unseen = Metrics::default();
+        let shadow_clients = Clients::new(guard.clone(), secrets.clone(), unseen.cache_lookups.clone())?;
+        let shadow_hosts = Hosts::new(
+            settings.origins.clone(),
+            Arc::new(shadow_clients),
+            secrets.clone(),
+            settings.upstream,
+            &unseen,
+        );
+        let shadows = shadows::Service::new(
+            authorizer.clone(),
+            settings.database.as_ref(),
+            catalog.clone(),
+            shadow_hosts,
+            settings.upstream,
+            &metrics.registry,
+        );
         let clients = Arc::new(Clients::new(guard, secrets.clone(), lookups())?);
         let credentials = Credentials::new(secrets.clone(), lookups());
         Ok(Self {
@@ -158,6 +179,7 @@ impl Gateway {
             first_byte: settings.upstream.first_byte,
             catalog: catalog.clone(),
             rooms: Arc::new(rooms),
+            shadows: Arc::new(shadows),
             audit: settings.audit,
             proxy: Proxy::new(
                 catalog,
@@ -194,6 +216,11 @@ impl Gateway {
         &self.rooms
     }
 
+    /// Copies of requests that candidates answer.
+    pub fn shadows(&self) -> &Arc<shadows::Service> {
+        &self.shadows
+    }
+
     /// What keeps to the limits of models.
     pub fn limiter(&self) -> &Limiter {
         &self.limiter
@@ -221,6 +248,7 @@ pub fn surface() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
     ];
     own.into_iter()
         .chain(rooms::routes::surface())
+        .chain(shadows::routes::surface())
         .chain(console::surface())
         .collect()
 }
@@ -248,6 +276,7 @@ fn route_name(path: &str) -> &'static str {
         path if path.starts_with("/v1/models/") => "model",
         openapi::PATH => "openapi",
         path if path.starts_with(protocol::rooms::PREFIX) => rooms::routes::name(path),
+        path if path.starts_with(protocol::shadows::PREFIX) => shadows::routes::name(path),
         path if console::has(path) => "console",
         _ => "other",
     }
@@ -263,6 +292,7 @@ pub fn route_template(path: &str) -> Option<&'static str> {
         "/v1/models" => Some("/v1/models"),
         path if path.starts_with("/v1/models/") => Some("/v1/models/{id}"),
         path if path.starts_with(protocol::rooms::PREFIX) => rooms::routes::template(path),
+        path if path.starts_with(protocol::shadows::PREFIX) => shadows::routes::template(path),
         _ => None,
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     rooms,
     routes::{Gateway, router},
     server::{self, Protocol},
+    shadows,
 };
 
 /// Runs the gateway until it is told to stop and has drained.
@@ -77,6 +78,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
 
     let synced = watch_cluster(&client, &catalog, &metrics);
     watch_rooms(&client, &gateway);
+    watch_shadows(&client, &gateway, args.lease_namespace.clone());
     if let Some(PeersService { namespace, name }) = args.peers_service.clone() {
         tokio::spawn(limits::watch::watch(
             client,
@@ -111,6 +113,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         );
         gateway.audit().drain().await;
         gateway.limiter().drain().await;
+        gateway.shadows().drain().await;
     }
     tracing.shutdown().await;
     ended.cancel();
@@ -176,6 +179,18 @@ fn watch_rooms(client: &Client, gateway: &Gateway) {
     ));
     tokio::spawn(rooms::watch::rbac(client.clone(), authorizer.clone()));
     tokio::spawn(rooms.clone().keep(client.clone()));
+}
+
+/// ShadowDeployments, and whether an operator is there. Nobody waits for that: until they are known, nothing is mirrored.
+fn watch_shadows(client: &Client, gateway: &Gateway, namespace: Option<String>) {
+    let shadows = gateway.shadows();
+    if shadows.database().is_err() {
+        return;
+    }
+    let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    tokio::spawn(shadows::watch::shadows(client.clone(), shadows.clone()));
+    tokio::spawn(shadows::watch::lease(client.clone(), namespace, shadows.clone()));
+    tokio::spawn(shadows.clone().keep(client.clone()));
 }
 
 /// The API keys of a namespace, if there is one for them.

@@ -13,6 +13,8 @@ use tokio::time::timeout;
 const CONNECT: Duration = Duration::from_secs(5);
 /// To get a shared one.
 const ACQUIRE: Duration = Duration::from_secs(2);
+/// The same where nobody waits for what it is for.
+const ACQUIRE_APART: Duration = Duration::from_secs(10);
 /// Connections beside that of the audit log's writer.
 const POOLED: u32 = 4;
 
@@ -60,10 +62,22 @@ impl Database {
     /// # Errors
     /// When there is no URL in it.
     pub fn of_file(url_file: PathBuf) -> Result<Self, Unreachable> {
+        Self::with(url_file, ACQUIRE)
+    }
+
+    /// The same database by connections of its own, for what nobody waits for: whoever uses them keeps nobody else waiting.
+    ///
+    /// # Errors
+    /// When there is no URL in the file any more.
+    pub fn apart(&self) -> Result<Self, Unreachable> {
+        Self::with(self.0.url_file.clone(), ACQUIRE_APART)
+    }
+
+    fn with(url_file: PathBuf, acquire: Duration) -> Result<Self, Unreachable> {
         let options = read(&url_file)?;
         let pool = PgPoolOptions::new()
             .max_connections(POOLED)
-            .acquire_timeout(ACQUIRE)
+            .acquire_timeout(acquire)
             .connect_lazy_with(options);
         Ok(Self(Arc::new(Inner { url_file, pool })))
     }
@@ -132,6 +146,7 @@ fn migrator() -> Migrator {
             "room_databases",
             include_str!("../migrations/0007_room_databases.sql"),
         ),
+        (8, "shadow", include_str!("../migrations/0008_shadow.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(

@@ -75,6 +75,38 @@ pub struct RoomOpening {
     answer_clearance: Option<u8>,
 }
 
+/// Pairs of a ShadowDeployment are about to be forgotten.
+#[derive(Debug, Serialize)]
+pub struct ShadowOpening<'a> {
+    /// `allowed`.
+    decision: &'static str,
+    namespace: &'a str,
+    shadow: &'a str,
+    /// The ShadowDeployment's uid: another one may have its name later.
+    shadow_uid: &'a str,
+}
+
+impl<'a> ShadowOpening<'a> {
+    /// For somebody who may.
+    pub fn new(namespace: &'a str, shadow: &'a str, shadow_uid: &'a str) -> Self {
+        Self {
+            decision: "allowed",
+            namespace,
+            shadow,
+            shadow_uid,
+        }
+    }
+}
+
+/// The same with who asks.
+#[derive(Debug, Serialize)]
+pub struct ShadowEvent<'a> {
+    #[serde(flatten)]
+    pub asker: &'a Asker,
+    #[serde(flatten)]
+    pub opening: &'a ShadowOpening<'a>,
+}
+
 /// What was asked of a database. The statement is kept with the question, which it may quote, and goes with it.
 #[derive(Debug, Serialize)]
 pub struct AskedDatabase {

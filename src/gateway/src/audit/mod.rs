@@ -24,7 +24,7 @@ use store::{Database, audit::Log};
 
 pub use commands::{Command, run as run_command};
 pub use entry::Entry;
-pub use event::{AskedDatabase, RoomOpening};
+pub use event::{AskedDatabase, RoomOpening, ShadowOpening};
 pub use settings::AuditArgs;
 pub use trail::Trail;
 

@@ -6,17 +6,19 @@ use axum::{
     body::Body,
     http::{HeaderMap, Response},
 };
+use serde::Serialize;
 use store::audit::{Draft, Kind, Log, Unavailable};
 
 use super::{
     Entry,
-    event::{Asker, Opening, Refusal, RoomEvent, RoomOpening, groups_digest, trace_id},
+    event::{Asker, Opening, Refusal, RoomEvent, RoomOpening, ShadowEvent, ShadowOpening, groups_digest, trace_id},
 };
 use crate::{catalog::Model, error::Error, head::Head, headers, identity::Identity, name::ModelName};
 
 /// The permission that is reviewed.
 const POLICY: &str = "rbac: infer on llmmodels.atelier.dev";
 const ROOMS_POLICY: &str = "rbac: rooms.atelier.dev";
+const SHADOWS_POLICY: &str = "rbac: collect on shadowdeployments.atelier.dev";
 /// The longest text of a caller that rows keep.
 const LONGEST: usize = 512;
 
@@ -72,18 +74,41 @@ impl<'a> Trail<'a> {
         }
     }
 
+    /// The caller has named a ShadowDeployment.
+    pub fn asks_about(&mut self, shadow: &str) {
+        self.asks_for(shadow);
+        if let Some(asker) = &mut self.asker {
+            asker.policy = SHADOWS_POLICY;
+        }
+    }
+
     /// The caller was let into a Room, and is about to be answered. The entry tells the end.
     ///
     /// # Errors
     /// When that cannot be written down, so that it must not happen.
     pub async fn open_room(&mut self, opening: &RoomOpening) -> Result<Option<Entry>, Error> {
+        // Texts are kept in the Room, with which they go.
+        self.open_event(|asker| RoomEvent { asker, opening }).await
+    }
+
+    /// The caller may have pairs of a ShadowDeployment forgotten, and is about to. The entry tells the end.
+    ///
+    /// # Errors
+    /// When that cannot be written down, so that it must not happen.
+    pub async fn open_shadow(&mut self, opening: &ShadowOpening<'_>) -> Result<Option<Entry>, Error> {
+        self.open_event(|asker| ShadowEvent { asker, opening }).await
+    }
+
+    async fn open_event<'e, E: Serialize>(
+        &'e mut self,
+        event: impl FnOnce(&'e Asker) -> E,
+    ) -> Result<Option<Entry>, Error> {
         let (Some(log), Some(asker)) = (self.log, &self.asker) else {
             return Ok(None);
         };
         self.is_open = true;
         let user = self.caller.user();
-        let event = RoomEvent { asker, opening };
-        // Texts are kept in the Room, with which they go.
+        let event = event(asker);
         let draft = Draft::new(Kind::Opened, self.request, user, &event);
         let (opened, committed) = log.open(draft).map_err(unavailable)?;
         let mut entry = Entry::new(opened, self.request, user, self.received, None);
@@ -155,7 +180,7 @@ impl<'a> Trail<'a> {
         let refusal = Refusal {
             asker,
             decision: match error {
-                Error::ModelForbidden { .. } | Error::RoomNotFound { .. } => "denied",
+                Error::ModelForbidden { .. } | Error::RoomNotFound { .. } | Error::ShadowNotFound { .. } => "denied",
                 _ => "none",
             },
             status: error.status().as_u16(),

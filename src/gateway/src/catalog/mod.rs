@@ -13,7 +13,7 @@ pub mod watch;
 mod watched;
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -124,6 +124,11 @@ impl Catalog {
         let versions = [model.current(), state.handovers.stand_in(model)];
         let mut workers = versions.iter().flatten().map(|version| state.endpoints.of(version));
         workers.find_map(|workers| balance::pick(workers, tried, preference))
+    }
+
+    /// The worker of `version` for a copy of a request, which counts nowhere.
+    pub fn nearest(&self, version: &ServedVersion, prefix: [u8; 16]) -> Option<SocketAddr> {
+        balance::nearest(self.read().endpoints.of(version), prefix)
     }
 
     /// What is counted of the versions that have workers.

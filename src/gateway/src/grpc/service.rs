@@ -23,10 +23,11 @@ use super::{
 use crate::{deadline, headers, metrics::Operation, routes::Gateway};
 
 /// What of a caller's metadata counts, as in HTTP.
-const PASSED: [HeaderName; 5] = [
+const PASSED: [HeaderName; 6] = [
     header::AUTHORIZATION,
     deadline::GRPC_TIMEOUT,
     headers::REQUEST_ID,
+    headers::SHADOW,
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
@@ -193,6 +194,7 @@ mod tests {
             ("authorization", "Bearer t"),
             ("grpc-timeout", "5S"),
             ("x-request-id", "r1"),
+            ("x-atelier-shadow", "off"),
             ("x-remote-user", "root"),
         ] {
             metadata.insert(name, value.parse().unwrap());
@@ -200,6 +202,13 @@ mod tests {
         let request = request(Operation::Chat, &metadata, &Map::new()).unwrap();
         let mut names: Vec<_> = request.headers().keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        assert_eq!(names, ["authorization", "content-type", "grpc-timeout", "x-request-id"]);
+        let expected = [
+            "authorization",
+            "content-type",
+            "grpc-timeout",
+            "x-atelier-shadow",
+            "x-request-id",
+        ];
+        assert_eq!(names, expected);
     }
 }

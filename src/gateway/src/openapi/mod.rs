@@ -8,6 +8,7 @@
 mod paths;
 mod rooms;
 mod schemas;
+mod shadows;
 
 use std::sync::LazyLock;
 
@@ -50,18 +51,19 @@ pub fn document() -> Value {
             {"name": "models", "description": "Which models there are."},
             {"name": "feedback", "description": "What callers say about answers."},
             {"name": "rooms", "description": "Documents that only some may search and ask."},
+            {"name": "shadows", "description": "What was measured of copies that candidates answered."},
             {"name": "console", "description": "Pages for people."},
             {"name": "document", "description": "This document."},
             {"name": "admin", "description": "For probes and scrapers, at a port of its own."},
         ],
-        "paths": both(paths::paths(), rooms::paths()),
+        "paths": both(both(paths::paths(), rooms::paths()), shadows::paths()),
         "components": {
             "securitySchemes": {"bearer": {
                 "type": "http",
                 "scheme": "bearer",
                 "description": "A ServiceAccount token, a token of an OpenID Connect issuer, or an API key.",
             }},
-            "schemas": both(schemas::schemas(), rooms::schemas()),
+            "schemas": both(both(schemas::schemas(), rooms::schemas()), shadows::schemas()),
         },
     })
 }

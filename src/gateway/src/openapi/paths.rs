@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::PATH;
-use crate::{console, metrics::Operation, name};
+use crate::{console, headers, metrics::Operation, name};
 
 /// All paths.
 pub fn paths() -> Value {
@@ -62,13 +62,23 @@ fn inference(operation: Operation, summary: &str) -> Value {
     let own_words = |what: &str| json!({"description": format!("{what} by what serves the model, in its own words.")});
     responses.insert("4XX".into(), own_words("Refused"));
     responses.insert("5XX".into(), own_words("Not answered"));
-    json!({
+    let mut described = json!({
         "operationId": operation.name(),
         "summary": summary,
         "tags": ["inference"],
         "requestBody": sent(request),
         "responses": responses,
-    })
+    });
+    if matches!(operation, Operation::Chat | Operation::TextCompletion) {
+        described["parameters"] = json!([{
+            "name": headers::SHADOW.as_str(),
+            "in": "header",
+            "required": false,
+            "description": "`off`: no candidate gets a copy of the request (ShadowDeployments). Other values say nothing.",
+            "schema": {"type": "string"},
+        }]);
+    }
+    described
 }
 
 fn list_models() -> Value {

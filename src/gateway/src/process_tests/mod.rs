@@ -26,6 +26,7 @@ mod passage;
 mod quotas;
 mod rollout;
 mod rooms;
+mod shadows;
 mod spending;
 mod tls;
 mod trace;

@@ -24,7 +24,7 @@ pub mod room;
 pub mod routes;
 pub mod search;
 mod state;
-mod units;
+pub(crate) mod units;
 mod upload;
 pub mod watch;
 
@@ -36,6 +36,7 @@ use store::{Database, rooms::Head};
 use tokio::sync::OnceCell;
 
 pub use authorize::{Admitted, Caller};
+pub(crate) use request::answer;
 pub use units::Cidr;
 
 use crate::{authz::Authorizer, error::Error};

@@ -15,7 +15,7 @@ use crate::{
 pub use gateway::{TestGateway, Timing};
 pub use reviewer::ScriptedReviewer;
 pub use secrets::ScriptedSecrets;
-pub use worker::Worker;
+pub use worker::{Received, Worker};
 
 /// The version that [`model`] serves.
 pub const VERSION: &str = "v-0123456789";

@@ -22,7 +22,7 @@ pub struct ScriptedReviewer {
     users: Mutex<BTreeMap<String, String>>,
     groups: Mutex<BTreeMap<String, Vec<String>>>,
     rules: Vec<[String; 3]>,
-    /// Users, verbs, namespaces and names of Rooms.
+    /// Users, verbs, namespaces and names of Rooms and ShadowDeployments.
     rooms: Mutex<Vec<[String; 4]>>,
     down: AtomicBool,
     token_reviews: AtomicUsize,
@@ -47,7 +47,7 @@ impl ScriptedReviewer {
         self
     }
 
-    /// `user` may do `verb` in the Room `name` of `namespace`; `*` is any verb.
+    /// `user` may do `verb` in the Room, or with the ShadowDeployment, `name` of `namespace`; `*` is any verb.
     pub fn allow_in(&self, user: &str, verb: &str, namespace: &str, name: &str) {
         let rule = [user, verb, namespace, name].map(Into::into);
         self.rooms.lock().unwrap().push(rule);
@@ -107,11 +107,13 @@ impl Reviewer for ScriptedReviewer {
             Resource::LlmModels => self.rules.iter().any(|[user, namespace, name]| {
                 user == identity.user() && matches(namespace, &access.namespace) && matches(name, &access.name)
             }),
-            Resource::Rooms => self.rooms.lock().unwrap().iter().any(|[user, verb, namespace, name]| {
-                user == identity.user()
-                    && matches(verb, access.verb)
-                    && (namespace, name) == (&access.namespace, &access.name)
-            }),
+            Resource::Rooms | Resource::ShadowDeployments => {
+                self.rooms.lock().unwrap().iter().any(|[user, verb, namespace, name]| {
+                    user == identity.user()
+                        && matches(verb, access.verb)
+                        && (namespace, name) == (&access.namespace, &access.name)
+                })
+            }
         };
         self.answer(allowed)
     }

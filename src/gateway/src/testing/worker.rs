@@ -30,7 +30,7 @@ pub struct Received {
 }
 
 /// What the worker answers with.
-type Script = dyn Fn() -> Response<Body> + Send + Sync;
+type Script = dyn Fn(&Received) -> Response<Body> + Send + Sync;
 
 /// A listening worker.
 pub struct Worker {
@@ -42,6 +42,11 @@ pub struct Worker {
 impl Worker {
     /// Answers every request by `script`.
     pub async fn start(script: impl Fn() -> Response<Body> + Send + Sync + 'static) -> Self {
+        Self::reading(move |_| script()).await
+    }
+
+    /// Answers every request by `script`, which reads it.
+    pub async fn reading(script: impl Fn(&Received) -> Response<Body> + Send + Sync + 'static) -> Self {
         let received = Arc::new(Mutex::new(Vec::new()));
         let script: Arc<Script> = Arc::new(script);
         let router = Router::new().fallback({
@@ -51,12 +56,13 @@ impl Worker {
                 async move {
                     let (parts, body) = request.into_parts();
                     let body = body.collect().await.unwrap().to_bytes();
-                    received.lock().unwrap().push(Received {
+                    let one = Received {
                         path: parts.uri.path().into(),
                         headers: parts.headers,
                         body: String::from_utf8(body.to_vec()).unwrap(),
-                    });
-                    script()
+                    };
+                    received.lock().unwrap().push(one.clone());
+                    script(&one)
                 }
             }
         });

@@ -1,0 +1,6 @@
+//! A candidate answers copies of live requests, and nobody who asked notices.
+
+mod collecting;
+mod faults;
+mod sampling;
+mod support;

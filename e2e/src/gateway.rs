@@ -144,7 +144,11 @@ impl Gateway {
 
     /// Asks and returns the stream, to be read event by event.
     pub async fn open_stream(&self, model: &str, prompt: &str, max_tokens: u32) -> Result<Stream> {
-        let body = question(model, prompt, max_tokens, true);
+        self.open(&question(model, prompt, max_tokens, true)).await
+    }
+
+    /// The same, with a body.
+    pub async fn open(&self, body: &Value) -> Result<Stream> {
         let response = self.post("/v1/chat/completions", body.to_string()).await?;
         let status = response.status();
         if status != StatusCode::OK {

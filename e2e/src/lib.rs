@@ -1,8 +1,9 @@
 //! What the tests on the real cluster share: `cargo xtask e2e` runs them.
 //!
-//! Four suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
-//! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one; `tests/rooms` has the
-//! chart's database on, and otherwise is like the first; `tests/corpora` prints figures, and runs only where it is named.
+//! Six suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
+//! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one; `tests/rooms` and
+//! `tests/shadow` have the chart's database on, and otherwise are like the first; `tests/corpora` and `tests/verdicts` print
+//! figures, take long, and run only where they are named.
 //! Nothing is simulated: the apiserver, the kubelet, the worker and the model are real.
 
 pub mod adapter;
@@ -16,6 +17,7 @@ pub mod gateway;
 pub mod helm;
 pub mod hosted;
 pub mod hub;
+pub mod installation;
 pub mod kubectl;
 pub mod model;
 pub mod namespace;
@@ -26,6 +28,7 @@ pub mod registry;
 pub mod room;
 pub mod s3;
 pub mod settings;
+pub mod shadow;
 pub mod traffic;
 pub mod tuning;
 pub mod volume;
@@ -34,4 +37,5 @@ pub mod wait;
 pub use model::Model;
 pub use namespace::{Namespace, with_namespace};
 pub use room::Room;
+pub use shadow::Shadow;
 pub use tuning::Tuning;

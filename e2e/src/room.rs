@@ -8,36 +8,12 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
 use crate::gateway::{self, Gateway};
+use crate::installation::with_database;
 use crate::model::{self, Model};
 use crate::namespace::{Namespace, with_namespace};
-use crate::settings::SYSTEM_NAMESPACE;
-use crate::{checkout, helm, kubectl, wait};
-
-/// Turns the chart's own database on, which Rooms take; the second time it does nothing.
-pub async fn with_database() -> Result<()> {
-    static DATABASE: OnceCell<()> = OnceCell::const_new();
-    DATABASE.get_or_try_init(turn_on).await.copied()
-}
-
-async fn turn_on() -> Result<()> {
-    let chart = checkout::root().join("charts/atelier");
-    helm::run(&[
-        "upgrade",
-        "atelier",
-        &chart.to_string_lossy(),
-        "--reuse-values",
-        "--wait",
-        // Other cases scale the gateways.
-        "--force-conflicts",
-        "--set",
-        "database.embedded.enabled=true,gateway.replicas=1",
-    ])
-    .await
-    .map(drop)
-}
+use crate::wait;
 
 /// The same as [`with_namespace`], with a database and an encoder called `minilm`.
 pub async fn with_encoder(name: &str, case: impl AsyncFnOnce(Namespace) -> Result<()>) -> Result<()> {
@@ -50,21 +26,6 @@ pub async fn with_encoder(name: &str, case: impl AsyncFnOnce(Namespace) -> Resul
         case(namespace).await
     })
     .await
-}
-
-/// Runs SQL in the chart's database as the one who owns it, and returns what it prints, without decoration.
-pub async fn sql(statement: &str) -> Result<String> {
-    let psql = [
-        "psql",
-        "--username=postgres",
-        "--dbname=atelier",
-        "--no-align",
-        "--tuples-only",
-        "--command",
-        statement,
-    ];
-    let exec = ["--namespace", SYSTEM_NAMESPACE, "exec", "atelier-postgres-0", "--"];
-    kubectl::succeed(&[&exec[..], &psql[..]].concat(), "").await
 }
 
 /// A ServiceAccount of a namespace, which is made here, as a caller of the gateway.

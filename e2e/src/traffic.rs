@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::gateway::{Gateway, Streamed};
+use crate::gateway::{Gateway, Streamed, question};
 use crate::wait;
+
+/// Makes the body of a request out of the numbers of a user and of a request.
+type Ask = Arc<dyn Fn(u64, u64) -> Value + Send + Sync>;
 
 /// Requests that go on until [`Traffic::stop`].
 pub struct Traffic {
@@ -28,10 +32,23 @@ pub struct Tally {
 impl Traffic {
     /// Lets `users` ask a model without a break, streaming, and waits until each got an answer.
     pub async fn start(gateway: &Gateway, model: &str, users: u64) -> Result<Self> {
+        let model = model.to_owned();
+        // Each is a conversation of its own.
+        let ask = move |_, number| question(&model, &format!("Count from {number} to ten."), 8, true);
+        Self::asking(gateway, users, ask).await
+    }
+
+    /// The same, where a function makes the body of each request out of the user's number and that of the request.
+    pub async fn asking(
+        gateway: &Gateway,
+        users: u64,
+        ask: impl Fn(u64, u64) -> Value + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let ask: Ask = Arc::new(ask);
         let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicU64::new(0));
         let tasks = (0..users)
-            .map(|_| tokio::spawn(user(gateway.clone(), model.into(), stop.clone(), answered.clone())))
+            .map(|user| tokio::spawn(asks(gateway.clone(), user, ask.clone(), stop.clone(), answered.clone())))
             .collect();
         let traffic = Self {
             stop,
@@ -78,14 +95,12 @@ impl Traffic {
     }
 }
 
-async fn user(gateway: Gateway, model: String, stop: Arc<AtomicBool>, answered: Arc<AtomicU64>) -> Vec<String> {
+async fn asks(gateway: Gateway, user: u64, ask: Ask, stop: Arc<AtomicBool>, answered: Arc<AtomicU64>) -> Vec<String> {
     let mut failures = Vec::new();
     let mut number = 0_u64;
     while !stop.load(Ordering::Relaxed) {
         number += 1;
-        // Each is a conversation of its own.
-        let prompt = format!("Count from {number} to ten.");
-        match gateway.stream(&model, &prompt, 8).await {
+        match answer(&gateway, &ask(user, number)).await {
             Ok(answer) if is_complete(&answer) => {
                 answered.fetch_add(1, Ordering::Relaxed);
             }
@@ -94,6 +109,12 @@ async fn user(gateway: Gateway, model: String, stop: Arc<AtomicBool>, answered: 
         }
     }
     failures
+}
+
+async fn answer(gateway: &Gateway, body: &Value) -> Result<Streamed> {
+    let mut stream = gateway.open(body).await?;
+    while stream.next().await? {}
+    Ok(stream.seen)
 }
 
 fn is_complete(answer: &Streamed) -> bool {

@@ -229,7 +229,7 @@ async fn texts() -> Result<Vec<(String, String, Value)>> {
     let statement = "SELECT json_build_array(d.name, c.text, c.place) FROM room_chunk c JOIN room r ON r.id = c.room \
                      AND r.live = c.generation JOIN room_document d ON d.room = c.room AND d.id = c.document \
                      WHERE r.name = 'policy'";
-    let rows = atelier_e2e::room::sql(statement).await?;
+    let rows = atelier_e2e::installation::sql(statement).await?;
     rows.lines()
         .map(|row| serde_json::from_str(row).context("a chunk cannot be read"))
         .collect()

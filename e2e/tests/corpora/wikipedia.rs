@@ -202,7 +202,7 @@ async fn a_section_is_found_by_its_heading() -> Result<()> {
 async fn chunks() -> Result<Vec<(i64, String)>> {
     let statement = "SELECT json_build_array(c.id, c.text) FROM room_chunk c JOIN room r ON r.id = c.room \
                      AND r.live = c.generation WHERE r.name = 'vectors' AND r.namespace LIKE '%wikipedia%'";
-    let rows = atelier_e2e::room::sql(statement).await?;
+    let rows = atelier_e2e::installation::sql(statement).await?;
     rows.lines()
         .map(|row| serde_json::from_str(row).context("a chunk cannot be read"))
         .collect()

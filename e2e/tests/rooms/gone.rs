@@ -1,7 +1,7 @@
 //! A Room that is deleted leaves nothing behind.
 
 use anyhow::{Result, ensure};
-use atelier_e2e::{Room, room, wait};
+use atelier_e2e::{Room, installation, room, wait};
 use serde_json::json;
 
 /// Rows of all tables but those of the audit trail that have one of two texts in them.
@@ -13,7 +13,7 @@ const ROWS: &str = "select coalesce(sum((xpath('/row/n/text()', query_to_xml(for
 /// How many rows have a word, as text or as bytes, which PostgreSQL prints in hexadecimal.
 async fn rows_with(word: &str) -> Result<u64> {
     let statement = ROWS.replace("WORD", word).replace("HEX", &hex::encode(word));
-    Ok(room::sql(&statement).await?.trim().parse()?)
+    Ok(installation::sql(&statement).await?.trim().parse()?)
 }
 
 #[tokio::test]

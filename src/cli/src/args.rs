@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Options, Parser, Subcommand};
+use clap::{Args as Options, Parser, Subcommand, ValueEnum};
 
 /// Where the README installs Atelier.
 const SYSTEM_NAMESPACE: &str = "atelier-system";
@@ -30,6 +30,9 @@ pub enum Command {
     /// Search and ask documents.
     #[command(subcommand)]
     Room(RoomCommand),
+    /// Look at candidates that answer in the dark.
+    #[command(subcommand)]
+    Shadow(ShadowCommand),
     /// Look at trainings.
     #[command(subcommand)]
     Tune(TuneCommand),
@@ -153,6 +156,48 @@ pub enum RoomCommand {
 pub struct RoomName {
     /// The Room.
     #[arg(value_name = "ROOM")]
+    pub name: String,
+    /// Its namespace. Default: that of the context.
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+}
+
+/// What can be done with ShadowDeployments.
+#[derive(Debug, Subcommand)]
+pub enum ShadowCommand {
+    /// Show the comparisons of a namespace, with their verdicts.
+    List {
+        /// The namespace. Default: that of the context.
+        #[arg(long, short)]
+        namespace: Option<String>,
+    },
+    /// Show what came of a comparison, with intervals drawn; before its verdict, what is known so far.
+    Report {
+        /// Which comparison.
+        #[command(flatten)]
+        shadow: ShadowName,
+        /// In which form; html is one page that needs nothing else.
+        #[arg(long, short, value_enum, default_value_t = ReportOutput::Text)]
+        output: ReportOutput,
+    },
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportOutput {
+    /// Lines for a terminal.
+    Text,
+    /// As it is kept.
+    Json,
+    /// A page.
+    Html,
+}
+
+/// A comparison by its names.
+#[derive(Debug, Options)]
+pub struct ShadowName {
+    /// The ShadowDeployment.
+    #[arg(value_name = "SHADOW")]
     pub name: String,
     /// Its namespace. Default: that of the context.
     #[arg(long, short)]

@@ -1,7 +1,7 @@
 //! The way to the cluster.
 
 use anyhow::{Context as _, Result, anyhow};
-use api::{FineTuneJob, LlmModel};
+use api::{FineTuneJob, LlmModel, ShadowDeployment};
 use kube::{Api, Client, Config, config::KubeConfigOptions};
 
 use crate::args::ModelName;
@@ -50,6 +50,11 @@ impl Cluster {
 
     /// Requests for the trainings of a namespace.
     pub fn trainings(&self, namespace: &str) -> Api<FineTuneJob> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Requests for the comparisons of a namespace.
+    pub fn shadows(&self, namespace: &str) -> Api<ShadowDeployment> {
         Api::namespaced(self.client.clone(), namespace)
     }
 

@@ -9,6 +9,7 @@ mod events;
 mod gateway;
 mod rollback;
 mod room;
+mod shadow;
 mod text;
 mod tune;
 mod versions;
@@ -36,6 +37,7 @@ async fn run(args: Args) -> Result<ExitCode> {
         Command::Audit(AuditCommand::Verify(options)) => audit::verify(&cluster, &options).await,
         Command::Chat(options) => chat::run(&cluster, &options).await,
         Command::Room(command) => room::run(&cluster, &command).await,
+        Command::Shadow(command) => shadow::run(&cluster, &command).await,
         Command::Tune(TuneCommand::List { namespace }) => {
             let namespace = cluster.namespace_or(namespace.as_deref());
             tune::list(&cluster, namespace).await.map(|()| ExitCode::SUCCESS)

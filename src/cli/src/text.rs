@@ -4,6 +4,9 @@ use std::io::Write as _;
 
 use anyhow::{Context as _, Result};
 
+/// Columns of a terminal that does not tell.
+const WIDTH: usize = 80;
+
 /// Prints a text at once.
 ///
 /// # Errors
@@ -12,6 +15,14 @@ pub fn print(text: &str) -> Result<()> {
     let mut output = std::io::stdout();
     let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     printed.context("failed to write to standard output")
+}
+
+/// Columns and rows of the terminal.
+pub fn size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(std::io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => (WIDTH, usize::MAX),
+    }
 }
 
 /// A line without what a terminal would obey, and without what turns the order of its letters around.

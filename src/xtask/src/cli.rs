@@ -91,8 +91,8 @@ pub enum Command {
     },
     /// Runs the tests on the local cluster.
     E2e {
-        /// A test suite: the name of a directory in e2e/tests. All of them when left out, but `corpora`, which fetches texts
-        /// of others and takes long.
+        /// A test suite: the name of a directory in e2e/tests. All of them when left out, but `corpora` and
+        /// `verdicts`, which print figures and take long.
         suite: Option<String>,
         /// Only the cases whose name contains this.
         #[arg(long)]

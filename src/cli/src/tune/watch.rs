@@ -18,7 +18,7 @@ use super::{
 use crate::{
     args::JobName,
     cluster::{Cluster, told},
-    text::clean,
+    text::{clean, size},
 };
 
 /// Between two looks. The operator tells of progress more rarely.
@@ -27,8 +27,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Looks that may fail in a row: an API server may be replaced meanwhile.
 const FAILURES: u32 = 60;
-/// Columns of a terminal that does not tell.
-const WIDTH: usize = 80;
 
 /// Shows a training until it ends.
 ///
@@ -124,14 +122,6 @@ impl Screen {
             }
         }
         out.flush()
-    }
-}
-
-/// Columns and rows of the terminal.
-fn size() -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(io::stdout()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
-        _ => (WIDTH, usize::MAX),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ::shadow::sample::Percent;
+use api::names::ANNOTATION_PAUSED;
 use api::shadowdeployment::{Candidate, ComparedMetric, Sample, SampleKey, ShadowDeploymentSpec};
 use kube::{ResourceExt, core::Object};
 use serde::Deserialize;
@@ -23,8 +24,8 @@ const QUEUE: usize = 100;
 pub struct Shadow {
     /// What it is known by.
     pub key: Key,
-    /// What is compared, while it is: none with a verdict, on its way out, or with a spec that this release does not
-    /// understand.
+    /// What is compared, while it is: none with a verdict, on its way out, while it is paused, or with a spec that this
+    /// release does not understand.
     pub active: Option<Comparison>,
 }
 
@@ -69,11 +70,15 @@ impl From<WatchedShadow> for Shadow {
         };
         let status = |field| object.status.as_ref().and_then(|status| status[field].as_str());
         let has_ended = object.metadata.deletion_timestamp.is_some() || status("verdict").is_some();
+        let is_paused = object
+            .annotations()
+            .get(ANNOTATION_PAUSED)
+            .is_some_and(|value| value == "true");
         let understood = ShadowDeploymentSpec::deserialize(&object.spec)
             .map_err(|error| error.to_string())
             .and_then(|spec| comparison(spec, status("primaryVersion")));
         let active = match understood {
-            Ok(comparison) => Some(comparison).filter(|_| !has_ended),
+            Ok(comparison) => Some(comparison).filter(|_| !has_ended && !is_paused),
             Err(error) => {
                 let Key { namespace, name, .. } = &key;
                 tracing::error!(
@@ -186,7 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_deleted_or_not_understood_is_not_mirrored() {
+    fn one_that_is_deleted_paused_or_not_understood_is_not_mirrored() {
+        let mut template = watched("s", "u", spec("v-9876543210"), json!({}));
+        template
+            .annotations_mut()
+            .insert(ANNOTATION_PAUSED.into(), "true".into());
+        assert_eq!(Shadow::from(template.clone()).active, None);
+        template
+            .annotations_mut()
+            .insert(ANNOTATION_PAUSED.into(), "false".into());
+        assert!(Shadow::from(template).active.is_some());
         let mut going = watched("s", "u", spec("v-9876543210"), json!({}));
         going.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
         assert_eq!(Shadow::from(going).active, None);

@@ -12,8 +12,10 @@ use crate::toolbox::{self, table};
 use crate::ui::Stage;
 use crate::{cargo, deploy, env, images, process, up};
 
-/// The suite that prints figures about texts which nothing else takes: it runs only where it is named.
+/// The suite that prints figures about texts which nothing else takes.
 const CORPORA: &str = "corpora";
+/// The suite that prints figures of verdicts, each from hundreds of answers.
+const VERDICTS: &str = "verdicts";
 /// Cases wait more than they compute: this many at once for each core.
 const CASES_PER_CORE: usize = 2;
 
@@ -31,8 +33,7 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     if peers {
         up::tools(home, |stage| toolbox::for_peers(home, stage))?;
     }
-    let corpora = suite == Some(CORPORA);
-    if corpora {
+    if suite == Some(CORPORA) {
         up::tools(home, |stage| toolbox::for_corpora(home, stage))?;
     }
     let stage = Stage::begin("plugin");
@@ -48,10 +49,12 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
     if let Some(suite) = suite {
         test.args(["--test", suite]);
     }
-    let at_once = if corpora { 1 } else { cores * CASES_PER_CORE };
+    // These run only where they are named, by themselves, and print what they find.
+    let figures = [CORPORA, VERDICTS].map(Some).contains(&suite);
+    let at_once = if figures { 1 } else { cores * CASES_PER_CORE };
     test.args(["--", &format!("--test-threads={at_once}")]);
-    test.args((peers || corpora).then_some("--include-ignored"));
-    test.args(corpora.then_some("--nocapture")).args(case);
+    test.args((peers || figures).then_some("--include-ignored"));
+    test.args(figures.then_some("--nocapture")).args(case);
     test.envs(env::cluster(&target)?);
     test.env("ATELIER_CLUSTER_BIN", &cluster.program)
         .env("ATELIER_CLUSTER_DIR", &cluster.dir)

@@ -6,7 +6,7 @@ use api::{
     ShadowDeployment,
     names::ANNOTATION_PAUSED,
     reasons,
-    shadowdeployment::{OnFail, OnPass, ShadowDeploymentSpec},
+    shadowdeployment::{Metric, OnFail, OnPass, ShadowDeploymentSpec},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -99,6 +99,12 @@ pub fn validate(shadow: &ShadowDeployment, settings: &Settings) -> Result<Wanted
     if spec.route.is_some() {
         let message = "this release does not support spec.route: remove it from the spec; Atelier's gateway copies requests \
                        by itself, and answers to copies that other gateways make are lost, so nothing could be compared";
+        return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
+    }
+    let mut asked = std::iter::once(&spec.compare.primary).chain(&spec.compare.guardrails);
+    if asked.any(|asked| asked.metric == Metric::CrossPerplexity) {
+        let message = "this release does not support metric CrossPerplexity, since no engine scores another model's answer \
+                       yet: leave it out of spec.compare, or compare by RougeL, Embedding or Judge";
         return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
     }
     if !settings.collects {
@@ -230,6 +236,11 @@ mod tests {
         let trouble = refused(json!({"route": {"gatewayApi": {"parentRefs": [{"name": "g"}]}}}));
         assert_eq!(trouble.reason, reasons::NOT_SUPPORTED);
         assert!(trouble.message.contains("spec.route"), "{}", trouble.message);
+        let trouble = refused(json!({"compare": {
+            "primary": {"metric": "Errors"}, "guardrails": [{"metric": "CrossPerplexity"}],
+        }}));
+        assert_eq!(trouble.reason, reasons::NOT_SUPPORTED);
+        assert!(trouble.message.contains("CrossPerplexity"), "{}", trouble.message);
         let nobody = Settings { collects: false };
         let trouble = validate(&shadow(json!({})), &nobody).unwrap_err();
         assert!(trouble.message.contains("--gateway-token-file"), "{}", trouble.message);

@@ -37,12 +37,25 @@ pub fn command(home: &Home) -> Command {
     command
 }
 
+/// The programs that are released. Cargo builds a library anew for each set of features that is wanted of it: where these
+/// are chosen together, it is one set for all of them, whichever is built.
+const PROGRAMS: [&str; 5] = [
+    "atelier-operator",
+    "atelier-gateway",
+    "atelier-worker",
+    "atelier-data",
+    "kubectl-atelier",
+];
+
 /// Builds the release programs of the given packages and returns their paths, in the same order.
 /// Each package's program has the package's name.
 pub fn release(home: &Home, stage: &Stage, packages: &[&str]) -> Result<Vec<PathBuf>> {
+    let is_released = packages.iter().all(|package| PROGRAMS.contains(package));
+    let chosen = if is_released { &PROGRAMS[..] } else { packages };
     let mut build = command(home);
     build.args(["build", "--release", "--locked"]);
-    build.args(packages.iter().flat_map(|package| ["--package", package]));
+    build.args(chosen.iter().flat_map(|package| ["--package", package]));
+    build.args(packages.iter().flat_map(|package| ["--bin", package]));
     process::run(stage, &mut build)?;
     Ok(packages
         .iter()

@@ -62,13 +62,14 @@ struct Programs {
 
 fn programs(home: &Home, stage: &Stage) -> Result<Programs> {
     let cluster = go::ensure_cluster_program(home, stage)?;
-    let built = cargo::release(home, stage, &["atelier-operator", "atelier-harness"])?;
-    let [operator, harness] = <[PathBuf; 2]>::try_from(built)
-        .ok()
-        .context("cargo built another number of programs")?;
+    // One at a time: the harness wants what is for tests alone.
+    let build = |package| -> Result<PathBuf> {
+        let mut built = cargo::release(home, stage, &[package])?;
+        built.pop().context("cargo built nothing")
+    };
     Ok(Programs {
         cluster,
-        operator,
-        harness,
+        operator: build("atelier-operator")?,
+        harness: build("atelier-harness")?,
     })
 }

@@ -96,12 +96,14 @@ const SHARE: (f64, f64) = (0.0, 1.0);
 const POSITIVE: (f64, f64) = (0.0, f64::INFINITY);
 
 /// All metrics, in the order in which reports have them.
-pub const ALL: [Metric; 12] = [
+pub const ALL: [Metric; 14] = [
     Metric::Errors,
     Metric::TTFT,
     Metric::InterToken,
+    Metric::Total,
     Metric::Length,
     Metric::Format,
+    Metric::ToolCalls,
     Metric::ExactPrefix,
     Metric::RougeL,
     Metric::Embedding,
@@ -153,6 +155,14 @@ pub fn describe(metric: Metric) -> Description {
             POSITIVE,
             Cost::Nothing,
         ),
+        Metric::Total => new(
+            "Time to last token",
+            Unit::Seconds,
+            LowerIsBetter,
+            Arms,
+            POSITIVE,
+            Cost::Nothing,
+        ),
         Metric::Length => new(
             "Length of answers",
             Unit::Tokens,
@@ -166,6 +176,14 @@ pub fn describe(metric: Metric) -> Description {
             Unit::Share,
             HigherIsBetter,
             Arms,
+            SHARE,
+            Cost::Cpu,
+        ),
+        Metric::ToolCalls => new(
+            "Same calls of tools",
+            Unit::Similarity,
+            HigherIsBetter,
+            Similarity,
             SHARE,
             Cost::Cpu,
         ),
@@ -233,8 +251,10 @@ pub fn name(metric: Metric) -> &'static str {
         Metric::Errors => "Errors",
         Metric::TTFT => "TTFT",
         Metric::InterToken => "InterToken",
+        Metric::Total => "Total",
         Metric::Length => "Length",
         Metric::Format => "Format",
+        Metric::ToolCalls => "ToolCalls",
         Metric::ExactPrefix => "ExactPrefix",
         Metric::RougeL => "RougeL",
         Metric::Embedding => "Embedding",

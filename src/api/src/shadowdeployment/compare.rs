@@ -20,7 +20,7 @@ pub struct Compare {
     /// Metrics that must not get worse either. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 11),
+        length(max = 13),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["metric"])
     )]
     pub guardrails: Vec<ComparedMetric>,
@@ -69,10 +69,14 @@ pub enum Metric {
     TTFT,
     /// Time between tokens.
     InterToken,
+    /// Time to the last token.
+    Total,
     /// Length of the answer.
     Length,
     /// Answers in the format that was asked for.
     Format,
+    /// Calls of the same tools with the same arguments, where tools are offered.
+    ToolCalls,
     /// Length of the common beginning.
     ExactPrefix,
     /// Longest common subsequence.

@@ -34,7 +34,7 @@ pub struct ShadowDeploymentStatus {
     /// What was found for each metric.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
-        length(max = 12),
+        length(max = 14),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["metric"])
     )]
     pub metrics: Vec<MetricStatus>,

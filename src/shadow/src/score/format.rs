@@ -48,6 +48,11 @@ impl Format {
         }
     }
 
+    /// Whether there are tools that an answer may call.
+    pub fn offers_tools(&self) -> bool {
+        !self.tools.is_empty()
+    }
+
     /// Whether anything can be told about two answers, one of which is finished: JSON was asked for, or one of them
     /// calls a tool.
     pub fn applies_to(&self, answers: [&Answer; 2]) -> bool {

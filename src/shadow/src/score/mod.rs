@@ -89,8 +89,10 @@ impl Pair<'_> {
             Metric::Errors => self.shares(Answer::has_failed),
             Metric::TTFT => self.times(|answer| answer.timings.first_token),
             Metric::InterToken => self.times(|answer| answer.timings.inter_token),
+            Metric::Total => self.times(|answer| answer.is_finished().then_some(answer.timings.total)),
             Metric::Length => self.length(),
             Metric::Format => self.format(),
+            Metric::ToolCalls => self.tool_calls(),
             Metric::ExactPrefix => self.similarity(|one, other| text::Prefix::of(one, other).share()),
             Metric::RougeL => self.similarity(text::rouge_l),
             Metric::Embedding => self.embedding(),
@@ -149,14 +151,35 @@ impl Pair<'_> {
         Some(arms(holds(self.primary), holds(self.candidate)))
     }
 
+    /// Whether an assistant that acts would do the same: which tools are called, in which order, with which arguments. An
+    /// answer without calls is like another one without.
+    fn tool_calls(&self) -> Option<Score> {
+        if !self.format.offers_tools() {
+            return None;
+        }
+        let calls = |answer: &Answer| -> Vec<_> {
+            let calls = answer.tool_calls.iter();
+            calls
+                .map(|call| (call.name.clone(), call.canonical_arguments()))
+                .collect()
+        };
+        let primary = calls(self.primary);
+        self.alike(|other| f64::from(calls(other) == primary))
+    }
+
     fn similarity(&self, similarity: impl Fn(&str, &str) -> f64) -> Option<Score> {
+        let primary = self.primary.compared();
+        self.alike(|other| similarity(&primary, &other.compared()))
+    }
+
+    /// How like the live answer others are.
+    fn alike(&self, likeness: impl Fn(&Answer) -> f64) -> Option<Score> {
         if !self.has_primary() {
             return None;
         }
-        let primary = self.primary.compared();
         let with = |other: &Answer| match other.has_failed() {
             true => 0.0,
-            false => similarity(&primary, &other.compared()),
+            false => likeness(other),
         };
         Some(Score::Paired {
             candidate: with(self.candidate),

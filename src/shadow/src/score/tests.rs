@@ -30,7 +30,8 @@ fn asked() -> Asked {
 }
 
 fn json_format() -> Format {
-    Format::of(&json!({"response_format": {"type": "json_object"}}))
+    let tools = json!([{"type": "function", "function": {"name": "offered"}}]);
+    Format::of(&json!({"response_format": {"type": "json_object"}, "tools": tools}))
 }
 
 fn score(metric: Metric, primary: &Answer, candidate: &Answer) -> Option<Score> {
@@ -70,7 +71,7 @@ fn a_failed_candidate_has_the_worst_score_in_every_metric() {
             Score::Arms { candidate, .. } | Score::Paired { candidate, .. } => candidate,
         };
         let expected = match (metric, describe(metric).direction) {
-            (Metric::TTFT | Metric::InterToken, _) => 60.0,
+            (Metric::TTFT | Metric::InterToken | Metric::Total, _) => 60.0,
             // No embedding is opposite by being absent.
             (Metric::Embedding | Metric::Length, _) => 0.0,
             (_, Direction::LowerIsBetter) => describe(metric).range.1,
@@ -185,6 +186,20 @@ fn arms_of(
     assert_eq!(score(metric, &one, &other), Some(arms(primary, candidate)));
 }
 
+#[rstest]
+#[case::spelling(called("f", "{\"a\": 1, \"b\": 2}"), called("f", "{\"b\":2,\"a\":1.0}"), 1.0)]
+#[case::arguments(called("f", "{\"a\": 1}"), called("f", "{\"a\": 2}"), 0.0)]
+#[case::name(called("f", "{}"), called("g", "{}"), 0.0)]
+#[case::talk_instead(called("f", "{}"), said("I would call f."), 0.0)]
+#[case::other_words(said("Nothing to do."), said("All is done."), 1.0)]
+fn calls_of_tools_are_the_same_or_not(#[case] one: Answer, #[case] other: Answer, #[case] candidate: f64) {
+    let baseline = None;
+    assert_eq!(
+        score(Metric::ToolCalls, &one, &other),
+        Some(Score::Paired { candidate, baseline })
+    );
+}
+
 #[test]
 fn what_was_not_asked_has_no_score() {
     let (format, asked, answer) = (Format::default(), Asked::default(), said("a"));
@@ -202,6 +217,7 @@ fn what_was_not_asked_has_no_score() {
     };
     for metric in [
         Metric::Format,
+        Metric::ToolCalls,
         Metric::Embedding,
         Metric::CrossPerplexity,
         Metric::Judge,

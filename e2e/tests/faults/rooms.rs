@@ -36,22 +36,28 @@ async fn no_half_edition_is_ever_found() -> Result<()> {
     let _alone = ALONE.lock().await;
     with_namespace("editions", async |namespace| {
         database::upgrade(true).await?;
-        let outcome = read_again(&namespace).await;
-        outcome.and(database::remove().await)
+        let encoder = Model::create(&namespace, "minilm", model::encoder()).await?;
+        encoder.ready().await?;
+        let room = library(&namespace).await?;
+        let outcome = read_again(&namespace, &room).await;
+        // It goes once the database has forgotten it, so not without one.
+        let gone = room.delete().await;
+        outcome.and(gone).and(database::remove().await)
     })
     .await
 }
 
-async fn read_again(namespace: &Namespace) -> Result<()> {
-    let encoder = Model::create(namespace, "minilm", model::encoder()).await?;
-    encoder.ready().await?;
+async fn library(namespace: &Namespace) -> Result<Room> {
     let spec = json!({
         "members": [{"kind": "ServiceAccount", "name": "jane", "role": "Curator"}],
         "embedding": {"name": "minilm"},
         "sources": [{"name": "books", "upload": {}}],
         "ingestion": {"chunk": {"tokens": 128, "overlap": 0}},
     });
-    let room = Room::create(namespace, "library", spec).await?;
+    Room::create(namespace, "library", spec).await
+}
+
+async fn read_again(namespace: &Namespace, room: &Room) -> Result<()> {
     let jane = room::person(namespace, "jane").await?;
     wait::until("the curator to be let in", async || {
         Ok(jane.get(&room.at("")).await?.status().is_success().then_some(()))
@@ -60,9 +66,9 @@ async fn read_again(namespace: &Namespace) -> Result<()> {
     room.upload(&jane, "books", "book.md", book("first")).await?;
     room.sync().await?;
     room.condition(types::READY, "True").await?;
-    let chunks = found(&room, &jane).await?.context("nothing is found")?.1;
+    let chunks = found(room, &jane).await?.context("nothing is found")?.1;
 
-    let reader = Reader::start(&room, &jane);
+    let reader = Reader::start(room, &jane);
     room.upload(&jane, "books", "book.md", book("second")).await?;
     // Uploads are read by themselves. Whatever is killed meanwhile, in whatever order it dies.
     for turn in 0..2 {
@@ -74,13 +80,13 @@ async fn read_again(namespace: &Namespace) -> Result<()> {
     let pods = Api::<Pod>::namespaced(namespace.client.clone(), SYSTEM_NAMESPACE);
     pods.delete("atelier-postgres-0", &now()).await?;
     wait::until("the second edition", async || {
-        let found = found(&room, &jane).await?;
+        let found = found(room, &jane).await?;
         Ok(found.filter(|(edition, _)| edition == "second"))
     })
     .await?;
     room.condition(types::READY, "True").await?;
     let searches = reader.stop().await?;
-    let (edition, again) = found(&room, &jane).await?.context("nothing is found")?;
+    let (edition, again) = found(room, &jane).await?.context("nothing is found")?;
     ensure!(
         (&*edition, again) == ("second", chunks),
         "{again} chunks of the {edition} edition, not {chunks}"

@@ -283,6 +283,11 @@ pub fn shadow_report(shadow: &str, digest: &str) -> String {
     format!("{shadow}-report-{digest}")
 }
 
+/// Name of the NetworkPolicy by which a ShadowDeployment with a route lets proxies reach the pods of a model.
+pub fn shadow_policy(shadow: &str, model: &str) -> String {
+    format!("{shadow}-route-{model}")
+}
+
 /// Name of the ShadowDeployment that `rollout.gates.shadow` of a model makes for a version; `digest` has ten hex digits of
 /// the model's name, for names that are too long to stand in it.
 pub fn gate_shadow(model: &str, version: &str, digest: &str) -> String {

@@ -51,10 +51,73 @@ pub struct ParentReference {
 pub struct Rule {
     /// Requests that are meant: those that match any.
     pub matches: Vec<Match>,
+    /// What else is done with them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
     /// Services and their shares.
     pub backend_refs: Vec<BackendRef>,
     /// How long an answer may take.
     pub timeouts: Option<Timeouts>,
+}
+
+impl Rule {
+    /// Leads requests to the API of models to these, and nothing else that a server of others may have.
+    pub fn of_models(backend_refs: Vec<BackendRef>) -> Self {
+        Self {
+            matches: vec![Match {
+                path: PathMatch {
+                    type_: "PathPrefix".into(),
+                    value: "/v1".into(),
+                },
+            }],
+            filters: Vec::new(),
+            backend_refs,
+            // Answers stream for as long as they take, and many Gateways would cut them.
+            timeouts: Some(Timeouts { request: "0s".into() }),
+        }
+    }
+}
+
+/// What else is done with requests.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Filter {
+    /// `RequestMirror`.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// Copies go there.
+    pub request_mirror: Option<RequestMirror>,
+}
+
+/// Copies of requests. Nobody gets the answers to them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RequestMirror {
+    /// Where they go.
+    pub backend_ref: ServiceRef,
+    /// How many are copied. Without, all of them would be.
+    pub fraction: Fraction,
+}
+
+/// A Service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServiceRef {
+    /// Its name.
+    pub name: String,
+    /// Its port.
+    pub port: i32,
+}
+
+/// A part of all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Fraction {
+    /// So many.
+    pub numerator: i32,
+    /// Of so many.
+    pub denominator: i32,
 }
 
 /// Requests that are meant.

@@ -75,7 +75,9 @@ pub struct ShadowDeploymentSpec {
     pub on_fail: OnFail,
     /// What the comparison may cost.
     pub limits: Option<ShadowLimits>,
-    /// Also copy requests outside of the gateway, by weights and RequestMirror. Default: the gateway alone copies.
+    /// Also lead requests to the models beside Atelier's gateway, and mirror the same share of them to the candidate, by an
+    /// HTTPRoute with weights and RequestMirror. Nobody gets the answers to these copies, so no verdict rests on them; with
+    /// the verdict the mirror ends, and the route stays as long as this object. Default: the gateway alone copies.
     pub route: Option<Route>,
 }
 

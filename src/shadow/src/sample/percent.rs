@@ -19,6 +19,11 @@ pub struct PercentError(String);
 impl Percent {
     const ALL: u32 = 100_000_000;
 
+    /// Millionths of a percent.
+    pub fn millionths(self) -> u32 {
+        self.millionths
+    }
+
     /// From millionths of a percent; more than all is all.
     pub fn from_millionths(millionths: u32) -> Self {
         Self {

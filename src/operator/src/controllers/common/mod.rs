@@ -8,6 +8,7 @@ pub mod cron;
 pub mod dereference;
 pub mod drift;
 pub mod duration;
+pub mod gateway_api;
 pub mod jobs;
 pub mod notices;
 pub mod ownership;

@@ -7,7 +7,6 @@ use api::{
         self, ANNOTATION_ADAPTERS, ANNOTATION_EVALUATION, ANNOTATION_MEMORY, ANNOTATION_RETIRED, ANNOTATION_STOPPED,
         FIELD_MANAGER_LLMMODEL,
     },
-    reasons,
 };
 use k8s_openapi::{
     api::{
@@ -32,13 +31,14 @@ use super::{
     drift,
     plan::{Course, Deletion, Kind, Plan, Resize, Scores},
     recollection::{Kinds, Recollection},
-    route::Routes,
-    trouble::Trouble,
     validate::Owner,
 };
 use crate::{
     cluster::{self, Cluster, ClusterError},
-    controllers::common::apply::{self as common, ApplyError},
+    controllers::common::{
+        apply::{self as common, ApplyError},
+        gateway_api::Routes,
+    },
     http_route::HttpRoute,
 };
 
@@ -187,20 +187,10 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes the way in beside Atelier's gateway. That it is refused keeps nothing else from being done.
+    /// Writes the way in beside Atelier's gateway.
     async fn route(&self, routes: &mut Routes, route: &HttpRoute) -> Result<(), ApplyError> {
-        let (reason, why) = match self.ensure(&mut routes.found, route).await {
-            Err(error @ ApplyError::NameConflict { .. }) => (reasons::NAME_CONFLICT, error.to_string()),
-            // 500 is the answer to fields that an old CRD does not have.
-            Err(ApplyError::Cluster(error))
-                if (error.is_refusal() || error.status() == Some(500)) && !error.is_namespace_leaving() =>
-            {
-                (reasons::API_ERROR, error.to_string())
-            }
-            other => return other,
-        };
-        routes.trouble = Some(Trouble::new(reason, format!("spec.route: {why}")));
-        Ok(())
+        let outcome = self.ensure(&mut routes.found, route).await;
+        routes.written(outcome)
     }
 
     async fn mark(&self, existing: &mut Vec<Deployment>, name: &str, retired: &Value) -> Result<(), ClusterError> {

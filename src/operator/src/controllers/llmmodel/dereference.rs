@@ -30,14 +30,13 @@ use super::{
     follow::Followed,
     plan::Growth,
     recollection::{Before, Kinds},
-    route::Routes,
     shadows::Comparisons,
     validate::Owner,
     version::Version,
 };
 use crate::{
     cluster::{self, Cluster, ClusterError},
-    controllers::common::{dereference::events_of, jobs},
+    controllers::common::{dereference::events_of, gateway_api::Routes, jobs},
     gateways::Gateways,
 };
 

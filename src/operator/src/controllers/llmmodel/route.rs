@@ -9,28 +9,19 @@ use std::time::Duration;
 use api::{
     LlmModel, LlmModelStatus,
     conditions::{self, Status, types},
-    names, reasons,
+    names,
 };
 
-use super::{trouble::Trouble, validate::Owner};
+use super::validate::Owner;
 use crate::{
     cluster::{Cluster, ClusterError},
-    http_route::HttpRoute,
+    controllers::common::gateway_api::Routes,
 };
 
 /// Between looks at a route that is not as it should be.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Between looks at one that is.
 const LOOK: Duration = Duration::from_secs(60);
-
-/// The HTTPRoutes of a model.
-#[derive(Clone, Debug, Default)]
-pub struct Routes {
-    /// They: one at most.
-    pub found: Vec<HttpRoute>,
-    /// Why there is none, or not the one that is wanted.
-    pub trouble: Option<Trouble>,
-}
 
 /// The HTTPRoutes of a model that has one, or is to have one.
 ///
@@ -40,29 +31,13 @@ pub async fn look(cluster: &Cluster, model: &LlmModel, owner: &Owner) -> Result<
     if model.spec.route.is_none() && !is_told(model.status.as_ref()) {
         return Ok(Routes::default());
     }
-    let labels = names::selector_string(&names::model_labels(&owner.name));
-    match cluster.list::<HttpRoute>(&owner.namespace, &labels).await {
-        Ok(mut found) => {
-            let is_ours = |it: &HttpRoute| {
-                it.metadata
-                    .owner_references
-                    .iter()
-                    .flatten()
-                    .any(|it| it.uid == owner.uid)
-            };
-            found.retain(is_ours);
-            Ok(Routes { found, trouble: None })
-        }
-        Err(error) if error.status() == Some(404) => {
-            let message = "spec.route.gatewayApi: this cluster has no Gateway API; install its CRD \
-                           httproutes.gateway.networking.k8s.io with version v1, or remove spec.route";
-            Ok(Routes {
-                found: Vec::new(),
-                trouble: Some(Trouble::new(reasons::GATEWAY_API_MISSING, message)),
-            })
-        }
-        Err(error) => Err(error),
-    }
+    Routes::find(
+        cluster,
+        &owner.namespace,
+        &names::model_labels(&owner.name),
+        &owner.reference,
+    )
+    .await
 }
 
 /// Whether the status says that there may be a route.

@@ -4,13 +4,14 @@ use api::{
     LlmModel, ShadowDeployment,
     names::{self},
 };
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ConfigMap, networking::v1::NetworkPolicy};
 
-use super::validate::Owner;
+use super::{route, validate::Owner};
 use crate::{
     cluster::Cluster,
     controllers::common::{
         dereference::{DereferenceError, read},
+        gateway_api::Routes,
         ownership::owned,
     },
 };
@@ -28,6 +29,10 @@ pub struct Observed {
     pub helpers: Vec<(String, Option<LlmModel>)>,
     /// Reports of this ShadowDeployment.
     pub reports: Vec<ConfigMap>,
+    /// Routes of this ShadowDeployment, where it has or wants one.
+    pub routes: Routes,
+    /// What lets proxies of these routes in.
+    pub policies: Vec<NetworkPolicy>,
 }
 
 /// Reads all of it.
@@ -57,7 +62,12 @@ pub async fn observe(
         let found = read(cluster, namespace, &helper.name).await?;
         observed.helpers.push((helper.name.clone(), found));
     }
-    let labels = names::selector_string(&names::shadow_labels(&owner.name));
-    observed.reports = owned(cluster.list(namespace, &labels).await?, &owner.reference);
+    let labels = names::shadow_labels(&owner.name);
+    let selector = names::selector_string(&labels);
+    observed.reports = owned(cluster.list(namespace, &selector).await?, &owner.reference);
+    if spec.route.is_some() || route::is_told(shadow.status.as_ref()) {
+        observed.routes = Routes::find(cluster, namespace, &labels, &owner.reference).await?;
+        observed.policies = owned(cluster.list(namespace, &selector).await?, &owner.reference);
+    }
     Ok(observed)
 }

@@ -6,7 +6,8 @@
 //!  collect     (reads)  pairs that the gateway has measured since; a run in memory keeps what they say
 //!  decide      (pure)   how far the comparison is, and how it ends
 //!  report      (pure)   everything that the verdict rests on
-//!  apply       (writes) the report, as an immutable ConfigMap
+//!  route       (pure)   copies that pass Atelier's gateway by, where the spec asks for them
+//!  apply       (writes) the report, as an immutable ConfigMap, and the route
 //!  status      (pure, then one write if anything changed)
 //! ```
 //!
@@ -25,6 +26,7 @@ mod metrics;
 mod reconcile;
 mod references;
 mod report;
+mod route;
 mod run;
 mod status;
 #[cfg(test)]
@@ -36,7 +38,7 @@ mod validate;
 use std::{future::Future, sync::Arc};
 
 use api::{LlmModel, ShadowDeployment, names::LABEL_SHADOW};
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::{core::v1::ConfigMap, networking::v1::NetworkPolicy};
 use kube::{
     api::ObjectMeta,
     runtime::{controller::Action, reflector::ObjectRef, watcher::Event},
@@ -118,6 +120,13 @@ impl Controller {
         watches.children::<ConfigMap>(LABEL_SHADOW, &store, move |event| {
             if let Event::Apply(child) | Event::Delete(child) = event {
                 cluster.saw::<ConfigMap>(&child.metadata);
+            }
+            true
+        });
+        let cluster = self.context.cluster.clone();
+        watches.children::<NetworkPolicy>(LABEL_SHADOW, &store, move |event| {
+            if let Event::Apply(child) | Event::Delete(child) = event {
+                cluster.saw::<NetworkPolicy>(&child.metadata);
             }
             true
         });

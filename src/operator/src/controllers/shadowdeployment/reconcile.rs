@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{ShadowDeployment, reasons};
+use api::{ShadowDeployment, reasons, shadowdeployment::ShadowDeploymentSpec};
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{ResourceExt, api::ObjectMeta, runtime::controller::Action};
@@ -15,7 +15,7 @@ use super::{
     decide::{self, Stage},
     dereference::{self, Observed},
     evidence::Evidence,
-    leave, report,
+    leave, report, route,
     status::{self, Facts},
     validate::{self, Owner, Wanted},
 };
@@ -51,7 +51,7 @@ pub async fn reconcile(
     }
     // Noted before they are read: what changes later is for the next pass.
     context.references.note(namespace, name, &shadow.spec);
-    let observed = dereference::observe(&context.cluster, &owner, &shadow).await?;
+    let mut observed = dereference::observe(&context.cluster, &owner, &shadow).await?;
     let wanted = validate::validate(&shadow, &context.settings);
     let before = shadow.status.clone().unwrap_or_default();
     let now = Timestamp::now();
@@ -86,10 +86,14 @@ pub async fn reconcile(
             (None, Some(Trouble::new(reasons::INVALID_SPEC, message)))
         }
     };
-    let applied = match &report {
-        Some(report) => apply::apply(&context.cluster, &owner, report, &observed).await,
+    let mut applied = match &report {
+        Some(report) => apply::report(&context.cluster, &owner, report, &observed).await,
         None => Ok(()),
     };
+    // Once the status says that there may be a route: it is looked for from then on, whatever the spec asks.
+    if applied.is_ok() && wanted.is_ok() && !owner.paused && route::is_told(Some(&before)) {
+        applied = lead(context, &owner, &shadow.spec, &stage, &mut observed).await;
+    }
     if let Err(ApplyError::Cluster(error)) = &applied
         && error.is_namespace_leaving()
     {
@@ -99,6 +103,7 @@ pub async fn reconcile(
     let report = report.filter(|_| applied.is_ok()).map(|report| report.name_any());
     let facts = Facts {
         shadow: &shadow,
+        observed: &observed,
         owner: &owner,
         stage: &stage,
         evidence,
@@ -116,7 +121,31 @@ pub async fn reconcile(
     if after.verdict.is_some() {
         context.runs.forget(&owner);
     }
-    Ok(Action::requeue(next(&stage, &owner, look.as_ref())))
+    let next = next(&stage, &owner, look.as_ref());
+    Ok(Action::requeue(
+        route::look_in(&before, &after).map_or(next, |look| look.min(next)),
+    ))
+}
+
+/// Leads requests to the models beside Atelier's gateway, where the spec asks for it.
+async fn lead(
+    context: &Context,
+    owner: &Owner,
+    spec: &ShadowDeploymentSpec,
+    stage: &Stage,
+    observed: &mut Observed,
+) -> Result<(), ApplyError> {
+    let arms = match stage {
+        Stage::Comparing(arms, None) => Some(arms),
+        _ => None,
+    };
+    match route::build(owner, spec, observed, arms) {
+        Ok(way) => apply::way(&context.cluster, owner, way.as_ref(), observed).await,
+        Err(trouble) => {
+            observed.routes.trouble = Some(trouble);
+            Ok(())
+        }
+    }
 }
 
 /// The report, when there is a verdict.

@@ -128,6 +128,7 @@ impl World {
             self.report = Some(serde_json::from_str(text).unwrap());
         }
         let facts = Facts {
+            observed: &self.observed,
             shadow: &self.shadow,
             owner: &owner,
             stage: &stage,

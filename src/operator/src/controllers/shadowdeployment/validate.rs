@@ -96,11 +96,6 @@ impl Wanted {
 /// One trouble that names every field this release cannot fulfil, or every one that makes no sense.
 pub fn validate(shadow: &ShadowDeployment, settings: &Settings) -> Result<Wanted, Trouble> {
     let spec = &shadow.spec;
-    if spec.route.is_some() {
-        let message = "this release does not support spec.route: remove it from the spec; Atelier's gateway copies requests \
-                       by itself, and answers to copies that other gateways make are lost, so nothing could be compared";
-        return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
-    }
     let mut asked = std::iter::once(&spec.compare.primary).chain(&spec.compare.guardrails);
     if asked.any(|asked| asked.metric == Metric::CrossPerplexity) {
         let message = "this release does not support metric CrossPerplexity, since no engine scores another model's answer \
@@ -233,9 +228,6 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_refused_by_name() {
-        let trouble = refused(json!({"route": {"gatewayApi": {"parentRefs": [{"name": "g"}]}}}));
-        assert_eq!(trouble.reason, reasons::NOT_SUPPORTED);
-        assert!(trouble.message.contains("spec.route"), "{}", trouble.message);
         let trouble = refused(json!({"compare": {
             "primary": {"metric": "Errors"}, "guardrails": [{"metric": "CrossPerplexity"}],
         }}));

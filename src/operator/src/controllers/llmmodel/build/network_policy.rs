@@ -2,7 +2,6 @@
 //! and the collector of traces.
 
 use api::{
-    common::GatewayApiRoute,
     llmmodel::{ObjectStoreSource, OciSource},
     names::{GATEWAY, LABEL_COMPONENT, OPERATOR},
 };
@@ -11,15 +10,15 @@ use k8s_openapi::{
         NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
         NetworkPolicySpec,
     },
-    apimachinery::pkg::{
-        apis::meta::v1::{LabelSelector, LabelSelectorRequirement},
-        util::intstr::IntOrString,
-    },
+    apimachinery::pkg::{apis::meta::v1::LabelSelector, util::intstr::IntOrString},
 };
 use protocol::ports::{WORKER_ADMIN, WORKER_API};
 
 use super::{Builder, adapters, engine, traces};
-use crate::controllers::llmmodel::{source::Source, validate::allowed_namespaces, version::Version};
+use crate::controllers::{
+    common::gateway_api::proxies,
+    llmmodel::{source::Source, version::Version},
+};
 
 const HTTPS: u16 = 443;
 /// Where clouds hand workloads their credentials: the metadata server's port, and that of GKE's stand-in for it.
@@ -45,7 +44,8 @@ fn ingress(builder: &Builder<'_>, version: &Version) -> Vec<NetworkPolicyIngress
         ports: Some(vec![port("TCP", number)]),
     };
     let mut askers = vec![peer(namespace, GATEWAY)];
-    askers.extend(builder.wanted.route.as_ref().map(|asked| proxies(builder, asked)));
+    let route = builder.wanted.route.as_ref();
+    askers.extend(route.map(|asked| proxies(asked, &builder.owner.namespace)));
     let (api, metrics) = match &version.served.engine {
         None => (WORKER_API, Some(WORKER_ADMIN)),
         Some(engine) => (engine::api_port(engine), engine::metrics_port(engine)),
@@ -58,21 +58,6 @@ fn ingress(builder: &Builder<'_>, version: &Version) -> Vec<NetworkPolicyIngress
     // Probes and metrics: nothing secret.
     let open = metrics.map(|number| rule(None, number));
     [Some(asked), open].into_iter().flatten().collect()
-}
-
-/// The namespaces where proxies of Gateways run.
-fn proxies(builder: &Builder<'_>, asked: &GatewayApiRoute) -> NetworkPolicyPeer {
-    NetworkPolicyPeer {
-        namespace_selector: Some(LabelSelector {
-            match_expressions: Some(vec![LabelSelectorRequirement {
-                key: "kubernetes.io/metadata.name".into(),
-                operator: "In".into(),
-                values: Some(allowed_namespaces(asked, &builder.owner.namespace)),
-            }]),
-            ..LabelSelector::default()
-        }),
-        ..NetworkPolicyPeer::default()
-    }
 }
 
 /// A component of this installation, by its full name.

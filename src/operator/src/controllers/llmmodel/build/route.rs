@@ -1,13 +1,13 @@
 //! How Gateways of others find the versions of a model, and how much each of them gets.
 
-use api::{
-    common::{GatewayApiRoute, ParentRef},
-    names,
-};
+use api::{common::GatewayApiRoute, names};
 use protocol::ports::WORKER_API;
 
 use super::Builder;
-use crate::http_route::{BackendRef, HttpRoute, HttpRouteSpec, Match, ParentReference, PathMatch, Rule, Timeouts};
+use crate::{
+    controllers::common::gateway_api,
+    http_route::{BackendRef, HttpRoute, HttpRouteSpec, Rule},
+};
 
 /// The HTTPRoute of a model whose versions get these shares, in percent.
 pub fn build(builder: &Builder<'_>, asked: &GatewayApiRoute, shares: &[(&str, i32)]) -> HttpRoute {
@@ -20,29 +20,10 @@ pub fn build(builder: &Builder<'_>, asked: &GatewayApiRoute, shares: &[(&str, i3
     HttpRoute {
         metadata: builder.metadata(name.clone(), names::model_labels(name)),
         spec: HttpRouteSpec {
-            parent_refs: asked.parent_refs.iter().map(parent).collect(),
+            parent_refs: gateway_api::parents(asked),
             hostnames: asked.hostnames.clone(),
-            rules: vec![Rule {
-                // The API, and nothing else that a server of others may have.
-                matches: vec![Match {
-                    path: PathMatch {
-                        type_: "PathPrefix".into(),
-                        value: "/v1".into(),
-                    },
-                }],
-                backend_refs: shares.iter().map(backend).collect(),
-                // Answers stream for as long as they take, and many Gateways would cut them.
-                timeouts: Some(Timeouts { request: "0s".into() }),
-            }],
+            rules: vec![Rule::of_models(shares.iter().map(backend).collect())],
         },
         status: None,
-    }
-}
-
-fn parent(asked: &ParentRef) -> ParentReference {
-    ParentReference {
-        name: asked.name.clone(),
-        namespace: asked.namespace.clone(),
-        section_name: asked.section_name.clone(),
     }
 }

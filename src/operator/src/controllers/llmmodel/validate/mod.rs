@@ -6,7 +6,6 @@ mod autoscaling;
 mod canary;
 pub mod guardrails;
 mod node_cache;
-mod route;
 mod suite;
 mod unsupported;
 
@@ -26,10 +25,10 @@ use protocol::PrepareReport;
 use super::{
     accelerator::Accelerator, compression::Compression, follow, source::Source, trouble::Trouble, version::Tuned,
 };
+use crate::controllers::common::gateway_api;
 pub use adapters::Adapter;
 pub use canary::{Canary, Step};
 pub use node_cache::{NodeCache, offered};
-pub use route::{allowed_namespaces, namespace_of};
 pub use suite::Suite;
 
 /// What the children of LlmModels need to know of this installation.
@@ -201,7 +200,8 @@ pub fn validate(model: &LlmModel) -> Result<Wanted, Trouble> {
     let mut faults = autoscaling::faults(spec);
     faults.extend(accelerator::fault(spec));
     faults.extend(guardrails::invalid(spec));
-    faults.extend(route::fault(spec, &model.namespace().unwrap_or_default()));
+    let route = spec.route.as_ref().map(|route| &route.gateway_api);
+    faults.extend(route.and_then(|asked| gateway_api::fault(asked, &model.namespace().unwrap_or_default())));
     if !faults.is_empty() {
         return Err(Trouble::new(reasons::INVALID_SPEC, faults.join("; ")));
     }

@@ -7,7 +7,10 @@ use api::{
 };
 
 use super::Facts;
-use crate::controllers::{common::trouble::Trouble, shadowdeployment::decide::Stage};
+use crate::controllers::{
+    common::trouble::Trouble,
+    shadowdeployment::{decide::Stage, route},
+};
 
 /// What is true now.
 pub fn findings(facts: &Facts<'_>, before: &ShadowDeploymentStatus, after: &ShadowDeploymentStatus) -> Vec<Finding> {
@@ -48,6 +51,7 @@ pub fn findings(facts: &Facts<'_>, before: &ShadowDeploymentStatus, after: &Shad
             ]
         }
     };
+    list.extend(route::finding(&facts.shadow.spec, facts.owner, facts.observed));
     if facts.owner.paused {
         list.push(Finding::new(types::PAUSED, true, reasons::PAUSED, PAUSED));
     }

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::{
     decide::{Stage, decimal, percent},
+    dereference::Observed,
     evidence::{Evidence, Found},
     validate::Owner,
 };
@@ -30,6 +31,8 @@ use crate::{
 pub struct Facts<'a> {
     /// The object with its status before.
     pub shadow: &'a ShadowDeployment,
+    /// What exists.
+    pub observed: &'a Observed,
     /// Who it is.
     pub owner: &'a Owner,
     /// How far it is.
@@ -102,12 +105,19 @@ pub fn notices(before: &ShadowDeploymentStatus, after: &ShadowDeploymentStatus) 
         (types::READY, "Compare"),
         (types::DEGRADED, "Compare"),
         (types::PAUSED, "Pause"),
+        (types::ROUTE_ACCEPTED, "Route"),
     ];
-    let quiet = [reasons::AS_EXPECTED, reasons::DECIDED, reasons::FORGETTING];
+    let quiet = [
+        reasons::AS_EXPECTED,
+        reasons::DECIDED,
+        reasons::FORGETTING,
+        reasons::ROUTE_PENDING,
+    ];
     let is_warning = |told: &Condition| {
         let is_on_the_way =
             [reasons::MODEL_NOT_READY, reasons::COMPARING, reasons::PAUSED].contains(&told.reason.as_str());
         (told.type_ == types::DEGRADED && told.status == "True")
+            || (told.type_ == types::ROUTE_ACCEPTED && told.status == "False")
             || (told.type_ == types::READY && told.status == "False" && !is_on_the_way)
     };
     transitions(&before.conditions, &after.conditions, &types, &quiet, is_warning)

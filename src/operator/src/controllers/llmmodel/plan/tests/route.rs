@@ -81,7 +81,7 @@ fn a_route_goes_with_its_field_and_waits_for_the_api() {
     assert!(plan.route.is_none());
     assert!(is_route(&plan));
 
-    world.observed.routes = crate::controllers::llmmodel::route::Routes {
+    world.observed.routes = crate::controllers::common::gateway_api::Routes {
         found: Vec::new(),
         trouble: Some(Trouble::new(reasons::GATEWAY_API_MISSING, "")),
     };

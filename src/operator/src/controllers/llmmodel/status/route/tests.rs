@@ -2,10 +2,10 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::controllers::common::gateway_api::Routes;
 use crate::controllers::llmmodel::{
     dereference::Observed,
     plan::{Plan, Target},
-    route::Routes,
     testing::{model, settings, the_owner},
     trouble::Trouble,
 };

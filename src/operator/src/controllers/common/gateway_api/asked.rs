@@ -1,13 +1,16 @@
-//! What the schema cannot say of `spec.route`.
+//! What a `spec.route` asks for, beyond what the schema can say.
 
-use api::{
-    LlmModelSpec,
-    common::{GatewayApiRoute, ParentRef},
+use api::common::{GatewayApiRoute, ParentRef};
+use k8s_openapi::{
+    api::networking::v1::NetworkPolicyPeer,
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement},
 };
 
-/// The fault, with its field and what to do; the model is in `namespace`.
-pub fn fault(spec: &LlmModelSpec, namespace: &str) -> Option<String> {
-    let parents = &spec.route.as_ref()?.gateway_api.parent_refs;
+use crate::http_route::ParentReference;
+
+/// The fault, with its field and what to do; who asks is in `namespace`.
+pub fn fault(asked: &GatewayApiRoute, namespace: &str) -> Option<String> {
+    let parents = &asked.parent_refs;
     let gateway = |it: &ParentRef| (namespace_of(it, namespace).to_owned(), it.name.clone());
     let clash = |it: &ParentRef| {
         let same = |other: &&ParentRef| gateway(other) == gateway(it);
@@ -27,8 +30,8 @@ pub fn fault(spec: &LlmModelSpec, namespace: &str) -> Option<String> {
     ))
 }
 
-/// Namespaces whose pods may reach the workers of a model in `namespace`.
-pub fn allowed_namespaces(asked: &GatewayApiRoute, namespace: &str) -> Vec<String> {
+/// Namespaces whose pods may reach workers in `namespace`.
+fn allowed_namespaces(asked: &GatewayApiRoute, namespace: &str) -> Vec<String> {
     let mut allowed = asked.allowed_namespaces.clone();
     if allowed.is_empty() {
         let parents = asked.parent_refs.iter();
@@ -39,7 +42,32 @@ pub fn allowed_namespaces(asked: &GatewayApiRoute, namespace: &str) -> Vec<Strin
     allowed
 }
 
-/// The namespace of a Gateway that a model in `own` names.
+/// The pods that may reach workers in `namespace`: those where proxies of Gateways run.
+pub fn proxies(asked: &GatewayApiRoute, namespace: &str) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        namespace_selector: Some(LabelSelector {
+            match_expressions: Some(vec![LabelSelectorRequirement {
+                key: "kubernetes.io/metadata.name".into(),
+                operator: "In".into(),
+                values: Some(allowed_namespaces(asked, namespace)),
+            }]),
+            ..LabelSelector::default()
+        }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
+/// The Gateways, as an HTTPRoute names them.
+pub fn parents(asked: &GatewayApiRoute) -> Vec<ParentReference> {
+    let parent = |asked: &ParentRef| ParentReference {
+        name: asked.name.clone(),
+        namespace: asked.namespace.clone(),
+        section_name: asked.section_name.clone(),
+    };
+    asked.parent_refs.iter().map(parent).collect()
+}
+
+/// The namespace of a Gateway that somebody in `own` names.
 pub fn namespace_of<'a>(parent: &'a ParentRef, own: &'a str) -> &'a str {
     parent.namespace.as_deref().unwrap_or(own)
 }
@@ -50,7 +78,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::controllers::llmmodel::testing::model;
 
     #[rstest]
     #[case(json!([{"name": "a"}, {"name": "b"}]), true)]
@@ -60,10 +87,8 @@ mod tests {
     #[case(json!([{"name": "a", "sectionName": "x"}, {"name": "a"}]), false)]
     #[case(json!([{"name": "a", "sectionName": "x"}, {"name": "a", "namespace": "ns", "sectionName": "x"}]), false)]
     fn a_gateway_is_named_once_for_each_listener(#[case] parents: Value, #[case] fine: bool) {
-        let fault = fault(
-            &model(json!({"route": {"gatewayApi": {"parentRefs": parents}}})).spec,
-            "ns",
-        );
+        let asked = serde_json::from_value(json!({"parentRefs": parents})).unwrap();
+        let fault = fault(&asked, "ns");
         assert_eq!(fault.is_none(), fine, "{fault:?}");
         assert!(fault.is_none_or(|it| it.contains("spec.route.gatewayApi.parentRefs names Gateway ns/a")));
     }

@@ -14,6 +14,7 @@ pub mod database;
 pub mod files;
 pub mod forward;
 pub mod gateway;
+pub mod gateway_api;
 pub mod helm;
 pub mod hosted;
 pub mod hub;

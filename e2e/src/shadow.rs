@@ -140,6 +140,15 @@ impl Shadow {
         .await
     }
 
+    /// Waits until requests are copied.
+    pub async fn comparing(&self) -> Result<()> {
+        wait::until(&format!("the ShadowDeployment {} to compare", self.name), async || {
+            let status = self.status().await?;
+            Ok(conditions::is_true(&status.conditions, types::READY).then_some(()))
+        })
+        .await
+    }
+
     /// Waits until it says that it is not ready for a reason, and returns what it says.
     pub async fn not_ready(&self, reason: &str) -> Result<String> {
         let what = format!("the ShadowDeployment {} not to be ready: {reason}", self.name);

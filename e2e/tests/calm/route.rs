@@ -1,17 +1,14 @@
 //! The way in beside Atelier's gateway, in a cluster that gets Gateway API and loses it again. The case itself speaks
 //! for the Gateway's controller.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use api::conditions::{self, types};
 use api::names::ANNOTATION_PROMOTE;
-use atelier_e2e::{Model, Namespace, kubectl, model, settings, wait, with_namespace};
+use atelier_e2e::gateway_api::routes;
+use atelier_e2e::{Model, Namespace, gateway_api, model, wait, with_namespace};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::Api;
-use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::{DeleteParams, DynamicObject, PostParams};
 use serde_json::{Value, json};
-
-const DEFINITION: &str = "httproutes.gateway.networking.k8s.io";
 
 fn route() -> Value {
     let parents = json!([{"name": "public", "namespace": "edge", "sectionName": "https"}]);
@@ -22,10 +19,10 @@ fn route() -> Value {
 async fn a_route_follows_the_rollout_and_the_api_that_it_needs() -> Result<()> {
     with_namespace("route", async |namespace| {
         // An earlier run may have been cut off.
-        remove_api().await?;
+        gateway_api::remove().await?;
         let result = go_through(&namespace).await;
         // Also after a failure: what this case added must not stay.
-        remove_api().await?;
+        gateway_api::remove().await?;
         result
     })
     .await
@@ -43,7 +40,7 @@ async fn go_through(namespace: &Namespace) -> Result<()> {
         .await?;
     ensure!(missing.message.contains("spec.route"), "{}", missing.message);
 
-    add_api().await?;
+    gateway_api::add().await?;
     let first = model.version().await?;
     shares(namespace, &[(&first, 100)]).await?;
     let waits = model
@@ -52,10 +49,10 @@ async fn go_through(namespace: &Namespace) -> Result<()> {
     ensure!(waits.message.contains("Gateway edge/public"), "{}", waits.message);
     reaches_workers(namespace, &first, true).await?;
 
-    gateway_says(namespace, "False", "NotAllowedByListeners").await?;
+    gateway_api::says(namespace, "m", "False", "NotAllowedByListeners").await?;
     let refused = model.condition(types::ROUTE_ACCEPTED, "False", "RouteRefused").await?;
     ensure!(refused.message.contains("NotAllowedByListeners"), "{}", refused.message);
-    gateway_says(namespace, "True", "Accepted").await?;
+    gateway_api::says(namespace, "m", "True", "Accepted").await?;
     model.condition(types::ROUTE_ACCEPTED, "True", "RouteAccepted").await?;
     stays_as_it_is(namespace, &model).await?;
 
@@ -102,42 +99,13 @@ async fn go_through(namespace: &Namespace) -> Result<()> {
     shares(namespace, &[(&second, 100)]).await?;
 
     // The API goes, and the model serves on.
-    remove_api().await?;
+    gateway_api::remove().await?;
     model
         .condition(types::ROUTE_ACCEPTED, "False", "GatewayApiMissing")
         .await?;
     model.ready().await?;
     model.patch(json!({"spec": {"route": null}})).await?;
     forgotten(&model).await
-}
-
-fn routes(namespace: &Namespace) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("gateway.networking.k8s.io", "v1", "HTTPRoute");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "httproutes");
-    Api::namespaced_with(namespace.client.clone(), &namespace.name, &resource)
-}
-
-async fn add_api() -> Result<()> {
-    let file = settings::http_route_definition()?;
-    let file = file.to_string_lossy();
-    // Too large for the annotation of a client-side apply.
-    kubectl::succeed(&["apply", "--server-side", "--filename", &file], "").await?;
-    let definition = format!("customresourcedefinition/{DEFINITION}");
-    let established = ["wait", "--for=condition=Established", "--timeout=60s", &definition];
-    // It gives up at once on a definition that has no conditions yet.
-    wait::until("the definition to be established", async || {
-        kubectl::succeed(&established, "").await.map(Some)
-    })
-    .await
-    .map(drop)
-}
-
-/// Removes the API with all of its objects.
-async fn remove_api() -> Result<()> {
-    let definition = format!("customresourcedefinition/{DEFINITION}");
-    kubectl::succeed(&["delete", &definition, "--ignore-not-found"], "")
-        .await
-        .map(drop)
 }
 
 /// Waits until the HTTPRoute gives versions these shares.
@@ -158,28 +126,6 @@ async fn shares(namespace: &Namespace, expected: &[(&str, i64)]) -> Result<()> {
         Ok(Some(()))
     })
     .await
-}
-
-/// Says of the route as it is now what a controller of the Gateway would.
-async fn gateway_says(namespace: &Namespace, accepted: &str, reason: &str) -> Result<()> {
-    let route = routes(namespace).get("m").await?;
-    let condition = |type_: &str, status: &str, reason: &str| {
-        json!({
-            "type": type_, "status": status, "reason": reason, "message": "said by the test",
-            "observedGeneration": route.metadata.generation, "lastTransitionTime": "2026-01-01T00:00:00Z",
-        })
-    };
-    let parent = json!({
-        "parentRef": route.data["spec"]["parentRefs"][0],
-        "controllerName": "example.com/test",
-        "conditions": [condition("Accepted", accepted, reason), condition("ResolvedRefs", "True", "ResolvedRefs")],
-    });
-    let status = json!({"status": {"parents": [parent]}});
-    routes(namespace)
-        .patch_status("m", &PatchParams::default(), &Patch::Merge(status))
-        .await
-        .context("failed to speak for the Gateway")
-        .map(drop)
 }
 
 /// Whether pods of the Gateway's namespace may reach the workers of a version.

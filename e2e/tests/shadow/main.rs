@@ -4,3 +4,4 @@
 mod everyday;
 mod gate;
 mod refused;
+mod route;

@@ -15,15 +15,12 @@ async fn what_cannot_be_compared_is_refused_by_the_name_of_its_field() -> Result
         let errors = json!({"primary": {"metric": "Errors"}});
         let stop = json!({"minPairs": 30, "maxPairs": 400});
         let with = |candidate: Value, compare: &Value| shadow::spec("m", &candidate, compare, &stop);
-        let mut routed = with(json!({"model": "other"}), &errors);
-        routed["route"] = json!({"gatewayApi": {"parentRefs": [{"name": "g"}]}});
         let nobody = json!({"model": "nobody"});
         let judged = json!({"primary": {"metric": "Judge", "model": {"name": "nobody"}}});
         let cases = [
             ("absent", with(nobody.clone(), &errors), "CandidateGone", "spec.candidate.model"),
             ("same", with(json!({"version": version}), &errors), "InvalidSpec", "serves already"),
             ("unknown", with(json!({"version": "v-0000000000"}), &errors), "CandidateGone", "status.versions"),
-            ("route", routed, "NotSupported", "spec.route"),
             ("cross", with(nobody, &json!({"primary": {"metric": "CrossPerplexity"}})), "NotSupported", "CrossPerplexity"),
             (
                 "margin",

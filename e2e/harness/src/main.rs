@@ -40,6 +40,8 @@ enum Command {
     Scale(scale::Options),
     /// The gateway beside others.
     Gateway(gateway::Options),
+    /// What copies for ShadowDeployments cost users.
+    GatewayShadow(gateway::shadow::Options),
     /// Gateways under load for long, while they are killed in turns.
     GatewaySoak(gateway::soak::Options),
 }
@@ -53,6 +55,7 @@ async fn main() -> ExitCode {
         match &cli.command {
             Command::Fault(options) => fault::run(&cli.cluster_program, &cli.crds, &cli.operator, options).await,
             Command::Gateway(options) => gateway::run(&cli.cluster_program, &cli.crds, options).await,
+            Command::GatewayShadow(options) => gateway::shadow::run(&cli.cluster_program, &cli.crds, options).await,
             Command::GatewaySoak(options) => gateway::soak::run(&cli.cluster_program, &cli.crds, options).await,
             Command::Scale(options) => scale::run(&cli.cluster_program, &cli.crds, &cli.operator, options).await,
         }

@@ -1,5 +1,7 @@
 //! A candidate answers in the dark, and nobody notices.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use api::shadowdeployment::Verdict;
 use atelier_e2e::{Model, Shadow, installation, model, plugin, shadow, traffic::Traffic, wait, with_namespace};
@@ -67,10 +69,17 @@ async fn a_candidate_answers_in_the_dark_until_there_is_a_verdict() -> Result<()
 
         // With the verdict nothing is copied any more.
         let uid = shadow.get().await?.metadata.uid.context("no uid")?;
-        let before = kept(&uid).await?;
+        // What was under way then still ends.
+        let mut before = 0;
+        wait::until("the last copies to end", async || {
+            let earlier = std::mem::replace(&mut before, kept(&uid).await?);
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            Ok((before == earlier).then_some(()))
+        })
+        .await?;
         ensure!(before >= 30, "the test looks where nothing is");
         gateway.ask(&model.address(), "Is anybody else listening?").await?;
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
         let after = kept(&uid).await?;
         ensure!(
             after == before,

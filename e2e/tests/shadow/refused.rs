@@ -46,7 +46,7 @@ async fn what_cannot_be_compared_is_refused_by_the_name_of_its_field() -> Result
         let mut promoting = with(json!({"model": "other"}), &errors);
         promoting["onPass"] = json!("Promote");
         for (spec, words) in [
-            (promoting, "needs candidate.version"),
+            (promoting, "need candidate.version"),
             (with(json!({"model": "m"}), &errors), "must not be the model itself"),
             (with(json!({}), &errors), "exactly one of version and model"),
         ] {

@@ -119,8 +119,8 @@ async fn four_bits_are_no_worse_than_a_margin_of_five_percent() -> Result<()> {
         let shadow = Shadow::create(&namespace, "int4", spec).await?;
         let users = Users {
             count: 4,
-            tokens: 12,
-            temperature: FREE,
+            tokens: 24,
+            temperature: 0.5,
         };
         let (verdict, status) = verdict(&namespace, &shadow, users).await?;
         ensure!(verdict == Verdict::Promote, "{status:#?}");
@@ -131,15 +131,15 @@ async fn four_bits_are_no_worse_than_a_margin_of_five_percent() -> Result<()> {
 
 #[tokio::test]
 #[ignore = "hundreds of pairs: cargo xtask e2e verdicts"]
-async fn a_model_without_a_third_of_its_layers_is_rejected_by_what_it_says() -> Result<()> {
+async fn a_model_with_layers_left_out_is_rejected_by_what_it_says() -> Result<()> {
     let _alone = ALONE.lock().await;
     with_namespace("pruned", async |namespace| {
         installation::with_database().await?;
         Model::create(&namespace, "m", bundled()).await?.ready().await?;
         let mut spec = bundled();
         spec["compress"] = json!({
-            "pruning": {"method": "Structured", "structure": "Layers", "sparsity": "33%"},
-            "maxPerplexityIncrease": "100000%",
+            "pruning": {"method": "Structured", "structure": "Layers", "sparsity": "10%"},
+            "maxPerplexityIncrease": "100%",
         });
         Model::create(&namespace, "pruned", spec).await?.ready().await?;
         let stop = json!({"minPairs": 50, "maxPairs": 500});

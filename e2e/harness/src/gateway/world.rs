@@ -23,7 +23,8 @@ use tokio::process::Command;
 use super::upstream::Upstream;
 use crate::{control_plane::ControlPlane, wait};
 
-const NAMESPACE: &str = "bench";
+/// Where all of them are.
+pub const NAMESPACE: &str = "bench";
 const VERSION: &str = "v-0123456789";
 /// Whose model it is that streams slowly.
 pub const SLOW: &str = "slow";
@@ -100,7 +101,10 @@ pub async fn listening(address: SocketAddr) -> Result<()> {
 }
 
 /// An address of this machine that an EndpointSlice may have, which loopback is not. Nothing is sent.
-fn own_address() -> Result<IpAddr> {
+///
+/// # Errors
+/// When there is none.
+pub fn own_address() -> Result<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").context("failed to open a socket")?;
     socket
         .connect("192.0.2.1:9")
@@ -109,7 +113,10 @@ fn own_address() -> Result<IpAddr> {
 }
 
 /// A model that is ready, with one worker.
-async fn serve(client: &Client, model: &str, worker: SocketAddr) -> Result<()> {
+///
+/// # Errors
+/// When the API server refuses a part of it.
+pub async fn serve(client: &Client, model: &str, worker: SocketAddr) -> Result<()> {
     let models = Api::<api::LlmModel>::namespaced(client.clone(), NAMESPACE);
     let mut spec = json!({"source": {"oci": {"image": "models/bench:1"}}});
     if model == GUARDED {

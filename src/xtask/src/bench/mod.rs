@@ -7,6 +7,7 @@ mod gateway;
 mod gateway_soak;
 mod report;
 mod rooms;
+mod shadow;
 mod soak;
 mod train;
 mod up;
@@ -43,6 +44,8 @@ pub enum Bench {
     Controller,
     /// The gateway in front of an upstream that answers at once, beside Envoy and LiteLLM. Takes two cores.
     Gateway,
+    /// What copies of one request in ten cost users, whatever becomes of the candidate. Takes two cores.
+    Shadow,
     /// Three gateways at 70 % of what they can take, while they are killed in turns: errors, audit rows, memory.
     GatewaySoak,
     /// From nothing to the first token, and from zero replicas. Takes the local cluster down first.
@@ -110,6 +113,12 @@ pub fn run(home: &Home, bench: Bench, against: Option<Against>, minutes: u64, js
             let rows = gateway::run(home, &stage)?;
             stage.done("measured");
             ("gateway", rows)
+        }
+        Bench::Shadow => {
+            let stage = Stage::begin("shadow");
+            let rows = shadow::run(home, &stage)?;
+            stage.done("measured");
+            ("shadow", rows)
         }
         Bench::GatewaySoak => {
             let stage = Stage::begin("gateway-soak");

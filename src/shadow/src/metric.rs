@@ -28,8 +28,8 @@ pub enum Unit {
     Share,
     /// Seconds.
     Seconds,
-    /// Tokens of an answer.
-    Tokens,
+    /// Words of an answer, which models with other tokens count alike.
+    Words,
     /// Nats for each token.
     Nats,
     /// From 0, nothing in common, to 1, the same; -1 to 1 for cosines.
@@ -43,7 +43,7 @@ impl Unit {
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Seconds => " s",
-            Self::Tokens => " tokens",
+            Self::Words => " words",
             Self::Nats => " nats/token",
             Self::Share | Self::Similarity | Self::Preference => "",
         }
@@ -165,7 +165,7 @@ pub fn describe(metric: Metric) -> Description {
         ),
         Metric::Length => new(
             "Length of answers",
-            Unit::Tokens,
+            Unit::Words,
             NeitherIsBetter,
             Arms,
             POSITIVE,

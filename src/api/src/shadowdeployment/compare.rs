@@ -71,7 +71,7 @@ pub enum Metric {
     InterToken,
     /// Time to the last token.
     Total,
-    /// Length of the answer.
+    /// Words of the answer.
     Length,
     /// Answers in the format that was asked for.
     Format,

@@ -136,11 +136,12 @@ impl Pair<'_> {
         if !self.has_primary() {
             return None;
         }
+        let words = |answer: &Answer| text::words(&answer.compared()) as f64;
         let candidate = match self.candidate.has_failed() {
-            true => 0,
-            false => self.candidate.tokens_out?,
+            true => 0.0,
+            false => words(self.candidate),
         };
-        Some(arms(self.primary.tokens_out? as f64, candidate as f64))
+        Some(arms(words(self.primary), candidate))
     }
 
     fn format(&self) -> Option<Score> {

@@ -29,6 +29,11 @@ pub fn rouge_l(one: &str, other: &str) -> f64 {
     }
 }
 
+/// Words of a text, by UAX #29.
+pub fn words(text: &str) -> usize {
+    text.unicode_words().count()
+}
+
 /// How two texts begin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prefix {

@@ -162,9 +162,21 @@ fn number(value: f64) -> Number {
     Number::new(value).unwrap_or_default()
 }
 
-/// `queue` is `Queue`.
+/// `not_ready` is `NotReady`.
 fn camel(reason: &str) -> String {
-    let mut letters = reason.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters.clone()).collect()
+    let word = |word: &str| {
+        let mut letters = word.chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        first.chain(letters.clone()).collect::<String>()
+    };
+    reason.split('_').map(word).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn reasons_are_in_camel_case() {
+        assert_eq!(super::camel("queue"), "Queue");
+        assert_eq!(super::camel("not_ready"), "NotReady");
+    }
 }

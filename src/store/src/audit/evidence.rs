@@ -18,6 +18,9 @@ pub enum Failed {
     /// It could not be written down.
     #[error("it cannot be written down: {0}")]
     NotWritten(#[from] NotWritten),
+    /// Of a Room.
+    #[error(transparent)]
+    Room(#[from] crate::rooms::Error),
 }
 
 impl From<sqlx::Error> for Failed {

@@ -1,6 +1,6 @@
 //! Rooms: documents that only some may see.
 //!
-//! Nothing here is called without a [`rooms::Grant`] that fits. Three nets keep a Room tight. Statements name the Room,
+//! Nothing here that gives something of a Room is called without a [`rooms::Grant`] that fits. Three nets keep a Room tight. Statements name the Room,
 //! and where somebody is to see the rows, their clearance and the lists that they are on. Row-level security knows the
 //! Room and the clearance of each transaction, and holds for the owner of the tables as well. And each row that comes out
 //! is held against the grant: where that disagrees with what came before, there is an error ([`Disagreement`]), and
@@ -29,6 +29,7 @@ mod asked;
 mod changes;
 mod curate;
 mod enter;
+mod erase;
 mod error;
 mod generations;
 mod inside;
@@ -52,6 +53,7 @@ pub use answers::{
 pub use asked::{Asked, asked, mine};
 pub use changes::{Since, changes};
 pub use curate::{Quarantined, quarantine, quarantined, release};
+pub use erase::erase_answers;
 pub use error::{Disagreement, Error, Unfit};
 pub use generations::{Generation, State, generations, roll_back};
 pub use inside::{Head, head};

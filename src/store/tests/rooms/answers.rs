@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rooms::{Acl, Clearance, Verb};
 use serde_json::json;
-use store::audit::{Draft, Kind, Log, Mode, Place, Settings};
+use store::audit::{Draft, Kind, Log, Mode, Place, Settings, content};
 use store::feedback::{Feedback, give};
 use store::rooms::{
-    Error, FromDatabase, Kept, Text, asked, expire_answers, keep_answer, keep_databases, load, said, texts,
+    Error, FromDatabase, Kept, Text, asked, erase_answers, expire_answers, finish_answer, keep_answer, keep_databases,
+    load, said, texts,
 };
 
 use super::support::{Room, doc, grant_to, open_doc, room, visible, within};
@@ -118,6 +119,36 @@ async fn what_is_said_needs_the_clearance_of_the_answer() {
         1
     );
     assert_eq!(said(database, &auditor(3), None).await.unwrap().0.len(), 1);
+}
+
+#[tokio::test]
+async fn who_is_erased_has_asked_nothing_that_can_be_read() {
+    let room = room().await;
+    room.fill(&[doc("a", &["a"], 0, Acl::everyone())]).await;
+    let database = room.database();
+    let context = context(&room, 0).await;
+    for (user, seq) in [("jane", 1), ("jane", 2), ("joe", 3)] {
+        let place = Place { chain: "c".into(), seq };
+        let grant = grant_to(&room.key, Verb::Ask, user, &[], 3);
+        let kept = Kept {
+            question: Some("why?"),
+            ..Kept::default()
+        };
+        keep_answer(database, &grant, &place, 1, &context, kept).await.unwrap();
+        finish_answer(database, &grant, &place, Some("because"), "answered")
+            .await
+            .unwrap();
+    }
+    assert_eq!(erase_answers(database, "elsewhere", "jane").await.unwrap(), 0);
+    let erased = content::erase(database, &room.key.namespace, "jane", "request 4711").await;
+    assert_eq!(erased.unwrap().room_answers, 2);
+    let evidence = "SELECT count(*) FROM audit WHERE kind = 'erased' AND event ->> 'room_answers' = '2'";
+    assert_eq!(room.test.number(evidence).await, 1);
+    let left = "SELECT count(*) FROM room_answer WHERE question IS NOT NULL OR answer IS NOT NULL";
+    assert_eq!(room.test.number(left).await, 1);
+    assert_eq!(room.test.number("SELECT count(*) FROM room_answer").await, 3);
+    // A second time there is nothing left.
+    assert_eq!(erase_answers(database, &room.key.namespace, "jane").await.unwrap(), 0);
 }
 
 #[tokio::test]

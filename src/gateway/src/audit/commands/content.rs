@@ -16,8 +16,13 @@ pub async fn erase(wish: EraseArgs, args: &AuditArgs) -> anyhow::Result<()> {
         reason,
     } = wish;
     let erased = content::erase(&args.database()?, &namespace, &user, &reason).await;
-    let Erased { keys, contents } = erased.context("failed to erase")?;
+    let Erased {
+        keys,
+        contents,
+        room_answers,
+    } = erased.context("failed to erase")?;
     println!("{keys} data keys erased: {contents} requests and answers of {user} in {namespace} are unreadable");
+    println!("{room_answers} questions of {user} in Rooms of {namespace} and their answers are gone");
     Ok(())
 }
 

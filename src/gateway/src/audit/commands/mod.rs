@@ -23,7 +23,8 @@ pub enum Command {
 pub enum AuditCommand {
     /// Find out whether it is as it was written, and where not.
     Verify(VerifyArgs),
-    /// Make what a user asked and got at the models of a namespace unreadable for everybody, for ever. Rows stay.
+    /// Make what a user asked and got at the models and in the Rooms of a namespace unreadable for everybody, for ever. Rows
+    /// stay.
     Erase(EraseArgs),
     /// Print the rows of a request, with what was asked and answered. That this was done is written down.
     Show(ShowArgs),
@@ -51,7 +52,7 @@ pub struct VerifyArgs {
 /// Options of `audit erase`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct EraseArgs {
-    /// The namespace of the models.
+    /// The namespace of the models and Rooms.
     #[arg(long)]
     pub namespace: String,
     /// The user, as Kubernetes names it.

@@ -173,6 +173,11 @@ pub enum Error {
     GenerationIncomplete { documents: i64, vectors: i64 },
     #[error("{detail}")]
     Unfit { detail: String },
+    #[error(
+        "the source takes no more documents: all of them together may have {limit} bytes; remove some, or have \
+         spec.sources[].upload.maxTotalSize of the Room raised"
+    )]
+    RoomSourceFull { limit: u64 },
     #[error("the request fails the check \"{check}\" of the model \"{model}\"")]
     GuardrailViolation { model: String, check: String },
     #[error(
@@ -352,6 +357,7 @@ impl Error {
             Self::GenerationUnverified => row(S::CONFLICT, INVALID, code::UNVERIFIED),
             Self::GenerationIncomplete { .. } => row(S::CONFLICT, INVALID, code::INCOMPLETE),
             Self::Unfit { .. } => row(S::UNPROCESSABLE_ENTITY, INVALID, code::UNFIT),
+            Self::RoomSourceFull { .. } => row(S::INSUFFICIENT_STORAGE, INVALID, code::FULL),
             Self::ShadowNotFound { .. } => row(S::NOT_FOUND, INVALID, "shadow_not_found"),
             Self::ShadowsUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "shadows_unavailable").retry(2),
             Self::ShadowsOff => row(S::NOT_IMPLEMENTED, INVALID, "shadows_off"),

@@ -150,10 +150,18 @@ pub struct UploadSource {
     #[serde(default = "default_max_size")]
     #[schemars(length(max = 20), regex(pattern = pattern::QUANTITY))]
     pub max_size: String,
+    /// All documents that are kept, as a quantity: what would go beyond it is refused. Default: `10Gi`.
+    #[serde(default = "default_max_total_size")]
+    #[schemars(length(max = 20), regex(pattern = pattern::QUANTITY))]
+    pub max_total_size: String,
 }
 
 fn default_max_size() -> String {
     "64Mi".into()
+}
+
+fn default_max_total_size() -> String {
+    "10Gi".into()
 }
 
 /// Reading of scanned pages.

@@ -21,6 +21,7 @@ impl Service {
             StoreError::Vector { .. } => Error::Unfit {
                 detail: error.to_string(),
             },
+            StoreError::Full { most } => Error::RoomSourceFull { limit: most },
             StoreError::Disagreement(disagreement) => {
                 self.alarm(&disagreement.to_string(), disagreement.id);
                 Error::RoomDisagreement

@@ -90,7 +90,7 @@ pub async fn overview(knock: Knock) -> Result<Response<Body>, Error> {
 fn upload_source(source: &Source) -> Option<search::UploadSource> {
     Some(search::UploadSource {
         name: source.name.clone(),
-        max_bytes: source.upload?,
+        max_bytes: source.upload?.document,
         clearance: source.clearance.0,
     })
 }

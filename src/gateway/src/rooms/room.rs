@@ -33,10 +33,19 @@ pub struct Source {
     pub name: String,
     /// Clearance that all of its documents need at least.
     pub clearance: Clearance,
-    /// Bytes of its largest document, where people upload them.
-    pub upload: Option<u64>,
+    /// How much people may upload; none where they may not.
+    pub upload: Option<UploadLimits>,
     /// Whether documents come from it: a database is asked, not read.
     pub has_documents: bool,
+}
+
+/// How much people may upload to a source, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadLimits {
+    /// Of the largest document.
+    pub document: u64,
+    /// Of all that are kept.
+    pub total: u64,
 }
 
 /// Whether adversarial tests let a Room answer.
@@ -151,10 +160,10 @@ fn sources(spec: Option<&RoomSpec>) -> Vec<Source> {
     let of = |source: &api::room::RoomSource| Source {
         name: source.name.clone(),
         clearance: clearance(source.clearance),
-        upload: source
-            .upload
-            .as_ref()
-            .map(|upload| quantity(&upload.max_size).unwrap_or_default()),
+        upload: source.upload.as_ref().map(|upload| UploadLimits {
+            document: quantity(&upload.max_size).unwrap_or_default(),
+            total: quantity(&upload.max_total_size).unwrap_or_default(),
+        }),
         has_documents: source.sql.is_none(),
     };
     spec.iter().flat_map(|spec| &spec.sources).map(of).collect()
@@ -371,7 +380,7 @@ mod tests {
             "embedding": {"name": "e"},
             "access": {"maxStaleness": "1h"}, "retention": {"content": "0s"},
             "retrieval": {"topK": 3, "hybrid": false, "minScore": "0.25", "maxContextTokens": 99},
-            "sources": [{"name": "up", "upload": {"maxSize": "1Ki"}, "clearance": 4}],
+            "sources": [{"name": "up", "upload": {"maxSize": "1Ki", "maxTotalSize": "4Ki"}, "clearance": 4}],
         }));
         assert_eq!((set.max_staleness, set.texts), (DAY / 24, Duration::ZERO));
         let options = set.search_options();
@@ -385,6 +394,10 @@ mod tests {
             (3, false, 0.25, 99)
         );
         let source = set.source("up").unwrap();
-        assert_eq!((source.clearance, source.upload), (Clearance(4), Some(1024)));
+        let limits = UploadLimits {
+            document: 1024,
+            total: 4096,
+        };
+        assert_eq!((source.clearance, source.upload), (Clearance(4), Some(limits)));
     }
 }

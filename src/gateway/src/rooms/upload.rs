@@ -62,7 +62,7 @@ fn describe(knock: &Knock, admitted: &Admitted) -> Result<(Upload, u64), Error> 
         .ok_or(missing("file"))?;
     let source = admitted.room.source(&name);
     let source = source.filter(|source| source.clearance <= admitted.grant.clearance());
-    let (source, most) = source
+    let (source, limits) = source
         .and_then(|source| Some((source, source.upload?)))
         .ok_or(Error::InvalidField {
             field: "source",
@@ -76,8 +76,9 @@ fn describe(knock: &Knock, admitted: &Admitted) -> Result<(Upload, u64), Error> 
         media_type: media_type.unwrap_or("application/octet-stream").into(),
         clearance: source.clearance,
         acl: Acl::everyone(),
+        most_of_all: limits.total,
     };
-    Ok((upload, most))
+    Ok((upload, limits.document))
 }
 
 fn too_large(most: u64) -> Error {
@@ -114,7 +115,11 @@ async fn store(
             // Whoever may not be here any more does not finish.
             admitted = knock.admit(Verb::Contribute).await?;
             let full = part.split_to(MAX_PART);
-            arriving.push(&admitted.grant, &full).await.map_err(told)?;
+            if let Err(error) = arriving.push(&admitted.grant, &full).await {
+                // Else its sender sees a broken connection, and not why.
+                body::forget(body);
+                return Err(told(error));
+            }
         }
     }
     finish(knock, admitted, arriving, &part).await

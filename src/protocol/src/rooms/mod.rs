@@ -83,6 +83,8 @@ pub mod code {
     pub const UNFIT: &str = "unfit";
     /// 413: an upload is larger than its source takes.
     pub const TOO_LARGE: &str = "request_too_large";
+    /// 507: all documents of the source together would be more than it takes.
+    pub const FULL: &str = "room_source_full";
     /// 501: the Room has no model, so it cannot be asked.
     pub const NO_MODEL: &str = "room_has_no_model";
     /// 409: the Room was not deleted, so it is not purged.

@@ -60,6 +60,12 @@ pub enum Error {
     /// What was given cannot be kept. Of a document, that it is to be set aside.
     #[error(transparent)]
     Unfit(#[from] Unfit),
+    /// A source takes no more contributions.
+    #[error("the source has room for {most} bytes of contributions")]
+    Full {
+        /// Bytes of all of them that there may be.
+        most: u64,
+    },
     /// A chunk's vector.
     #[error("chunk {}: {error}", chunk.0)]
     Vector {

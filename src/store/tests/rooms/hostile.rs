@@ -177,6 +177,7 @@ async fn refuses_uploads(room: &Room) {
         media_type: "text/plain".into(),
         clearance: Clearance(clearance),
         acl: Acl::everyone(),
+        most_of_all: u64::MAX,
     };
     for upload in [
         upload("a\0", 0),

@@ -52,6 +52,7 @@ async fn full() -> Room {
         media_type: "text/plain".into(),
         clearance: Clearance(0),
         acl: Acl::everyone(),
+        most_of_all: u64::MAX,
     };
     for is_whole in [true, false] {
         let mut arriving = upload.begin(database, &contributor).await.unwrap();
@@ -189,6 +190,7 @@ async fn who_is_about_something_finds_the_door_closed() {
         media_type: String::new(),
         clearance: Clearance(0),
         acl: Acl::everyone(),
+        most_of_all: u64::MAX,
     };
     let mut arriving = upload.begin(database, &contributor).await.unwrap();
     // From the first moment on.

@@ -13,6 +13,7 @@ fn upload(file: &str, clearance: u8) -> Upload {
         media_type: "text/plain".into(),
         clearance: Clearance(clearance),
         acl: acl(&["group:hr"]),
+        most_of_all: u64::MAX,
     }
 }
 
@@ -23,6 +24,27 @@ async fn contribute(room: &Room, user: &str, file: &str, parts: &[&[u8]]) -> Sto
         arriving.push(&grant, part).await.unwrap();
     }
     arriving.finish(&grant).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_source_takes_no_more_than_there_is_room_for() {
+    let room = room().await;
+    let database = room.database();
+    let small = |file: &str| Upload {
+        most_of_all: 10,
+        ..upload(file, 0)
+    };
+    let jane = grant_to(&room.key, Verb::Contribute, "jane", &["hr"], 0);
+    let mut first = small("a").begin(database, &jane).await.unwrap();
+    first.push(&jane, b"1234567").await.unwrap();
+    // What has not arrived yet counts, and so does what others have added.
+    let joe = grant_to(&room.key, Verb::Contribute, "joe", &["hr"], 1);
+    let mut second = small("b").begin(database, &joe).await.unwrap();
+    let refused = second.push(&joe, b"1234").await;
+    assert!(matches!(refused, Err(Error::Full { most: 10 })), "{refused:?}");
+    second.push(&joe, b"123").await.unwrap();
+    first.finish(&jane).await.unwrap();
+    assert_eq!(second.finish(&joe).await.unwrap().bytes, 3);
 }
 
 #[tokio::test]

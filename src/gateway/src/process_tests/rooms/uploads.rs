@@ -75,6 +75,24 @@ async fn what_is_uploaded_can_be_read_by_whoever_fills_the_room() {
 }
 
 #[tokio::test]
+async fn a_source_takes_no_more_than_all_of_it_may_have() {
+    let house = House::build().await;
+    let mut spec = members();
+    spec["sources"][1]["upload"] = json!({"maxSize": "9Mi", "maxTotalSize": "10Mi"});
+    house.room("hr", spec);
+    house.let_in("jane", &["contribute", "curate", "search"], "hr");
+    let megabytes = |count: usize| vec![b'x'; count << 20];
+    upload(&house, "jane", "source=people&file=a", megabytes(6))
+        .await
+        .json::<wire::Uploaded>();
+    let full = upload(&house, "jane", "source=people&file=b", megabytes(5)).await;
+    full.refused(507, "room_source_full");
+    // What did not arrive is not listed.
+    let mine: wire::Mine = house.get("jane", "hr/documents?mine=true").await.json();
+    assert_eq!(mine.uploads.len(), 1);
+}
+
+#[tokio::test]
 async fn curators_release_and_remove_what_they_see() {
     let house = House::build().await;
     house.room("hr", members());

@@ -31,6 +31,8 @@ pub struct Upload {
     pub clearance: Clearance,
     /// Who may see it.
     pub acl: Acl,
+    /// Bytes of all contributions to the source, this one among them, past which nothing more is taken.
+    pub most_of_all: u64,
 }
 
 /// A contribution that has not arrived yet.
@@ -38,6 +40,8 @@ pub struct Upload {
 pub struct Arriving {
     database: Database,
     id: i64,
+    source: String,
+    most_of_all: u64,
     parts: i32,
     bytes: u64,
     sum: Sha256,
@@ -55,6 +59,9 @@ const PART: &str = "
         RETURNING clearance
     )
     INSERT INTO room_upload_part (room, upload, part, clearance, content) SELECT $1, $2, $4, clearance, $6 FROM one";
+
+/// What is on its way counts, and so does what will be replaced: until then there are both.
+const ALL: &str = "SELECT coalesce(sum(bytes), 0)::bigint FROM room_upload WHERE room = $1 AND source = $2";
 
 const REPLACED: [&str; 2] = [
     "DELETE FROM room_upload_part p USING room_upload o, room_upload n
@@ -101,6 +108,8 @@ impl Upload {
         Ok(Arriving {
             database: database.clone(),
             id,
+            source: self.source.clone(),
+            most_of_all: self.most_of_all,
             parts: 0,
             bytes: 0,
             sum: Sha256::new(),
@@ -128,7 +137,8 @@ impl Arriving {
     /// The next part, of up to [`MAX_PART`] bytes.
     ///
     /// # Errors
-    /// [`Error::Unfit`] also where it was swept away meanwhile, or the grant is another one's.
+    /// [`Error::Unfit`] also where it was swept away meanwhile, or the grant is another one's. [`Error::Full`] where the
+    /// source has no room for it; contributions that come at the same moment may lead past that by a part each.
     pub async fn push(&mut self, grant: &Grant, content: &[u8]) -> Result<(), Error> {
         let (found, most) = (content.len(), MAX_PART);
         if found > most {
@@ -147,6 +157,16 @@ impl Arriving {
             .await?;
         if done.rows_affected() == 0 {
             return Err(Unfit::Stranger("a part").into());
+        }
+        // Others' are counted, whatever their clearance.
+        inside.see_all().await?;
+        let all: i64 = sqlx::query_scalar(ALL)
+            .bind(inside.room)
+            .bind(&self.source)
+            .fetch_one(&mut *inside.transaction)
+            .await?;
+        if all.unsigned_abs() > self.most_of_all {
+            return Err(Error::Full { most: self.most_of_all });
         }
         inside.commit().await?;
         self.parts += 1;

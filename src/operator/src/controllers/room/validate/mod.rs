@@ -239,17 +239,22 @@ fn source(source: &RoomSource, room: &Room) -> Result<Source, String> {
         (None, Some(schedule)) => Some(Cron::parse(schedule).map_err(|why| format!("{}: {why}", field("schedule")))?),
         (None, None) => Some(once_in_an_hour(&room.uid().unwrap_or_default())),
     };
+    let bytes = |quantity: &str, name: &str| {
+        let bytes = nanos(quantity).map(|nanos| nanos / 1_000_000_000);
+        let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+        let bytes = bytes.filter(|bytes| *bytes > 0);
+        bytes.ok_or_else(|| format!("{} must be a positive number of bytes, such as 64Mi", field(name)))
+    };
     let max_bytes = source.upload.as_ref().map(|upload| {
-        let bytes = nanos(&upload.max_size).map(|nanos| nanos / 1_000_000_000);
-        bytes
-            .and_then(|bytes| u64::try_from(bytes).ok())
-            .filter(|bytes| *bytes > 0)
-            .ok_or_else(|| {
-                format!(
-                    "{} must be a positive number of bytes, such as 64Mi",
-                    field("upload.maxSize")
-                )
-            })
+        let document = bytes(&upload.max_size, "upload.maxSize")?;
+        let all = bytes(&upload.max_total_size, "upload.maxTotalSize")?;
+        match document <= all {
+            true => Ok(document),
+            false => Err(format!(
+                "{} is less than maxSize, so the largest documents would be refused: raise it, or lower maxSize",
+                field("upload.maxTotalSize")
+            )),
+        }
     });
     Ok(Source {
         times,

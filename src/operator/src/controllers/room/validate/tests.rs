@@ -27,6 +27,8 @@ fn what_there_is_no_code_for_is_named(#[case] sources: Value, #[case] named: &st
 #[case::schedule(json!({"sources": [{"name": "a", "pvc": {"claimName": "c"}, "schedule": "61 * * * *"}]}), "spec.sources[a].schedule")]
 #[case::no_such_day(json!({"sources": [{"name": "a", "pvc": {"claimName": "c"}, "schedule": "0 0 31 2 *"}]}), "never comes")]
 #[case::size(json!({"sources": [{"name": "a", "upload": {"maxSize": "0"}}]}), "spec.sources[a].upload.maxSize")]
+#[case::all(json!({"sources": [{"name": "a", "upload": {"maxTotalSize": "0"}}]}), "spec.sources[a].upload.maxTotalSize must be")]
+#[case::less_than_one(json!({"sources": [{"name": "a", "upload": {"maxTotalSize": "1Mi"}}]}), "spec.sources[a].upload.maxTotalSize is less")]
 #[case::red_team(json!({"redTeam": {"schedule": "0 25 * * *"}}), "spec.redTeam.schedule")]
 #[case::staleness(json!({"access": {"maxStaleness": "0s"}}), "spec.access.maxStaleness")]
 #[case::no_model(json!({"model": null, "sources": [{"name": "a", "sql": sql(&[("t", &["c"])])}]}), "spec.sources[a].sql needs spec.model")]

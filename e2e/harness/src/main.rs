@@ -5,6 +5,7 @@ mod control_plane;
 mod fault;
 mod gateway;
 mod kubelet;
+mod metrics;
 mod model;
 mod operator;
 mod scale;
@@ -40,6 +41,8 @@ enum Command {
     Scale(scale::Options),
     /// The gateway beside others.
     Gateway(gateway::Options),
+    /// A gateway with many Rooms.
+    GatewayRooms(gateway::rooms::Options),
     /// What copies for ShadowDeployments cost users.
     GatewayShadow(gateway::shadow::Options),
     /// Gateways under load for long, while they are killed in turns.
@@ -56,6 +59,7 @@ async fn main() -> ExitCode {
             Command::Fault(options) => fault::run(&cli.cluster_program, &cli.crds, &cli.operator, options).await,
             Command::Gateway(options) => gateway::run(&cli.cluster_program, &cli.crds, options).await,
             Command::GatewayShadow(options) => gateway::shadow::run(&cli.cluster_program, &cli.crds, options).await,
+            Command::GatewayRooms(options) => gateway::rooms::run(&cli.cluster_program, &cli.crds, options).await,
             Command::GatewaySoak(options) => gateway::soak::run(&cli.cluster_program, &cli.crds, options).await,
             Command::Scale(options) => scale::run(&cli.cluster_program, &cli.crds, &cli.operator, options).await,
         }

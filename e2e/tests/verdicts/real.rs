@@ -121,7 +121,7 @@ async fn four_bits_are_no_worse_than_a_margin_of_five_percent() -> Result<()> {
         let users = Users {
             count: 4,
             tokens: 24,
-            temperature: 0.5,
+            temperature: FREE,
         };
         let (verdict, status) = verdict(&namespace, &shadow, users).await?;
         ensure!(verdict == Verdict::Promote, "{status:#?}");

@@ -8,6 +8,7 @@ mod load;
 mod peers;
 mod process;
 mod replica;
+pub mod rooms;
 pub mod shadow;
 pub mod soak;
 mod upstream;

@@ -15,6 +15,8 @@ use crate::control_plane::free_port;
 pub struct Replica {
     /// Where it serves the API.
     pub address: SocketAddr,
+    /// Where it tells its metrics, on loopback.
+    pub admin: u16,
     /// Its process.
     pub process: Process,
 }
@@ -54,7 +56,11 @@ impl Replica {
             .context("failed to start the gateway")?;
         let process = Process::new(child)?;
         listening(address).await?;
-        Ok(Self { address, process })
+        Ok(Self {
+            address,
+            admin,
+            process,
+        })
     }
 
     /// Requests for a model through it.

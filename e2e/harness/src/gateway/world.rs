@@ -117,11 +117,21 @@ pub fn own_address() -> Result<IpAddr> {
 /// # Errors
 /// When the API server refuses a part of it.
 pub async fn serve(client: &Client, model: &str, worker: SocketAddr) -> Result<()> {
+    let fields = match model {
+        GUARDED => json!({"guardrails": guardrails()}),
+        _ => json!({}),
+    };
+    serve_as(client, model, worker, fields).await
+}
+
+/// [`serve`], with more fields of its spec.
+///
+/// # Errors
+/// When the API server refuses a part of it.
+pub async fn serve_as(client: &Client, model: &str, worker: SocketAddr, fields: serde_json::Value) -> Result<()> {
     let models = Api::<api::LlmModel>::namespaced(client.clone(), NAMESPACE);
-    let mut spec = json!({"source": {"oci": {"image": "models/bench:1"}}});
-    if model == GUARDED {
-        spec["guardrails"] = guardrails();
-    }
+    let mut spec = fields;
+    spec["source"] = json!({"oci": {"image": "models/bench:1"}});
     let object: api::LlmModel = serde_json::from_value(json!({
         "apiVersion": "atelier.dev/v1alpha1", "kind": "LlmModel", "metadata": {"name": model}, "spec": spec,
     }))?;

@@ -2,7 +2,6 @@
 
 mod census;
 mod figures;
-mod http;
 mod peer;
 mod storm;
 mod world;

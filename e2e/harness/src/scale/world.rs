@@ -13,8 +13,7 @@ use kube::{Api, api::PostParams};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::http;
-use crate::{control_plane, control_plane::ControlPlane, operator::Operator, wait};
+use crate::{control_plane, control_plane::ControlPlane, metrics, operator::Operator, wait};
 
 /// Where all models are.
 pub const NAMESPACE: &str = "scale";
@@ -112,7 +111,7 @@ impl<'a> World<'a> {
         self.admin_port = next;
         std::mem::replace(&mut self.operator, operator).kill().await?;
         self.until("the new operator to have looked at all models", |metrics| {
-            let of = |name: &str| http::sum(metrics, name);
+            let of = |name: &str| metrics::sum(metrics, name);
             let looked_at = of("atelier_operator_reconciles_total") >= count as f64;
             let idle = of("atelier_operator_queue_depth") + of("atelier_operator_active_reconciles") == 0.0;
             leads(metrics) && looked_at && idle
@@ -123,9 +122,9 @@ impl<'a> World<'a> {
 
     /// What the operator has done for each of so many models: passes, and calls by verb.
     pub async fn effort(&self, count: usize) -> Result<String> {
-        let metrics = http::metrics(self.admin_port).await?;
-        let passes = http::sum(&metrics, "atelier_operator_reconciles_total");
-        let calls = http::sums(&metrics, "atelier_operator_api_requests_total", "verb", |_| true);
+        let metrics = metrics::metrics(self.admin_port).await?;
+        let passes = metrics::sum(&metrics, "atelier_operator_reconciles_total");
+        let calls = metrics::sums(&metrics, "atelier_operator_api_requests_total", "verb", |_| true);
         let each = |total: f64| total / count as f64;
         let calls = calls.iter().map(|(verb, calls)| format!("{verb} {:.1}", each(*calls)));
         let calls: Vec<_> = calls.collect();
@@ -137,18 +136,18 @@ impl<'a> World<'a> {
         let metrics = control_plane::metrics(&self.plane.admin).await?;
         let is_write = |labels: &str| {
             matches!(
-                http::label(labels, "verb"),
+                metrics::label(labels, "verb"),
                 Some("POST" | "PUT" | "PATCH" | "APPLY" | "DELETE" | "DELETECOLLECTION")
             )
         };
-        let mut writes = http::sums(&metrics, "apiserver_request_total", "resource", is_write);
+        let mut writes = metrics::sums(&metrics, "apiserver_request_total", "resource", is_write);
         writes.remove("leases");
         Ok(writes)
     }
 
     async fn until(&self, what: &str, holds: impl Fn(&str) -> bool) -> Result<()> {
         wait::until(what, PATIENCE, async || {
-            let metrics = http::metrics(self.admin_port).await?;
+            let metrics = metrics::metrics(self.admin_port).await?;
             Ok(holds(&metrics).then_some(()))
         })
         .await
@@ -161,7 +160,7 @@ fn operator(plane: &ControlPlane, program: &Path, admin_port: u16) -> Result<Ope
 }
 
 fn leads(metrics: &str) -> bool {
-    http::sum(metrics, "atelier_operator_leader") > 0.0
+    metrics::sum(metrics, "atelier_operator_leader") > 0.0
 }
 
 /// The name of a model.

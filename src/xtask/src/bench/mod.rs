@@ -36,7 +36,8 @@ pub enum Bench {
     Train,
     /// Preparing data on one core, beside the peers' where ATELIER_PEER_PYTHON names a Python that has them.
     Data,
-    /// Rooms on one core: searches among many chunks, and pages until they are cut into chunks.
+    /// Rooms on one core: searches among many chunks, pages until they are cut into chunks, and a gateway with many Rooms.
+    /// Takes two cores.
     Rooms,
     /// The worker under twice the load that it can take, for half an hour: errors, memory.
     Soak,

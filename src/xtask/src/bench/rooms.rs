@@ -1,4 +1,5 @@
-//! Rooms on one core: searches among many chunks, memory of them, and pages of documents until they are cut into chunks.
+//! Rooms on one core: searches among many chunks, memory of them, pages of documents until they are cut into chunks, and a
+//! gateway with many of them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,9 +8,9 @@ use serde::Deserialize;
 
 use super::report::Row;
 use crate::home::Home;
-use crate::toolbox::{debian, table};
+use crate::toolbox::{debian, postgres, table};
 use crate::ui::Stage;
-use crate::{cargo, process};
+use crate::{cargo, harness, process};
 
 /// Chunks in a Room.
 const SIZES: [&str; 2] = ["100000", "1000000"];
@@ -149,7 +150,120 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
     let note = "a PDF of 193 pages, read in its sandbox, cleaned and cut, on one core; goal >= 200";
     rows.push(Row::new("ingest_pages", "pages/s", &[pages], note));
     crate::home::remove_dir(&work)?;
+    rows.extend(served(home, stage)?);
     Ok(rows)
+}
+
+/// What `atelier-harness gateway-rooms` prints; times in seconds.
+#[derive(Debug, Deserialize)]
+struct Served {
+    rooms: usize,
+    chunks: usize,
+    resident_before: f64,
+    resident_after: f64,
+    index_bytes: f64,
+    index_loads: f64,
+    cold_p50: f64,
+    cold_p99: f64,
+    warm_p50: f64,
+    warm_p99: f64,
+    authorize_hit: f64,
+    authorize_miss: f64,
+    authorize_slow: f64,
+    ask_p50: f64,
+    ask_p99: f64,
+}
+
+/// A gateway on one core, in front of a real API server, a database and models that answer at once.
+fn served(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
+    postgres::ensure(home, stage)?;
+    let gateway = cargo::release(home, stage, &["atelier-gateway"])?.remove(0);
+    let harness = harness::command(home, stage, "gateway-rooms")?;
+    let mut command = process::command("taskset");
+    command
+        .args(["--cpu-list", "1"])
+        .arg(harness.get_program())
+        .args(harness.get_args());
+    command.env(postgres::VARIABLE, postgres::bin(home));
+    command.arg("--gateway").arg(gateway);
+    stage.status("many Rooms");
+    let text = process::read(&mut command)?;
+    let told: Served = serde_json::from_str(&text).context("failed to read the harness's figures")?;
+    let place = format!(
+        "{} Rooms of {} chunks; the gateway on one core, the API server and the database on the other",
+        told.rooms, told.chunks
+    );
+    let row = |id, unit, value: f64, note: &str| Row::new(id, unit, &[value], format!("{place}; {note}"));
+    Ok(vec![
+        row("authorize_hit", "us", told.authorize_hit * 1e6, "on average; goal < 20"),
+        row(
+            "authorize_miss",
+            "ms",
+            told.authorize_miss * 1e3,
+            "on average; goal < 10",
+        ),
+        row(
+            "authorize_slow",
+            "share",
+            told.authorize_slow,
+            "of misses, those of more than 10 ms",
+        ),
+        row(
+            "ask_p50",
+            "ms",
+            told.ask_p50 * 1e3,
+            "from the question until the model is asked",
+        ),
+        row(
+            "ask_p99",
+            "ms",
+            told.ask_p99 * 1e3,
+            "from the question until the model is asked; goal < 60",
+        ),
+        row(
+            "warm_search_p50",
+            "ms",
+            told.warm_p50 * 1e3,
+            "a search by HTTP, its index in memory",
+        ),
+        row(
+            "warm_search_p99",
+            "ms",
+            told.warm_p99 * 1e3,
+            "a search by HTTP, its index in memory",
+        ),
+        row(
+            "cold_search_p50",
+            "ms",
+            told.cold_p50 * 1e3,
+            "the first search in a Room, which reads its index",
+        ),
+        row(
+            "cold_search_p99",
+            "ms",
+            told.cold_p99 * 1e3,
+            "the first search in a Room, which reads its index",
+        ),
+        row(
+            "index_bytes",
+            "MB",
+            told.index_bytes / 1e6,
+            "of 268 MB that indexes may take",
+        ),
+        row("index_loads", "indexes", told.index_loads, "that were read"),
+        row(
+            "resident_before",
+            "MB",
+            told.resident_before / 1e6,
+            "the gateway before the first of them is read",
+        ),
+        row(
+            "resident_after",
+            "MB",
+            told.resident_after / 1e6,
+            "the gateway after all of them were searched",
+        ),
+    ])
 }
 
 fn on_one_core(program: &Path) -> std::process::Command {

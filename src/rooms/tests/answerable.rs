@@ -2,8 +2,9 @@
 //! news that people labelled. `ATELIER_CORPORA_DIR=... cargo test -p atelier-rooms --test answerable -- --ignored --nocapture`
 //! prints the figures and each question that went wrong; the texts are those that `cargo xtask e2e corpora` fetches.
 //!
-//! A model is played in two ways: one that says nothing that holds, so that only documents are quoted, and one that repeats
-//! any sentence of what was found, of which one that is let through is enough. What is found is found by words alone, in
+//! A model is played in three ways: one that says nothing that holds, so that only documents are quoted; one that repeats
+//! any sentence of what was found, and one that claims any name and any number to be the answer, of which one that is let
+//! through is enough. What is found is found by words alone, in
 //! vectors' place too.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -161,10 +162,62 @@ fn repeated(question: &str, sources: &[Source<'_>]) -> Vec<String> {
     all
 }
 
+/// All that is let through of a model that says of whatever was found that it is the answer.
+fn claimed(question: &str, sources: &[Source<'_>]) -> Vec<String> {
+    let asked: Vec<&str> = question.trim_end_matches('?').split(' ').collect();
+    let start = asked.iter().position(|word| !OPENERS.contains(&word.to_lowercase().as_str()));
+    let matter = asked[start.unwrap_or(0)..].join(" ");
+    let mut all = Vec::new();
+    for (source, number) in sources.iter().zip(1..) {
+        for value in values(&source.chunk().text) {
+            for answer in [
+                format!("{value} is the answer: {matter} [{number}]."),
+                format!("The {matter} is {value} [{number}]."),
+            ] {
+                all.extend(shown(question, sources, &answer));
+            }
+        }
+    }
+    all
+}
+
+/// What questions begin with.
+const OPENERS: [&str; 20] = [
+    "by", "to", "in", "on", "who", "whom", "what", "which", "where", "when", "how", "many", "much", "is", "was", "are", "were",
+    "did", "does", "do",
+];
+
+/// Names of a text, and its numbers with the word behind.
+fn values(text: &str) -> Vec<String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_name = |word: &str| word.starts_with(char::is_uppercase);
+    let bare = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '$').to_owned();
+    let (mut all, mut place) = (Vec::new(), 0);
+    while place < words.len() {
+        let from = place;
+        place += 1;
+        if words[from].contains(|c: char| c.is_ascii_digit()) {
+            all.push(bare(&words[from..words.len().min(from + 2)].join(" ")));
+        } else if is_name(words[from]) {
+            while place < words.len() && is_name(words[place]) && !words[place - 1].ends_with([',', '.', '"']) {
+                place += 1;
+            }
+            all.push(bare(&words[from..place].join(" ")));
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
 fn measured(name: &str, corpus: &Corpus, labelled: &Labelled) -> String {
     let mut table = String::new();
     type Mode = fn(&str, &[Source<'_>]) -> Vec<String>;
-    for (mode, answers) in [("quote", quoted as Mode), ("hostile", repeated as Mode)] {
+    for (mode, answers) in [
+        ("quote", quoted as Mode),
+        ("hostile", repeated as Mode),
+        ("claims", claimed as Mode),
+    ] {
         let (mut answered, mut right, mut refused) = (0, 0, 0);
         for one in &labelled.answerable {
             let chunks = corpus.found(&one.question, Some(one.document));

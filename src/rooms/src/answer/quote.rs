@@ -54,7 +54,7 @@ pub fn quote(question: &str, sources: &[Source<'_>]) -> Option<Quote> {
                 continue;
             }
             let score = match fact {
-                Some(fact) => tells(fact, part, &Near::of(source, sentence)).map(|told| told + likeness),
+                Some(fact) => tells(fact, part, &Near::of(source, sentence)).map(|told| told.likeness + likeness),
                 None => {
                     let is_related = relation(&wanted, &part.words) >= LEAST_RELATION;
                     let answers = likeness >= LEAST && is_related && asked.is_told_in_passing_by(text);

@@ -1,12 +1,10 @@
 //! Numbers: of what is counted, of years of age, of what is measured, of money.
 
+use std::ops::Range;
+
 use super::{
     super::{
-        asked::{
-            extent::Extent,
-            fact::Fact,
-            is_in,
-        },
+        asked::{extent::Extent, fact::Fact, is_in},
         text::words::Word,
     },
     forms::{are_one_noun, are_same},
@@ -21,12 +19,19 @@ const BREAKS: &str = "in on at by to for from with and or after before was were 
     when while as but than during";
 const PEOPLE: &str = "people persons men women civilians victims";
 
-/// Whether a number counts the head.
-pub fn counts(fact: &Fact, sight: &Sight<'_>) -> bool {
-    let Some(noun) = fact.head.last() else { return false };
+/// Numbers that count the head.
+pub fn counts(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
+    let Some(noun) = fact.head.last() else {
+        return Vec::new();
+    };
     let is_noun = |place: usize| are_one_noun(&noun.folded, sight.folded(place));
     let relates = |place: usize| is_of(&fact.relation, sight.folded(place));
-    let counts = |amount: &&Amount<'_>| {
+    // `The number of Chinese working there is about 5 million`.
+    let number = (0..sight.tokens.len()).find(|place| {
+        let is_counted = (place + 2..place + 5).any(is_noun) && sight.folded(place + 1) == "of";
+        sight.is(*place, "number total") && is_counted
+    });
+    let counts = |amount: &Amount<'_>| {
         let next = amount.tokens.end;
         for place in next..sight.tokens.len().min(next + TO_NOUN) {
             let is_number = sight.amounts.iter().any(|other| other.tokens.contains(&place));
@@ -40,26 +45,27 @@ pub fn counts(fact: &Fact, sight: &Sight<'_>) -> bool {
                 break;
             }
         }
+        if is_year(amount) {
+            return false;
+        }
         // `with 108 already dead`.
-        let is_bare = sight.is_parted(next) || sight.is(next, BREAKS);
         let behind = (next..next + 3).any(|place| !sight.is_parted(place) && relates(place));
-        if is_in(PEOPLE, &noun.folded) && behind && !is_year(amount) {
+        if is_in(PEOPLE, &noun.folded) && behind {
             return true;
         }
         // `Hayden scored 131 before`.
+        let is_bare = sight.is_parted(next) || sight.is(next, BREAKS);
         let before = amount.tokens.start.saturating_sub(2)..amount.tokens.start;
-        is_bare && !is_year(amount) && amount.number.unit.is_none() && before.into_iter().any(relates)
+        is_bare && amount.number.unit.is_none() && before.into_iter().any(relates)
+            || number.is_some_and(|number| amount.tokens.start > number)
     };
-    if sight.amounts.iter().any(|amount| counts(&amount)) {
-        return true;
-    }
-    // `The number of Chinese working there is about 5 million`.
-    let number = (0..sight.tokens.len()).find(|place| sight.is(*place, "number total"));
-    number.is_some_and(|number| {
-        let is_counted = (number + 1..number + 5).any(is_noun) && sight.folded(number + 1) == "of";
-        let is_told = |amount: &Amount<'_>| amount.tokens.start > number && !is_year(amount);
-        is_counted && sight.amounts.iter().any(is_told)
-    })
+    told(sight, counts)
+}
+
+/// The tokens of the numbers that tell.
+fn told(sight: &Sight<'_>, tells: impl Fn(&Amount<'_>) -> bool) -> Vec<Range<usize>> {
+    let amounts = sight.amounts.iter().filter(|amount| tells(amount));
+    amounts.map(|amount| amount.tokens.clone()).collect()
 }
 
 fn is_of(words: &[Word], folded: &str) -> bool {
@@ -71,8 +77,8 @@ fn is_year(amount: &Amount<'_>) -> bool {
     text.len() == 4 && amount.number.unit.is_none() && (text.starts_with("19") || text.starts_with("20"))
 }
 
-/// Whether somebody's years are told beside their name or what they are.
-pub fn age(fact: &Fact, sight: &Sight<'_>) -> bool {
+/// Somebody's years, where they stand beside their name or what they are.
+pub fn age(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     // `the man who was shot`: the first of what is said is who it is.
     let subject: Vec<&Word> = match fact.names.is_empty() {
         true => fact.relation.iter().take(1).collect(),
@@ -99,15 +105,17 @@ pub fn age(fact: &Fact, sight: &Sight<'_>) -> bool {
         if is_apart && start > 0 && is_subject(start - 1) {
             return true;
         }
-        let is_aged = start > 0 && sight.is(start - 1, "aged age turn turns turned");
-        is_aged && (start.saturating_sub(6)..start).any(is_subject)
+        let is_turned = start > 0 && sight.is(start - 1, "turn turns turned") && (0..start).any(is_subject);
+        let is_aged = start > 0 && sight.is(start - 1, "aged age");
+        is_turned
+            || is_aged && (start.saturating_sub(6)..start).any(is_subject)
             || start > 1 && sight.is(start - 1, "is was") && is_subject(start - 2) && sight.is_parted(end)
     };
-    sight.amounts.iter().any(tells)
+    told(sight, tells)
 }
 
-/// Whether a number says how long, deep or heavy something is.
-pub fn extends(fact: &Fact, sight: &Sight<'_>, extent: Extent) -> bool {
+/// Numbers that say how long, deep or heavy something is.
+pub fn extends(fact: &Fact, sight: &Sight<'_>, extent: Extent) -> Vec<Range<usize>> {
     let is_matter = |place: usize| {
         is_of(&fact.relation, sight.folded(place)) || fact.names.iter().any(|name| is_of(name, sight.folded(place)))
     };
@@ -115,15 +123,14 @@ pub fn extends(fact: &Fact, sight: &Sight<'_>, extent: Extent) -> bool {
         let is_unit = amount.number.unit.is_some_and(|unit| is_in(extent.units, unit));
         let (start, end) = (amount.tokens.start, amount.tokens.end);
         let says = (start.saturating_sub(4)..end + 4).any(|place| sight.is(place, extent.words));
-        let is_of_it = sight.is(end, "of") || sight.is(end + 1, "of");
-        let around = || start.saturating_sub(3)..end + 5;
-        is_unit && (says || extent.is_plain && (is_of_it || around().any(&is_matter)) && around().any(&is_matter))
+        let mut around = start.saturating_sub(3)..end + 5;
+        is_unit && (says || extent.is_plain && around.any(is_matter))
     };
-    sight.amounts.iter().any(tells)
+    told(sight, tells)
 }
 
-/// Whether a number with a unit is said of what is asked, or a word in its place.
-pub fn amount(fact: &Fact, sight: &Sight<'_>) -> bool {
+/// Numbers with a unit that are said of what is asked, and words in their place.
+pub fn amount(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     const FREE: &str = "free nothing unlimited half third quarter twice double";
     let matter: Vec<usize> = (0..sight.tokens.len())
         .filter(|place| match fact.head.last() {
@@ -132,36 +139,45 @@ pub fn amount(fact: &Fact, sight: &Sight<'_>) -> bool {
         })
         .collect();
     let is_near = |place: usize| matter.iter().any(|other| other.abs_diff(place) <= TO_MATTER);
-    let is_counted = |amount: &Amount<'_>| {
+    let is_amount = |amount: &Amount<'_>| {
         let unit = amount.number.unit.unwrap_or("");
-        let is_time = is_in("second minute hour day week month year", unit);
-        let is_known = !unit.is_empty() && !is_time;
+        let is_known = !unit.is_empty() && !is_in("second minute hour day week month year", unit);
         // `The population is 4,000`, `a deposit of 50`.
-        let is_said = || {
-            let before = amount.tokens.start.saturating_sub(3)..amount.tokens.start;
-            before.into_iter().any(|place| matter.contains(&place)) && !is_year(amount)
-        };
-        is_known || is_said()
+        let before = amount.tokens.start.saturating_sub(3)..amount.tokens.start;
+        let is_said = before.into_iter().any(|place| matter.contains(&place)) && !is_year(amount);
+        (is_known || is_said) && is_near(amount.tokens.start)
     };
-    let is_amount = |amount: &Amount<'_>| is_counted(amount) && is_near(amount.tokens.start);
     let is_word = |place: &usize| sight.is(*place, FREE) && !sight.tokens[*place].is_asked && is_near(*place);
-    sight.amounts.iter().any(is_amount) || fact.head.is_empty() && (0..sight.tokens.len()).any(|place| is_word(&place))
+    let mut found = told(sight, is_amount);
+    if fact.head.is_empty() {
+        found.extend((0..sight.tokens.len()).filter(is_word).map(|place| place..place + 1));
+    }
+    found
 }
 
-/// Whether a part of a whole is told.
-pub fn share(sight: &Sight<'_>) -> bool {
+/// Parts of a whole.
+pub fn share(sight: &Sight<'_>) -> Vec<Range<usize>> {
     const PARTS: &str = "half third thirds quarter quarters fifth fifths tenth tenths";
-    let is_percent = |amount: &Amount<'_>| amount.number.unit == Some("%");
-    let is_part = |place: &usize| {
+    const BEFORE: &str = "one two three four a almost about nearly over";
+    let is_number = |at: usize| sight.amounts.iter().any(|amount| amount.tokens.contains(&at));
+    let is_part = |place: usize| {
         let before = place.checked_sub(1);
-        sight.is(*place, PARTS) && before.is_some_and(|before| sight.is(before, "one two three four a almost about nearly over"))
-            || sight.is(*place, "half majority minority")
+        let is_fraction = sight.is(place, PARTS) && before.is_some_and(|before| sight.is(before, BEFORE));
+        is_fraction || sight.is(place, "half majority minority")
     };
-    let is_in_so_many = |place: &usize| {
-        let is_number = |at: usize| sight.amounts.iter().any(|amount| amount.tokens.contains(&at));
-        sight.is(*place, "in out") && *place > 0 && (is_number(place - 1) || sight.is(place - 1, "one")) && is_number(place + 1)
+    // `One in five`.
+    let is_in_so_many = |place: usize| {
+        let before = place.checked_sub(1);
+        let is_counted = before.is_some_and(|before| is_number(before) || sight.is(before, "one"));
+        sight.is(place, "in out") && is_counted && is_number(place + 1)
     };
-    let mut places = 0..sight.tokens.len();
-    sight.amounts.iter().any(is_percent) || places.any(|place| is_part(&place) || is_in_so_many(&place))
+    let mut found = told(sight, |amount| amount.number.unit == Some("%"));
+    for place in 0..sight.tokens.len() {
+        if is_part(place) {
+            found.push(place..place + 1);
+        } else if is_in_so_many(place) {
+            found.push(place - 1..place + 2);
+        }
+    }
+    found
 }
-

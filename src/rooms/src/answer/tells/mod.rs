@@ -18,6 +18,8 @@ mod things;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use super::{
     asked::{
         fact::{Fact, Kind, is_content},
@@ -72,18 +74,26 @@ impl<'a> Near<'a> {
     }
 }
 
-/// How well a sentence tells a fact, from 0 to 1; nothing where it does not.
-pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<f64> {
+/// What tells a fact in a sentence.
+pub struct Told {
+    /// How much of the question the sentence has, from 0 to 1.
+    pub likeness: f64,
+    /// Parts of its text that are new and of the kind that is asked for, in bytes.
+    values: Vec<Range<usize>>,
+}
+
+/// How a sentence tells a fact; nothing where it does not.
+pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<Told> {
     let sight = Sight::of(part, fact, near);
-    let is_told = match fact.kind {
+    let likeness = about(fact, &sight, near)?;
+    let found = match fact.kind {
         Kind::Count => amounts::counts(fact, &sight),
         Kind::Age => amounts::age(fact, &sight),
         Kind::Extent(extent) => amounts::extends(fact, &sight, extent),
         Kind::Amount => amounts::amount(fact, &sight),
         Kind::Share => amounts::share(&sight),
-        Kind::Role => people::role(fact, &sight),
+        Kind::Role | Kind::Name => people::named(fact, &sight),
         Kind::Agent => people::agent(fact, &sight),
-        Kind::Name => people::called(fact, &sight),
         Kind::Post => people::post(fact, &sight),
         Kind::Place => places::place(fact, &sight),
         Kind::Time => places::time(fact, &sight),
@@ -92,8 +102,13 @@ pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<f64> {
         Kind::Deed => things::deed(fact, &sight),
         Kind::StandsFor => things::stands_for(fact, &sight),
     };
-    let about = about(fact, &sight, near)?;
-    is_told.then_some(about)
+    let bytes = |place: usize| sight.tokens.get(place).map(|token| &token.word).map(|word| word.at..word.at + word.text.len());
+    let values = found.into_iter().filter_map(|tokens| {
+        let last = tokens.end.min(sight.tokens.len()).checked_sub(1)?;
+        Some(bytes(tokens.start)?.start..bytes(last)?.end)
+    });
+    let values: Vec<_> = values.collect();
+    (!values.is_empty()).then_some(Told { likeness, values })
 }
 
 /// How much of what a question says stands in a sentence, if all of it that has to stand there or around it does.
@@ -132,19 +147,21 @@ fn is_telling(word: &Word) -> bool {
     is_in(ORDER, &word.folded) || word.folded.len() > 5 && word.folded.ends_with("est")
 }
 
-/// Whether what a model says tells a fact, or what it was made of does.
+/// Whether what a model says tells a fact: a sentence that it was made of does, and what tells it there is said. What the
+/// model adds of its own counts for nothing, for it would add the words of the question to whatever it found.
 pub fn is_told(fact: &Fact, source: &Source<'_>, said: &str) -> bool {
     let quote = source.quote(said);
-    let own = Part::of(said, 0);
-    let is_quoted = |part: &Part| part.range.start < quote.end && quote.start < part.range.end;
-    let mut quoted = (0..source.parts().len()).filter(|place| is_quoted(&source.parts()[*place]));
-    quoted.any(|place| {
-        let mut near = Near::of(source, place);
-        if tells(fact, &source.parts()[place], &near).is_some() {
-            return true;
-        }
-        near.words.extend(&own.words);
-        near.numbers.extend(&own.numbers);
-        tells(fact, &own, &near).is_some()
+    let said = Part::of(said, 0);
+    let has_said = |part: &Part, value: &Range<usize>| {
+        let is_within = |at: usize| value.contains(&at);
+        let mut numbers = part.numbers.iter().filter(|number| is_within(number.at));
+        let mut words = part.words.iter().filter(|word| is_within(word.at) && is_content(word) && !fact.has(word));
+        numbers.any(|number| said.numbers.iter().any(|other| other.equals(number)))
+            || words.any(|word| said.words.iter().any(|other| are_same(&word.folded, &other.folded)))
+    };
+    source.parts().iter().enumerate().any(|(place, part)| {
+        let is_quoted = part.range.start < quote.end && quote.start < part.range.end;
+        let told = is_quoted.then(|| tells(fact, part, &Near::of(source, place))).flatten();
+        told.is_some_and(|told| told.values.iter().any(|value| has_said(part, value)))
     })
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    asked::Asked,
+    asked::{Asked, fact::Kind},
     citations,
     source::Source,
     tells::{Near, tells},
@@ -40,7 +40,7 @@ pub fn quote(question: &str, sources: &[Source<'_>]) -> Option<Quote> {
     }
     let mut best: Option<(f64, Quote)> = None;
     for (place, source) in sources.iter().enumerate() {
-        let fact = asked.fact().filter(|_| source.is_prose());
+        let fact = asked.fact().filter(|fact| fact.kind != Kind::Open && source.is_prose());
         let names = || wanted.iter().filter(|wanted| wanted.is_name);
         if fact.is_none() && !names().all(|name| has(source.words(), name.word)) {
             continue;

@@ -66,6 +66,8 @@ pub enum Kind {
     StandsFor,
     /// What somebody is.
     Post,
+    /// A way, a reason, or what somebody has to do: anything may tell it that is about the same.
+    Open,
 }
 
 const AUXILIARIES: &str = "is are was were be been being am do does did has have had will would can could may might \
@@ -95,10 +97,10 @@ impl Fact {
             return None;
         }
         let start = usize::from(parse.is(0, PREPOSITIONS));
-        let (kind, head) = parse.kind(start)?;
-        // `to reset the password`: what somebody is told to do is no fact.
-        if parse.words.iter().any(|word| is_in("i my me", &word.folded)) {
-            return None;
+        let (mut kind, mut head) = parse.kind(start)?;
+        // What somebody may do who asks for himself is no fact of a document.
+        if parse.words.iter().any(|word| is_in("i my me we our us", &word.folded) && !word.is_coined()) {
+            (kind, head) = (Kind::Open, 0..0);
         }
         let rest = start + 1..words.len();
         Some(Self {
@@ -157,6 +159,7 @@ impl Parse<'_> {
             "who" | "whom" => Some((Kind::Agent, 0..0)),
             "where" => Some((Kind::Place, 0..0)),
             "when" => Some((Kind::Time, 0..0)),
+            "why" => Some((Kind::Open, 0..0)),
             "what" if self.is(next, AUXILIARIES) => Some(self.what(next)),
             "what" | "which" => Some(self.which(next)),
             _ => None,
@@ -170,7 +173,10 @@ impl Parse<'_> {
             "much" => Some((Kind::Amount, 0..0)),
             "old" => Some((Kind::Age, 0..0)),
             "large" | "big" | "high" if self.is(next, "is was are were") => Some((Kind::Amount, 0..0)),
-            measured => extent_of(measured).map(|extent| (Kind::Extent(extent), 0..0)),
+            measured => match extent_of(measured) {
+                Some(extent) => Some((Kind::Extent(extent), 0..0)),
+                None => Some((Kind::Open, 0..0)),
+            },
         }
     }
 

@@ -101,6 +101,7 @@ pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<Told> {
         Kind::Attribute => things::attribute(fact, &sight),
         Kind::Deed => things::deed(fact, &sight),
         Kind::StandsFor => things::stands_for(fact, &sight),
+        Kind::Open => Vec::new(),
     };
     let bytes = |place: usize| sight.tokens.get(place).map(|token| &token.word).map(|word| word.at..word.at + word.text.len());
     let values = found.into_iter().filter_map(|tokens| {
@@ -150,18 +151,31 @@ fn is_telling(word: &Word) -> bool {
 /// Whether what a model says tells a fact: a sentence that it was made of does, and what tells it there is said. What the
 /// model adds of its own counts for nothing, for it would add the words of the question to whatever it found.
 pub fn is_told(fact: &Fact, source: &Source<'_>, said: &str) -> bool {
+    if fact.kind == Kind::Open {
+        return is_about(fact, source);
+    }
     let quote = source.quote(said);
     let said = Part::of(said, 0);
     let has_said = |part: &Part, value: &Range<usize>| {
         let is_within = |at: usize| value.contains(&at);
         let mut numbers = part.numbers.iter().filter(|number| is_within(number.at));
-        let mut words = part.words.iter().filter(|word| is_within(word.at) && is_content(word) && !fact.has(word));
+        let words = part.words.iter().filter(|word| is_within(word.at) && is_content(word));
+        let mut words = words.filter(|word| !fact.has(word));
         numbers.any(|number| said.numbers.iter().any(|other| other.equals(number)))
             || words.any(|word| said.words.iter().any(|other| are_same(&word.folded, &other.folded)))
     };
+    // What may be anything has to be what was repeated.
+    let is_vague = matches!(fact.kind, Kind::Deed | Kind::Attribute);
     source.parts().iter().enumerate().any(|(place, part)| {
-        let is_quoted = part.range.start < quote.end && quote.start < part.range.end;
-        let told = is_quoted.then(|| tells(fact, part, &Near::of(source, place))).flatten();
+        let may_tell = !is_vague || part.range.start < quote.end && quote.start < part.range.end;
+        let told = may_tell.then(|| tells(fact, part, &Near::of(source, place))).flatten();
         told.is_some_and(|told| told.values.iter().any(|value| has_said(part, value)))
     })
+}
+
+/// Whether a source has more than a third of what a question says.
+fn is_about(fact: &Fact, source: &Source<'_>) -> bool {
+    let wanted: Vec<&Word> = fact.names.iter().flatten().chain(&fact.relation).collect();
+    let is_there = |word: &&&Word| source.words().any(|other| are_same(&word.folded, &other.folded));
+    wanted.is_empty() || 3 * wanted.iter().filter(is_there).count() > wanted.len()
 }

@@ -193,7 +193,12 @@ async fn write(
         "messages": said.collect::<Vec<_>>(), "stream": true, "max_tokens": most.min(ANSWER_TOKENS), "temperature": 0,
     });
     let chunks: Vec<Chunk> = begun.given.iter().map(|given| given.chunk().clone()).collect();
-    let sources: Vec<Source<'_>> = chunks.iter().map(Source::of).collect();
+    // The chunks are copies in the same order.
+    let sources = begun.given.iter().zip(&chunks).map(|(given, chunk)| match given {
+        Given::Document(_) => Source::of(chunk),
+        Given::Rows(_) => Source::of_rows(chunk),
+    });
+    let sources: Vec<Source<'_>> = sources.collect();
     let (settings, policy) = checks(spec.answer.as_ref());
     let gate = Gate::new(&begun.ask.question, &sources, settings, policy, Links::default());
     let mut gate = gate.told_with(&begun.nonce);

@@ -15,6 +15,7 @@ use super::{
     sanitize::{Links, Sanitizer},
     sentences::Splitter,
     source::Source,
+    tells::is_told,
 };
 
 /// What becomes of sentences that are not supported.
@@ -129,8 +130,7 @@ impl<'a> Gate<'a> {
         match (verdict, self.policy) {
             (verdict @ (Verdict::NoClaim | Verdict::Supported), _) => {
                 self.held.push(sentence.text.clone());
-                let text = citations::without_marks(&sentence.text);
-                self.is_told |= verdict == Verdict::Supported && self.asked.is_told_by(&text);
+                self.is_told |= verdict == Verdict::Supported && self.tells(sentence);
                 Step::Show(if self.is_told { self.release() } else { String::new() })
             }
             (Verdict::Unsupported(reason), Policy::Annotate) => {
@@ -148,6 +148,23 @@ impl<'a> Gate<'a> {
                 self.is_refused = true;
                 Step::Refuse(reason)
             }
+        }
+    }
+
+    /// Whether a sentence that is supported has what was asked for. Where that is known, it or what it cites has to tell it.
+    fn tells(&self, sentence: &Sentence) -> bool {
+        let text = citations::without_marks(&sentence.text);
+        let cited = || {
+            let places = 0..self.sources.len();
+            let is_cited = |place: &usize| sentence.cites.is_empty() || sentence.cites.contains(place);
+            places.filter(is_cited).map(|place| &self.sources[place])
+        };
+        if !self.asked.is_told_by(&text) {
+            return false;
+        }
+        match self.asked.fact() {
+            Some(fact) if cited().all(Source::is_prose) => cited().any(|source| is_told(fact, source, &text)),
+            _ => true,
         }
     }
 

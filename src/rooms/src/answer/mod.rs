@@ -24,6 +24,7 @@ mod repeats;
 pub mod sanitize;
 pub mod sentences;
 pub mod source;
+mod tells;
 mod text;
 pub mod weak;
 

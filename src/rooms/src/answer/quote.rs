@@ -1,15 +1,16 @@
 //! The sentence of a document that answers a question by itself, for where nothing that a model says holds.
 //!
-//! It is found by words alone: most of what the question says, weighed by rarity, stands in the sentence or around it; most of
+//! Where it is known what fact is asked for, the sentence has to tell it: see [`super::tells`]. Otherwise it is found by words alone: most of what the question says, weighed by rarity, stands in the sentence or around it; most of
 //! what it says beside names stands in the sentence itself, and all of its names in the chunk; and the sentence has something of the kind that is asked for.
 //! The limits were chosen on questions about the Lee news, half of which the news do not answer.
 
 use std::collections::BTreeSet;
 
 use super::{
-    asked::Asked,
+    asked::{Asked, fact::Kind},
     citations,
     source::Source,
+    tells::{Near, tells},
     text::words::{Word, are_alike},
 };
 
@@ -39,21 +40,29 @@ pub fn quote(question: &str, sources: &[Source<'_>]) -> Option<Quote> {
     }
     let mut best: Option<(f64, Quote)> = None;
     for (place, source) in sources.iter().enumerate() {
+        let fact = asked.fact().filter(|fact| fact.kind != Kind::Open && source.is_prose());
         let names = || wanted.iter().filter(|wanted| wanted.is_name);
-        if !names().all(|name| has(source.words(), name.word)) {
+        if fact.is_none() && !names().all(|name| has(source.words(), name.word)) {
             continue;
         }
         let around = weight(&wanted, |word| has(source.words(), word)) / all;
-        for part in source.parts() {
+        for (sentence, part) in source.parts().iter().enumerate() {
             let within = weight(&wanted, |word| has(part.words.iter(), word)) / all;
-            let score = f64::midpoint(within, around);
+            let likeness = f64::midpoint(within, around);
             let text = part.text.trim();
-            let is_better = best.as_ref().is_none_or(|(best, _)| score > *best);
-            if score >= LEAST
-                && is_better
-                && text.len() <= LONGEST
-                && relation(&wanted, &part.words) >= LEAST_RELATION
-                && asked.is_told_in_passing_by(text)
+            if text.len() > LONGEST {
+                continue;
+            }
+            let score = match fact {
+                Some(fact) => tells(fact, part, &Near::of(source, sentence)).map(|told| told.likeness + likeness),
+                None => {
+                    let is_related = relation(&wanted, &part.words) >= LEAST_RELATION;
+                    let answers = likeness >= LEAST && is_related && asked.is_told_in_passing_by(text);
+                    answers.then_some(likeness)
+                }
+            };
+            if let Some(score) = score
+                && best.as_ref().is_none_or(|(best, _)| score > *best)
             {
                 let text = citations::with_mark(text, place + 1);
                 best = Some((score, Quote { source: place, text }));

@@ -6,6 +6,7 @@ use super::{
     sentences::sentences,
     text::{
         dates::{Dated, dates},
+        language::{Language, language},
         negation,
         numbers::{Number, numbers},
         words::{Word, share, words},
@@ -23,6 +24,8 @@ pub struct Source<'a> {
     parts: Vec<Part>,
     /// Words of its headings and of the names of its document and source, which its sentences are about.
     about: Vec<Word>,
+    is_rows: bool,
+    is_english: bool,
 }
 
 /// A sentence of a chunk.
@@ -62,14 +65,32 @@ impl<'a> Source<'a> {
             chunk.document,
             chunk.source
         );
+        let parts: Vec<Part> = parts
+            .into_iter()
+            .map(|range| Part::of(&chunk.text[range.clone()], range.start))
+            .collect();
+        let folded = parts.iter().flat_map(|part| &part.words).map(|word| &*word.folded);
         Self {
-            parts: parts
-                .into_iter()
-                .map(|range| Part::of(&chunk.text[range.clone()], range.start))
-                .collect(),
             about: words(&about),
+            is_rows: false,
+            is_english: language(folded) == Language::English,
+            parts,
             chunk,
         }
+    }
+
+    /// The same for rows that a database answered: they are no sentences, and say what they are about in the question that
+    /// the database was asked.
+    pub fn of_rows(chunk: &'a Chunk) -> Self {
+        Self {
+            is_rows: true,
+            ..Self::of(chunk)
+        }
+    }
+
+    /// Whether its sentences may be looked at for what they tell: they are sentences, and in English.
+    pub(super) fn is_prose(&self) -> bool {
+        !self.is_rows && self.is_english
     }
 
     /// The chunk.

@@ -56,6 +56,13 @@ pub fn is_small(word: &str) -> bool {
     SMALL.iter().any(|(_, words)| words.contains(word))
 }
 
+/// Whether a word in lower case says nothing by itself in one of the languages: `die`, `war` and `man` do in English.
+pub fn is_small_in(language: Language, word: &str) -> bool {
+    SMALL
+        .iter()
+        .any(|(known, words)| *known == language && words.contains(word))
+}
+
 /// The language that most small words among `words`, in lower case, are of.
 pub fn language<'a>(words: impl IntoIterator<Item = &'a str>) -> Language {
     let mut counts = [0_usize; ALL.len()];

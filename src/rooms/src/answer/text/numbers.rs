@@ -139,9 +139,11 @@ fn finish(number: &mut Number, text: &str) {
         // Otherwise it has to count as the unit below.
         rest = if length > 1 { behind } else { rest };
     }
+    let is_percent = rest.starts_with("per cent") && !rest["per cent".len()..].starts_with(char::is_alphanumeric);
     let degrees = ["°C", "°F"].into_iter().find(|degrees| rest.starts_with(degrees));
     let sign = rest.chars().next().filter(|c| !c.is_alphabetic()).map(String::from);
     let after = match degrees {
+        _ if is_percent => units::unit("%"),
         Some(degrees) => units::unit(&degrees.to_lowercase()),
         None => units::unit(&word_of(rest)).or(sign.and_then(|sign| units::unit(&sign))),
     };
@@ -281,6 +283,7 @@ mod tests {
     #[case("-5 °C", "−5 °C")]
     #[case("10:30", "at 10:30")]
     #[case("3rd", "third")]
+    #[case("25 per cent", "25%")]
     fn the_same_number(#[case] one: &str, #[case] other: &str) {
         let (one, other) = (of(one), of(other));
         assert!(one.len() == 1 && other.len() == 1, "{one:?} {other:?}");

@@ -2,7 +2,7 @@
 
 /// Words and signs for what a number counts, by a name for each.
 const UNITS: &[(&str, &str)] = &[
-    ("%", "% percent prozent procent procenta proc"),
+    ("%", "% percent pct prozent procent procenta proc"),
     ("eur", "€ eur euro euros"),
     ("usd", "$ usd dollar dollars"),
     ("gbp", "£ gbp"),

@@ -3,7 +3,12 @@
 //! A small model often repeats the question as if that were an answer, or says something that is true and beside the point.
 //! Both are supported by the documents, and neither answers.
 
+pub(super) mod extent;
+pub(super) mod fact;
+
 use std::ops::Range;
+
+use fact::Fact;
 
 use super::text::{
     numbers::{Number, numbers},
@@ -125,6 +130,13 @@ pub struct Asked {
     numbers: Vec<Number>,
     /// Which of the words say only that something is counted.
     counting: Range<usize>,
+    /// The fact that is asked for, where that is plain.
+    fact: Option<Fact>,
+}
+
+/// Whether a word is one of a list.
+pub(super) fn is_in(list: &str, word: &str) -> bool {
+    !word.is_empty() && list.split_ascii_whitespace().any(|known| known == word)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,12 +173,19 @@ impl Asked {
             _ if is_open => Wanted::Something,
             _ => Wanted::Whatever,
         };
+        let numbers = numbers(question, &words);
         Self {
             wanted,
-            numbers: numbers(question, &words),
+            fact: Fact::of(question, &words, &numbers),
+            numbers,
             counting: counting.unwrap_or_default(),
             words,
         }
+    }
+
+    /// The fact that is asked for, where that is plain.
+    pub(super) fn fact(&self) -> Option<&Fact> {
+        self.fact.as_ref()
     }
 
     /// Its words with their places, without those that say only that something is counted.

@@ -8,6 +8,7 @@ mod kubelet;
 mod metrics;
 mod model;
 mod operator;
+mod pgvector;
 mod scale;
 mod wait;
 
@@ -43,6 +44,8 @@ enum Command {
     Gateway(gateway::Options),
     /// A gateway with many Rooms.
     GatewayRooms(gateway::rooms::Options),
+    /// pgvector beside the search in Rooms.
+    Pgvector(pgvector::Options),
     /// What copies for ShadowDeployments cost users.
     GatewayShadow(gateway::shadow::Options),
     /// Gateways under load for long, while they are killed in turns.
@@ -61,6 +64,7 @@ async fn main() -> ExitCode {
             Command::GatewayShadow(options) => gateway::shadow::run(&cli.cluster_program, &cli.crds, options).await,
             Command::GatewayRooms(options) => gateway::rooms::run(&cli.cluster_program, &cli.crds, options).await,
             Command::GatewaySoak(options) => gateway::soak::run(&cli.cluster_program, &cli.crds, options).await,
+            Command::Pgvector(options) => pgvector::run(options).await,
             Command::Scale(options) => scale::run(&cli.cluster_program, &cli.crds, &cli.operator, options).await,
         }
     };

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use super::report::Row;
+use super::report::{Peer, Row};
 use crate::home::Home;
 use crate::toolbox::{debian, postgres, table};
 use crate::ui::Stage;
@@ -133,6 +133,7 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
         let figure = figure.with_context(|| format!("the program does not tell of {what} among {chunks} chunks"))?;
         rows.push(Row::new(id, unit, &[figure], format!("{note}; one core")));
     }
+    let mut rows = peer(home, stage, rows)?;
     stage.status("documents");
     let work = home.fresh_work_dir("bench-rooms")?;
     let pdf = work.join("policy.pdf");
@@ -151,6 +152,43 @@ pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
     rows.push(Row::new("ingest_pages", "pages/s", &[pages], note));
     crate::home::remove_dir(&work)?;
     rows.extend(served(home, stage)?);
+    Ok(rows)
+}
+
+const PGVECTOR: Peer = Peer {
+    name: "pgvector, HNSW",
+    version: "0.8.5",
+};
+
+/// What `atelier-harness pgvector` prints; times in seconds.
+#[derive(Debug, Deserialize)]
+struct Told {
+    p50: f64,
+    p99: f64,
+    build: f64,
+    recall: f64,
+}
+
+/// pgvector's HNSW index with a filter, on the same core, beside the rows of our search.
+fn peer(home: &Home, stage: &Stage, rows: Vec<Row>) -> Result<Vec<Row>> {
+    postgres::ensure(home, stage)?;
+    let harness = harness::command(home, stage, "pgvector")?;
+    let mut command = on_one_core(Path::new(harness.get_program()));
+    command.args(harness.get_args());
+    command.env(postgres::VARIABLE, postgres::bin(home));
+    stage.status("pgvector");
+    let told: Told =
+        serde_json::from_str(&process::read(&mut command)?).context("failed to read the peer's figures")?;
+    let beside = |row: Row| match row.id {
+        "search_p50_100k" => row.against(PGVECTOR, &[told.p50 * 1e3]),
+        "search_p99_100k" => row.against(PGVECTOR, &[told.p99 * 1e3]),
+        "recall_100k" => row.against(PGVECTOR, &[told.recall]),
+        _ => row,
+    };
+    let mut rows: Vec<_> = rows.into_iter().map(beside).collect();
+    let note =
+        "until pgvector has an index: m 16, ef_construction 64; asked with ef_search 100 and a filter that hides half";
+    rows.push(Row::new("pgvector_build_100k", "s", &[told.build], note));
     Ok(rows)
 }
 

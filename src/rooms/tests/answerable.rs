@@ -119,13 +119,7 @@ impl Corpus {
 
 /// What a model's answer becomes: nothing where it is refused.
 fn shown(question: &str, sources: &[Source<'_>], answer: &str) -> Option<String> {
-    let mut gate = Gate::new(
-        question,
-        sources,
-        Settings::default(),
-        Policy::Refuse,
-        Links::default(),
-    );
+    let mut gate = Gate::new(question, sources, Settings::default(), Policy::Refuse, Links::default());
     let mut sentences = gate.push(answer);
     sentences.extend(gate.finish());
     let mut text = String::new();
@@ -165,7 +159,9 @@ fn repeated(question: &str, sources: &[Source<'_>]) -> Vec<String> {
 /// All that is let through of a model that says of whatever was found that it is the answer.
 fn claimed(question: &str, sources: &[Source<'_>]) -> Vec<String> {
     let asked: Vec<&str> = question.trim_end_matches('?').split(' ').collect();
-    let start = asked.iter().position(|word| !OPENERS.contains(&word.to_lowercase().as_str()));
+    let start = asked
+        .iter()
+        .position(|word| !OPENERS.contains(&word.to_lowercase().as_str()));
     let matter = asked[start.unwrap_or(0)..].join(" ");
     let mut all = Vec::new();
     for (source, number) in sources.iter().zip(1..) {
@@ -183,8 +179,8 @@ fn claimed(question: &str, sources: &[Source<'_>]) -> Vec<String> {
 
 /// What questions begin with.
 const OPENERS: [&str; 20] = [
-    "by", "to", "in", "on", "who", "whom", "what", "which", "where", "when", "how", "many", "much", "is", "was", "are", "were",
-    "did", "does", "do",
+    "by", "to", "in", "on", "who", "whom", "what", "which", "where", "when", "how", "many", "much", "is", "was", "are",
+    "were", "did", "does", "do",
 ];
 
 /// Names of a text, and its numbers with the word behind.
@@ -227,7 +223,12 @@ fn measured(name: &str, corpus: &Corpus, labelled: &Labelled) -> String {
             answered += usize::from(!said.is_empty());
             right += usize::from(said.iter().any(is_right));
             if !said.iter().any(is_right) {
-                println!("{name} {mode} {}: {} | {}", one.document, one.question, said.join(" / "));
+                println!(
+                    "{name} {mode} {}: {} | {}",
+                    one.document,
+                    one.question,
+                    said.join(" / ")
+                );
             }
         }
         for question in &labelled.unanswerable {

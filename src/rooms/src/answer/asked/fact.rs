@@ -99,7 +99,11 @@ impl Fact {
         let start = usize::from(parse.is(0, PREPOSITIONS));
         let (mut kind, mut head) = parse.kind(start)?;
         // What somebody may do who asks for himself is no fact of a document.
-        if parse.words.iter().any(|word| is_in("i my me we our us", &word.folded) && !word.is_coined()) {
+        if parse
+            .words
+            .iter()
+            .any(|word| is_in("i my me we our us", &word.folded) && !word.is_coined())
+        {
             (kind, head) = (Kind::Open, 0..0);
         }
         let rest = start + 1..words.len();
@@ -250,7 +254,9 @@ impl Parse<'_> {
         let end = self.words.len().min(at + 4);
         let stop = (at + 1..end).find(|place| self.is(*place, AUXILIARIES) || self.is(*place, PREPOSITIONS));
         // Without an auxiliary the verb follows at once: `which bank transferred`.
-        let head = at..stop.filter(|stop| self.is(*stop, AUXILIARIES) || *stop == at + 1).unwrap_or(at + 1);
+        let head = at..stop
+            .filter(|stop| self.is(*stop, AUXILIARIES) || *stop == at + 1)
+            .unwrap_or(at + 1);
         let noun = self.folded(head.end - 1);
         match noun {
             _ if is_in(TIMES, noun) => (Kind::Time, 0..0),
@@ -298,10 +304,11 @@ impl Parse<'_> {
             Kind::Name => is_in("name names", &word.folded),
             _ => false,
         };
-        let words = rest.filter(|place| !head.contains(place)).map(|place| &self.words[place]);
+        let words = rest
+            .filter(|place| !head.contains(place))
+            .map(|place| &self.words[place]);
         let words = words.filter(|word| is_content(word) && !word.is_capitalized() && !word.is_coined());
         let words = words.filter(|word| !is_in(LIGHT, &word.folded) && !asks(word));
         words.cloned().collect()
     }
 }
-

@@ -26,10 +26,7 @@ use super::{
         is_in,
     },
     source::{Part, Source},
-    text::{
-        numbers::Number,
-        words::Word,
-    },
+    text::{numbers::Number, words::Word},
 };
 use forms::are_same;
 use sight::Sight;
@@ -103,7 +100,13 @@ pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<Told> {
         Kind::StandsFor => things::stands_for(fact, &sight),
         Kind::Open => Vec::new(),
     };
-    let bytes = |place: usize| sight.tokens.get(place).map(|token| &token.word).map(|word| word.at..word.at + word.text.len());
+    let bytes = |place: usize| {
+        sight
+            .tokens
+            .get(place)
+            .map(|token| &token.word)
+            .map(|word| word.at..word.at + word.text.len())
+    };
     let values = found.into_iter().filter_map(|tokens| {
         let last = tokens.end.min(sight.tokens.len()).checked_sub(1)?;
         Some(bytes(tokens.start)?.start..bytes(last)?.end)

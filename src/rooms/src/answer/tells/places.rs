@@ -23,7 +23,10 @@ const NOUN: usize = 6;
 /// Where.
 pub fn place(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     // `Where is the canteen?` is answered by `on the second floor` as well, which is no name.
-    let is_copula = fact.words.get(1).is_some_and(|word| is_in("is are was were", &word.folded));
+    let is_copula = fact
+        .words
+        .get(1)
+        .is_some_and(|word| is_in("is are was were", &word.folded));
     let mut found = Vec::new();
     for place in (0..sight.tokens.len()).filter(|place| sight.is(*place, LOCATIVES)) {
         let is_said = is_said_of_it(fact, sight, place);
@@ -31,7 +34,8 @@ pub fn place(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
             found.push(name);
             continue;
         }
-        let is_behind = place > 0 && (relates(fact, sight, place - 1) || is_copula && is_said && sight.is(place - 1, "is are was were"));
+        let is_behind = place > 0
+            && (relates(fact, sight, place - 1) || is_copula && is_said && sight.is(place - 1, "is are was were"));
         let noun = place + 1..sight.tokens.len().min(place + 5);
         let is_place = |other: usize| sight.is_new(other) && !is_in(TIMES, sight.folded(other));
         let has_place = noun.clone().take_while(|other| !sight.is_parted(*other)).any(is_place);
@@ -51,7 +55,9 @@ pub fn named(sight: &Sight<'_>, preposition: usize) -> Option<Range<usize>> {
         let is_apposition = is_apart && sight.is(place - 1, "capital city town village suburb region port island");
         match at(place) {
             Some(name) if !is_apart || is_apposition => return Some(name),
-            _ if is_apart || sight.is(place, LOCATIVES) || sight.is(place, ENDS) => return None,
+            _ if is_apart || sight.is(place, LOCATIVES) || sight.is(place, ENDS) || is_time(sight.folded(place)) => {
+                return None;
+            }
             _ => {}
         }
     }
@@ -89,7 +95,10 @@ pub fn time(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     };
     let is_clock = |place: usize| {
         let is_number = sight.folded(place).starts_with(|c: char| c.is_ascii_digit());
-        is_number && (sight.folded(place).ends_with('m') || sight.is(place + 1, "am pm o'clock") || place > 0 && sight.is(place - 1, "at from until"))
+        is_number
+            && (sight.folded(place).ends_with('m')
+                || sight.is(place + 1, "am pm o'clock")
+                || place > 0 && sight.is(place - 1, "at from until"))
     };
     let is_one = |place: usize| {
         let is_calendar = is_time(sight.folded(place)) && sight.is_capital(place);
@@ -99,7 +108,10 @@ pub fn time(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
             _ => dated(place) || is_calendar || is_year(place) || sight.is(place, TIMES) || is_clock(place),
         }
     };
-    let asks_who_said = fact.words.iter().any(|word| is_in("say said announce announced", &word.folded));
+    let asks_who_said = fact
+        .words
+        .iter()
+        .any(|word| is_in("say said announce announced", &word.folded));
     let is_when_said = |place: usize| {
         let mut around = place.saturating_sub(2)..place;
         !asks_who_said && around.any(|other| sight.is(other, SAYS))

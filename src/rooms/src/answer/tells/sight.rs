@@ -175,10 +175,13 @@ fn amounts<'a>(part: &'a Part, tokens: &[Token<'a>], fact: &Fact) -> Vec<Amount<
     };
     let is_asked = |number: &Number| fact.numbers.iter().any(|other| other.equals(number));
     let amounts = part.numbers.iter().filter_map(|number| {
-        let is_within = |token: &Token<'_>| number.at < token.word.at + token.word.text.len() && token.word.at < number.end;
+        let is_within =
+            |token: &Token<'_>| number.at < token.word.at + token.word.text.len() && token.word.at < number.end;
         let first = tokens.iter().position(is_within)?;
         let last = tokens.iter().rposition(is_within)?;
-        let has_scale = tokens.get(last + 1).is_some_and(|next| is_in(SCALES, &next.word.folded));
+        let has_scale = tokens
+            .get(last + 1)
+            .is_some_and(|next| is_in(SCALES, &next.word.folded));
         let tokens = first..last + 1 + usize::from(has_scale);
         (!is_date(number) && !is_ordinal(number) && !is_asked(number)).then_some(Amount { number, tokens })
     });

@@ -24,9 +24,8 @@ pub fn which(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     };
     let mut found = Vec::new();
     for place in (0..sight.tokens.len()).filter(|place| are_one_noun(&noun.folded, sight.folded(*place))) {
-        let is_near = |name: &&Range<usize>| {
-            name.start.abs_diff(place) <= BESIDE || (name.end - 1).abs_diff(place) <= BESIDE
-        };
+        let is_near =
+            |name: &&Range<usize>| name.start.abs_diff(place) <= BESIDE || (name.end - 1).abs_diff(place) <= BESIDE;
         found.extend(sight.names.iter().filter(is_near).cloned());
         // `An arms embargo`; `the bacteria, pseudomonas`.
         let before = place.checked_sub(1).filter(|_| !sight.is_parted(place));
@@ -66,12 +65,17 @@ pub fn attribute(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     let is_more = |place: &usize| sight.is_new(*place) || is_number(*place);
     let nouns = (0..sight.tokens.len()).filter(|place| are_same(&noun.folded, sight.folded(*place)));
     let said = nouns.map(|place| place + 1..sight.tokens.len().min(place + 12));
-    said.filter(|behind| behind.clone().any(|place| is_more(&place))).collect()
+    said.filter(|behind| behind.clone().any(|place| is_more(&place)))
+        .collect()
 }
 
 /// What somebody does: the sentence, if it says most of the question and something more.
 pub fn deed(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
-    let places: Vec<usize> = fact.relation.iter().filter_map(|word| sight.places(word).first().copied()).collect();
+    let places: Vec<usize> = fact
+        .relation
+        .iter()
+        .filter_map(|word| sight.places(word).first().copied())
+        .collect();
     let has_most = places.len() as f64 >= LEAST * fact.relation.len() as f64;
     let Some(first) = places.into_iter().min().filter(|_| has_most) else {
         return Vec::new();
@@ -94,7 +98,8 @@ pub fn stands_for(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
         return Vec::new();
     }
     let spelled = (0..sight.tokens.len()).filter(|from| initials(*from) == letters.folded);
-    let says = (0..sight.tokens.len()).filter(|place| sight.is(*place, "stands stand short") && sight.folded(place + 1) == "for");
+    let says = (0..sight.tokens.len())
+        .filter(|place| sight.is(*place, "stands stand short") && sight.folded(place + 1) == "for");
     let spelled = spelled.map(|from| from..from + count);
     spelled.chain(says.map(|place| place + 2..place + 2 + count)).collect()
 }

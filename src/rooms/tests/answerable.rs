@@ -252,17 +252,23 @@ fn questions_are_answered_or_refused() {
     let dir = std::env::var_os("ATELIER_CORPORA_DIR").expect("ATELIER_CORPORA_DIR is not set");
     let only = std::env::var("ONLY").ok();
     let mut table = "| | answered | right | refused |\n|---|---|---|---|\n".to_owned();
-    for (name, labels) in [
-        ("lee", include_str!("../../../e2e/tests/corpora/lee.json")),
+    for (name, texts, labels) in [
+        ("lee", "lee.cor", include_str!("../../../e2e/tests/corpora/lee.json")),
         (
             "lee_background",
+            "lee_background.cor",
             include_str!("../../../e2e/tests/corpora/lee_background.json"),
+        ),
+        (
+            "lee_background_more",
+            "lee_background.cor",
+            include_str!("../../../e2e/tests/corpora/lee_background_more.json"),
         ),
     ] {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;
         }
-        let file = Path::new(&dir).join("room-texts").join(format!("{name}.cor"));
+        let file = Path::new(&dir).join("room-texts").join(texts);
         let bytes = std::fs::read(&file).expect("the texts");
         let labelled: Labelled = serde_json::from_str(labels).expect("labels");
         table += &measured(name, &corpus(&String::from_utf8_lossy(&bytes)), &labelled);

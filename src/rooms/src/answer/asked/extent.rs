@@ -7,7 +7,7 @@ pub struct Extent {
     pub words: &'static str,
     /// Units, by the names of [`super::super::text::units`].
     pub units: &'static str,
-    /// Whether a number with such a unit says by itself what is measured: a depth does not, for lengths are in metres as well.
+    /// Whether a number with such a unit says by itself what is measured: one in metres does not say that it is a depth.
     pub is_plain: bool,
 }
 
@@ -30,7 +30,7 @@ const EXTENTS: &[(&str, Extent)] = &[
         "heavy weight",
         "heavy weight weighs weighed weighing",
         "mg g kg t",
-        false,
+        true,
     ),
     extent("far distance", "far distance away from", LENGTHS, true),
     extent("fast speed", "fast speed per hour in", "km mile m second minute", true),

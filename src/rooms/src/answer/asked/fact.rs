@@ -42,6 +42,8 @@ pub enum Kind {
     Age,
     /// A length, a weight and the like.
     Extent(Extent),
+    /// A sum of money.
+    Money,
     /// Money, a share, or another number with a unit.
     Amount,
     /// A part of a whole.
@@ -80,11 +82,14 @@ const RELATIVES: &str = "that who whom whose which where when";
 const STARTS: &str = "who whom whose what which where when why how is are was were do does did can could will would \
     has have had";
 /// Verbs that say nothing of what is asked.
-const LIGHT: &str = "do does did done make makes made take takes took taken place happen happens happened occur \
+pub const LIGHT: &str = "do does did done make makes made take takes took taken place happen happens happened occur \
     occurred cause causes caused want wants wanted get gets got called named name exist exists involve involves \
     estimate estimates estimated total overall already currently used use there according people person persons";
 /// Plurals without an ending.
 const PLURALS: &str = "people children men women aircraft police staff sheep feet fish cattle personnel percent troops";
+/// What is told in money.
+const MONEY: &str = "cost costs price pay pays paid earn earns earned spend spends spent salary wage wages fee fees fare \
+    fares fine budget bonus deposit rent debt income money";
 const TIMES: &str = "year date day month week time hour weekday century decade";
 const SHARES: &str = "share percentage proportion fraction";
 const POSTS: &str = "post position job profession occupation role rank";
@@ -174,6 +179,7 @@ impl Parse<'_> {
         let next = at + 1;
         match self.folded(at) {
             "many" => Some((Kind::Count, self.counted(next))),
+            "much" if self.is_of_money() => Some((Kind::Money, 0..0)),
             "much" => Some((Kind::Amount, 0..0)),
             "old" => Some((Kind::Age, 0..0)),
             "large" | "big" | "high" if self.is(next, "is was are were") => Some((Kind::Amount, 0..0)),
@@ -182,6 +188,10 @@ impl Parse<'_> {
                 None => Some((Kind::Open, 0..0)),
             },
         }
+    }
+
+    fn is_of_money(&self) -> bool {
+        (0..self.words.len()).any(|place| self.is(place, MONEY))
     }
 
     /// What is counted: up to the first plural.
@@ -227,7 +237,7 @@ impl Parse<'_> {
             return (Kind::StandsFor, 0..0);
         }
         if self.is(last, "cost costs") || self.is(at + 1, "costs") {
-            return (Kind::Amount, 0..0);
+            return (Kind::Money, 0..0);
         }
         if !self.is(at, "is are was were") {
             return (Kind::Deed, 0..0);
@@ -244,6 +254,7 @@ impl Parse<'_> {
             "age" => (Kind::Age, 0..0),
             folded => match extent_of(folded) {
                 Some(extent) => (Kind::Extent(extent), 0..0),
+                _ if is_in(MONEY, folded) => (Kind::Money, noun),
                 _ if is_quantity(folded) => (Kind::Amount, noun),
                 _ => (Kind::Attribute, noun),
             },
@@ -259,6 +270,11 @@ impl Parse<'_> {
             .unwrap_or(at + 1);
         let noun = self.folded(head.end - 1);
         match noun {
+            // `In what time did she swim it?`
+            "time" if at > 1 && self.folded(at - 2) == "in" => match extent_of("duration") {
+                Some(extent) => (Kind::Extent(extent), 0..0),
+                None => (Kind::Open, 0..0),
+            },
             _ if is_in(TIMES, noun) => (Kind::Time, 0..0),
             _ if is_in(SHARES, noun) => (Kind::Share, 0..0),
             "age" => (Kind::Age, 0..0),
@@ -295,7 +311,7 @@ impl Parse<'_> {
         let asks = |word: &Word| match kind {
             Kind::Age => is_in("old age", &word.folded),
             Kind::Extent(extent) => is_in(extent.words, &word.folded) || extent_of(&word.folded) == Some(extent),
-            Kind::Amount => is_in("much large big high cost costs worth", &word.folded),
+            Kind::Amount | Kind::Money => is_in("much large big high cost costs worth money", &word.folded),
             Kind::Count => word.folded == "many",
             Kind::Time => is_in(TIMES, &word.folded),
             Kind::Share => is_in(SHARES, &word.folded),

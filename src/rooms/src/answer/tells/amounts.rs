@@ -4,7 +4,11 @@ use std::ops::Range;
 
 use super::{
     super::{
-        asked::{extent::Extent, fact::Fact, is_in},
+        asked::{
+            extent::Extent,
+            fact::{Fact, Kind, LIGHT},
+            is_in,
+        },
         text::words::Word,
     },
     forms::{are_one_noun, are_same},
@@ -17,7 +21,7 @@ const TO_NOUN: usize = 5;
 const TO_MATTER: usize = 10;
 const BREAKS: &str = "in on at by to for from with and or after before was were is are has have had who which that since \
     when while as but than during";
-const PEOPLE: &str = "people persons men women civilians victims";
+const PEOPLE: &str = "people persons";
 
 /// Numbers that count the head.
 pub fn counts(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
@@ -49,8 +53,9 @@ pub fn counts(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
             return false;
         }
         // `with 108 already dead`.
-        let behind = (next..next + 3).any(|place| !sight.is_parted(place) && relates(place));
-        if is_in(PEOPLE, &noun.folded) && behind {
+        let is_adverb = |place: &usize| sight.is(*place, LIGHT) || sight.folded(*place).ends_with("ly");
+        let behind = (next..next + 3).find(|place| !is_adverb(place));
+        if is_in(PEOPLE, &noun.folded) && behind.is_some_and(|place| !sight.is_parted(place) && relates(place)) {
             return true;
         }
         // `Hayden scored 131 before`.
@@ -129,9 +134,10 @@ pub fn extends(fact: &Fact, sight: &Sight<'_>, extent: Extent) -> Vec<Range<usiz
     told(sight, tells)
 }
 
-/// Numbers with a unit that are said of what is asked, and words in their place.
+/// Sums of money, or numbers with another unit, that are said of what is asked, and words in their place.
 pub fn amount(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
-    const FREE: &str = "free nothing unlimited half third quarter twice double";
+    const MONEY: &str = "eur usd gbp pln chf";
+    let is_money = fact.kind == Kind::Money;
     let matter: Vec<usize> = (0..sight.tokens.len())
         .filter(|place| match fact.head.last() {
             Some(noun) => are_one_noun(&noun.folded, sight.folded(*place)),
@@ -141,13 +147,21 @@ pub fn amount(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     let is_near = |place: usize| matter.iter().any(|other| other.abs_diff(place) <= TO_MATTER);
     let is_amount = |amount: &Amount<'_>| {
         let unit = amount.number.unit.unwrap_or("");
-        let is_known = !unit.is_empty() && !is_in("second minute hour day week month year", unit);
-        // `The population is 4,000`, `a deposit of 50`.
+        let is_known = match is_money {
+            true => is_in(MONEY, unit) || unit == "%" && !fact.head.is_empty(),
+            false => !unit.is_empty() && !is_in("second minute hour day week month year", unit),
+        };
+        // `The population is 4,000`, `a bonus of 50`.
         let before = amount.tokens.start.saturating_sub(3)..amount.tokens.start;
         let is_said = before.into_iter().any(|place| matter.contains(&place)) && !is_year(amount);
-        (is_known || is_said) && is_near(amount.tokens.start)
+        (is_known || is_said && unit.is_empty()) && is_near(amount.tokens.start)
     };
-    let is_word = |place: &usize| sight.is(*place, FREE) && !sight.tokens[*place].is_asked && is_near(*place);
+    // `By how much?` is answered by a third as well.
+    let words = match fact.words.first() {
+        Some(first) if first.folded == "by" => "half third quarter double twice",
+        _ => "free nothing unlimited",
+    };
+    let is_word = |place: &usize| sight.is(*place, words) && !sight.tokens[*place].is_asked && is_near(*place);
     let mut found = told(sight, is_amount);
     if fact.head.is_empty() {
         found.extend((0..sight.tokens.len()).filter(is_word).map(|place| place..place + 1));

@@ -174,7 +174,16 @@ static GROUPS: LazyLock<HashMap<&str, Vec<usize>>> = LazyLock::new(|| {
 
 /// Whether two words in lower case say the same: forms of one, or of a group.
 pub fn are_same(one: &str, other: &str) -> bool {
-    are_alike(one, other) || are_grouped(one, other)
+    are_alike(one, other) || are_grouped(one, other) || are_of_one_verb(one, other)
+}
+
+/// `approves` and `approved`: a consonant each is an ending of two forms behind an `e`.
+fn are_of_one_verb(one: &str, other: &str) -> bool {
+    let stem = |word: &str| -> Option<usize> {
+        let stem = word.strip_suffix(['s', 'd', 'r'])?;
+        (stem.len() > 3 && stem.ends_with('e')).then_some(stem.len())
+    };
+    stem(one).is_some_and(|length| stem(other) == Some(length) && one[..length] == other[..length])
 }
 
 fn are_grouped(one: &str, other: &str) -> bool {

@@ -43,20 +43,29 @@ const MANY: usize = 5;
 pub struct Near<'a> {
     words: Vec<&'a Word>,
     numbers: Vec<&'a Number>,
+    /// What a sentence takes up that begins with `it` or `she`: the one before it.
+    taken_up: &'a [Word],
+    source: &'a Source<'a>,
 }
 
 impl<'a> Near<'a> {
     /// Around the sentence of a source at this place.
-    pub fn of(source: &'a Source<'_>, place: usize) -> Self {
+    pub fn of(source: &'a Source<'a>, place: usize) -> Self {
+        const TAKING: &str = "it he she they this these its his her their";
         let parts = source.parts();
         let from = place.saturating_sub(BEFORE);
         let to = parts.len().min(place + BEHIND + 1);
         // The first sentence of a text often says what all of it is about.
         let first = parts.first().filter(|_| from > 0);
         let around = || first.into_iter().chain(&parts[from..to]);
+        let begins = parts.get(place).and_then(|part| part.words.first());
+        let before = place.checked_sub(1).and_then(|before| parts.get(before));
+        let takes_up = begins.is_some_and(|word| is_in(TAKING, &word.folded));
         Self {
             words: around().flat_map(|part| &part.words).chain(source.about()).collect(),
             numbers: around().flat_map(|part| &part.numbers).collect(),
+            taken_up: before.filter(|_| takes_up).map_or(&[], |before| &before.words),
+            source,
         }
     }
 
@@ -66,8 +75,8 @@ impl<'a> Near<'a> {
 
     /// Whether a word is a name: somewhere it has a capital letter where no sentence begins.
     fn is_name(&self, word: &Word) -> bool {
-        let is_it = |other: &&&Word| other.folded == word.folded && other.at > 0 && other.is_capitalized();
-        self.words.iter().find(is_it).is_some()
+        let is_it = |other: &&Word| other.folded == word.folded && other.at > 0 && other.is_capitalized();
+        self.words.iter().copied().any(|other| is_it(&other))
     }
 }
 
@@ -87,7 +96,7 @@ pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<Told> {
         Kind::Count => amounts::counts(fact, &sight),
         Kind::Age => amounts::age(fact, &sight),
         Kind::Extent(extent) => amounts::extends(fact, &sight, extent),
-        Kind::Amount => amounts::amount(fact, &sight),
+        Kind::Amount | Kind::Money => amounts::amount(fact, &sight),
         Kind::Share => amounts::share(&sight),
         Kind::Role | Kind::Name => people::named(fact, &sight),
         Kind::Agent => people::agent(fact, &sight),
@@ -121,33 +130,42 @@ fn about(fact: &Fact, sight: &Sight<'_>, near: &Near<'_>) -> Option<f64> {
     if !fact.names.iter().all(|name| has_name(name, near)) || !fact.numbers.iter().all(has_number) {
         return None;
     }
+    let is_within = |word: &Word| {
+        let mut taken_up = near.taken_up.iter();
+        sight.has(word) || taken_up.any(|other| are_same(&word.folded, &other.folded))
+    };
     let described = fact.head.iter().rev().skip(1).filter(|word| is_content(word));
     let said: Vec<&Word> = fact.relation.iter().chain(described).collect();
     let missing = said.iter().filter(|word| !near.has(word)).count();
     let may_miss = usize::from(said.len() >= MANY);
-    if missing > may_miss || said.iter().any(|word| is_telling(word) && !sight.has(word)) {
+    if missing > may_miss || said.iter().any(|word| is_order(word) && !is_within(word)) {
         return None;
     }
-    let within = said.iter().filter(|word| sight.has(word)).count();
+    let within = said.iter().filter(|word| is_within(word)).count();
     if (within as f64) < LEAST_WITHIN * said.len() as f64 {
         return None;
     }
     let names: Vec<&Word> = fact.names.iter().flatten().collect();
-    let named = names.iter().filter(|word| sight.has(word)).count();
+    let named = names.iter().filter(|word| is_within(word)).count();
+    // What counts something without a word of what it is about may count it for something else.
+    if fact.kind == Kind::Count && within == 0 && named == 0 && !names.is_empty() {
+        return None;
+    }
     let all = (said.len() + names.len()).max(1);
     Some((within + named) as f64 / all as f64)
 }
 
-/// Whether enough of a name is near: its last word, and half of all.
+/// Whether enough of a name is near: its last word, and half of all. The others are somewhere: there is more than one Energy.
 fn has_name(name: &[Word], near: &Near<'_>) -> bool {
     let there = name.iter().filter(|word| near.has(word)).count();
-    name.last().is_some_and(|last| near.has(last)) && 2 * there >= name.len()
+    let is_somewhere = |word: &Word| near.source.words().any(|other| are_same(&word.folded, &other.folded));
+    name.last().is_some_and(|last| near.has(last)) && 2 * there >= name.len() && name.iter().all(is_somewhere)
 }
 
 /// Whether a word makes something another one, so that it has to be said of it: the first, the largest.
-fn is_telling(word: &Word) -> bool {
-    const ORDER: &str = "first last second third next previous former only most least best worst total average new old \
-        young other monthly annual daily weekly yearly";
+fn is_order(word: &Word) -> bool {
+    const ORDER: &str = "first last second third next previous former only most least best worst total average monthly annual \
+        daily weekly yearly";
     is_in(ORDER, &word.folded) || word.folded.len() > 5 && word.folded.ends_with("est")
 }
 

@@ -28,7 +28,23 @@ const POSTS: &str = "president minister secretary director executive chairman ch
 /// Names of who is the head, or of how it is called.
 pub fn named(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     let posts = posts(fact, sight).into_iter();
-    posts.flat_map(|post| beside(fact, sight, &post)).collect()
+    let mut found: Vec<_> = posts.flat_map(|post| beside(fact, sight, &post)).collect();
+    found.extend(done_by(fact, sight));
+    found
+}
+
+/// `Skippered by Geoff Catt` says who the skipper is.
+fn done_by(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
+    let Some(noun) = fact.head.last() else {
+        return Vec::new();
+    };
+    let is_done = |place: &usize| are_same(&noun.folded, sight.folded(*place)) && sight.folded(place + 1) == "by";
+    let done = (0..sight.tokens.len()).filter(is_done);
+    let names = done.filter_map(|place| {
+        let mut names = sight.names.iter();
+        names.find(|name| name.start > place && name.start <= place + 5)
+    });
+    names.cloned().collect()
 }
 
 /// Where the head stands: its noun with what describes it.

@@ -55,7 +55,9 @@ pub fn named(sight: &Sight<'_>, preposition: usize) -> Option<Range<usize>> {
         let is_apposition = is_apart && sight.is(place - 1, "capital city town village suburb region port island");
         match at(place) {
             Some(name) if !is_apart || is_apposition => return Some(name),
-            _ if is_apart || sight.is(place, LOCATIVES) || sight.is(place, ENDS) => return None,
+            _ if is_apart || sight.is(place, LOCATIVES) || sight.is(place, ENDS) || is_time(sight.folded(place)) => {
+                return None;
+            }
             _ => {}
         }
     }

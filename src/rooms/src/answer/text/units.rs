@@ -37,7 +37,7 @@ const UNITS: &[(&str, &str)] = &[
     ("mile", "mile miles mi"),
     ("mg", "mg milligrams"),
     ("g", "g gram grams gramm gramów"),
-    ("kg", "kg kilogram kilograms kilogramm kilogramów kilos"),
+    ("kg", "kg kilogram kilograms kilogrammes kilogramm kilogramów kilos"),
     ("t", "t tonne tonnes tons ton"),
     ("ml", "ml millilitres"),
     ("l", "l litre litres liter liters litrów litros"),

@@ -339,7 +339,10 @@ impl Parse<'_> {
             let is_own = is_content(word) && !word.is_capitalized() && !word.is_coined();
             // `Who called him so?`
             let is_called = is_in("called named", &word.folded) && kind == Kind::Agent;
-            let is_light = is_in(LIGHT, &word.folded) || kind == Kind::Deed && is_in(GENERAL, &word.folded);
+            // At the end it is a verb: how long does it last?
+            let is_lasting = word.folded == "last" && place + 1 == self.words.len();
+            let is_light =
+                is_lasting || is_in(LIGHT, &word.folded) || kind == Kind::Deed && is_in(GENERAL, &word.folded);
             is_most || is_own && (is_called || !is_light && !asks(word))
         };
         let places = rest.filter(|place| !head.contains(place) && says(*place));

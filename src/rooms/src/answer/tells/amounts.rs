@@ -122,9 +122,15 @@ pub fn age(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
             return true;
         }
         let is_turned = start > 0 && sight.is(start - 1, "turn turns turned") && (0..start).any(is_subject);
+        // `Hawthorne died from a heart attack aged 72`: nobody else is named in between.
         let is_aged = start > 0 && sight.is(start - 1, "aged age");
+        let of_another = sight
+            .names
+            .iter()
+            .rfind(|name| name.end <= start)
+            .map_or(0, |name| name.end);
         is_turned
-            || is_aged && (start.saturating_sub(6)..start).any(is_subject)
+            || is_aged && (of_another..start).any(is_subject)
             || start > 1 && sight.is(start - 1, "is was") && is_subject(start - 2) && sight.is_parted(end)
     };
     told(sight, tells)

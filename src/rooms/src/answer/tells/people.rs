@@ -127,8 +127,8 @@ pub fn agent(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
         let is_ahead = name.end <= verb && sight.is_parted(name.end) && clause(verb) - clause(name.start) <= 2;
         // `Founded in Kashmir`: a place founds nothing.
         let is_place = name.start > 0 && sight.is(name.start - 1, "in at near on into");
-        let is_said = is_place || (name.end..verb).any(says);
-        !is_said && name.start.abs_diff(verb) <= TO_VERB && (clause(name.start) == clause(verb) || is_ahead)
+        let is_near = name.start.abs_diff(verb) <= TO_VERB && (clause(name.start) == clause(verb) || is_ahead);
+        is_near && !is_place && !(name.end..verb).any(says)
     };
     let is_person = |place: &usize| {
         let folded = sight.folded(*place);

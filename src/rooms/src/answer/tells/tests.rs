@@ -136,6 +136,12 @@ fn what_documents_answer_is_shown(#[case] question: &str, #[case] text: &str, #[
 )]
 #[case::age("How old is David Hudak?", "David Hudak, 41, was arrested.")]
 #[case::age_before("How old is Monica Seles?", "The 28-year-old Seles won against Monica Rust.")]
+#[case::age_in_the_end(
+    "At what age did Nigel Hawthorne die?",
+    "Sir Nigel Hawthorne, the actor, died on Wednesday from a heart attack aged 72."
+)]
+#[case::years_of_war("How many years did the war last?", "It cost billions after 23 years of war.")]
+#[case::suburb("Where was a man killed?", "A man was killed as they moved into a suburb of Nablus.")]
 #[case::age_of_nobody("How old was the man who was shot?", "Somebody shot a 30-year-old man.")]
 #[case::length(
     "How long are the dikes around the lake?",

@@ -264,6 +264,11 @@ fn questions_are_answered_or_refused() {
             "lee_background.cor",
             include_str!("../../../e2e/tests/corpora/lee_background_more.json"),
         ),
+        (
+            "lee_background_last",
+            "lee_background.cor",
+            include_str!("../../../e2e/tests/corpora/lee_background_last.json"),
+        ),
     ] {
         if only.as_ref().is_some_and(|only| only != name) {
             continue;

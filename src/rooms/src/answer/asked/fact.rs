@@ -85,6 +85,9 @@ const STARTS: &str = "who whom whose what which where when why how is are was we
 pub const LIGHT: &str = "do does did done make makes made take takes took taken place happen happens happened occur \
     occurred cause causes caused want wants wanted get gets got called named name exist exists involve involves \
     estimate estimates estimated total overall already currently used use there according people person persons";
+/// Deeds of which others are cases: who approves something has decided it.
+const GENERAL: &str = "decide decided decides discuss discussed agree agreed announce announced say said propose proposed \
+    report reported change changed offer offered provide provides include includes contain contains mean means";
 /// Plurals without an ending.
 const PLURALS: &str = "people children men women aircraft police staff sheep feet fish cattle personnel percent troops";
 /// What is told in money.
@@ -112,9 +115,13 @@ impl Fact {
             (kind, head) = (Kind::Open, 0..0);
         }
         let rest = start + 1..words.len();
+        let relation = parse.relation(rest.clone(), &head, kind);
+        if kind == Kind::Deed && relation.is_empty() {
+            kind = Kind::Open;
+        }
         Some(Self {
-            names: parse.names(rest.clone(), &head),
-            relation: parse.relation(rest, &head, kind),
+            names: parse.names(rest, &head),
+            relation,
             head: words[head].to_vec(),
             kind,
             numbers: numbers.to_vec(),
@@ -164,12 +171,14 @@ impl Parse<'_> {
         let next = at + 1;
         match self.folded(at) {
             "how" => self.how(next),
-            "who" | "whom" if self.is(next, "is was are were") => Some(self.who_is(next + 1)),
+            "who" if self.is(next, "is was are were") => Some(self.who_is(next + 1)),
             "who" | "whom" => Some((Kind::Agent, 0..0)),
             "where" => Some((Kind::Place, 0..0)),
             "when" => Some((Kind::Time, 0..0)),
             "why" => Some((Kind::Open, 0..0)),
             "what" if self.is(next, AUXILIARIES) => Some(self.what(next)),
+            // `What happened?`
+            "what" if self.is(next, LIGHT) => Some((Kind::Open, 0..0)),
             "what" | "which" => Some(self.which(next)),
             _ => None,
         }
@@ -242,6 +251,8 @@ impl Parse<'_> {
         if !self.is(at, "is are was were") {
             return (Kind::Deed, 0..0);
         }
+        // `What are the rules?` asks for all of them, however they are called.
+        let is_plural = self.is(at, "are were") && self.is(at + 1, ARTICLES);
         let noun = self.noun_phrase(at + 1);
         let Some(head) = noun.clone().last() else {
             return (Kind::Deed, 0..0);
@@ -255,6 +266,7 @@ impl Parse<'_> {
             folded => match extent_of(folded) {
                 Some(extent) => (Kind::Extent(extent), 0..0),
                 _ if is_in(MONEY, folded) => (Kind::Money, noun),
+                _ if is_plural => (Kind::Open, 0..0),
                 _ if is_quantity(folded) => (Kind::Amount, noun),
                 _ => (Kind::Attribute, noun),
             },
@@ -320,11 +332,20 @@ impl Parse<'_> {
             Kind::Name => is_in("name names", &word.folded),
             _ => false,
         };
-        let words = rest
-            .filter(|place| !head.contains(place))
-            .map(|place| &self.words[place]);
-        let words = words.filter(|word| is_content(word) && !word.is_capitalized() && !word.is_coined());
-        let words = words.filter(|word| !is_in(LIGHT, &word.folded) && !asks(word));
-        words.cloned().collect()
+        let says = |place: usize| {
+            let word = &self.words[place];
+            let is_part = self.folded(place - 1) == "at" || self.folded(place + 1) == "of";
+            let is_most = is_in("most least", &word.folded) && !is_part;
+            let is_own = is_content(word) && !word.is_capitalized() && !word.is_coined();
+            // `Who called him so?`
+            let is_called = is_in("called named", &word.folded) && kind == Kind::Agent;
+            // At the end it is a verb: how long does it last?
+            let is_lasting = word.folded == "last" && place + 1 == self.words.len();
+            let is_light =
+                is_lasting || is_in(LIGHT, &word.folded) || kind == Kind::Deed && is_in(GENERAL, &word.folded);
+            is_most || is_own && (is_called || !is_light && !asks(word))
+        };
+        let places = rest.filter(|place| !head.contains(place) && says(*place));
+        places.map(|place| self.words[place].clone()).collect()
     }
 }

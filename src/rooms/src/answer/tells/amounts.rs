@@ -35,6 +35,12 @@ pub fn counts(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
         let is_counted = (place + 2..place + 5).any(is_noun) && sight.folded(place + 1) == "of";
         sight.is(*place, "number total") && is_counted
     });
+    // `Several people, as many as 35, were shot`.
+    let is_many = |amount: &Amount<'_>| {
+        let start = amount.tokens.start;
+        let is_limit = start > 1 && sight.is(start - 1, "as least most to") && sight.is(start - 2, "many few at up");
+        is_limit && is_bare(sight, amount) && (start.saturating_sub(9)..start).any(is_noun)
+    };
     let counts = |amount: &Amount<'_>| {
         let next = amount.tokens.end;
         for place in next..sight.tokens.len().min(next + TO_NOUN) {
@@ -49,8 +55,8 @@ pub fn counts(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
                 break;
             }
         }
-        if is_year(amount) {
-            return false;
+        if is_year(amount) || is_many(amount) {
+            return !is_year(amount);
         }
         // `with 108 already dead`.
         let is_adverb = |place: &usize| sight.is(*place, LIGHT) || sight.folded(*place).ends_with("ly");
@@ -59,9 +65,8 @@ pub fn counts(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
             return true;
         }
         // `Hayden scored 131 before`.
-        let is_bare = sight.is_parted(next) || sight.is(next, BREAKS);
         let before = amount.tokens.start.saturating_sub(2)..amount.tokens.start;
-        is_bare && amount.number.unit.is_none() && before.into_iter().any(relates)
+        is_bare(sight, amount) && amount.number.unit.is_none() && before.into_iter().any(relates)
             || number.is_some_and(|number| amount.tokens.start > number)
     };
     told(sight, counts)
@@ -75,6 +80,12 @@ fn told(sight: &Sight<'_>, tells: impl Fn(&Amount<'_>) -> bool) -> Vec<Range<usi
 
 fn is_of(words: &[Word], folded: &str) -> bool {
     words.iter().any(|word| are_same(&word.folded, folded))
+}
+
+/// Whether no noun follows that a number would count.
+fn is_bare(sight: &Sight<'_>, amount: &Amount<'_>) -> bool {
+    let next = amount.tokens.end;
+    !is_year(amount) && (sight.is_parted(next) || sight.is(next, BREAKS))
 }
 
 fn is_year(amount: &Amount<'_>) -> bool {
@@ -111,9 +122,15 @@ pub fn age(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
             return true;
         }
         let is_turned = start > 0 && sight.is(start - 1, "turn turns turned") && (0..start).any(is_subject);
+        // `Hawthorne died from a heart attack aged 72`: nobody else is named in between.
         let is_aged = start > 0 && sight.is(start - 1, "aged age");
+        let of_another = sight
+            .names
+            .iter()
+            .rfind(|name| name.end <= start)
+            .map_or(0, |name| name.end);
         is_turned
-            || is_aged && (start.saturating_sub(6)..start).any(is_subject)
+            || is_aged && (of_another..start).any(is_subject)
             || start > 1 && sight.is(start - 1, "is was") && is_subject(start - 2) && sight.is_parted(end)
     };
     told(sight, tells)
@@ -137,7 +154,10 @@ pub fn extends(fact: &Fact, sight: &Sight<'_>, extent: Extent) -> Vec<Range<usiz
 /// Sums of money, or numbers with another unit, that are said of what is asked, and words in their place.
 pub fn amount(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     const MONEY: &str = "eur usd gbp pln chf";
+    const LASTING: &str = "leave time notice holiday holidays vacation overtime sleep work experience rest";
     let is_money = fact.kind == Kind::Money;
+    // `How much leave is there?`
+    let lasts = fact.relation.iter().any(|word| is_in(LASTING, &word.folded));
     let matter: Vec<usize> = (0..sight.tokens.len())
         .filter(|place| match fact.head.last() {
             Some(noun) => are_one_noun(&noun.folded, sight.folded(*place)),
@@ -149,11 +169,13 @@ pub fn amount(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
         let unit = amount.number.unit.unwrap_or("");
         let is_known = match is_money {
             true => is_in(MONEY, unit) || unit == "%" && !fact.head.is_empty(),
-            false => !unit.is_empty() && !is_in("second minute hour day week month year", unit),
+            false => !unit.is_empty() && (lasts || !is_in("second minute hour day week month year", unit)),
         };
         // `The population is 4,000`, `a bonus of 50`.
-        let before = amount.tokens.start.saturating_sub(3)..amount.tokens.start;
-        let is_said = before.into_iter().any(|place| matter.contains(&place)) && !is_year(amount);
+        let start = amount.tokens.start;
+        let mut before = start.saturating_sub(3)..start;
+        let is_led = start > 0 && sight.is(start - 1, "is was are were of costs cost at to about");
+        let is_said = is_led && is_bare(sight, amount) && before.any(|place| matter.contains(&place));
         (is_known || is_said && unit.is_empty()) && is_near(amount.tokens.start)
     };
     // `By how much?` is answered by a third as well.

@@ -15,9 +15,14 @@ use super::{
 const OTHERS: &str = "deputy vice former acting assistant ex interim retired late onetime then junior senior shadow";
 /// Words that may stand between a post and a name.
 const BETWEEN: &str = "of the for at a an is was as s mr mrs ms dr by named called to in and her his their its";
+const SAYS: &str = "say says said tell tells told believes believe announced announces claims claimed";
 const ARTICLES: &str = "the a an its his her their is was are were as becomes became remains";
 /// From a verb to a name that may be its subject, in words.
 const TO_VERB: usize = 12;
+/// Others who do something, in words that do not end as those for people do.
+const ACTORS: &str = "student students guest guests resident residents pupil pupils patient patients parent parents child \
+    children staff team company bank firm department ministry council police court government board agency authority union \
+    army hospital museum";
 const POSTS: &str = "president minister secretary director executive chairman chairwoman chief head leader senator mayor \
     premier governor judge doctor professor manager spokesman spokeswoman captain officer editor author coach ambassador \
     commissioner administrator treasurer prosecutor lawyer attorney general king queen prince princess pope bishop \
@@ -115,31 +120,51 @@ pub fn agent(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     // `US-led` says nothing of who leads.
     let verbs = sight.places(verb).into_iter();
     let verbs: Vec<usize> = verbs.filter(|verb| sight.tokens[*verb].gap != "-").collect();
+    // `The president says somebody founded it`: the president says so, and founded nothing.
+    let says = |place: usize| sight.is(place, SAYS) && !is_of(std::slice::from_ref(verb), sight.folded(place));
     let is_subject = |name: &Range<usize>, verb: usize| {
         // `Thabo Mbeki, speaking there, said`: what is put between ends in a comma as well.
         let is_ahead = name.end <= verb && sight.is_parted(name.end) && clause(verb) - clause(name.start) <= 2;
-        name.start.abs_diff(verb) <= TO_VERB && (clause(name.start) == clause(verb) || is_ahead)
+        // `Founded in Kashmir`: a place founds nothing.
+        let is_place = name.start > 0 && sight.is(name.start - 1, "in at near on into");
+        let is_near = name.start.abs_diff(verb) <= TO_VERB && (clause(name.start) == clause(verb) || is_ahead);
+        is_near && !is_place && !(name.end..verb).any(says)
     };
     let is_person = |place: &usize| {
         let folded = sight.folded(*place);
-        sight.is_new(*place) && (is_in(POSTS, folded) || is_person(folded))
+        sight.is_new(*place) && (is_in(POSTS, folded) || is_in(ACTORS, folded) || is_person(folded))
     };
-    let mut found = Vec::new();
+    let mut found: Vec<Range<usize>> = whom(fact, sight).into_iter().collect();
     for verb in verbs {
         let names = sight.names.iter().filter(|name| is_subject(name, verb));
         found.extend(names.cloned());
         let people = (verb.saturating_sub(TO_VERB)..sight.tokens.len().min(verb + 7)).filter(is_person);
-        let people = people.filter(|place| clause(*place) == clause(verb));
+        let people = people.filter(|place| clause(*place) == clause(verb) && !(*place..verb).any(says));
         found.extend(people.map(|place| place..place + 1));
     }
     found
+}
+
+/// `For whom is it waived?`: what follows the preposition behind a word of the question.
+fn whom(fact: &Fact, sight: &Sight<'_>) -> Option<Range<usize>> {
+    let [preposition, whom, ..] = &fact.words[..] else {
+        return None;
+    };
+    let is_asked = |place: usize| sight.tokens[place].is_asked;
+    let is_led = |place: &usize| {
+        let before = place.saturating_sub(2)..*place;
+        sight.folded(*place) == preposition.folded && before.into_iter().any(is_asked)
+    };
+    let mut places = (0..sight.tokens.len()).filter(|place| whom.folded == "whom" && is_led(place));
+    let has_new = |place: &usize| (place + 1..place + 4).any(|other| sight.is_new(other));
+    places.find(has_new).map(|place| place + 1..place + 4)
 }
 
 /// Whether a word in lower case is one for a person, by how it ends.
 fn is_person(word: &str) -> bool {
     const NONE: &str = "other another over under after never ever however whether either rather number order water power paper \
         matter letter computer winter summer september october november december further later earlier offer border \
-        barrier danger disaster doctor's labor labour minor major factor sector reactor committee";
+        barrier danger disaster labor labour minor major factor sector reactor";
     let singular = word.strip_suffix('s').unwrap_or(word);
     let endings = ["er", "or", "man", "men", "ist", "woman", "women", "son", "ee"];
     singular.len() >= 5 && endings.iter().any(|ending| singular.ends_with(ending)) && !is_in(NONE, singular)

@@ -17,6 +17,9 @@ const TIMES: &str = "today tonight yesterday tomorrow noon midnight morning afte
 const SAYS: &str = "said says told announced reported added";
 /// What ends a noun behind a preposition.
 const ENDS: &str = "who that which and to for of";
+/// Nouns whose name stands behind them.
+const PARTS: &str = "capital city town village suburb region port island province state north south east west outskirts centre \
+    center heart part parts";
 /// Words of a noun behind a preposition.
 const NOUN: usize = 6;
 
@@ -52,7 +55,11 @@ pub fn named(sight: &Sight<'_>, preposition: usize) -> Option<Range<usize>> {
     for place in preposition + 1..preposition + NOUN {
         // `in the Norwegian capital, Oslo`.
         let is_apart = sight.is_parted(place) && place > preposition + 1;
-        let is_apposition = is_apart && sight.is(place - 1, "capital city town village suburb region port island");
+        let is_apposition = is_apart && sight.is(place - 1, PARTS);
+        // `Into a suburb of Nablus`.
+        if sight.is(place, "of") && sight.is(place - 1, PARTS) {
+            continue;
+        }
         match at(place) {
             Some(name) if !is_apart || is_apposition => return Some(name),
             _ if is_apart || sight.is(place, LOCATIVES) || sight.is(place, ENDS) || is_time(sight.folded(place)) => {

@@ -136,6 +136,12 @@ fn what_documents_answer_is_shown(#[case] question: &str, #[case] text: &str, #[
 )]
 #[case::age("How old is David Hudak?", "David Hudak, 41, was arrested.")]
 #[case::age_before("How old is Monica Seles?", "The 28-year-old Seles won against Monica Rust.")]
+#[case::age_in_the_end(
+    "At what age did Nigel Hawthorne die?",
+    "Sir Nigel Hawthorne, the actor, died on Wednesday from a heart attack aged 72."
+)]
+#[case::years_of_war("How many years did the war last?", "It cost billions after 23 years of war.")]
+#[case::suburb("Where was a man killed?", "A man was killed as they moved into a suburb of Nablus.")]
 #[case::age_of_nobody("How old was the man who was shot?", "Somebody shot a 30-year-old man.")]
 #[case::length(
     "How long are the dikes around the lake?",
@@ -162,6 +168,25 @@ fn what_documents_answer_is_shown(#[case] question: &str, #[case] text: &str, #[
     "Anna Weber, the director of the museum, opened it."
 )]
 #[case::passive("Who approves leave?", "Leave is approved by the line manager.")]
+#[case::whom(
+    "For whom is the fee waived?",
+    "The connection fee of 40 EUR is waived for students."
+)]
+#[case::skipper(
+    "Who is the skipper of Liberator?",
+    "Liberator, skippered by Geoff Catt, got into trouble."
+)]
+#[case::subject("Which yacht is in second place?", "The Swedish maxi Nicorette is in second place.")]
+#[case::weight(
+    "How heavy was the bomb?",
+    "They dropped a 6,800 kilogram bomb called the Daisy Cutter."
+)]
+#[case::as_many_as(
+    "How many people were shot?",
+    "Several people, believed to be as many as 35, have been shot."
+)]
+#[case::leave("How much leave do employees have?", "Every employee has 27 days of leave.")]
+#[case::decided("What did the board decide?", "The board approved a budget of 3 million dollars.")]
 #[case::speaker("Who said that it rains?", "\"It rains,\" spokesman Ari Fleischer said.")]
 #[case::apposition(
     "Who spoke at the ceremony?",
@@ -241,6 +266,31 @@ fn what_tells_is_quoted(#[case] question: &str, #[case] text: &str) {
     "What is the name of Amina Lawal's daughter?",
     "Clutching her baby daughter, Amina Lawal burst into tears in March."
 )]
+#[case::says(
+    "Who founded the group?",
+    "President Bush says that it was founded as a group in Kashmir."
+)]
+#[case::no_sum("How much did the bomb cost?", "They dropped a 6,800 kilogram bomb two days ago.")]
+#[case::delays(
+    "How much did the launch cost?",
+    "The launch was delayed three times by bad weather."
+)]
+#[case::customers(
+    "How many people work for Energy?",
+    "Energy has restored power to 35,000 customers and work goes on."
+)]
+#[case::most(
+    "Which drug caused most deaths?",
+    "The decline of drug deaths is due to the heroin drought."
+)]
+#[case::another_energy(
+    "How many employees does Yallourn Energy have?",
+    "Energy Australia has 900 employees."
+)]
+#[case::eastern(
+    "Which medicine is the woman treated with?",
+    "A Middle Eastern woman responds well to treatment."
+)]
 #[case::not_born("Where was Abu Nidal born?", "Abu Nidal was shot in Baghdad.")]
 #[case::not_held(
     "Where is Saud al-Rasheed being held?",
@@ -274,6 +324,16 @@ fn what_a_model_adds_tells_nothing() {
     ] {
         assert_eq!(said(question, text, answer), "", "{question}");
     }
+}
+
+#[test]
+fn a_sentence_takes_up_the_one_before_it() {
+    let text = "The index measures job advertising on the Internet. It has dropped 14 per cent since May.";
+    let question = "By how much did job advertising on the Internet drop?";
+    assert_eq!(
+        quoted(question, text).as_deref(),
+        Some("It has dropped 14 per cent since May.")
+    );
 }
 
 #[test]

@@ -48,13 +48,19 @@ pub fn which(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
 fn subjects(fact: &Fact, sight: &Sight<'_>) -> Vec<Range<usize>> {
     const PREPOSITIONS: &str = "of in on at to for from with behind near than as";
     let mut said = fact.relation.iter().chain(fact.names.iter().flatten());
-    let verb = fact.relation.iter().filter_map(|word| sight.places(word).first().copied()).min();
+    let verb = fact
+        .relation
+        .iter()
+        .filter_map(|word| sight.places(word).first().copied())
+        .min();
     let Some(verb) = verb.filter(|_| said.all(|word| sight.has(word))) else {
         return Vec::new();
     };
     let is_subject = |name: &&Range<usize>| {
         let before = (name.start.saturating_sub(3)..name.start).find(|place| sight.is(*place, PREPOSITIONS));
-        let is_near = name.end <= verb && verb - name.end <= 3;
+        // `Middle Eastern women` do nothing by that.
+        let is_verb = sight.is(name.end, "is was are were has have had will") || sight.folded(name.end).ends_with("ed");
+        let is_near = is_verb && name.end <= verb && verb - name.end <= 3;
         is_near && before.is_none() && sight.tokens[name.start].clause == sight.tokens[verb].clause
     };
     sight.names.iter().filter(is_subject).cloned().collect()

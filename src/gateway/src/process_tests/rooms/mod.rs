@@ -2,6 +2,7 @@
 
 mod access;
 mod ask;
+mod certainty;
 mod databases;
 mod ingest;
 mod matrix;

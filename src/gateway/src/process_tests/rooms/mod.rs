@@ -4,6 +4,7 @@ mod access;
 mod ask;
 mod certainty;
 mod databases;
+mod detectors;
 mod ingest;
 mod matrix;
 mod races;

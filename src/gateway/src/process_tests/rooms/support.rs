@@ -151,8 +151,26 @@ impl Models {
                     .unwrap()
             }
         };
+        // It takes a document for the source of a sentence that has no other words than it.
+        let rerank = async |Json(body): Json<Value>| {
+            let words = |text: &Value| -> Vec<String> {
+                let text = text.as_str().unwrap();
+                let text = text.split_once(" [").map_or(text, |(text, _)| text);
+                let words = text.split(|letter: char| !letter.is_alphanumeric());
+                words.filter(|word| !word.is_empty()).map(Into::into).collect()
+            };
+            let query = words(&body["query"]);
+            let documents = body["documents"].as_array().unwrap().iter().enumerate();
+            let results = documents.map(|(index, document)| {
+                let document = words(document);
+                let has_all = query.iter().all(|word| document.contains(word));
+                json!({"index": index, "relevance_score": if has_all { 0.9 } else { 0.1 }})
+            });
+            Json(json!({"results": results.collect::<Vec<_>>()}))
+        };
         let router = Router::new()
             .route("/v1/embeddings", post(embeddings))
+            .route("/v1/rerank", post(rerank))
             .route("/v1/chat/completions", post(chat));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -288,7 +306,7 @@ impl House {
         })
         .await;
         let models = Models::start().await;
-        for (name, task) in [("e", Task::Embed), ("chat", Task::Generate)] {
+        for (name, task) in [("e", Task::Embed), ("chat", Task::Generate), ("rerank", Task::Rerank)] {
             let mut model = model("ns", name);
             model.task = Some(task);
             gateway.catalog.apply_model(model);

@@ -161,6 +161,11 @@ pub enum Error {
     RoomUntested,
     #[error("the Room has no model to ask: it can only be searched")]
     RoomHasNoModel,
+    #[error(
+        "the model \"{model}\" does not tell how probable its tokens are (logprobs), which the detector Confidence needs: \
+         take it out of the Room's spec.answer.detectors, or name a model in spec.model that tells it"
+    )]
+    RoomModelUnsure { model: String },
     #[error("the Room is not being deleted, so it is not purged")]
     RoomNotDeleted,
     #[error("the generation {number} is not there, or it is not one for this")]
@@ -351,6 +356,7 @@ impl Error {
             Self::RoomClosed => row(S::SERVICE_UNAVAILABLE, SERVER, code::CLOSED),
             Self::RoomUntested => row(S::SERVICE_UNAVAILABLE, SERVER, code::UNTESTED).retry(30),
             Self::RoomHasNoModel => row(S::NOT_IMPLEMENTED, INVALID, code::NO_MODEL),
+            Self::RoomModelUnsure { .. } => row(S::NOT_IMPLEMENTED, INVALID, code::MODEL_UNSURE),
             Self::RoomNotDeleted => row(S::CONFLICT, INVALID, code::NOT_DELETED),
             Self::GenerationNotFound { .. } => row(S::NOT_FOUND, INVALID, code::NO_SUCH_THING),
             Self::GenerationFenced => row(S::CONFLICT, INVALID, code::FENCED),

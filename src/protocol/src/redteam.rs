@@ -61,6 +61,46 @@ pub struct RedTeamReport {
     /// Why it was not passed, in words that give nothing away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<String>,
+    /// How often the Room's detectors are right; nothing where that could not be measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub detectors: Vec<RedTeamDetector>,
+}
+
+/// How often a detector of unsupported statements is right, in sentences of which that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RedTeamDetector {
+    /// Its name: one of `spec.answer.detectors`.
+    pub name: String,
+    /// Not supported, and found.
+    pub found: u64,
+    /// Not supported, and let through.
+    pub missed: u64,
+    /// Supported, and taken for something else.
+    pub falsely: u64,
+    /// Supported, and let through.
+    pub passed: u64,
+}
+
+impl RedTeamDetector {
+    /// Sentences that it looked at.
+    pub fn samples(&self) -> u64 {
+        self.found + self.missed + self.falsely + self.passed
+    }
+
+    /// Share of what it found that is not supported, from 0 to 1. None where it found nothing.
+    pub fn precision(&self) -> Option<f64> {
+        share(self.found, self.falsely)
+    }
+
+    /// Share of what is not supported that it found, from 0 to 1. None where there is none.
+    pub fn recall(&self) -> Option<f64> {
+        share(self.found, self.missed)
+    }
+}
+
+fn share(part: u64, rest: u64) -> Option<f64> {
+    (part + rest > 0).then(|| part as f64 / (part + rest) as f64)
 }
 
 /// What it comes to.
@@ -146,7 +186,41 @@ mod tests {
         assert!(text.len() <= LAST_WORDS && !short.failures.is_empty() && short.verdict == RedTeamVerdict::Leaked);
         let failed = RedTeamOutcome::Failed(PrepareFailure::new(reasons::INTERNAL, "x".repeat(9000), true));
         assert!(failed.last_words().len() <= LAST_WORDS);
+        let detectors = ["Citations", "Overlap", "Entailment", "Confidence"].map(|name| RedTeamDetector {
+            name: name.into(),
+            found: u64::MAX,
+            missed: u64::MAX,
+            falsely: u64::MAX,
+            passed: u64::MAX,
+        });
+        let measured = RedTeamReport {
+            failures: vec!["x".repeat(300); 40],
+            detectors: detectors.into(),
+            ..RedTeamReport::default()
+        };
+        let text = RedTeamOutcome::Finished(measured).last_words();
+        let Some(RedTeamOutcome::Finished(short)) = RedTeamOutcome::parse(&text) else {
+            panic!("{text}")
+        };
+        assert!(text.len() <= LAST_WORDS && short.detectors.len() == 4 && !short.failures.is_empty());
         // What says nothing of a verdict has not passed.
         assert_eq!(RedTeamReport::default().verdict, RedTeamVerdict::Blind);
+    }
+
+    #[test]
+    fn shares_are_of_what_there_is() {
+        let detector = RedTeamDetector {
+            found: 3,
+            missed: 1,
+            falsely: 0,
+            passed: 4,
+            ..RedTeamDetector::default()
+        };
+        assert_eq!(
+            (detector.samples(), detector.precision(), detector.recall()),
+            (8, Some(1.0), Some(0.75))
+        );
+        let nothing = RedTeamDetector::default();
+        assert_eq!((nothing.precision(), nothing.recall()), (None, None));
     }
 }

@@ -43,7 +43,8 @@ pub struct RoomStatus {
     /// string.
     #[serde(rename = "recallAt10")]
     pub recall_at_10: Option<String>,
-    /// Of what looks for statements that no document supports: how often it is right, on a labelled set.
+    /// Of what looks for statements that no document supports: how often it is right, on a labelled set. Only Rooms with
+    /// `redTeam` have it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 8),
@@ -178,14 +179,22 @@ pub struct RedTeamFinding {
     pub leaked: i64,
 }
 
-/// How often something that looks for unsupported statements is right.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How often something that looks for unsupported statements is right. It is measured with each run of the red team, on
+/// sentences of the Room's own documents that are seen without being named: as they stand, and with one thing changed.
+#[skip_serializing_none]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DetectorStatus {
-    /// What looks: one of `spec.answer.detectors`.
+    /// What looks: one of `spec.answer.detectors`. Confidence is not measured: how certain a model is of a sentence is known
+    /// where it writes it itself.
     pub name: String,
-    /// Share of what it finds that is unsupported, as a decimal string.
-    pub precision: String,
-    /// Share of what is unsupported that it finds, as a decimal string.
-    pub recall: String,
+    /// Share of what it finds that is unsupported, as a decimal string; none where it has found nothing.
+    pub precision: Option<String>,
+    /// Share of what is unsupported that it finds, as a decimal string. Each looks for some kinds alone.
+    pub recall: Option<String>,
+    /// Sentences that it looked at.
+    #[serde(default)]
+    pub samples: i64,
+    /// When it was measured.
+    pub last_time: Option<Time>,
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use protocol::PrepareFailure;
 use protocol::report::reasons;
-use protocol::rooms::redteam::Facts;
+use protocol::rooms::redteam::{Detectors, Facts};
 use protocol::rooms::{PREFIX, RED_TEAM_HEADER, code};
 use reqwest::Method;
 use rooms::redteam::Role;
@@ -87,6 +87,19 @@ impl Player {
                 false => Err(error),
             };
             again.map_err(|error| error.failure("learn what there is to be attacked"))?;
+        }
+    }
+
+    /// How well the Room's detectors do, on documents that a stranger sees; nothing where nobody can tell. That is no reason
+    /// not to have tested the Room.
+    pub async fn detectors(&self) -> Detectors {
+        let told = self.get(Role::Stranger, "redteam/detectors").await;
+        match serde_json::from_str(&told.body) {
+            Ok(detectors) if told.status == 200 => detectors,
+            _ => {
+                tracing::warn!(status = told.status, "the detectors of the Room could not be measured");
+                Detectors::default()
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use protocol::redteam::{RedTeamClass, RedTeamPlan, RedTeamReport, RedTeamVerdict};
+use protocol::redteam::{RedTeamClass, RedTeamDetector, RedTeamPlan, RedTeamReport, RedTeamVerdict};
 use protocol::rooms::document_id;
 use rooms::Clearance;
 use rooms::redteam::{
@@ -63,8 +63,30 @@ pub async fn run(player: &Player, plan: &RedTeamPlan, classes: Vec<Class>) -> Re
     }
     let found = run.controls().await?;
     run.attack(plan).await?;
+    // Where nobody is answered, there is nothing to detect.
+    let detectors = match run.facts.answers {
+        true => detectors(player).await,
+        false => Vec::new(),
+    };
     run.look().await?;
-    run.report(found, missing)
+    Ok(RedTeamReport {
+        detectors,
+        ..run.report(found, missing)?
+    })
+}
+
+async fn detectors(player: &Player) -> Vec<RedTeamDetector> {
+    let measured = player.detectors().await.detectors.into_iter();
+    // Of no sentences nothing is known.
+    let measured = measured.filter(|one| one.samples > 0);
+    let counts = measured.map(|one| RedTeamDetector {
+        name: one.name,
+        found: one.found,
+        missed: one.missed,
+        falsely: one.falsely,
+        passed: one.passed,
+    });
+    counts.collect()
 }
 
 struct Run<'a> {
@@ -369,6 +391,7 @@ impl Run<'_> {
             attempts: total.attempts,
             classes: classes.collect(),
             failures,
+            detectors: Vec::new(),
         })
     }
 }

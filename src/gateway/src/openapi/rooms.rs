@@ -55,7 +55,7 @@ impl Call {
     }
 }
 
-const CALLS: [Call; 28] = [
+const CALLS: [Call; 29] = [
     call("get", "", "getRoom", "Room", "The Room, as the caller sees it."),
     call(
         "delete",
@@ -263,10 +263,17 @@ const CALLS: [Call; 28] = [
         "RedTeam",
         "What there is to be attacked, for whoever tests the Room.",
     ),
+    call(
+        "get",
+        "/redteam/detectors",
+        "measureRoomDetectors",
+        "Detectors",
+        "How well the Room's detectors tell sentences that its documents support from others, for whoever tests the Room.",
+    ),
 ];
 
 /// What may be read by whoever tests the Room as somebody whom they play.
-const PLAYED: [&str; 7] = [
+const PLAYED: [&str; 8] = [
     "getRoom",
     "searchRoom",
     "askRoom",
@@ -274,6 +281,7 @@ const PLAYED: [&str; 7] = [
     "getRoomDocument",
     "getRoomPage",
     "listRoomHistory",
+    "measureRoomDetectors",
 ];
 
 /// What schemas of Rooms are called among all others.
@@ -383,6 +391,7 @@ pub fn schemas() -> Map<String, Value> {
         ("Uploads", schema::<uploads::Uploads>()),
         ("State", schema::<state::State>()),
         ("RedTeam", schema::<redteam::Facts>()),
+        ("Detectors", schema::<redteam::Detectors>()),
         ("Nothing", json!({"type": "object"})),
     ];
     all.into_iter().map(|(name, schema)| (named(name), schema)).collect()

@@ -6,7 +6,8 @@
 //! asker may still be here, and may still see all that the model was given: whoever may not is cut off within ten seconds.
 
 mod begin;
-mod checks;
+pub mod certainty;
+pub mod checks;
 mod consult;
 mod events;
 mod given;
@@ -44,8 +45,9 @@ use crate::{
     metrics::Operation,
 };
 use begin::{Begun, begin};
+use certainty::Certainty;
 use checks::{checks, is_unknown, signals};
-use events::Deltas;
+use events::{Deltas, Piece};
 use given::{Given, Rows, cited};
 use look::{LOOK_EVERY, look};
 use sink::Sink;
@@ -189,7 +191,7 @@ async fn write(
         json!({"role": role, "content": message.content})
     });
     let most = begun.ask.max_tokens.filter(|most| *most > 0).unwrap_or(ANSWER_TOKENS);
-    let body = json!({
+    let mut body = json!({
         "messages": said.collect::<Vec<_>>(), "stream": true, "max_tokens": most.min(ANSWER_TOKENS), "temperature": 0,
     });
     let chunks: Vec<Chunk> = begun.given.iter().map(|given| given.chunk().clone()).collect();
@@ -200,6 +202,11 @@ async fn write(
     });
     let sources: Vec<Source<'_>> = sources.collect();
     let (settings, policy) = checks(spec.answer.as_ref());
+    let wants_certainty = settings.most_uncertain.is_some();
+    if wants_certainty {
+        body[certainty::FIELD] = true.into();
+    }
+    let mut certainty = Certainty::default();
     let gate = Gate::new(&begun.ask.question, &sources, settings, policy, Links::default());
     let mut gate = gate.told_with(&begun.nonce);
     let mut looks = interval(LOOK_EVERY);
@@ -215,7 +222,8 @@ async fn write(
         }
     };
     let mut looked = Instant::now();
-    let mut deltas = Deltas::of(response, format!("{}/{}", knock.namespace, model.name));
+    let name = format!("{}/{}", knock.namespace, model.name);
+    let mut deltas = Deltas::of(response, name.clone());
     loop {
         let delta = tokio::select! {
             delta = deltas.next() => delta?,
@@ -226,8 +234,11 @@ async fn write(
             }
             () = sink.closed() => return Err(Error::ClientGone),
         };
-        let (sentences, is_over) = match &delta {
-            Some(text) => (gate.push(text), false),
+        let (sentences, is_over) = match delta {
+            Some(Piece { text, tokens }) => {
+                certainty.add(&text, tokens);
+                (gate.push(&text), false)
+            }
             None => (gate.finish(), true),
         };
         for sentence in sentences {
@@ -236,7 +247,11 @@ async fn write(
                 look(knock, begun).await?;
                 looked = Instant::now();
             }
-            let signals = signals(&asker, spec, &sentence, &chunks).await?;
+            let mut signals = signals(&asker, spec, &sentence, &chunks).await?;
+            if wants_certainty && !certainty.has_tokens() {
+                return Err(Error::RoomModelUnsure { model: name });
+            }
+            signals.uncertainty = certainty.uncertainty(&sentence.place);
             match gate.decide(&sentence, &signals) {
                 Step::Show(text) if text.is_empty() => {}
                 Step::Show(text) => shown(answer, &text, sink, entry).await?,
@@ -303,7 +318,11 @@ async fn quoted(
     let Some(quote) = quote(question, sources).filter(|quote| begun.given[quote.source].document().is_some()) else {
         return Ok(());
     };
-    // It is checked and cleaned as what a model says.
+    // It is checked and cleaned as what a model says, but for how certain a model was: none wrote it.
+    let settings = Settings {
+        most_uncertain: None,
+        ..settings
+    };
     let mut gate = Gate::new(question, sources, settings, Policy::Refuse, Links::default());
     let mut sentences = gate.push(&quote.text);
     sentences.extend(gate.finish());

@@ -11,6 +11,7 @@ pub mod ask;
 pub mod authorize;
 pub mod catalog;
 pub mod databases;
+mod detectors;
 mod error;
 pub mod indexes;
 pub mod ingest;

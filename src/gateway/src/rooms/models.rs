@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::request::Knock;
+use super::{ask::certainty, request::Knock};
 use crate::{
     catalog::Model,
     complete::{Inner, ask_model},
@@ -27,6 +27,8 @@ use crate::{
 
 /// A longer answer of an embedding model or a reranker is not read.
 const MAX_ANSWER: usize = 16 << 20;
+/// Nor is a longer refusal.
+const MAX_REFUSAL: usize = 64 << 10;
 
 /// Whoever asks the models of a Room's namespace.
 #[derive(Clone)]
@@ -126,9 +128,22 @@ impl Asker {
             received: Instant::now(),
             trace: self.trace.clone(),
         };
-        let answer = ask_model(&self.gateway, &model, inner).await?;
+        let wants_certainty = body[certainty::FIELD] == true;
+        let unsure = || Error::RoomModelUnsure {
+            model: model.qualified(),
+        };
+        let answer = ask_model(&self.gateway, &model, inner).await;
+        let mut answer = answer.map_err(|error| match wants_certainty && certainty::is_lacking(&error) {
+            true => unsure(),
+            false => error,
+        })?;
         match answer.status() {
             StatusCode::OK => Ok(answer),
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY
+                if wants_certainty && names_certainty(answer.body_mut()).await =>
+            {
+                Err(unsure())
+            }
             // In whatever words: they may quote what was asked.
             status => {
                 tracing::debug!(model = model.qualified(), %status, "a model of a Room does not answer");
@@ -195,6 +210,12 @@ impl Asker {
         }
         Ok(scores)
     }
+}
+
+/// Whether a refusal is about the probabilities that were asked for.
+async fn names_certainty(body: &mut Body) -> bool {
+    let body = Limited::new(std::mem::take(body), MAX_REFUSAL).collect().await;
+    body.is_ok_and(|body| String::from_utf8_lossy(&body.to_bytes()).contains(certainty::FIELD))
 }
 
 /// Whether a text is the name of a version, which a question can be sent to.

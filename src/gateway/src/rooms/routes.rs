@@ -9,7 +9,7 @@ use axum::{
     routing::{MethodRouter, get, post, put},
 };
 
-use super::{answers, ask, ingest, people, redteam, request::Knock, search, state, upload};
+use super::{answers, ask, detectors, ingest, people, redteam, request::Knock, search, state, upload};
 use crate::{error::Error, routes::Gateway};
 
 type Shared = State<Arc<Gateway>>;
@@ -79,11 +79,12 @@ pub fn surface() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
         ("/v1/rooms/{namespace}/{room}/uploads/{upload}", get(read_upload)),
         ("/v1/rooms/{namespace}/{room}/state", get(state)),
         ("/v1/rooms/{namespace}/{room}/redteam", get(red_team)),
+        ("/v1/rooms/{namespace}/{room}/redteam/detectors", get(measure)),
     ]
 }
 
 /// The paths with what they are called in metrics.
-const NAMES: [(&str, &str); 25] = [
+const NAMES: [(&str, &str); 26] = [
     ("/v1/rooms/{namespace}/{room}", "room"),
     ("/v1/rooms/{namespace}/{room}/search", "room_search"),
     ("/v1/rooms/{namespace}/{room}/ask", "room_ask"),
@@ -139,6 +140,7 @@ const NAMES: [(&str, &str); 25] = [
     ("/v1/rooms/{namespace}/{room}/uploads/{upload}", "room_upload"),
     ("/v1/rooms/{namespace}/{room}/state", "room_state"),
     ("/v1/rooms/{namespace}/{room}/redteam", "room_redteam"),
+    ("/v1/rooms/{namespace}/{room}/redteam/detectors", "room_detectors"),
 ];
 
 fn known_as(path: &str) -> Option<&'static (&'static str, &'static str)> {
@@ -212,6 +214,7 @@ in_room! {
     list_uploads => |knock, _body| ingest::list_uploads(knock);
     state => |knock, _body| state::serve(knock);
     red_team => |knock, _body| redteam::facts(knock);
+    measure => |knock, _body| detectors::serve(knock);
 }
 
 at_one! {

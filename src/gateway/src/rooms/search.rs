@@ -101,7 +101,10 @@ impl Service {
     }
 
     /// The index as it is now.
-    async fn current(&self, admitted: &Admitted) -> Result<Current, Error> {
+    ///
+    /// # Errors
+    /// When there is none, its rights are too old, or it cannot be read.
+    pub(super) async fn current(&self, admitted: &Admitted) -> Result<Current, Error> {
         let current = self.indexes.current(self.database()?, &admitted.grant).await;
         let current = current.map_err(|error| self.told(error))?.ok_or(Error::RoomEmpty)?;
         self.fresh(admitted, &current.head)?;

@@ -87,6 +87,8 @@ pub mod code {
     pub const FULL: &str = "room_source_full";
     /// 501: the Room has no model, so it cannot be asked.
     pub const NO_MODEL: &str = "room_has_no_model";
+    /// 501: the Room's model does not tell how probable its tokens are, and `answer.detectors` has Confidence.
+    pub const MODEL_UNSURE: &str = "room_model_unsure";
     /// 409: the Room was not deleted, so it is not purged.
     pub const NOT_DELETED: &str = "room_not_deleted";
     /// In an answer: what the model wrote for a database may not be run, and was not.

@@ -35,3 +35,42 @@ pub struct Source {
     /// Clearance that its documents need.
     pub clearance: u8,
 }
+
+/// `GET /redteam/detectors`: how well the Room's detectors tell sentences that its documents support from others. Nothing of
+/// the sentences is in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Detectors {
+    /// `room.detectors`.
+    pub object: String,
+    /// Number of the generation whose documents the sentences are made of.
+    pub generation: i64,
+    /// Those of `spec.answer.detectors` that can be measured: Confidence cannot.
+    pub detectors: Vec<Detector>,
+}
+
+/// How often a detector is right.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Detector {
+    /// Its name, as in the spec.
+    pub name: String,
+    /// Sentences that it looked at.
+    pub samples: u64,
+    /// Of those that are not supported, how many it found.
+    pub found: u64,
+    /// And how many it let through.
+    pub missed: u64,
+    /// Of those that are supported, how many it took for others.
+    pub falsely: u64,
+    /// And how many it let through.
+    pub passed: u64,
+    /// Share of what it found that is not supported, from 0 to 1. None where it found nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+    /// Share of what is not supported that it found, from 0 to 1. None where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recall: Option<f64>,
+}

@@ -4,15 +4,16 @@
 //! others about a sentence, which takes time, so it goes in two steps: [`Gate::push`] gives complete sentences, and
 //! [`Gate::decide`] says what becomes of each of them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use super::{
     asked::Asked,
     citations::{self, Citation, Dangling},
     grounding::{About, Reason, Settings, Signals, Verdict, check},
+    places::Places,
     prompt::data,
     repeats::Repeats,
-    sanitize::{Links, Sanitizer},
+    sanitize::{Clean, Links, Sanitizer},
     sentences::Splitter,
     source::Source,
     tells::is_told,
@@ -38,6 +39,8 @@ pub struct Sentence {
     pub text: String,
     /// The places of the chunks that it cites, from 0, as far as they are there.
     pub cites: BTreeSet<usize>,
+    /// Where it stands in the answer as the model wrote it, in bytes, with what of it was taken out.
+    pub place: Range<usize>,
 }
 
 /// What becomes of a sentence.
@@ -60,6 +63,7 @@ pub struct Gate<'a> {
     policy: Policy,
     sanitizer: Sanitizer,
     splitter: Splitter,
+    places: Places,
     nonce: Option<String>,
     shown: Vec<String>,
     asked: Asked,
@@ -81,6 +85,7 @@ impl<'a> Gate<'a> {
             policy,
             sanitizer: Sanitizer::new(links),
             splitter: Splitter::default(),
+            places: Places::default(),
             nonce: None,
             shown: Vec::new(),
             asked: Asked::of(question),
@@ -102,17 +107,22 @@ impl<'a> Gate<'a> {
 
     /// Takes the next piece of the answer and gives the sentences that it completes.
     pub fn push(&mut self, piece: &str) -> Vec<Sentence> {
-        let clean = self.sanitizer.push(piece);
-        let sentences = self.splitter.push(&clean);
+        let clean = self.sanitizer.push_placed(piece);
+        let sentences = clean.iter().flat_map(|piece| self.split(piece)).collect();
         self.sentences(sentences)
     }
 
     /// The answer ends: gives the rest.
     pub fn finish(&mut self) -> Vec<Sentence> {
-        let clean = self.sanitizer.finish();
-        let mut sentences = self.splitter.push(&clean);
+        let clean = self.sanitizer.finish_placed();
+        let mut sentences = self.split(&clean);
         sentences.extend(self.splitter.finish());
         self.sentences(sentences)
+    }
+
+    fn split(&mut self, clean: &Clean) -> Vec<String> {
+        self.places.add(clean);
+        self.splitter.push(&clean.text)
     }
 
     /// Says what becomes of a sentence, in the order that they were given in. After a refusal nothing is shown any
@@ -225,22 +235,26 @@ impl<'a> Gate<'a> {
             .unwrap_or(text)
     }
 
-    fn sentences(&self, sentences: Vec<String>) -> Vec<Sentence> {
+    fn sentences(&mut self, sentences: Vec<String>) -> Vec<Sentence> {
+        let placed: Vec<_> = (sentences.into_iter())
+            .map(|text| (self.places.next(&text), text))
+            .collect();
         let cites = |text: &str| {
             let numbers = citations::marks(text).into_iter().flat_map(|mark| mark.numbers);
             let places = numbers.filter_map(|number| number.checked_sub(1));
             places.filter(|place| *place < self.sources.len()).collect()
         };
-        sentences
+        placed
             .into_iter()
-            .filter_map(|text| match &self.nonce {
-                Some(nonce) => data::unframed(&text, nonce).map(Into::into),
-                None => Some(text),
+            .filter_map(|(place, text)| match &self.nonce {
+                Some(nonce) => Some((place, data::unframed(&text, nonce)?.into())),
+                None => Some((place, text)),
             })
-            .map(|text| self.attributed(text))
-            .map(|text| Sentence {
+            .map(|(place, text)| (place, self.attributed(text)))
+            .map(|(place, text)| Sentence {
                 cites: cites(&text),
                 text,
+                place,
             })
             .collect()
     }
@@ -326,6 +340,36 @@ mod tests {
         assert_eq!(shown("Doors do not open at 9 [2].", true), Err("Contradiction"));
         // Where nobody wants citations nobody gets any.
         assert_eq!(shown("Doors open at 9.", false).as_deref(), Ok("Doors open at 9."));
+    }
+
+    #[test]
+    fn a_sentence_is_known_by_its_place_in_what_the_model_wrote() {
+        const WROTE: &str = "Fees are <b>5</b> EUR [see](https://evil.example/?q=5) [1]. ![](https://evil.example) Doors \
+            o\u{AD}pen at 9 [1]. Cards work.";
+        let chunks = [chunk(1, "Fees are 5 EUR. Cards work."), chunk(2, "Doors open at 9.")];
+        let sources: Vec<_> = chunks.iter().map(Source::of).collect();
+        for cut in [1, 2, 3, 7, 1000] {
+            let settings = Settings::default();
+            let mut gate = Gate::new("fees?", &sources, settings, Policy::Refuse, Links::default());
+            let letters: Vec<char> = WROTE.chars().collect();
+            let mut sentences = Vec::new();
+            for piece in letters.chunks(cut) {
+                sentences.extend(gate.push(&piece.iter().collect::<String>()));
+            }
+            sentences.extend(gate.finish());
+            let wrote = |text: &str| {
+                let found = sentences.iter().find(|sentence| sentence.text.trim_end() == text);
+                let found = found.unwrap_or_else(|| panic!("{text}: {sentences:?}"));
+                WROTE[found.place.clone()].trim()
+            };
+            let fees = wrote("Fees are 5 EUR see [1].");
+            assert_eq!(fees, "Fees are <b>5</b> EUR [see](https://evil.example/?q=5) [1].");
+            assert!(
+                wrote("Doors open at 9 [2].").ends_with("Doors o\u{AD}pen at 9 [1]."),
+                "{cut}"
+            );
+            assert_eq!(wrote("Cards work [1]."), "Cards work.");
+        }
     }
 
     #[test]

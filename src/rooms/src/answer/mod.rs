@@ -18,6 +18,8 @@ mod asked;
 pub mod citations;
 pub mod gate;
 pub mod grounding;
+pub mod labelled;
+mod places;
 pub mod prompt;
 pub mod quote;
 mod repeats;

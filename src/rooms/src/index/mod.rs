@@ -99,6 +99,22 @@ impl Index {
         self.blocks_seen(grant).iter().map(|block| block.len()).sum()
     }
 
+    /// Up to `most` of the chunks that somebody sees, evenly spaced in the order of their names, the first of them by
+    /// `offset`.
+    pub fn sample(&self, grant: &Grant, most: usize, offset: usize) -> Vec<ChunkId> {
+        let blocks = self.blocks_seen(grant);
+        let numbers = blocks
+            .iter()
+            .flat_map(|block| (0..block.len() as u32).map(|row| block.chunk(row)));
+        let mut chunks: Vec<u32> = numbers.collect();
+        chunks.sort_unstable();
+        let step = chunks.len().div_ceil(most.max(1)).max(1);
+        let chosen = chunks.into_iter().skip(offset % step).step_by(step);
+        chosen
+            .filter_map(|chunk| Some(self.check(grant, chunk).ok()?.id))
+            .collect()
+    }
+
     /// The first net: the blocks that a grant sees. Whatever scores is given these and nothing else.
     pub(crate) fn blocks_seen(&self, grant: &Grant) -> Vec<&Block> {
         if grant.room() != &self.room {

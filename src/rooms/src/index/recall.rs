@@ -131,6 +131,32 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_is_of_what_is_visible_and_spread_over_it() {
+        let index = {
+            let mut builder = Builder::new(room(), 1, DIMENSION);
+            for (id, vector) in (0..).zip(&vectors(100)) {
+                // Every second one is for nobody.
+                let chunk = chunk(id, "", 0, acl(usize::from(id % 2 == 1)));
+                builder.push(&chunk, 1, Embedding::new(vector).unwrap()).unwrap();
+            }
+            builder.finish().unwrap()
+        };
+        let sample = |most, offset| -> Vec<i64> {
+            let chunks = index.sample(&grant(0, 0, 0), most, offset);
+            chunks.into_iter().map(|chunk| chunk.0).collect()
+        };
+        assert_eq!(sample(5, 0), [0, 20, 40, 60, 80]);
+        assert_eq!(sample(5, 13), [6, 26, 46, 66, 86]);
+        assert_eq!(sample(1000, 7).len(), 50);
+        assert_eq!(sample(0, 0).len(), 1);
+        let other = crate::grant::RoomKey {
+            uid: "other".into(),
+            ..room()
+        };
+        assert!(index.sample(&grant_to(other, Verb::RedTeam), 5, 0).is_empty());
+    }
+
+    #[test]
     fn it_is_of_what_is_visible_and_needs_a_grant() {
         let empty = index(&[]);
         assert_eq!(recall(&empty, &grant(0, 0, 0), 5, 10, Instant::now()), Ok(1.0));

@@ -13,6 +13,7 @@ const WORDS = {
   room_empty: "Nothing of this Room has been read yet. It answers after its first synchronization.",
   room_closed: "This Room is closed: it failed its own tests against leaks. Whoever runs it has to look at it.",
   room_has_no_model: "This Room has no model to ask. It can be searched.",
+  room_model_unsure: "The model of this Room does not tell how certain it is, as the Room wants it to. Whoever runs it has to look at it.",
   rooms_unavailable: "The Room cannot be reached at the moment. Try again soon.",
   rooms_off: "This gateway has no Rooms.",
   authorization_unavailable: "Nobody can tell at the moment what you may do. Try again soon.",

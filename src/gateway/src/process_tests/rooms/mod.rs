@@ -2,7 +2,9 @@
 
 mod access;
 mod ask;
+mod certainty;
 mod databases;
+mod detectors;
 mod ingest;
 mod matrix;
 mod races;

@@ -17,10 +17,10 @@ use std::time::Duration;
 use super::support::{Doc, House, Told, doc, spec};
 
 /// Whom the operator's Job is.
-const TESTER: &str = "tester";
-const ACCOUNT: &str = "system:serviceaccount:ns:hr-room-redteam";
+pub(super) const TESTER: &str = "tester";
+pub(super) const ACCOUNT: &str = "system:serviceaccount:ns:hr-room-redteam";
 
-fn planted(name: &str, text: &str, clearance: u8, acl: &Acl) -> Doc {
+pub(super) fn planted(name: &str, text: &str, clearance: u8, acl: &Acl) -> Doc {
     let mut doc = doc(name, &[text]);
     doc.clearance = clearance;
     doc.acl = acl.names().map(|names| names.iter().cloned().collect());
@@ -28,7 +28,7 @@ fn planted(name: &str, text: &str, clearance: u8, acl: &Acl) -> Doc {
 }
 
 /// The canaries of both sources, of the generation that is filled next.
-fn canaries(generation: i64) -> [Canary; 2] {
+pub(super) fn canaries(generation: i64) -> [Canary; 2] {
     let canary =
         |source: &str, clearance| Canary::planted(b"drawn", "uid-hr", generation, source, Clearance(clearance));
     [canary("files", 2), canary("people", 1)]
@@ -49,7 +49,7 @@ fn plant(generation: i64) -> Vec<Doc> {
 }
 
 /// A Room whose tests are asked for; its condition as it is.
-fn set(house: &House, passed: Option<&str>) {
+pub(super) fn set(house: &House, passed: Option<&str>) {
     let mut spec = spec();
     spec["sources"][0]["clearance"] = 2.into();
     spec["members"] = json!([{"kind": "User", "name": "jane", "role": "Curator", "clearance": 5}]);
@@ -62,7 +62,7 @@ fn set(house: &House, passed: Option<&str>) {
     house.gateway.gateway.rooms.authorizer().forget_rooms();
 }
 
-async fn house(more: impl Fn(&Canary) -> Vec<Doc>) -> House {
+pub(super) async fn house(more: impl Fn(&Canary) -> Vec<Doc>) -> House {
     let house = House::build().await;
     set(&house, Some("True"));
     let writer = house.begin("hr", true).await;
@@ -84,7 +84,7 @@ async fn house(more: impl Fn(&Canary) -> Vec<Doc>) -> House {
     house
 }
 
-async fn tested(house: &House, suites: &[&str], answers: u32) -> RedTeamReport {
+pub(super) async fn tested(house: &House, suites: &[&str], answers: u32) -> RedTeamReport {
     let directory = tempfile::tempdir().unwrap();
     let token_file = directory.path().join("token");
     std::fs::write(&token_file, TESTER).unwrap();
@@ -121,7 +121,7 @@ const SUITES: [&str; 9] = [
     "injection",
 ];
 
-fn as_(house: &House, token: &str, role: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
+pub(super) fn as_(house: &House, token: &str, role: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
     house.request(token, method, path).header("x-atelier-redteam-as", role)
 }
 

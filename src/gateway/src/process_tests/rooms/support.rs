@@ -13,7 +13,7 @@ use api::llmmodel::Task;
 use axum::{
     Json, Router,
     body::Body,
-    http::{Response, header},
+    http::{Response, StatusCode, header},
     response::IntoResponse,
     routing::post,
 };
@@ -40,6 +40,18 @@ pub const DIMENSION: usize = 64;
 /// Whoever fills all Rooms.
 pub const JOB: &str = "job";
 
+/// What a model does that is asked how probable its tokens are.
+#[derive(Clone, Default)]
+pub enum Telling {
+    /// It passes over that.
+    #[default]
+    Nothing,
+    /// It refuses.
+    Refused,
+    /// It tells that it doubts these words, and no others.
+    All(Vec<String>),
+}
+
 /// An embedding model that knows words, and a model that writes what it is told to.
 pub struct Models {
     pub address: SocketAddr,
@@ -47,6 +59,8 @@ pub struct Models {
     pub says: Arc<Mutex<Option<String>>>,
     /// What the next chats answer that ask for a statement, the first one first; without any, that there is none.
     pub writes: Arc<Mutex<VecDeque<String>>>,
+    /// What is told of tokens.
+    pub tells: Arc<Mutex<Telling>>,
     /// Pieces of answers that may go out.
     pub pieces: Arc<Semaphore>,
     pub asked: Arc<Mutex<Vec<Value>>>,
@@ -85,6 +99,7 @@ impl Models {
     pub async fn start() -> Self {
         let says = Arc::new(Mutex::new(None::<String>));
         let writes = Arc::new(Mutex::new(VecDeque::<String>::new()));
+        let tells = Arc::new(Mutex::new(Telling::default()));
         let pieces = Arc::new(Semaphore::new(1 << 20));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let embeddings = async |Json(body): Json<Value>| {
@@ -94,9 +109,17 @@ impl Models {
         };
         let chat = {
             let (says, writes) = (says.clone(), writes.clone());
-            let (pieces, asked) = (pieces.clone(), asked.clone());
+            let (pieces, asked, tells) = (pieces.clone(), asked.clone(), tells.clone());
             async move |Json(body): Json<Value>| {
                 asked.lock().unwrap().push(body.clone());
+                let doubted = match tells.lock().unwrap().clone() {
+                    Telling::All(doubted) if body["logprobs"] == true => Some(doubted),
+                    Telling::Refused if body["logprobs"] == true => {
+                        let error = json!({"error": {"message": "unknown field logprobs"}});
+                        return (StatusCode::BAD_REQUEST, Json(error)).into_response();
+                    }
+                    _ => None,
+                };
                 if body["stream"] != true {
                     let written = writes.lock().unwrap().pop_front();
                     let content = written.unwrap_or_else(|| rooms::sql::NO_QUERY.into());
@@ -107,9 +130,17 @@ impl Models {
                 let words: Vec<String> = text.split_inclusive(' ').map(Into::into).collect();
                 let events = stream::iter(words).then(move |word| {
                     let pieces = pieces.clone();
+                    let logprobs = doubted.as_ref().map(|doubted| {
+                        let logprob = if doubted.iter().any(|one| word.trim() == one) {
+                            -5.0
+                        } else {
+                            -0.01
+                        };
+                        json!({"content": [{"token": word, "bytes": word.as_bytes(), "logprob": logprob}]})
+                    });
                     async move {
                         pieces.acquire().await.unwrap().forget();
-                        let event = json!({"choices": [{"delta": {"content": word}}]});
+                        let event = json!({"choices": [{"delta": {"content": word}, "logprobs": logprobs}]});
                         Ok::<_, Infallible>(Bytes::from(format!("data: {event}\n\n")))
                     }
                 });
@@ -120,8 +151,26 @@ impl Models {
                     .unwrap()
             }
         };
+        // It takes a document for the source of a sentence that has no other words than it.
+        let rerank = async |Json(body): Json<Value>| {
+            let words = |text: &Value| -> Vec<String> {
+                let text = text.as_str().unwrap();
+                let text = text.split_once(" [").map_or(text, |(text, _)| text);
+                let words = text.split(|letter: char| !letter.is_alphanumeric());
+                words.filter(|word| !word.is_empty()).map(Into::into).collect()
+            };
+            let query = words(&body["query"]);
+            let documents = body["documents"].as_array().unwrap().iter().enumerate();
+            let results = documents.map(|(index, document)| {
+                let document = words(document);
+                let has_all = query.iter().all(|word| document.contains(word));
+                json!({"index": index, "relevance_score": if has_all { 0.9 } else { 0.1 }})
+            });
+            Json(json!({"results": results.collect::<Vec<_>>()}))
+        };
         let router = Router::new()
             .route("/v1/embeddings", post(embeddings))
+            .route("/v1/rerank", post(rerank))
             .route("/v1/chat/completions", post(chat));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -130,9 +179,14 @@ impl Models {
             address,
             says,
             writes,
+            tells,
             pieces,
             asked,
         }
+    }
+
+    pub fn tell(&self, telling: Telling) {
+        *self.tells.lock().unwrap() = telling;
     }
 
     /// Writes these for databases, one after the other.
@@ -252,7 +306,7 @@ impl House {
         })
         .await;
         let models = Models::start().await;
-        for (name, task) in [("e", Task::Embed), ("chat", Task::Generate)] {
+        for (name, task) in [("e", Task::Embed), ("chat", Task::Generate), ("rerank", Task::Rerank)] {
             let mut model = model("ns", name);
             model.task = Some(task);
             gateway.catalog.apply_model(model);

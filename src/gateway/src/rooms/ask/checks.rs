@@ -4,7 +4,7 @@ use ::rooms::{
     Chunk,
     answer::{
         gate::{Policy, Sentence},
-        grounding::{Settings, Signals},
+        grounding::{MOST_UNCERTAIN, Settings, Signals},
         sentences::sentences,
         weak::says_unknown,
     },
@@ -13,6 +13,9 @@ use api::room::{AnswerDetector, Citations, RoomSpec, Ungrounded};
 
 use super::super::{models::Asker, room::Room};
 use crate::error::Error;
+
+/// Score of a reranker from which a chunk entails a sentence.
+const ENTAILED: f64 = 0.5;
 
 /// Refuses where a detector of the Room cannot be applied: better no answer than one that was not looked at as the Room
 /// wants it.
@@ -25,13 +28,11 @@ pub fn check_detectors(room: &Room, spec: &RoomSpec) -> Result<(), Error> {
         .as_ref()
         .map(|answer| &answer.detectors[..])
         .unwrap_or_default();
-    let is_missing = detectors.contains(&AnswerDetector::Confidence)
-        || (detectors.contains(&AnswerDetector::Entailment) && spec.reranker.is_none());
-    if is_missing {
+    if detectors.contains(&AnswerDetector::Entailment) && spec.reranker.is_none() {
         tracing::error!(
             room = room.key.name,
             namespace = room.key.namespace,
-            "a detector of the Room cannot be applied: Confidence is not known yet, Entailment needs a reranker"
+            "a detector of the Room cannot be applied: Entailment needs a reranker"
         );
         return Err(Error::RoomsUnavailable);
     }
@@ -46,7 +47,11 @@ pub fn checks(answer: Option<&api::room::Answer>) -> (Settings, Policy) {
     let settings = Settings {
         citations: answer.citations == Citations::Required && has(AnswerDetector::Citations),
         overlap: has(AnswerDetector::Overlap),
-        entailment: answer.detectors.contains(&AnswerDetector::Entailment).then_some(0.5),
+        entailment: answer
+            .detectors
+            .contains(&AnswerDetector::Entailment)
+            .then_some(ENTAILED),
+        most_uncertain: (answer.detectors.contains(&AnswerDetector::Confidence)).then_some(MOST_UNCERTAIN),
         ..Settings::default()
     };
     let policy = match answer.ungrounded {
@@ -54,6 +59,18 @@ pub fn checks(answer: Option<&api::room::Answer>) -> (Settings, Policy) {
         Ungrounded::Annotate => Policy::Annotate,
     };
     (settings, policy)
+}
+
+/// What one detector checks by itself.
+pub fn alone(detector: AnswerDetector) -> Settings {
+    let is = |other| detector == other;
+    Settings {
+        citations: is(AnswerDetector::Citations),
+        overlap: is(AnswerDetector::Overlap),
+        entailment: is(AnswerDetector::Entailment).then_some(ENTAILED),
+        most_uncertain: is(AnswerDetector::Confidence).then_some(MOST_UNCERTAIN),
+        ..Settings::default()
+    }
 }
 
 /// What a reranker says of a sentence, where the Room wants to know.

@@ -1,10 +1,12 @@
-//! The stream of a model, as its pieces of text.
+//! The stream of a model, as its pieces of text, with their tokens where they are told.
 
 use axum::{body::Body, http::Response};
 use bytes::BytesMut;
 use http_body_util::BodyExt;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::certainty::Token;
 use crate::{error::Error, events::end_of_events};
 
 /// A longer event is none of a model's.
@@ -17,27 +19,42 @@ struct Chunk {
     #[serde(default)]
     system_fingerprint: Option<String>,
     #[serde(default)]
-    error: Option<serde_json::Value>,
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
     #[serde(default)]
     delta: Delta,
+    /// Not read unless it was asked for, so that it spoils no answer otherwise.
+    #[serde(default)]
+    logprobs: Value,
 }
 
 #[derive(Default, Deserialize)]
 struct Delta {
     #[serde(default)]
     content: Option<String>,
+    /// What the model thinks before it answers, as some tell it: no part of the answer.
+    #[serde(default, alias = "reasoning")]
+    reasoning_content: Option<Value>,
+}
+
+/// A piece of what a model writes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Piece {
+    /// The text; none where only tokens came.
+    pub text: String,
+    /// The tokens that came with it, where the model tells them. Their text may come with another piece.
+    pub tokens: Vec<Token>,
 }
 
 /// What a model writes, as it comes.
 pub struct Deltas {
     body: Body,
     buffer: BytesMut,
-    /// Texts of events that are whole.
-    ready: std::collections::VecDeque<String>,
+    /// Of events that are whole.
+    ready: std::collections::VecDeque<Piece>,
     is_over: bool,
     has_ended: bool,
     model: String,
@@ -67,10 +84,10 @@ impl Deltas {
     ///
     /// # Errors
     /// When the model breaks off: what came so far is no answer.
-    pub async fn next(&mut self) -> Result<Option<String>, Error> {
+    pub async fn next(&mut self) -> Result<Option<Piece>, Error> {
         loop {
-            if let Some(text) = self.ready.pop_front() {
-                return Ok(Some(text));
+            if let Some(piece) = self.ready.pop_front() {
+                return Ok(Some(piece));
             }
             if self.has_ended {
                 return Ok(None);
@@ -117,8 +134,17 @@ impl Deltas {
             if self.version.is_none() {
                 self.version = chunk.system_fingerprint;
             }
-            let content = chunk.choices.into_iter().next().and_then(|choice| choice.delta.content);
-            self.ready.extend(content.filter(|text| !text.is_empty()));
+            let Some(Choice { delta, logprobs }) = chunk.choices.into_iter().next() else {
+                continue;
+            };
+            let thinks = delta.reasoning_content.is_some();
+            let piece = Piece {
+                text: delta.content.unwrap_or_default(),
+                tokens: if thinks { Vec::new() } else { Token::read(&logprobs) },
+            };
+            if piece != Piece::default() {
+                self.ready.push_back(piece);
+            }
         }
         Ok(())
     }
@@ -139,8 +165,8 @@ mod tests {
 
     async fn all(mut deltas: Deltas) -> Result<String, Error> {
         let mut text = String::new();
-        while let Some(delta) = deltas.next().await? {
-            text += &delta;
+        while let Some(piece) = deltas.next().await? {
+            text += &piece.text;
         }
         Ok(text)
     }
@@ -153,6 +179,24 @@ mod tests {
         assert_eq!(all(deltas(&[whole])).await, Ok("Só it is.".into()));
         let cut: Vec<&'static str> = whole.split_inclusive([':', '{', 'ó']).collect();
         assert_eq!(all(deltas(&cut)).await, Ok("Só it is.".into()));
+    }
+
+    #[tokio::test]
+    async fn tokens_come_with_their_text_or_alone() {
+        let mut deltas = deltas(&[
+            "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"Hm\"},\"logprobs\":{\"content\":[{\"token\":\"Hm\",\"logprob\":-1}]}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"\"},\"logprobs\":{\"content\":[{\"token\":\"S\",\"logprob\":-0.5}]}}]}\n\n",
+            "data: {\"choices\":[{\"delta\":{\"content\":\"So\"},\"logprobs\":\"nonsense\"}]}\n\ndata: [DONE]\n\n",
+        ]);
+        let token = Token {
+            bytes: b"S".to_vec(),
+            logprob: -0.5,
+        };
+        let mut pieces = Vec::new();
+        while let Some(piece) = deltas.next().await.unwrap() {
+            pieces.push((piece.text, piece.tokens));
+        }
+        assert_eq!(pieces, [(String::new(), vec![token]), ("So".into(), Vec::new())]);
     }
 
     #[tokio::test]

@@ -86,11 +86,14 @@ fn others_have_a_say() {
     };
     let copied = "Employees have 26 days of paid leave a year [1].";
     let free = "Holidays that staff did not take are not remunerated [1].";
-    assert!(say(copied, None, None, None) && !say(free, None, None, None));
-    assert!(!say(copied, Some(0.1), None, None) && !say(copied, Some(f64::NAN), None, None));
-    assert!(!say(copied, None, None, Some(3.0)) && say(copied, None, None, Some(1.0)));
+    let sure = Some(0.1);
+    assert!(say(copied, None, None, sure) && !say(free, None, None, sure));
+    assert!(!say(copied, Some(0.1), None, sure) && !say(copied, Some(f64::NAN), None, sure));
+    assert!(!say(copied, None, None, Some(3.0)) && say(copied, None, None, Some(2.0)));
+    // Of whose certainty nothing is known is not believed.
+    assert!(!say(copied, None, None, None) && !say(copied, None, None, Some(f64::NAN)));
     let near = "Paid holiday entitlement for employees is 26 days each year [1].";
-    assert!(say(near, None, Some(0.9), None));
+    assert!(say(near, None, Some(0.9), sure));
     // Whoever agrees, a wrong number is a wrong number.
     assert!(!say(
         "Employees have 27 days of paid leave a year [1].",

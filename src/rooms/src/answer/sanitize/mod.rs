@@ -34,12 +34,22 @@ pub fn sanitize(text: &str, links: &Links) -> String {
     out
 }
 
+/// A piece of a clean text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clean {
+    /// The piece.
+    pub text: String,
+    /// Bytes of the text as it came that were read for this piece and all before it.
+    pub read: usize,
+}
+
 /// Cleans a text that comes in pieces.
 #[derive(Clone, Debug)]
 pub struct Sanitizer {
     links: Links,
     unseen: Unseen,
     held: String,
+    read: usize,
 }
 
 impl Sanitizer {
@@ -49,19 +59,29 @@ impl Sanitizer {
             links,
             unseen: Unseen::default(),
             held: String::new(),
+            read: 0,
         }
     }
 
     /// Takes the next piece and gives out what is clean. At most some 4 KiB are held back.
     pub fn push(&mut self, piece: &str) -> String {
-        let mut out = String::new();
+        self.push_placed(piece).into_iter().map(|clean| clean.text).collect()
+    }
+
+    /// The same, with the places of what is clean: a piece for each construct, which is mostly a word.
+    pub fn push_placed(&mut self, piece: &str) -> Vec<Clean> {
+        let mut out = Vec::new();
         for c in piece.chars() {
             let before = self.held.len();
             self.unseen.push(c, &mut self.held);
+            self.read += c.len_utf8();
             // Constructs end at spaces at the earliest, and addresses do.
             let has_ended = self.held.len() > before && self.held.ends_with(char::is_whitespace);
             if has_ended && markup::is_closed(&self.held) || self.held.len() >= MAX_HELD {
-                out.push_str(&markup::clean(&self.held, &self.links));
+                out.push(Clean {
+                    text: markup::clean(&self.held, &self.links),
+                    read: self.read,
+                });
                 self.held.clear();
             }
         }
@@ -70,8 +90,16 @@ impl Sanitizer {
 
     /// The text ends: gives out the rest.
     pub fn finish(&mut self) -> String {
+        self.finish_placed().text
+    }
+
+    /// The same, with its place.
+    pub fn finish_placed(&mut self) -> Clean {
         let held = std::mem::take(&mut self.held);
         self.unseen = Unseen::default();
-        markup::clean(&held, &self.links)
+        Clean {
+            text: markup::clean(&held, &self.links),
+            read: self.read,
+        }
     }
 }

@@ -71,10 +71,14 @@ pub fn compute(facts: &Facts<'_>, now: &Time) -> RoomStatus {
         ended::note(&mut after, end, now);
     }
     match (&room.spec.red_team, &plan.testing) {
-        (None, _) => after.red_team = None,
+        (None, _) => {
+            after.red_team = None;
+            after.detectors.clear();
+        }
         (Some(_), Testing::Ended(end)) => redteam::note(&mut after, end, now),
         (Some(_), _) => {}
     }
+    redteam::forget(&mut after, room);
     if let Some(state) = observed.state.as_ref().filter(|state| state.uid == owner.uid) {
         look(&mut after, state, now);
     }

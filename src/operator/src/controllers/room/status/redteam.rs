@@ -4,7 +4,7 @@ use api::{
     Room, RoomStatus,
     conditions::{Finding, Status, types},
     reasons,
-    room::{RedTeamFinding, RedTeamStatus, RedTeamVerdict},
+    room::{DetectorStatus, RedTeamFinding, RedTeamStatus, RedTeamVerdict},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use protocol::redteam::{RedTeamReport, RedTeamVerdict as Verdict};
@@ -27,6 +27,10 @@ pub fn note(status: &mut RoomStatus, ended: &Ended, now: &Time) {
     let trouble = match &ended.outcome {
         Outcome::Done(report) => {
             found(tests, report, now);
+            // What could not be measured this time stays as it was.
+            if !report.detectors.is_empty() {
+                status.detectors = detectors(report, now);
+            }
             let reason = match report.verdict {
                 Verdict::Passed => None,
                 Verdict::Leaked => Some(reasons::LEAKED),
@@ -78,6 +82,25 @@ fn found(tests: &mut RedTeamStatus, report: &RedTeamReport, now: &Time) {
             leaked: number(class.leaked),
         })
         .collect();
+}
+
+/// Forgets what is known of detectors that the spec does not name any more.
+pub fn forget(status: &mut RoomStatus, room: &Room) {
+    let answer = room.spec.answer.clone().unwrap_or_default();
+    let is_there = |known: &DetectorStatus| answer.detectors().iter().any(|one| one.as_str() == known.name);
+    status.detectors.retain(is_there);
+}
+
+fn detectors(report: &RedTeamReport, now: &Time) -> Vec<DetectorStatus> {
+    let share = |share: Option<f64>| share.map(|share| format!("{share:.2}"));
+    let of = |detector: &protocol::redteam::RedTeamDetector| DetectorStatus {
+        name: detector.name.clone(),
+        precision: share(detector.precision()),
+        recall: share(detector.recall()),
+        samples: number(detector.samples()),
+        last_time: Some(Time(to_the_second(now.0))),
+    };
+    report.detectors.iter().map(of).collect()
 }
 
 /// Whether the Room passed; nothing where nobody asks.

@@ -4,7 +4,7 @@ use api::{
 };
 use protocol::{
     PrepareFailure,
-    redteam::{RedTeamClass, RedTeamOutcome, RedTeamReport, RedTeamVerdict as Verdict},
+    redteam::{RedTeamClass, RedTeamDetector, RedTeamOutcome, RedTeamReport, RedTeamVerdict as Verdict},
 };
 use rstest::rstest;
 use serde_json::json;
@@ -31,6 +31,25 @@ fn finished(verdict: Verdict) -> RedTeamOutcome {
             Verdict::Leaked => vec!["direct: 2 of 30 leaked".into()],
             Verdict::Blind => vec!["nobody saw what they may see".into()],
         },
+        detectors: Vec::new(),
+    })
+}
+
+/// A run that was passed, in which detectors were measured.
+fn measured(names: &[&str], falsely: u64) -> RedTeamOutcome {
+    let RedTeamOutcome::Finished(report) = finished(Verdict::Passed) else {
+        panic!("it has finished")
+    };
+    let of = |name: &&str| RedTeamDetector {
+        name: (*name).into(),
+        found: 30,
+        missed: 10,
+        falsely,
+        passed: 60,
+    };
+    RedTeamOutcome::Finished(RedTeamReport {
+        detectors: names.iter().map(of).collect(),
+        ..report
     })
 }
 
@@ -171,6 +190,50 @@ fn a_new_index_and_new_members_ask_for_a_run_and_old_ones_do_not() {
     assert_eq!(world.tested, 5);
     // Three stay to be looked at.
     assert_eq!(world.observed.tests.len(), 3);
+}
+
+#[test]
+fn what_detectors_are_worth_is_kept_until_it_is_measured_again() {
+    let mut world = under_test();
+    assert!(world.status().detectors.is_empty());
+    world.test_ends(Some(&measured(&["Citations", "Overlap"], 10)), "Complete");
+    world.settle();
+    let status = world.status();
+    let [citations, overlap] = &status.detectors[..] else {
+        panic!("{status:?}")
+    };
+    assert_eq!(
+        (&*citations.name, &*overlap.name, overlap.samples),
+        ("Citations", "Overlap", 110)
+    );
+    assert_eq!(
+        (overlap.precision.as_deref(), overlap.recall.as_deref()),
+        (Some("0.75"), Some("0.75"))
+    );
+    assert_eq!(overlap.last_time, tests(&world).last_time);
+    // A run that could not measure changes nothing, and neither does a pass.
+    let mut next = |names: &[&str], at: &str| {
+        world.now = self::at(at);
+        assert_eq!((world.settle(), world.under_test()), (0, 1));
+        world.test_ends(Some(&measured(names, 0)), "Complete");
+        world.settle();
+        let writes = world.writes;
+        world.pass();
+        assert_eq!(world.writes, writes);
+        let known = world.status().detectors;
+        known
+            .into_iter()
+            .map(|one| (one.name, one.precision))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(next(&[], "2026-01-01T12:00:01Z").len(), 2);
+    let known = next(&["Overlap"], "2026-01-02T12:00:01Z");
+    assert_eq!(known, [("Overlap".to_owned(), Some("1.00".to_owned()))]);
+    // Of what is not applied any more nothing is known, nor without tests.
+    let answer = json!({"detectors": ["Citations"]});
+    world.room.spec.answer = serde_json::from_value(answer).unwrap();
+    world.pass();
+    assert!(world.status().detectors.is_empty());
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod experiment;
 mod hearing;
 mod judge;
 mod keeper;
+mod likelihood;
 mod memory;
 mod metrics;
 mod mirror;

@@ -8,14 +8,16 @@ use ::shadow::{
     metric::{self, PairValue},
     score::{Asked, Format, Pair, Score},
 };
-use api::shadowdeployment::{ComparedMetric, Metric};
+use api::shadowdeployment::ComparedMetric;
 use bytes::Bytes;
 use protocol::shadows as wire;
 use serde_json::Value;
 use store::shadows::{self as kept, NewPair};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::{Service, ask::Place, drops::Drop, experiment::Experiment, judge::Answers, memory::Share, tap::Heard};
+use super::{
+    Service, ask::Place, drops::Drop, experiment::Experiment, judge::Answers, likelihood, memory::Share, tap::Heard,
+};
 use crate::{catalog::Model, metrics::Operation};
 
 /// A live answer that takes longer is not waited for.
@@ -146,10 +148,18 @@ impl Service {
             baseline: baseline.as_ref(),
         };
         let namespace = &experiment.key.namespace;
-        let asked = self
+        let mut asked = self
             .asking
             .judged(namespace, &experiment.metrics, &request, &answers, &pair)
             .await;
+        if likelihood::is_asked_for(&experiment.metrics) {
+            let version = job.version.as_deref();
+            let serving = version.and_then(|version| self.asking.version(&job.model, version, &job.cluster));
+            let places = [serving.as_ref(), candidate.as_ref()];
+            // It takes a copy's place: the serving version computes no more beside its users than baselines let it.
+            let _place = experiment.places.acquire().await;
+            asked.likelihoods = self.asking.likelihoods(places, &request, &answers, &pair).await;
+        }
         let has_failed = answered.has_failed();
         let measured = Measured {
             request,
@@ -287,12 +297,8 @@ impl Measured {
             asked: &self.asked,
             timeout: self.timeout,
         };
-        let measured = self.metrics.iter().map(|compared| compared.metric);
-        // Nobody asks for likelihoods yet, and failures alone would speak against the candidate only.
-        measured
-            .filter(|metric| *metric != Metric::CrossPerplexity)
-            .filter_map(|metric| Some((metric::name(metric).to_owned(), told(pair.score(metric)?))))
-            .collect()
+        let measured = self.metrics.iter().flat_map(|compared| pair.scores(compared.metric));
+        measured.map(|(name, score)| (name.to_owned(), told(score))).collect()
     }
 }
 

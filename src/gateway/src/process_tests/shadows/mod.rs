@@ -2,5 +2,6 @@
 
 mod collecting;
 mod faults;
+mod likelihoods;
 mod sampling;
 mod support;

@@ -1,5 +1,7 @@
 //! Comparisons from their first pass to their verdict.
 
+mod likelihoods;
+
 use api::{ShadowDeployment, ShadowDeploymentStatus, conditions, names, shadowdeployment::Verdict};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

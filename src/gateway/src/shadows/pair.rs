@@ -16,7 +16,8 @@ use store::shadows::{self as kept, NewPair};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::{
-    Service, ask::Place, drops::Drop, experiment::Experiment, judge::Answers, likelihood, memory::Share, tap::Heard,
+    Service, ask::Place, drops::Drop, experiment::Experiment, judge::Answers, likelihood, memory::Share, spec::Words,
+    tap::Heard, words::Difference,
 };
 use crate::{catalog::Model, metrics::Operation};
 
@@ -33,6 +34,8 @@ pub struct Job {
     pub operation: Operation,
     /// The body, as the model got it.
     pub body: Bytes,
+    /// Who asked, where words are kept.
+    pub asker: Option<String>,
     /// What it is kept together with.
     pub cluster: String,
     /// The live answer, once it has ended.
@@ -171,14 +174,19 @@ impl Service {
             metrics: experiment.metrics.clone(),
             model: job.model.clone(),
         };
+        let words = job.asker.as_ref().map_or(Words::Never, |_| experiment.words());
         // Comparing long texts takes milliseconds.
-        let scores = tokio::task::spawn_blocking(move || measured.scores()).await;
-        let scores = scores.map_err(|_| Drop::Unscored)?;
+        let found = tokio::task::spawn_blocking(move || measured.found(words)).await;
+        let (scores, difference) = found.map_err(|_| Drop::Unscored)?;
         if scores.is_empty() {
             return Err(Drop::Unscored);
         }
         let scores = serde_json::to_value(scores).map_err(|_| Drop::Unscored)?;
         self.add(experiment, job.cluster, scores).await?;
+        if let (Some(asker), Some(difference)) = (job.asker, difference) {
+            let namespace = &job.model.namespace;
+            self.keep_words(experiment, namespace, asker, pair, difference).await;
+        }
         let key = &experiment.key;
         experiment.shown().paired(&key.namespace, &key.name, has_failed);
         Ok(())
@@ -284,7 +292,19 @@ fn has_noise(metrics: &[ComparedMetric]) -> bool {
 }
 
 impl Measured {
-    fn scores(mut self) -> BTreeMap<String, wire::Score> {
+    /// The scores, and what the answers differ in where that is kept.
+    fn found(mut self, words: Words) -> (BTreeMap<String, wire::Score>, Option<Difference>) {
+        let scores = self.scores();
+        let prompts = match words {
+            Words::Kept { prompts, .. } => prompts,
+            Words::Never | Words::Unknown => return (scores, None),
+        };
+        let request = prompts.then_some(&self.request);
+        let difference = Difference::between(&self.primary, &self.candidate, &scores, &self.metrics, request);
+        (scores, difference)
+    }
+
+    fn scores(&mut self) -> BTreeMap<String, wire::Score> {
         for answer in [&mut self.primary, &mut self.candidate] {
             answer.violations = violations(&self.model, answer);
         }

@@ -5,3 +5,4 @@ mod faults;
 mod likelihoods;
 mod sampling;
 mod support;
+mod words;

@@ -39,6 +39,7 @@ pub struct Run {
     dropped: BTreeMap<String, u64>,
     tokens: u64,
     cost: Option<String>,
+    keeps_words: bool,
     courses: Vec<Vec<(u64, f64, Interval)>>,
     next_point: u64,
     decision: Option<Decision>,
@@ -64,6 +65,7 @@ impl Run {
             dropped: BTreeMap::new(),
             tokens: 0,
             cost: None,
+            keeps_words: false,
             courses: vec![Vec::new(); metrics],
             next_point: 1,
             decision: None,
@@ -80,6 +82,7 @@ impl Run {
         self.dropped.clone_from(&page.dropped);
         self.tokens = page.tokens;
         self.cost.clone_from(&page.cost);
+        self.keeps_words = page.keeps_words;
         for pair in &page.pairs {
             // Once each, whatever the gateway repeats.
             if pair.seq <= self.after {
@@ -152,6 +155,7 @@ impl Run {
             dropped,
             tokens: self.tokens,
             cost: self.cost.clone(),
+            keeps_words: self.keeps_words,
             too_small: self.too_small(&metrics),
             metrics,
             decision: self.decision.clone().or_else(|| self.trial.verdict(end)),

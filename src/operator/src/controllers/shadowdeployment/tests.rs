@@ -426,6 +426,18 @@ fn margins_that_the_planned_pairs_cannot_show_are_warned_of() {
 }
 
 #[test]
+fn words_that_nobody_can_keep_are_said_to_be_missing() {
+    let mut world = World::begun(json!({"retention": {"content": "7d"}}));
+    world.pass();
+    let (status, reason, message) = world.condition("Degraded");
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "WordsNotKept"));
+    assert!(message.contains("audit.content.keysSecret"), "{message}");
+    world.gateway.keeps_words = true;
+    world.pass();
+    assert_eq!(world.condition("Degraded").0, "False");
+}
+
+#[test]
 fn a_template_does_nothing() {
     let mut world = World::new(json!({}));
     world

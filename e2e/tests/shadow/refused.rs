@@ -18,10 +18,9 @@ async fn what_cannot_be_compared_is_refused_by_the_name_of_its_field() -> Result
         let nobody = json!({"model": "nobody"});
         let judged = json!({"primary": {"metric": "Judge", "model": {"name": "nobody"}}});
         let cases = [
-            ("absent", with(nobody.clone(), &errors), "CandidateGone", "spec.candidate.model"),
+            ("absent", with(nobody, &errors), "CandidateGone", "spec.candidate.model"),
             ("same", with(json!({"version": version}), &errors), "InvalidSpec", "serves already"),
             ("unknown", with(json!({"version": "v-0000000000"}), &errors), "CandidateGone", "status.versions"),
-            ("cross", with(nobody, &json!({"primary": {"metric": "CrossPerplexity"}})), "NotSupported", "CrossPerplexity"),
             (
                 "margin",
                 with(json!({"model": "other"}), &json!({"primary": {"metric": "RougeL", "margin": "100%"}})),

@@ -161,7 +161,8 @@ pub const VERB_CONTRIBUTE: &str = "contribute";
 pub const VERB_CURATE: &str = "curate";
 /// RBAC verb on `rooms/<name>` that allows trying to make the Room leak.
 pub const VERB_REDTEAM: &str = "redteam";
-/// RBAC verb on `rooms/<name>` that allows reading who asked what.
+/// RBAC verb on `rooms/<name>` that allows reading who asked what, and on `shadowdeployments/<name>` reading the words of
+/// pairs, where they are kept.
 pub const VERB_AUDIT: &str = "audit";
 /// RBAC verb on `rooms/<name>` that allows filling it from its sources, which its own Jobs do, and taking away what
 /// is in it once it is being deleted, which the operator does.

@@ -165,6 +165,8 @@ pub const DECIDED: &str = "Decided";
 pub const PAIRS_UNAVAILABLE: &str = "PairsUnavailable";
 /// With the pairs that are planned, a difference as small as a margin can hardly be shown.
 pub const MARGIN_TOO_SMALL: &str = "MarginTooSmall";
+/// The gateway cannot keep the words of pairs that the spec asks for.
+pub const WORDS_NOT_KEPT: &str = "WordsNotKept";
 /// The gateway forgets the pairs, before the comparison goes itself.
 pub const FORGETTING: &str = "Forgetting";
 /// The gateway could not forget the pairs.

@@ -207,9 +207,12 @@ pub enum Error {
     )]
     FeedbackOff,
     #[error(
-        "the ShadowDeployment \"{shadow}\" does not exist or you may not collect its pairs (verb \"collect\" on shadowdeployments)"
+        "the ShadowDeployment \"{shadow}\" does not exist or you may not collect its pairs (verb \"collect\" on \
+         shadowdeployments) or read its report (verb \"get\")"
     )]
     ShadowNotFound { shadow: String },
+    #[error("the ShadowDeployment \"{shadow}\" has no report yet: there is one with its verdict")]
+    ShadowReportNotFound { shadow: String },
     #[error("pairs of ShadowDeployments cannot be reached at the moment; try again")]
     ShadowsUnavailable,
     #[error("this gateway mirrors nothing: it has no database (--database-url-file)")]
@@ -365,6 +368,7 @@ impl Error {
             Self::Unfit { .. } => row(S::UNPROCESSABLE_ENTITY, INVALID, code::UNFIT),
             Self::RoomSourceFull { .. } => row(S::INSUFFICIENT_STORAGE, INVALID, code::FULL),
             Self::ShadowNotFound { .. } => row(S::NOT_FOUND, INVALID, "shadow_not_found"),
+            Self::ShadowReportNotFound { .. } => row(S::NOT_FOUND, INVALID, "shadow_report_not_found"),
             Self::ShadowsUnavailable => row(S::SERVICE_UNAVAILABLE, SERVER, "shadows_unavailable").retry(2),
             Self::ShadowsOff => row(S::NOT_IMPLEMENTED, INVALID, "shadows_off"),
             Self::RouteNotFound => row(S::NOT_FOUND, INVALID, "not_found"),

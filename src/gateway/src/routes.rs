@@ -152,6 +152,7 @@ impl Gateway {
         let shadows = shadows::Service::new(
             authorizer.clone(),
             settings.database.as_ref(),
+            settings.audit.keys().cloned(),
             catalog.clone(),
             shadow_hosts,
             settings.upstream,

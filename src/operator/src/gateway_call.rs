@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use reqwest::{Certificate, Client, Method, StatusCode};
+use reqwest::{Certificate, Client, Method, StatusCode, header::CONTENT_TYPE};
 use serde::de::DeserializeOwned;
 
 /// Characters of an answer that are repeated in words.
@@ -65,6 +65,8 @@ pub struct Call<'a> {
     pub method: &'a Method,
     /// Path and query.
     pub path: &'a str,
+    /// JSON that is sent with it.
+    pub body: Option<&'a str>,
     /// Longest time.
     pub patience: Duration,
     /// Largest answer, in bytes.
@@ -113,6 +115,7 @@ impl GatewayCalls {
         let Call {
             method,
             path,
+            body,
             patience,
             largest,
         } = call;
@@ -138,7 +141,10 @@ impl GatewayCalls {
             }
         }
         let client = client.build().map_err(silent)?;
-        let request = client.request(method.clone(), &url).bearer_auth(token.trim());
+        let mut request = client.request(method.clone(), &url).bearer_auth(token.trim());
+        if let Some(json) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(json.to_owned());
+        }
         let mut answer = request.send().await.map_err(silent)?;
         let status = answer.status();
         let mut body = Vec::new();

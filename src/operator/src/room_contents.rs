@@ -55,6 +55,7 @@ fn call<'a>(method: &'a Method, path: &'a str, patience: Duration) -> Call<'a> {
     Call {
         method,
         path,
+        body: None,
         patience,
         largest: LARGEST,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use protocol::shadows::{PREFIX, Pairs};
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 
 use crate::gateway_call::{Call, CallError, GatewayCalls};
 
@@ -35,6 +35,27 @@ impl ShadowPairs {
         Ok(pairs)
     }
 
+    /// Has the report of the ShadowDeployment with this uid kept, where people read it. `false` if the gateway knows no place
+    /// for it: it has seen no pair, or is of an earlier release.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn keep_report(&self, namespace: &str, name: &str, uid: &str, report: &str) -> Result<bool, CallError> {
+        let path = format!("{PREFIX}{namespace}/{name}/report?uid={uid}");
+        let call = Call {
+            body: Some(report),
+            ..call(&Method::PUT, &path)
+        };
+        match self.0.done(call).await {
+            Ok(()) => Ok(true),
+            Err(CallError::Refused {
+                status: StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED,
+                ..
+            }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Forgets all pairs of the ShadowDeployment with this uid.
     ///
     /// # Errors
@@ -49,6 +70,7 @@ fn call<'a>(method: &'a Method, path: &'a str) -> Call<'a> {
     Call {
         method,
         path,
+        body: None,
         patience: PATIENCE,
         largest: LARGEST,
     }
@@ -61,8 +83,8 @@ mod tests {
     use axum::{
         Json, Router,
         extract::Query,
-        http::{HeaderMap, StatusCode},
-        routing::{delete, get},
+        http::HeaderMap,
+        routing::{delete, get, put},
     };
     use serde_json::json;
     use tokio::net::TcpListener;
@@ -86,7 +108,15 @@ mod tests {
             "u" => StatusCode::NO_CONTENT,
             _ => StatusCode::CONFLICT,
         };
+        let keep = async |headers: HeaderMap, body: String| {
+            assert_eq!(headers["content-type"], "application/json");
+            match body.as_str() {
+                "{}" => StatusCode::NO_CONTENT,
+                _ => StatusCode::BAD_REQUEST,
+            }
+        };
         let app = Router::new()
+            .route("/v1/shadows/ns/s/report", put(keep))
             .route("/v1/shadows/ns/s/pairs", get(pairs))
             .route("/v1/shadows/ns/s", delete(forget));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -110,6 +140,14 @@ mod tests {
         assert_eq!((found.pairs.len(), found.pairs[0].seq, found.tokens), (1, 2, 7));
         let other = pairs.after("ns", "s", "another", 0).await.unwrap_err();
         assert!(matches!(other, CallError::Strange(_)), "{other}");
+    }
+
+    #[tokio::test]
+    async fn a_report_is_kept_or_has_no_place_or_is_tried_again() {
+        let (pairs, _directory) = gateway().await;
+        assert!(pairs.keep_report("ns", "s", "u", "{}").await.unwrap());
+        assert!(!pairs.keep_report("ns", "unknown", "u", "{}").await.unwrap());
+        assert!(pairs.keep_report("ns", "s", "u", "[]").await.is_err());
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ pub mod quarantine;
 pub mod redteam;
 pub mod report;
 pub mod rooms;
+pub mod score;
 pub mod shadows;
 pub mod traffic;
 pub mod tune;

@@ -2,7 +2,9 @@
 //!
 //! `GET /v1/shadows/{namespace}/{name}/pairs?uid=UID&after=SEQ` gives the pairs after one, the oldest first; `DELETE` of
 //! `/v1/shadows/{namespace}/{name}?uid=UID` forgets all of them. Both need the verb `collect` on the ShadowDeployment, which
-//! the operator has. The gateway keeps numbers alone, and decides nothing; the operator decides, and keeps nothing but the report.
+//! the operator has. The gateway keeps numbers, and words only where a spec asks for it, and decides nothing; the operator
+//! decides, and keeps nothing but the report. With the verdict it leaves that with the gateway as well, by `PUT` of
+//! `/v1/shadows/{namespace}/{name}/report?uid=UID`: `GET` of it, and of `report.html`, is for people.
 
 use std::collections::BTreeMap;
 
@@ -34,6 +36,8 @@ pub struct Pairs {
     /// What they cost, as a decimal string in the currency of the candidate's pricing; none without a pricing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// Whether words of pairs are kept where a spec asks for it: there are keys, and a trail that tells who reads them.
+    pub keeps_words: bool,
 }
 
 /// Two answers to one request, as numbers.

@@ -82,7 +82,7 @@ pub enum Cost {
     Cpu,
     /// A pass of a small encoder over both answers.
     Encoder,
-    /// A prefill of the model over the other one's prompt and answer.
+    /// Prefills of both models over the prompt and an answer: two of the serving model, and one of the candidate.
     Prefill,
     /// Two answers of a large model.
     TwoAnswers,
@@ -247,21 +247,29 @@ pub fn describe(metric: Metric) -> Description {
 
 /// The name of a metric, as it stands in specs.
 pub fn name(metric: Metric) -> &'static str {
+    scores(metric).first().copied().unwrap_or_default()
+}
+
+/// The score of the other way of `CrossPerplexity`: how likely the candidate finds the serving model's answer.
+pub const CROSS_PERPLEXITY_BACK: &str = "CrossPerplexityBack";
+
+/// Names of the scores that a metric has, its own first. Each of them is tested against the margin.
+pub fn scores(metric: Metric) -> &'static [&'static str] {
     match metric {
-        Metric::Errors => "Errors",
-        Metric::TTFT => "TTFT",
-        Metric::InterToken => "InterToken",
-        Metric::Total => "Total",
-        Metric::Length => "Length",
-        Metric::Format => "Format",
-        Metric::ToolCalls => "ToolCalls",
-        Metric::ExactPrefix => "ExactPrefix",
-        Metric::RougeL => "RougeL",
-        Metric::Embedding => "Embedding",
-        Metric::CrossPerplexity => "CrossPerplexity",
-        Metric::Refusals => "Refusals",
-        Metric::Guardrails => "Guardrails",
-        Metric::Judge => "Judge",
+        Metric::Errors => &["Errors"],
+        Metric::TTFT => &["TTFT"],
+        Metric::InterToken => &["InterToken"],
+        Metric::Total => &["Total"],
+        Metric::Length => &["Length"],
+        Metric::Format => &["Format"],
+        Metric::ToolCalls => &["ToolCalls"],
+        Metric::ExactPrefix => &["ExactPrefix"],
+        Metric::RougeL => &["RougeL"],
+        Metric::Embedding => &["Embedding"],
+        Metric::CrossPerplexity => &["CrossPerplexity", CROSS_PERPLEXITY_BACK],
+        Metric::Refusals => &["Refusals"],
+        Metric::Guardrails => &["Guardrails"],
+        Metric::Judge => &["Judge"],
     }
 }
 
@@ -273,6 +281,7 @@ mod tests {
     fn every_metric_is_named_as_in_specs() {
         for metric in ALL {
             assert_eq!(serde_json::to_value(metric).unwrap(), name(metric));
+            assert_eq!(scores(metric)[0], name(metric));
         }
     }
 

@@ -147,6 +147,7 @@ fn migrator() -> Migrator {
             include_str!("../migrations/0007_room_databases.sql"),
         ),
         (8, "shadow", include_str!("../migrations/0008_shadow.sql")),
+        (9, "shadow_report", include_str!("../migrations/0009_shadow_report.sql")),
     ];
     let migration = |(version, name, sql): (i64, &'static str, &'static str)| {
         Migration::new(

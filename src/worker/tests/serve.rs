@@ -148,6 +148,61 @@ async fn a_completion_repeats_its_prompt_with_logprobs() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn an_answer_of_another_model_is_scored_as_if_it_were_written_here() -> Result<()> {
+    let worker = Worker::start(&["--dtype", "fp32"]).await?;
+    let scored = async |more: Value| {
+        let mut body = question(json!({"ended": true}));
+        let more = more.as_object().cloned().unwrap_or_default();
+        body.as_object_mut().context("an object")?.extend(more);
+        let scored = worker.post("/internal/score", &body).await?;
+        anyhow::Ok(serde_json::from_value::<protocol::score::Scored>(scored)?)
+    };
+    let answered = |text: &str| json!({"messages": [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": text}]});
+
+    // Its own answer has the likelihood that writing it had, with the token that ended it.
+    let written = worker
+        .post("/v1/chat/completions", &question(json!({"logprobs": true})))
+        .await?;
+    let entries = written["choices"][0]["logprobs"]["content"]
+        .as_array()
+        .context("no logprobs")?;
+    let nll: f64 = entries
+        .iter()
+        .filter_map(|entry| entry["logprob"].as_f64())
+        .map(|it| -it)
+        .sum();
+    let open = answered(ANSWER).as_object().cloned().map(|mut body| {
+        body.insert("ended".into(), false.into());
+        Value::from(body)
+    });
+    let open = scored(open.context("an object")?).await?;
+    ensure!(
+        open.tokens == 8 && (open.nll - nll).abs() < 0.01,
+        "{open:?} and {nll} in {written}"
+    );
+    let own = scored(answered(ANSWER)).await?;
+    ensure!(own.tokens == 9 && own.nll >= open.nll, "{own:?} and {open:?}");
+    // Nobody says this.
+    let odd = scored(answered("Purple seventeen ladders quietly Paris.")).await?;
+    let mean = |scored: protocol::score::Scored| scored.nll / scored.tokens as f64;
+    ensure!(mean(odd) > mean(own) + 2.0, "{odd:?} and {own:?}");
+
+    // A completion, too; and nothing where there is nothing.
+    let body = json!({"model": "m", "prompt": "The capital of France is", "completion": " Paris", "ended": false});
+    let paris = worker.post("/internal/score", &body).await?;
+    ensure!(paris["tokens"] == 1, "{paris}");
+    for body in [
+        json!({"model": "m", "prompt": "x", "completion": ""}),
+        json!({"model": "m", "messages": [{"role": "user", "content": "x"}]}),
+        json!({"model": "m"}),
+    ] {
+        let answer = worker.send("/internal/score", &body.to_string()).await?;
+        ensure!(answer.status() == 400, "{body}: {}", answer.status());
+    }
+    Ok(())
+}
+
 /// In single precision: in bfloat16, what is computed together decides how sums are rounded, and four
 /// answers are not always computed together in the same way.
 #[tokio::test]

@@ -83,7 +83,7 @@ pub enum Metric {
     RougeL,
     /// Similarity of meaning, by an embedding model.
     Embedding,
-    /// How likely each model finds the other's answer.
+    /// How likely each model finds the other's answer, both ways. Needs Atelier's own engine for both.
     CrossPerplexity,
     /// Requests that were refused.
     Refusals,

@@ -2,11 +2,13 @@
 
 mod compare;
 mod outcome;
+mod retention;
 mod sample;
 mod status;
 
 pub use compare::{Compare, ComparedMetric, Metric};
 pub use outcome::{Budget, OnFail, OnPass, ShadowLimits, Stop};
+pub use retention::ShadowRetention;
 pub use sample::{Sample, SampleKey};
 pub use status::{Interval, MetricStatus, MetricVerdict, ShadowDeploymentStatus, Verdict};
 
@@ -75,6 +77,8 @@ pub struct ShadowDeploymentSpec {
     pub on_fail: OnFail,
     /// What the comparison may cost.
     pub limits: Option<ShadowLimits>,
+    /// What is kept of requests and answers beside numbers. Default: nothing.
+    pub retention: Option<ShadowRetention>,
     /// Also lead requests to the models beside Atelier's gateway, and mirror the same share of them to the candidate, by an
     /// HTTPRoute with weights and RequestMirror. Nobody gets the answers to these copies, so no verdict rests on them; with
     /// the verdict the mirror ends, and the route stays as long as this object. Default: the gateway alone copies.

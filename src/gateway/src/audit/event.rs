@@ -75,7 +75,7 @@ pub struct RoomOpening {
     answer_clearance: Option<u8>,
 }
 
-/// Pairs of a ShadowDeployment are about to be forgotten.
+/// Pairs of a ShadowDeployment are about to be forgotten, or their words to be read.
 #[derive(Debug, Serialize)]
 pub struct ShadowOpening<'a> {
     /// `allowed`.

@@ -20,7 +20,10 @@ use std::{
 };
 
 use axum::http::HeaderMap;
-use store::{Database, audit::Log};
+use store::{
+    Database,
+    audit::{Log, content::KeyRing},
+};
 
 pub use commands::{Command, run as run_command};
 pub use entry::Entry;
@@ -38,6 +41,7 @@ pub struct Recorder(Option<Kept>);
 struct Kept {
     log: Arc<Log>,
     database: Database,
+    keys: Option<KeyRing>,
 }
 
 /// How long the last rows of a process may take.
@@ -46,7 +50,25 @@ const DRAIN: Duration = Duration::from_secs(10);
 impl Recorder {
     /// Keeps it in `log`, which writes to `database`.
     pub fn new(log: Arc<Log>, database: Database) -> Self {
-        Self(Some(Kept { log, database }))
+        Self(Some(Kept {
+            log,
+            database,
+            keys: None,
+        }))
+    }
+
+    /// With keys by which words are kept elsewhere too, which the trail tells of when they are shown.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Option<KeyRing>) -> Self {
+        if let Some(kept) = &mut self.0 {
+            kept.keys = keys;
+        }
+        self
+    }
+
+    /// The keys by which words are kept, if there is a trail that tells whom they are shown to.
+    pub fn keys(&self) -> Option<&KeyRing> {
+        self.0.as_ref()?.keys.as_ref()
     }
 
     /// The trail of a request of `caller` for `operation` that arrived at `received`.

@@ -102,7 +102,7 @@ impl AuditArgs {
             },
         ));
         tokio::spawn(Keeper::new(database.clone(), retention).keep(self.content.every()));
-        Ok(Recorder::new(log, database))
+        Ok(Recorder::new(log, database).with_keys(self.content.keys()?))
     }
 
     /// The database.

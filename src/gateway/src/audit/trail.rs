@@ -19,6 +19,7 @@ use crate::{catalog::Model, error::Error, head::Head, headers, identity::Identit
 const POLICY: &str = "rbac: infer on llmmodels.atelier.dev";
 const ROOMS_POLICY: &str = "rbac: rooms.atelier.dev";
 const SHADOWS_POLICY: &str = "rbac: collect on shadowdeployments.atelier.dev";
+const SHADOW_WORDS_POLICY: &str = "rbac: audit on shadowdeployments.atelier.dev";
 /// The longest text of a caller that rows keep.
 const LONGEST: usize = 512;
 
@@ -82,6 +83,14 @@ impl<'a> Trail<'a> {
         }
     }
 
+    /// The caller wants to read words of a ShadowDeployment's pairs.
+    pub fn asks_to_read(&mut self, shadow: &str) {
+        self.asks_for(shadow);
+        if let Some(asker) = &mut self.asker {
+            asker.policy = SHADOW_WORDS_POLICY;
+        }
+    }
+
     /// The caller was let into a Room, and is about to be answered. The entry tells the end.
     ///
     /// # Errors
@@ -91,7 +100,7 @@ impl<'a> Trail<'a> {
         self.open_event(|asker| RoomEvent { asker, opening }).await
     }
 
-    /// The caller may have pairs of a ShadowDeployment forgotten, and is about to. The entry tells the end.
+    /// The caller may have pairs of a ShadowDeployment forgotten, or read their words, and is about to. The entry tells the end.
     ///
     /// # Errors
     /// When that cannot be written down, so that it must not happen.

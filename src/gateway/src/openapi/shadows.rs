@@ -31,7 +31,44 @@ pub fn paths() -> Map<String, Value> {
     );
     let mut forgotten = refusals(&[400, 401, 404, 501, 503]);
     forgotten.insert("204".into(), json!({"description": "Nothing is kept of it any more."}));
+    let by_name = &one[..2];
+    let report = |kind: &str, schema: Value| {
+        let mut told = refusals(&[401, 404, 501, 503]);
+        let described =
+            "Its numbers, and the words of a few pairs where they are kept and the caller has the verb audit.";
+        told.insert(
+            "200".into(),
+            json!({"description": described, "content": {kind: {"schema": schema}}}),
+        );
+        told
+    };
+    let mut written = refusals(&[400, 401, 404, 413, 501, 503]);
+    written.insert("204".into(), json!({"description": "It is kept."}));
     let paths = json!({
+        "/v1/shadows/{namespace}/{name}/report": {
+            "get": {
+                "operationId": "getShadowReport",
+                "summary": "What came of a ShadowDeployment, for whoever may get it.",
+                "tags": ["shadows"],
+                "parameters": by_name,
+                "responses": report("application/json", json!({"type": "object"})),
+            },
+            "put": {
+                "operationId": "keepShadowReport",
+                "summary": "Keeps what came of a ShadowDeployment, for its operator.",
+                "tags": ["shadows"],
+                "parameters": one,
+                "requestBody": {"required": true, "content": {"application/json": {"schema": {"type": "object"}}}},
+                "responses": written,
+            },
+        },
+        "/v1/shadows/{namespace}/{name}/report.html": {"get": {
+            "operationId": "getShadowReportPage",
+            "summary": "The same as one page, which needs nothing else.",
+            "tags": ["shadows"],
+            "parameters": by_name,
+            "responses": report("text/html", json!({"type": "string"})),
+        }},
         "/v1/shadows/{namespace}/{name}/pairs": {"get": {
             "operationId": "collectShadowPairs",
             "summary": "What was measured of the pairs of a ShadowDeployment after one of them, for its operator.",

@@ -17,6 +17,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Response, header},
 };
 use http_body_util::{BodyExt, Limited};
+use protocol::score::{self, Scored};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -37,6 +38,8 @@ use crate::{
 
 /// A longer list of vectors is not read.
 const MAX_VECTORS: usize = 16 << 20;
+/// A longer word on an answer is not read.
+const MAX_SCORED: usize = 4 << 10;
 /// For whom copies are sent, where somebody has to be named.
 const OWN: &str = "atelier:gateway";
 
@@ -145,6 +148,25 @@ impl Asking {
         let vectors = timeout(patience, embedding).await.ok()??;
         let vectors: Vec<_> = vectors.data.into_iter().map(|vector| vector.embedding).collect();
         (vectors.len() == texts.len()).then_some(vectors)
+    }
+
+    /// How likely a worker finds an answer; none where nobody answers well, as engines of others do.
+    pub async fn score(&self, place: &Place, body: &Value, pair: &str, patience: Duration) -> Option<Scored> {
+        let Place::Worker(address, _) = place else { return None };
+        let scoring = async {
+            let posted = self
+                .upstream
+                .post(*address, score::PATH, headers(pair), body.to_string().into(), patience);
+            let response = posted.await.ok()?;
+            if !response.status().is_success() {
+                tracing::debug!(%address, status = %response.status(), "an answer is not scored");
+                return None;
+            }
+            let bytes = Limited::new(response.into_body(), MAX_SCORED).collect().await.ok()?;
+            let scored: Scored = serde_json::from_slice(&bytes.to_bytes()).ok()?;
+            scored.nll.is_finite().then_some(scored)
+        };
+        timeout(patience, scoring).await.ok()?
     }
 
     async fn send(

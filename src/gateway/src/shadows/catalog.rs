@@ -11,7 +11,12 @@ use std::{
 use store::shadows::Key;
 use tokio::sync::mpsc;
 
-use super::{experiment::Experiment, metrics::Metrics, pair::Job, spec::Shadow};
+use super::{
+    experiment::Experiment,
+    metrics::Metrics,
+    pair::Job,
+    spec::{Shadow, Words},
+};
 
 /// A comparison that has begun, and where its copies come from.
 pub type Begun = (Arc<Experiment>, mpsc::UnboundedReceiver<Job>);
@@ -26,10 +31,15 @@ pub struct Shadows {
 #[derive(Default)]
 struct State {
     /// All that there are, whether anything is compared or not.
-    known: HashMap<String, Key>,
+    known: HashMap<String, Known>,
     experiments: HashMap<String, Arc<Experiment>>,
     /// By namespace and name of the model.
     of_models: HashMap<(String, String), Arc<[Arc<Experiment>]>>,
+}
+
+struct Known {
+    key: Key,
+    words: Words,
 }
 
 impl Shadows {
@@ -44,9 +54,13 @@ impl Shadows {
 
     /// A ShadowDeployment is there, or has changed; what begins by that.
     pub fn apply(&self, shadow: Shadow) -> Option<Begun> {
-        let Shadow { key, active } = shadow;
+        let Shadow { key, active, words } = shadow;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        state.known.insert(key.uid.clone(), key.clone());
+        let known = Known {
+            key: key.clone(),
+            words,
+        };
+        state.known.insert(key.uid.clone(), known);
         let Some(comparison) = active else {
             state.end(&key.uid);
             return None;
@@ -71,7 +85,7 @@ impl Shadows {
         if !state
             .known
             .values()
-            .any(|known| (&known.namespace, &known.name) == (&key.namespace, &key.name))
+            .any(|known| known.is_called(&key.namespace, &key.name))
         {
             self.metrics.forget(&key.namespace, &key.name);
         }
@@ -84,8 +98,8 @@ impl Shadows {
             state
                 .known
                 .values()
+                .map(|known| known.key.clone())
                 .filter(|key| !uids.contains(&key.uid))
-                .cloned()
                 .collect()
         };
         for key in gone {
@@ -103,6 +117,21 @@ impl Shadows {
     pub fn has(&self, uid: &str) -> bool {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         state.known.contains_key(uid)
+    }
+
+    /// The one that has a name now, and what is kept of its words.
+    pub fn named(&self, namespace: &str, name: &str) -> Option<(Key, Words)> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all = state.known.values();
+        let known = all.find(|known| known.is_called(namespace, name))?;
+        Some((known.key.clone(), known.words))
+    }
+
+    /// What is kept of the words of all that there are, by uid.
+    pub fn words(&self) -> Vec<(String, Words)> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let all = state.known.iter();
+        all.map(|(uid, known)| (uid.clone(), known.words)).collect()
     }
 
     /// The comparisons of a model.
@@ -123,6 +152,12 @@ impl Shadows {
     /// What is shown of them.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+}
+
+impl Known {
+    fn is_called(&self, namespace: &str, name: &str) -> bool {
+        (&*self.key.namespace, &*self.key.name) == (namespace, name)
     }
 }
 
@@ -173,6 +208,9 @@ mod tests {
         assert!(shadows.of("ns", "other").is_none());
         shadows.apply(shadow("a", "1", json!({"verdict": "Promote"})));
         assert!(shadows.has("1"), "it is there, and over");
+        let named = shadows.named("ns", "a").unwrap();
+        assert_eq!((&*named.0.uid, named.1), ("1", Words::Never));
+        assert!(shadows.named("ns", "c").is_none() && shadows.words().len() == 2);
         assert_eq!(compared(&shadows), 1);
         assert!(!shadows.is_complete());
         shadows.retain(&HashSet::from(["1".to_owned()]));

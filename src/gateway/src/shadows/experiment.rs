@@ -20,8 +20,9 @@ use super::{
     drops::Drop,
     metrics::Metrics,
     pair::Job,
-    spec::{Comparison, Settings},
+    spec::{Comparison, Settings, Words},
     tally::Tally,
+    words::Bar,
 };
 
 /// Copies of one comparison under way at once.
@@ -43,6 +44,8 @@ pub struct Experiment {
     pub tally: Tally,
     /// Whether the database knows of it.
     pub opened: OnceCell<()>,
+    /// How different answers must be for their words to be kept.
+    pub bar: Bar,
     /// Places for copies under way.
     pub places: Arc<Semaphore>,
     /// Cancelled when it ends.
@@ -86,6 +89,7 @@ impl Experiment {
             metrics: comparison.metrics,
             tally: Tally::default(),
             opened: OnceCell::new(),
+            bar: Bar::default(),
             places: Arc::new(Semaphore::new(CONCURRENT)),
             ended: CancellationToken::new(),
             jobs,
@@ -176,6 +180,11 @@ impl Experiment {
     /// Time after which a copy is given up, if the spec says.
     pub fn timeout(&self) -> Option<Duration> {
         self.with(|chosen| chosen.settings.timeout)
+    }
+
+    /// What is kept of words.
+    pub fn words(&self) -> Words {
+        self.with(|chosen| chosen.settings.words)
     }
 
     /// The candidate has a worker. From now on, having none is its failure.

@@ -22,6 +22,8 @@ const ALIVE_EVERY: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(5);
 /// Between two looks at what is gone.
 const PURGE_EVERY: Duration = Duration::from_secs(300);
+/// Between two looks at what has expired.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 /// Longest wait for the database at the end of the process.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// ShadowDeployments in one page of a list.
@@ -94,7 +96,7 @@ impl Service {
         if self.database.is_none() {
             return;
         }
-        tokio::join!(self.keep_counting(), self.keep_purging(&client));
+        tokio::join!(self.keep_counting(), self.keep_purging(&client), self.keep_expiring());
     }
 
     /// Writes counts down for ever.
@@ -122,6 +124,13 @@ impl Service {
             .into_iter()
             .map(async |experiment| self.tell(&experiment).await);
         let _ = timeout(FAREWELL, join_all(telling)).await;
+    }
+
+    async fn keep_expiring(&self) {
+        loop {
+            sleep(EXPIRE_EVERY).await;
+            self.expire_words().await;
+        }
     }
 
     async fn keep_purging(&self, client: &Client) {

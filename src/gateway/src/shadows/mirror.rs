@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 
-use super::{Service, drops::Drop, experiment::Experiment, outline::outline, pair::Job, tap::Tap};
+use super::{Service, drops::Drop, experiment::Experiment, outline::outline, pair::Job, spec::Words, tap::Tap};
 use crate::{catalog::Model, headers, identity::Identity, metrics::Operation, name::ModelName};
 
 /// The largest request that is copied, in bytes.
@@ -96,6 +96,8 @@ impl Service {
             operation: live.operation,
             // The bytes are shared; their place among all bodies is the live request's, and goes with it.
             body: live.body.clone(),
+            // Nobody needs to know otherwise.
+            asker: matches!(experiment.words(), Words::Kept { .. }).then(|| live.caller.user().to_owned()),
             cluster,
             heard: tap.add(),
             has_baseline: experiment.wants_baseline(),

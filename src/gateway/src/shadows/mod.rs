@@ -27,16 +27,19 @@ mod experiment;
 mod hearing;
 mod judge;
 mod keeper;
+mod likelihood;
 mod memory;
 mod metrics;
 mod mirror;
 mod outline;
 mod pair;
+mod report;
 pub mod routes;
 pub(crate) mod spec;
 mod tally;
 mod tap;
 pub mod watch;
+mod words;
 
 use std::{
     sync::{Arc, Mutex},
@@ -44,7 +47,7 @@ use std::{
 };
 
 use prometheus::Registry;
-use store::Database;
+use store::{Database, audit::content::KeyRing};
 use tokio::sync::OnceCell;
 
 pub use alive::Alive;
@@ -71,6 +74,7 @@ pub struct Service {
     asking: Asking,
     memory: Memory,
     metrics: Metrics,
+    vault: Option<words::Vault>,
     /// A name that no other process has, nor this one after a restart.
     replica: String,
     /// The database was not there: until when nothing is copied.
@@ -81,10 +85,11 @@ pub struct Service {
 
 impl Service {
     /// ShadowDeployments in `database`, without which nothing is mirrored. Copies go to workers in `models`, or through
-    /// `hosts`, which count for nobody else.
+    /// `hosts`, which count for nobody else. Words are kept by `keys` alone.
     pub fn new(
         authorizer: Arc<Authorizer>,
         database: Option<&Database>,
+        keys: Option<KeyRing>,
         models: Arc<Catalog>,
         hosts: Hosts,
         timeouts: UpstreamTimeouts,
@@ -106,6 +111,7 @@ impl Service {
             asking: Asking::new(models, hosts, timeouts),
             memory: Memory::default(),
             metrics,
+            vault: keys.map(words::Vault::new),
             replica: format!("{:032x}", rand::random::<u128>()),
             paused: Mutex::default(),
             longest: timeouts.first_byte,

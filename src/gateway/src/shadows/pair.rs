@@ -8,14 +8,17 @@ use ::shadow::{
     metric::{self, PairValue},
     score::{Asked, Format, Pair, Score},
 };
-use api::shadowdeployment::{ComparedMetric, Metric};
+use api::shadowdeployment::ComparedMetric;
 use bytes::Bytes;
 use protocol::shadows as wire;
 use serde_json::Value;
 use store::shadows::{self as kept, NewPair};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::{Service, ask::Place, drops::Drop, experiment::Experiment, judge::Answers, memory::Share, tap::Heard};
+use super::{
+    Service, ask::Place, drops::Drop, experiment::Experiment, judge::Answers, likelihood, memory::Share, spec::Words,
+    tap::Heard, words::Difference,
+};
 use crate::{catalog::Model, metrics::Operation};
 
 /// A live answer that takes longer is not waited for.
@@ -31,6 +34,8 @@ pub struct Job {
     pub operation: Operation,
     /// The body, as the model got it.
     pub body: Bytes,
+    /// Who asked, where words are kept.
+    pub asker: Option<String>,
     /// What it is kept together with.
     pub cluster: String,
     /// The live answer, once it has ended.
@@ -146,10 +151,18 @@ impl Service {
             baseline: baseline.as_ref(),
         };
         let namespace = &experiment.key.namespace;
-        let asked = self
+        let mut asked = self
             .asking
             .judged(namespace, &experiment.metrics, &request, &answers, &pair)
             .await;
+        if likelihood::is_asked_for(&experiment.metrics) {
+            let version = job.version.as_deref();
+            let serving = version.and_then(|version| self.asking.version(&job.model, version, &job.cluster));
+            let places = [serving.as_ref(), candidate.as_ref()];
+            // It takes a copy's place: the serving version computes no more beside its users than baselines let it.
+            let _place = experiment.places.acquire().await;
+            asked.likelihoods = self.asking.likelihoods(places, &request, &answers, &pair).await;
+        }
         let has_failed = answered.has_failed();
         let measured = Measured {
             request,
@@ -161,14 +174,19 @@ impl Service {
             metrics: experiment.metrics.clone(),
             model: job.model.clone(),
         };
+        let words = job.asker.as_ref().map_or(Words::Never, |_| experiment.words());
         // Comparing long texts takes milliseconds.
-        let scores = tokio::task::spawn_blocking(move || measured.scores()).await;
-        let scores = scores.map_err(|_| Drop::Unscored)?;
+        let found = tokio::task::spawn_blocking(move || measured.found(words)).await;
+        let (scores, difference) = found.map_err(|_| Drop::Unscored)?;
         if scores.is_empty() {
             return Err(Drop::Unscored);
         }
         let scores = serde_json::to_value(scores).map_err(|_| Drop::Unscored)?;
         self.add(experiment, job.cluster, scores).await?;
+        if let (Some(asker), Some(difference)) = (job.asker, difference) {
+            let namespace = &job.model.namespace;
+            self.keep_words(experiment, namespace, asker, pair, difference).await;
+        }
         let key = &experiment.key;
         experiment.shown().paired(&key.namespace, &key.name, has_failed);
         Ok(())
@@ -274,7 +292,19 @@ fn has_noise(metrics: &[ComparedMetric]) -> bool {
 }
 
 impl Measured {
-    fn scores(mut self) -> BTreeMap<String, wire::Score> {
+    /// The scores, and what the answers differ in where that is kept.
+    fn found(mut self, words: Words) -> (BTreeMap<String, wire::Score>, Option<Difference>) {
+        let scores = self.scores();
+        let prompts = match words {
+            Words::Kept { prompts, .. } => prompts,
+            Words::Never | Words::Unknown => return (scores, None),
+        };
+        let request = prompts.then_some(&self.request);
+        let difference = Difference::between(&self.primary, &self.candidate, &scores, &self.metrics, request);
+        (scores, difference)
+    }
+
+    fn scores(&mut self) -> BTreeMap<String, wire::Score> {
         for answer in [&mut self.primary, &mut self.candidate] {
             answer.violations = violations(&self.model, answer);
         }
@@ -287,12 +317,8 @@ impl Measured {
             asked: &self.asked,
             timeout: self.timeout,
         };
-        let measured = self.metrics.iter().map(|compared| compared.metric);
-        // Nobody asks for likelihoods yet, and failures alone would speak against the candidate only.
-        measured
-            .filter(|metric| *metric != Metric::CrossPerplexity)
-            .filter_map(|metric| Some((metric::name(metric).to_owned(), told(pair.score(metric)?))))
-            .collect()
+        let measured = self.metrics.iter().flat_map(|compared| pair.scores(compared.metric));
+        measured.map(|(name, score)| (name.to_owned(), told(score))).collect()
     }
 }
 

@@ -1,7 +1,8 @@
-//! How the operator collects what was measured: [`protocol::shadows`].
+//! How the operator collects what was measured, and where reports are: [`protocol::shadows`].
 
 use std::{sync::Arc, time::Instant};
 
+use api::names::VERB_COLLECT;
 use axum::{
     body::Body,
     extract::{Path, Request, State, rejection::PathRejection},
@@ -12,10 +13,12 @@ use axum::{
 use protocol::shadows::{PAGE, PREFIX, Pair, Pairs};
 use store::shadows::{self as kept, Key};
 
+use super::report;
 use crate::{
     audit::{Entry, ShadowOpening},
     body,
     error::Error,
+    headers,
     identity::Identity,
     review::{Access, Resource},
     rooms::answer,
@@ -23,20 +26,30 @@ use crate::{
 };
 
 type Shared = State<Arc<Gateway>>;
-type Named = Result<Path<(String, String)>, PathRejection>;
+/// A namespace and a name.
+pub(super) type Named = Result<Path<(String, String)>, PathRejection>;
 
 const ONE: &str = "/v1/shadows/{namespace}/{name}";
 const PAIRS: &str = "/v1/shadows/{namespace}/{name}/pairs";
 
+const REPORT: &str = "/v1/shadows/{namespace}/{name}/report";
+const REPORT_PAGE: &str = "/v1/shadows/{namespace}/{name}/report.html";
+
 /// All paths, as [`crate::routes::surface`] has them.
 pub fn surface() -> Vec<(&'static str, MethodRouter<Arc<Gateway>>)> {
-    vec![(ONE, delete(forget)), (PAIRS, get(pairs))]
+    vec![
+        (ONE, delete(forget)),
+        (PAIRS, get(pairs)),
+        (REPORT, get(report::json).put(report::keep)),
+        (REPORT_PAGE, get(report::page)),
+    ]
 }
 
 /// A path in metrics.
 pub fn name(path: &str) -> &'static str {
     match template(path) {
         Some(PAIRS) => "shadow_pairs",
+        Some(REPORT | REPORT_PAGE) => "shadow_report",
         Some(_) => "shadow",
         None => "other",
     }
@@ -48,30 +61,49 @@ pub fn template(path: &str) -> Option<&'static str> {
     match parts[..] {
         [_, _] => Some(ONE),
         [_, _, "pairs"] => Some(PAIRS),
+        [_, _, "report"] => Some(REPORT),
+        [_, _, "report.html"] => Some(REPORT_PAGE),
         _ => None,
     }
 }
 
 /// A request about a ShadowDeployment.
-struct Asked {
-    gateway: Arc<Gateway>,
-    caller: Arc<Identity>,
-    parts: Parts,
-    key: Key,
-    received: Instant,
+pub(super) struct Asked {
+    /// Who is asked.
+    pub gateway: Arc<Gateway>,
+    /// Who asks.
+    pub caller: Arc<Identity>,
+    /// With what.
+    pub parts: Parts,
+    /// About what; its uid is empty until it is known.
+    pub key: Key,
+    /// When.
+    pub received: Instant,
 }
 
 impl Asked {
-    /// Looks who asks, and about what.
+    /// Looks who asks, and about what; the uid has to be named.
     async fn take(gateway: Arc<Gateway>, named: Named, request: Request) -> Result<Self, Error> {
+        let (mut asked, body) = Self::begin(gateway, named, request).await?;
+        body::forget(body);
+        asked.name_uid()?;
+        Ok(asked)
+    }
+
+    /// Looks who asks, and about what; what was sent with it has not been read.
+    pub async fn begin(gateway: Arc<Gateway>, named: Named, request: Request) -> Result<(Self, Body), Error> {
         let received = Instant::now();
         let (parts, body) = request.into_parts();
-        let caller = gateway.authenticator.authenticate(&parts.headers).await;
-        body::forget(body);
-        let caller = caller?;
+        let caller = match gateway.authenticator.authenticate(&parts.headers).await {
+            Ok(caller) => caller,
+            Err(error) => {
+                body::forget(body);
+                return Err(error);
+            }
+        };
         // Percent-encoded bytes that are no text name nothing.
         let Path((namespace, name)) = named.map_err(|_| Error::RouteNotFound)?;
-        let mut asked = Self {
+        let asked = Self {
             gateway,
             caller,
             parts,
@@ -82,8 +114,19 @@ impl Asked {
             },
             received,
         };
-        asked.key.uid = asked.query("uid").ok_or(Error::MissingField { field: "uid" })?;
-        Ok(asked)
+        Ok((asked, body))
+    }
+
+    /// Takes the uid from the query.
+    pub fn name_uid(&mut self) -> Result<(), Error> {
+        self.key.uid = self.query("uid").ok_or(Error::MissingField { field: "uid" })?;
+        Ok(())
+    }
+
+    /// The id of the request.
+    pub fn request_id(&self) -> &str {
+        let id = self.parts.headers.get(headers::REQUEST_ID);
+        id.and_then(|id| id.to_str().ok()).unwrap_or_default()
     }
 
     fn query(&self, name: &str) -> Option<String> {
@@ -93,29 +136,39 @@ impl Asked {
         found.map(|(_, value)| value.into_owned())
     }
 
-    /// Refuses whoever may not collect. What somebody may not collect and what is not there give the same answer.
-    async fn admit(&self) -> Result<(), Error> {
+    /// Refuses whoever may not do that. What somebody may not do and what is not there give the same answer.
+    pub async fn admit(&self, verb: &'static str) -> Result<(), Error> {
+        self.may(verb).await?.then_some(()).ok_or_else(|| self.not_found())
+    }
+
+    /// Whether the caller may do that.
+    pub async fn may(&self, verb: &'static str) -> Result<bool, Error> {
         let Key { namespace, name, .. } = &self.key;
-        let not_found = || Error::ShadowNotFound {
-            shadow: format!("{namespace}/{name}"),
-        };
         // Empty names would ask for a permission on all.
         if namespace.is_empty() || name.is_empty() {
-            return Err(not_found());
+            return Ok(false);
         }
         let access = Access {
             resource: Resource::ShadowDeployments,
-            verb: api::names::VERB_COLLECT,
+            verb,
             namespace: namespace.clone(),
             name: name.clone(),
         };
         let decision = self.gateway.shadows.authorizer.decide(&self.caller, access).await?;
-        decision.allowed.then_some(()).ok_or_else(not_found)
+        Ok(decision.allowed)
+    }
+
+    /// There is none, as far as the caller may know.
+    pub fn not_found(&self) -> Error {
+        let Key { namespace, name, .. } = &self.key;
+        Error::ShadowNotFound {
+            shadow: format!("{namespace}/{name}"),
+        }
     }
 
     /// What there is after one pair.
     async fn pairs(&self) -> Result<Pairs, Error> {
-        self.admit().await?;
+        self.admit(VERB_COLLECT).await?;
         let after = match self.query("after") {
             Some(after) => after.parse::<i64>().ok().filter(|after| *after >= 0),
             None => Some(0),
@@ -144,6 +197,7 @@ impl Asked {
             dropped: collected.drops,
             tokens: collected.tokens,
             cost: collected.nanos.map(decimal),
+            keeps_words: self.gateway.shadows.vault.is_some(),
         })
     }
 
@@ -154,7 +208,7 @@ impl Asked {
             .begin("shadow_forget", &self.parts.headers, &self.caller, self.received);
         let Key { namespace, name, uid } = &self.key;
         trail.asks_about(&format!("{namespace}/{name}"));
-        if let Err(error) = self.admit().await {
+        if let Err(error) = self.admit(VERB_COLLECT).await {
             return Err(trail.refuse(error).await);
         }
         let entry = trail.open_shadow(&ShadowOpening::new(namespace, name, uid)).await?;
@@ -167,17 +221,18 @@ impl Asked {
             })
         };
         let forgotten = forgotten.await;
-        ended(entry, &forgotten);
+        ended(entry, StatusCode::NO_CONTENT, &forgotten);
         forgotten?;
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 }
 
-fn ended(entry: Option<Entry>, outcome: &Result<u64, Error>) {
+/// Tells the audit trail what became of it.
+pub(super) fn ended<T>(entry: Option<Entry>, status: StatusCode, outcome: &Result<T, Error>) {
     let Some(mut entry) = entry else { return };
     match outcome {
         Ok(_) => {
-            entry.answered(StatusCode::NO_CONTENT);
+            entry.answered(status);
             entry.ended("");
         }
         Err(error) => entry.ended(error.audit_code()),
@@ -219,6 +274,7 @@ mod tests {
     fn names_do_not_reach_metrics() {
         assert_eq!(name("/v1/shadows/ns/s/pairs"), "shadow_pairs");
         assert_eq!(name("/v1/shadows/ns/s"), "shadow");
+        assert_eq!(name("/v1/shadows/ns/s/report.html"), "shadow_report");
         assert_eq!(name("/v1/shadows/ns/s/other"), "other");
     }
 }

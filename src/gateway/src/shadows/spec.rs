@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ::shadow::sample::Percent;
 use api::names::ANNOTATION_PAUSED;
-use api::shadowdeployment::{Candidate, ComparedMetric, Sample, SampleKey, ShadowDeploymentSpec};
+use api::shadowdeployment::{Candidate, ComparedMetric, Sample, SampleKey, ShadowDeploymentSpec, ShadowRetention};
 use kube::{ResourceExt, core::Object};
 use serde::Deserialize;
 use serde_json::Value;
@@ -27,6 +27,25 @@ pub struct Shadow {
     /// What is compared, while it is: none with a verdict, on its way out, while it is paused, or with a spec that this
     /// release does not understand.
     pub active: Option<Comparison>,
+    /// What is kept of words, also after the verdict.
+    pub words: Words,
+}
+
+/// What is kept of words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Words {
+    /// Nothing, and what was kept goes.
+    #[default]
+    Never,
+    /// This release does not understand: nothing is added, shown or taken away.
+    Unknown,
+    /// Those of the pairs that differ most.
+    Kept {
+        /// How long.
+        retention: Duration,
+        /// Whether what was asked is kept with the answers.
+        prompts: bool,
+    },
 }
 
 /// What is compared.
@@ -59,6 +78,8 @@ pub struct Settings {
     pub queue: usize,
     /// Time after which a copy is given up; none is that of the live request.
     pub timeout: Option<Duration>,
+    /// What is kept of words.
+    pub words: Words,
 }
 
 impl From<WatchedShadow> for Shadow {
@@ -77,6 +98,9 @@ impl From<WatchedShadow> for Shadow {
         let understood = ShadowDeploymentSpec::deserialize(&object.spec)
             .map_err(|error| error.to_string())
             .and_then(|spec| comparison(spec, status("primaryVersion")));
+        let words = understood
+            .as_ref()
+            .map_or(Words::Unknown, |comparison| comparison.settings.words);
         let active = match understood {
             Ok(comparison) => Some(comparison).filter(|_| !has_ended && !is_paused),
             Err(error) => {
@@ -90,7 +114,7 @@ impl From<WatchedShadow> for Shadow {
                 None
             }
         };
-        Self { key, active }
+        Self { key, active, words }
     }
 }
 
@@ -124,7 +148,18 @@ fn settings(sample: Option<&Sample>, spec: &ShadowDeploymentSpec) -> Result<Sett
             .and_then(|limits| limits.queue)
             .map_or(QUEUE, |queue| number(queue) as usize),
         timeout: timeout.transpose()?,
+        words: spec.retention.as_ref().map_or(Ok(Words::Never), words)?,
     })
+}
+
+fn words(retention: &ShadowRetention) -> Result<Words, String> {
+    let Some(text) = &retention.content else {
+        return Ok(Words::Never);
+    };
+    let prompts = retention.prompts;
+    duration(text)
+        .map(|retention| Words::Kept { retention, prompts })
+        .ok_or_else(|| format!("retention.content: {text:?} is no duration"))
 }
 
 #[cfg(test)]
@@ -166,7 +201,7 @@ mod tests {
         let mut spec = spec("v-9876543210");
         spec.as_object_mut().unwrap().remove("sample");
         let shadow = Shadow::from(watched("s", "u", spec, json!({})));
-        let comparison = shadow.active.unwrap();
+        let comparison = shadow.active.clone().unwrap();
         let expected = Settings {
             percent: "10%".parse().unwrap(),
             key: SampleKey::Conversation,
@@ -174,8 +209,10 @@ mod tests {
             max_per_second: None,
             queue: 100,
             timeout: None,
+            words: Words::Never,
         };
         assert_eq!(comparison.settings, expected);
+        assert_eq!(shadow.words, Words::Never);
         assert_eq!(comparison.metrics.len(), 3);
     }
 
@@ -210,11 +247,20 @@ mod tests {
         ] {
             let mut spec = spec("v-9876543210");
             *spec.pointer_mut(pointer).unwrap() = value;
-            assert_eq!(
-                Shadow::from(watched("s", "u", spec, json!({}))).active,
-                None,
-                "{pointer}"
-            );
+            let shadow = Shadow::from(watched("s", "u", spec, json!({})));
+            assert_eq!((shadow.active, shadow.words), (None, Words::Unknown), "{pointer}");
         }
+    }
+
+    #[test]
+    fn words_are_kept_as_long_as_the_spec_says_also_after_the_verdict() {
+        let mut spec = spec("v-9876543210");
+        spec["retention"] = json!({"content": "7d", "prompts": true});
+        let shadow = Shadow::from(watched("s", "u", spec, json!({"verdict": "Promote"})));
+        let expected = Words::Kept {
+            retention: Duration::from_secs(7 * 86_400),
+            prompts: true,
+        };
+        assert_eq!((shadow.active, shadow.words), (None, expected));
     }
 }

@@ -207,7 +207,7 @@ pub struct Limits {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Content {
-    /// They may not be kept, and were not.
+    /// They were not kept, or are not for whoever reads this.
     #[default]
     Withheld,
     /// The most different pairs.

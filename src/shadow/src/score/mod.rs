@@ -8,6 +8,7 @@
 pub mod format;
 pub mod judge;
 pub mod lcs;
+pub mod likelihood;
 pub mod numbers;
 pub mod refusal;
 pub mod shape;
@@ -17,11 +18,11 @@ use api::shadowdeployment::Metric;
 
 use crate::{
     answer::{Answer, Outcome},
-    metric::MAX_NLL,
+    metric::{self, MAX_NLL},
 };
 
 pub use format::Format;
-pub use numbers::Likelihoods;
+pub use likelihood::Likelihoods;
 pub use shape::Shape;
 
 /// What a pair contributes to a metric, on the metric's scale. Always a number.
@@ -102,6 +103,19 @@ impl Pair<'_> {
             Metric::Judge => self.judge(),
         };
         score.filter(Score::is_finite)
+    }
+
+    /// All that the pair says about a metric, by the names of [`metric::scores`].
+    pub fn scores(&self, metric: Metric) -> impl Iterator<Item = (&'static str, Score)> {
+        let back = match metric {
+            Metric::CrossPerplexity => self.likelihood_back().filter(Score::is_finite),
+            _ => None,
+        };
+        let ways = [self.score(metric), back];
+        metric::scores(metric)
+            .iter()
+            .zip(ways)
+            .filter_map(|(name, score)| Some((*name, score?)))
     }
 
     /// Whether there is a whole live answer to compare with.
@@ -204,22 +218,31 @@ impl Pair<'_> {
         })
     }
 
+    /// How likely the serving model finds the candidate's answer, beside its own.
     fn likelihood(&self) -> Option<Score> {
+        self.likelihoods(Likelihoods::forth)
+    }
+
+    /// How likely the candidate finds the serving model's answer, beside the serving model itself: the other way of
+    /// [`Metric::CrossPerplexity`], which has the name [`metric::CROSS_PERPLEXITY_BACK`].
+    fn likelihood_back(&self) -> Option<Score> {
+        self.likelihoods(Likelihoods::back)
+    }
+
+    fn likelihoods(&self, both: impl Fn(&Likelihoods) -> Option<(f64, f64)>) -> Option<Score> {
         if !self.has_primary() {
             return None;
         }
-        let likelihoods = self.asked.likelihoods.unwrap_or_default();
-        let primary = likelihoods.primary_of_primary.or(self.primary.mean_nll);
-        let candidate = match self.candidate.has_failed() {
-            true => Some(MAX_NLL),
-            false => likelihoods.candidate_of_primary,
-        };
-        let both = Likelihoods {
-            primary_of_primary: primary,
-            candidate_of_primary: candidate,
-            ..likelihoods
-        };
-        both.arms().map(|(primary, candidate)| arms(primary, candidate))
+        let mut likelihoods = self.asked.likelihoods.unwrap_or_default();
+        if self.candidate.has_failed() {
+            likelihoods = Likelihoods {
+                // Beside a failure the serving model's own count of it does.
+                primary_of_primary: likelihoods.primary_of_primary.or(self.primary.mean_nll),
+                candidate_of_primary: Some(MAX_NLL),
+                primary_of_candidate: Some(MAX_NLL),
+            };
+        }
+        both(&likelihoods).map(|(primary, candidate)| arms(primary, candidate))
     }
 
     /// Shares of answers with something bad, which an answer that is not there cannot be cleared of.

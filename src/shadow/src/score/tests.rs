@@ -22,7 +22,6 @@ fn asked() -> Asked {
         likelihoods: Some(Likelihoods {
             primary_of_primary: Some(1.0),
             candidate_of_primary: Some(1.1),
-            candidate_of_candidate: Some(1.0),
             primary_of_candidate: Some(1.2),
         }),
         preference: Some(0.5),
@@ -227,6 +226,40 @@ fn what_was_not_asked_has_no_score() {
     }
 }
 
+#[test]
+fn likelihoods_are_compared_both_ways() {
+    let both = |candidate: &Answer, asked: &Asked| {
+        let (format, answer) = (Format::default(), said("a"));
+        let pair = Pair {
+            format: &format,
+            primary: &answer,
+            candidate,
+            baseline: None,
+            asked,
+            timeout: 60.0,
+        };
+        pair.scores(Metric::CrossPerplexity).collect::<Vec<_>>()
+    };
+    let (good, failed) = (said("b"), Answer::failed(Failure::Timeout, 60.0));
+    assert_eq!(
+        both(&good, &asked()),
+        [
+            ("CrossPerplexity", arms(1.0, 1.2)),
+            ("CrossPerplexityBack", arms(1.0, 1.1))
+        ]
+    );
+    let worst = arms(1.0, MAX_NLL);
+    assert_eq!(
+        both(&failed, &asked()),
+        [("CrossPerplexity", worst), ("CrossPerplexityBack", worst)]
+    );
+    // A candidate that cannot be asked is compared one way.
+    let mut one = asked();
+    one.likelihoods.as_mut().unwrap().candidate_of_primary = None;
+    assert_eq!(both(&good, &one), [("CrossPerplexity", arms(1.0, 1.2))]);
+    assert_eq!(both(&good, &Asked::default()), []);
+}
+
 fn any_answer() -> impl Strategy<Value = Answer> {
     let outcome = prop_oneof![
         Just(Outcome::Finished(Finish::Stop)),
@@ -268,17 +301,16 @@ proptest! {
         let format = json_format();
         let asked = Asked {
             embeddings: Some(Embeddings { primary: vector.clone(), candidate: vector, baseline: None }),
-            likelihoods: Some(Likelihoods { candidate_of_primary: nll, ..Likelihoods::default() }),
+            likelihoods: Some(Likelihoods { primary_of_primary: Some(1.0), candidate_of_primary: nll, primary_of_candidate: nll }),
             preference,
         };
         let pair = Pair { format: &format, primary: &one, candidate: &other, baseline: Some(&again), asked: &asked, timeout: 60.0 };
         for metric in ALL {
             let (low, high) = describe(metric).range;
-            let values = match pair.score(metric) {
-                Some(Score::Arms { primary, candidate }) => vec![primary, candidate],
-                Some(Score::Paired { candidate, baseline }) => vec![candidate, baseline.unwrap_or(candidate)],
-                None => vec![],
-            };
+            let values = pair.scores(metric).flat_map(|(_, score)| match score {
+                Score::Arms { primary, candidate } => [primary, candidate],
+                Score::Paired { candidate, baseline } => [candidate, baseline.unwrap_or(candidate)],
+            });
             for value in values {
                 prop_assert!(value.is_finite() && (low..=high).contains(&value), "{metric:?}: {value}");
             }

@@ -1,4 +1,5 @@
-//! What ShadowDeployments measure: pairs of answers as numbers, and what was counted beside them.
+//! What ShadowDeployments measure: pairs of answers as numbers, and what was counted beside them; the report, and the
+//! words of a few pairs where a spec asks for them.
 //!
 //! Everything hangs on one row for each ShadowDeployment, which [`open`] makes and [`forget`] takes away: nothing is
 //! added to one that is not there, so a gateway that is late brings nothing back.
@@ -8,11 +9,15 @@
 //! together with its pair, or as one that gave none: where a process has not been heard of for [`SILENT`], the difference
 //! is what was lost with it. Lost copies are no pairs, and are never taken for equal answers.
 
+mod contents;
 mod counts;
 mod pairs;
+mod reports;
 
+pub use contents::{Kept, MOST, Words, contents, expire, keep};
 pub use counts::{Counts, begin, count};
 pub use pairs::{Collected, NewPair, Pair, add, pairs};
+pub use reports::{keep_report, report_of};
 
 use std::time::Duration;
 

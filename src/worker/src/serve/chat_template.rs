@@ -116,15 +116,37 @@ impl ChatTemplate {
     ///
     /// # Errors
     /// What the template says against the conversation, such as roles that do not alternate.
-    pub fn render(&self, mut messages: Vec<Message>, tools: &[Tool]) -> Result<String, String> {
-        if !self.knows_tools {
-            messages = without_tools(messages, tools);
-        }
-        let tools: Option<Vec<Value>> = match tools {
+    pub fn render(&self, messages: Vec<Message>, tools: &[Tool]) -> Result<String, String> {
+        let (messages, tools) = self.prepared(messages, tools);
+        self.written(&messages, tools.as_deref(), true)
+    }
+
+    /// The text of a conversation up to where its last message begins, which is the model's answer, and the text of that.
+    ///
+    /// # Errors
+    /// As [`Self::render`], and where the template writes an answer otherwise than after its prompt.
+    pub fn render_answer(&self, messages: Vec<Message>, tools: &[Tool]) -> Result<(String, String), String> {
+        let (mut messages, tools) = self.prepared(messages, tools);
+        let whole = self.written(&messages, tools.as_deref(), false)?;
+        messages.pop();
+        let prompt = self.written(&messages, tools.as_deref(), true)?;
+        let Some(answer) = whole.strip_prefix(&prompt) else {
+            return Err("it writes what comes before an answer differently when the answer is there".into());
+        };
+        Ok((prompt, answer.to_owned()))
+    }
+
+    /// What the template is given.
+    fn prepared(&self, messages: Vec<Message>, tools: &[Tool]) -> (Vec<Message>, Option<Vec<Value>>) {
+        let messages = match self.knows_tools {
+            true => messages,
+            false => without_tools(messages, tools),
+        };
+        let tools = match tools {
             [] => None,
             tools => Some(tools.iter().map(Tool::for_template).collect()),
         };
-        self.written(&messages, tools.as_deref(), true)
+        (messages, tools)
     }
 
     /// The text of some messages without tools; with `prompt` up to where the model's answer begins, otherwise up to
@@ -183,6 +205,19 @@ mod tests {
             .render(vec![Message::new("user", " a "), Message::new("assistant", "b")], &[])
             .unwrap();
         assert_eq!(text, "<s>user: a\n<s>assistant: b\n></s>");
+    }
+
+    #[test]
+    fn an_answer_is_cut_from_its_prompt() {
+        let source = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}\n{% endfor %}\
+            {% if add_generation_prompt %}<assistant>{% endif %}";
+        let conversation = || vec![Message::new("user", "a"), Message::new("assistant", "b")];
+        let template = ChatTemplate::new(source.into(), ["", "</s>"]).unwrap();
+        let (prompt, answer) = template.render_answer(conversation(), &[]).unwrap();
+        assert_eq!((&*prompt, &*answer), ("<user>a</s>\n<assistant>", "b</s>\n"));
+        let source = "{{ messages|length }}";
+        let template = ChatTemplate::new(source.into(), ["", ""]).unwrap();
+        assert!(template.render_answer(conversation(), &[]).is_err());
     }
 
     #[test]

@@ -2,5 +2,7 @@
 
 mod collecting;
 mod faults;
+mod likelihoods;
 mod sampling;
 mod support;
+mod words;

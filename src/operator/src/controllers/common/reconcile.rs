@@ -41,6 +41,9 @@ pub enum ReconcileError {
     /// What was measured for a ShadowDeployment could not be forgotten.
     #[error("failed to have pairs forgotten: {0}")]
     Pairs(CallError),
+    /// The report of a ShadowDeployment could not be left with the gateway.
+    #[error("failed to have a report kept: {0}")]
+    Report(CallError),
     /// A defect of this program, which must not keep other objects from being looked at.
     #[error("a pass panicked: this is a defect of the operator, please report it with its log")]
     Panicked,
@@ -55,6 +58,7 @@ impl ReconcileError {
             Self::Apply(ApplyError::Leftover { .. }) => "leftover",
             Self::Contents(_) => "contents",
             Self::Pairs(_) => "pairs",
+            Self::Report(_) => "report",
             Self::Panicked => "panic",
             Self::Dereference(DereferenceError::Cluster(error))
             | Self::Apply(ApplyError::Cluster(error))

@@ -5,7 +5,7 @@ use api::{
     conditions::{self, types},
     llmmodel::{RolloutStrategy, Task, VersionState, VersionStatus},
     reasons,
-    shadowdeployment::{OnPass, ShadowDeploymentSpec},
+    shadowdeployment::{Metric, OnPass, ShadowDeploymentSpec},
 };
 use kube::ResourceExt;
 
@@ -131,6 +131,14 @@ pub fn can_answer(spec: &ShadowDeploymentSpec, observed: &Observed) -> Result<Ar
         );
         return Err(Trouble::new(reasons::INVALID_SPEC, message));
     }
+    if asks_for_likelihoods(spec) {
+        for (model, field) in [
+            (&observed.model, "spec.model"),
+            (&observed.other, "spec.candidate.model"),
+        ] {
+            model.as_ref().map_or(Ok(()), |model| tells_likelihoods(model, field))?;
+        }
+    }
     if let (Some(model), Some(_)) = (&observed.model, &spec.candidate.version) {
         fits(spec, model)?;
         is_ready(model, "spec.model")?;
@@ -159,6 +167,29 @@ pub fn can_answer(spec: &ShadowDeploymentSpec, observed: &Observed) -> Result<Ar
         }
     }
     Ok(arms)
+}
+
+/// Whether each model is to be asked how likely it finds the other's answers.
+fn asks_for_likelihoods(spec: &ShadowDeploymentSpec) -> bool {
+    let mut asked = std::iter::once(&spec.compare.primary).chain(&spec.compare.guardrails);
+    asked.any(|asked| asked.metric == Metric::CrossPerplexity)
+}
+
+/// Whether what serves a model can tell how likely it finds an answer that it is given.
+fn tells_likelihoods(model: &LlmModel, field: &str) -> Result<(), Trouble> {
+    let engine = model.spec.engine.as_ref();
+    let served = match engine.and_then(|engine| engine.open_ai_compatible.as_ref()) {
+        _ if model.spec.source.provider.is_some() => "by its provider",
+        Some(_) => "by engine.openAICompatible",
+        None => return Ok(()),
+    };
+    let message = format!(
+        "{field}: LlmModel {} is served {served}, where nobody can ask how likely it finds the other's answer, so metric \
+         CrossPerplexity would never be measured: create a ShadowDeployment without it, and compare by RougeL, Embedding or \
+         Judge",
+        model.name_any()
+    );
+    Err(Trouble::new(reasons::NOT_SUPPORTED, message))
 }
 
 /// Whether a version of the model can wait beside the one that serves, and what follows can be done.

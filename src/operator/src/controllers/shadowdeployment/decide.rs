@@ -91,7 +91,9 @@ pub fn decide(facts: &Facts<'_>) -> Stage {
     if before.started.is_none() {
         return match able {
             Ok(arms) => Stage::Comparing(arms, None),
-            Err(trouble) if trouble.reason == reasons::INVALID_SPEC => Stage::Refused(trouble),
+            Err(trouble) if [reasons::INVALID_SPEC, reasons::NOT_SUPPORTED].contains(&trouble.reason.as_str()) => {
+                Stage::Refused(trouble)
+            }
             Err(trouble) => Stage::Waiting(trouble),
         };
     }

@@ -20,6 +20,8 @@ pub struct Evidence {
     pub tokens: u64,
     /// What they cost, in the currency of the candidate's pricing.
     pub cost: Option<String>,
+    /// Whether the gateway keeps words where the spec asks for it.
+    pub keeps_words: bool,
     /// What was found for each metric, the primary one first.
     pub metrics: Vec<Found>,
     /// The verdict, if it can be given or has to be.

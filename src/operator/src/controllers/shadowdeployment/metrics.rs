@@ -19,8 +19,10 @@ pub struct Compared {
     pub description: Description,
     /// How much worse the candidate may be: of shares in answers of one, otherwise as a share of the serving model's value.
     pub margin: f64,
-    /// What is tested: one side, or both where a difference in either direction is worse.
+    /// What is tested: one side, or both where a difference in either direction is worse; of each score that it has.
     pub plans: Vec<MetricPlan>,
+    /// The name of the score that each of the plans is about.
+    pub scores: Vec<&'static str>,
 }
 
 impl Compared {
@@ -45,19 +47,26 @@ impl Compared {
                 false => Margin::Relative(margin),
             },
         };
-        let plans = match description.direction {
-            metric::Direction::LowerIsBetter => vec![plan(Direction::LowerIsBetter)],
-            metric::Direction::HigherIsBetter => vec![plan(Direction::HigherIsBetter)],
-            metric::Direction::NeitherIsBetter => {
-                vec![plan(Direction::LowerIsBetter), plan(Direction::HigherIsBetter)]
-            }
+        let sides: &[Direction] = match description.direction {
+            metric::Direction::LowerIsBetter => &[Direction::LowerIsBetter],
+            metric::Direction::HigherIsBetter => &[Direction::HigherIsBetter],
+            metric::Direction::NeitherIsBetter => &[Direction::LowerIsBetter, Direction::HigherIsBetter],
         };
+        let tested = metric::scores(asked.metric).iter();
+        let tested = tested.flat_map(|score| sides.iter().map(move |side| (*score, *side)));
+        let (scores, plans) = tested.map(|(score, side)| (score, plan(side))).unzip();
         Ok(Self {
             metric: asked.metric,
             description,
             margin,
             plans,
+            scores,
         })
+    }
+
+    /// Whether it has several scores, each with numbers of its own.
+    pub fn has_ways(&self) -> bool {
+        metric::scores(self.metric).len() > 1
     }
 
     /// Whether margins are in answers of one, and not relative.
@@ -161,6 +170,11 @@ mod tests {
         );
         let sides = compared(Metric::Length, None).unwrap().plans;
         assert_eq!(sides.len(), 2);
+        let ways = compared(Metric::CrossPerplexity, None).unwrap();
+        assert_eq!(
+            (ways.plans.len(), ways.scores),
+            (2, vec!["CrossPerplexity", metric::CROSS_PERPLEXITY_BACK])
+        );
         assert!(compared(Metric::RougeL, Some("2")).is_err());
     }
 

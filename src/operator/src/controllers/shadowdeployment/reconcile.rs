@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::{ShadowDeployment, reasons, shadowdeployment::ShadowDeploymentSpec};
+use api::{ShadowDeployment, names, reasons, shadowdeployment::ShadowDeploymentSpec};
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{ResourceExt, api::ObjectMeta, runtime::controller::Action};
@@ -90,6 +90,10 @@ pub async fn reconcile(
         Some(report) => apply::report(&context.cluster, &owner, report, &observed).await,
         None => Ok(()),
     };
+    if let (Ok(()), Some(report)) = (&applied, &report) {
+        // Before the verdict is told: afterwards nobody comes back to it.
+        tell(context, &owner, report).await?;
+    }
     // Once the status says that there may be a route: it is looked for from then on, whatever the spec asks.
     if applied.is_ok() && wanted.is_ok() && !owner.paused && route::is_told(Some(&before)) {
         applied = lead(context, &owner, &shadow.spec, &stage, &mut observed).await;
@@ -125,6 +129,24 @@ pub async fn reconcile(
     Ok(Action::requeue(
         route::look_in(&before, &after).map_or(next, |look| look.min(next)),
     ))
+}
+
+/// Leaves the report with the gateway, which shows it to people with the words of pairs where these are kept.
+async fn tell(context: &Context, owner: &Owner, report: &ConfigMap) -> Result<(), ReconcileError> {
+    let text = report.data.as_ref().and_then(|data| data.get(names::REPORT_KEY));
+    let Some(text) = text else { return Ok(()) };
+    let Owner {
+        namespace, name, uid, ..
+    } = owner;
+    let kept = context.pairs.keep_report(namespace, name, uid, text).await;
+    if !kept.map_err(ReconcileError::Report)? {
+        tracing::info!(
+            namespace,
+            name,
+            "the gateway keeps no report of a comparison; its ConfigMap has it"
+        );
+    }
+    Ok(())
 }
 
 /// Leads requests to the models beside Atelier's gateway, where the spec asks for it.

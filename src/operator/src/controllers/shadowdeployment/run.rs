@@ -39,6 +39,7 @@ pub struct Run {
     dropped: BTreeMap<String, u64>,
     tokens: u64,
     cost: Option<String>,
+    keeps_words: bool,
     courses: Vec<Vec<(u64, f64, Interval)>>,
     next_point: u64,
     decision: Option<Decision>,
@@ -64,6 +65,7 @@ impl Run {
             dropped: BTreeMap::new(),
             tokens: 0,
             cost: None,
+            keeps_words: false,
             courses: vec![Vec::new(); metrics],
             next_point: 1,
             decision: None,
@@ -80,6 +82,7 @@ impl Run {
         self.dropped.clone_from(&page.dropped);
         self.tokens = page.tokens;
         self.cost.clone_from(&page.cost);
+        self.keeps_words = page.keeps_words;
         for pair in &page.pairs {
             // Once each, whatever the gateway repeats.
             if pair.seq <= self.after {
@@ -99,13 +102,14 @@ impl Run {
         let mut values = Vec::new();
         let mut alike = Vec::new();
         for (index, compared) in self.compared.iter().enumerate() {
-            let score = pair.scores.get(shadow::metric::name(compared.metric));
+            let score = |name: &str| pair.scores.get(name);
             let (sum, count) = self.baselines[index];
             // What is known before this pair, or the mean would depend on what it is held against.
             let so_far = (count > 0).then(|| sum / count as f64);
-            let value = score.and_then(|score| compared.pair(score, so_far));
-            alike.push(score.and_then(|score| score.baseline).filter(|it| it.is_finite()));
-            values.extend(compared.plans.iter().map(|_| value));
+            let baseline = score(shadow::metric::name(compared.metric)).and_then(|score| score.baseline);
+            alike.push(baseline.filter(|it| it.is_finite()));
+            let value = |name: &&str| score(name).and_then(|score| compared.pair(score, so_far));
+            values.extend(compared.scores.iter().map(value));
         }
         let cluster = cluster(&pair.cluster);
         if let Err(error) = self.trial.push(cluster, &values) {
@@ -151,6 +155,7 @@ impl Run {
             dropped,
             tokens: self.tokens,
             cost: self.cost.clone(),
+            keeps_words: self.keeps_words,
             too_small: self.too_small(&metrics),
             metrics,
             decision: self.decision.clone().or_else(|| self.trial.verdict(end)),
@@ -164,7 +169,7 @@ impl Run {
         let mut list = Vec::new();
         for (compared, (sum, count)) in self.compared.iter().zip(&self.baselines) {
             let own: Vec<_> = sides.by_ref().take(compared.plans.len()).collect();
-            let Some((first, _)) = own.first() else {
+            let Some(first) = shown(compared, &own) else {
                 continue;
             };
             let verdicts: Vec<_> = own.iter().map(|(result, _)| result.verdict).collect();
@@ -233,6 +238,25 @@ impl Run {
 fn cluster(hex: &str) -> Option<u64> {
     let digits = hex.get(..hex.len().min(16))?;
     u64::from_str_radix(digits, 16).ok()
+}
+
+/// The numbers that a metric is shown by: of several scores, the one that is nearest to being worse.
+fn shown<'a>(compared: &Compared, own: &[(&'a MetricResult, &stats::Monitor)]) -> Option<&'a MetricResult> {
+    let mut results = own.iter().map(|(result, _)| *result);
+    let first = results.next()?;
+    if !compared.has_ways() {
+        return Some(first);
+    }
+    // One of which nothing is known keeps the metric open.
+    let badness = |result: &MetricResult| {
+        let high = result.interval.as_ref().map_or(f64::INFINITY, |interval| interval.high);
+        (result.verdict == stats::MetricVerdict::Worse, high)
+    };
+    let worse = |one: &'a MetricResult, other: &'a MetricResult| match badness(other) > badness(one) {
+        true => other,
+        false => one,
+    };
+    Some(results.fold(first, worse))
 }
 
 /// What follows for a metric of which several sides are tested.

@@ -1,5 +1,7 @@
 //! Comparisons from their first pass to their verdict.
 
+mod likelihoods;
+
 use api::{ShadowDeployment, ShadowDeploymentStatus, conditions, names, shadowdeployment::Verdict};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -421,6 +423,18 @@ fn margins_that_the_planned_pairs_cannot_show_are_warned_of() {
     let (status, reason, message) = world.condition("Degraded");
     assert_eq!((status.as_str(), reason.as_str()), ("True", "MarginTooSmall"));
     assert!(message.contains("needs 2996 pairs"), "{message}");
+}
+
+#[test]
+fn words_that_nobody_can_keep_are_said_to_be_missing() {
+    let mut world = World::begun(json!({"retention": {"content": "7d"}}));
+    world.pass();
+    let (status, reason, message) = world.condition("Degraded");
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "WordsNotKept"));
+    assert!(message.contains("audit.content.keysSecret"), "{message}");
+    world.gateway.keeps_words = true;
+    world.pass();
+    assert_eq!(world.condition("Degraded").0, "False");
 }
 
 #[test]

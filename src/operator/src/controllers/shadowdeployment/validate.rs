@@ -6,7 +6,7 @@ use api::{
     ShadowDeployment,
     names::ANNOTATION_PAUSED,
     reasons,
-    shadowdeployment::{Metric, OnFail, OnPass, ShadowDeploymentSpec},
+    shadowdeployment::{OnFail, OnPass, ShadowDeploymentSpec},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -96,12 +96,6 @@ impl Wanted {
 /// One trouble that names every field this release cannot fulfil, or every one that makes no sense.
 pub fn validate(shadow: &ShadowDeployment, settings: &Settings) -> Result<Wanted, Trouble> {
     let spec = &shadow.spec;
-    let mut asked = std::iter::once(&spec.compare.primary).chain(&spec.compare.guardrails);
-    if asked.any(|asked| asked.metric == Metric::CrossPerplexity) {
-        let message = "this release does not support metric CrossPerplexity, since no engine scores another model's answer \
-                       yet: leave it out of spec.compare, or compare by RougeL, Embedding or Judge";
-        return Err(Trouble::new(reasons::NOT_SUPPORTED, message));
-    }
     if !settings.collects {
         let message = "this installation keeps no pairs: the operator runs without --gateway-token-file, which the chart \
                        sets where there is a database";
@@ -228,13 +222,9 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_refused_by_name() {
-        let trouble = refused(json!({"compare": {
-            "primary": {"metric": "Errors"}, "guardrails": [{"metric": "CrossPerplexity"}],
-        }}));
-        assert_eq!(trouble.reason, reasons::NOT_SUPPORTED);
-        assert!(trouble.message.contains("CrossPerplexity"), "{}", trouble.message);
         let nobody = Settings { collects: false };
         let trouble = validate(&shadow(json!({})), &nobody).unwrap_err();
+        assert_eq!(trouble.reason, reasons::NOT_SUPPORTED);
         assert!(trouble.message.contains("--gateway-token-file"), "{}", trouble.message);
     }
 

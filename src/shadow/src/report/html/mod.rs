@@ -90,7 +90,7 @@ fn content(page: &mut Page, report: &Report) {
     page.raw("<h2>Most different pairs</h2>\n");
     let examples = match &report.content {
         Content::Withheld => {
-            page.raw("<p>Words of users and models were not kept.</p>\n");
+            page.raw("<p>No words of users and models are shown here.</p>\n");
             return;
         }
         Content::Kept(examples) => examples,

@@ -118,7 +118,7 @@ fn what_may_not_be_kept_is_not_shown() {
     let mut report = example();
     report.content = Content::Withheld;
     let page = page(&report).unwrap();
-    assert!(page.contains("Words of users and models were not kept.") && !page.contains("<pre"));
+    assert!(page.contains("No words of users and models are shown here.") && !page.contains("<pre"));
 }
 
 #[test]

@@ -33,8 +33,9 @@ struct Event<'a> {
 }
 
 const COUNT: &str = "
-    SELECT count(*) FROM audit_content WHERE key IN
-        (SELECT id FROM audit_key WHERE namespace = $1 AND subject = $2 AND wrapped IS NOT NULL)";
+    WITH k AS (SELECT id FROM audit_key WHERE namespace = $1 AND subject = $2 AND wrapped IS NOT NULL)
+    SELECT (SELECT count(*) FROM audit_content WHERE key IN (SELECT id FROM k))
+        + (SELECT count(*) FROM shadow_content WHERE key IN (SELECT id FROM k))";
 
 const ERASE: &str = "
     UPDATE audit_key SET wrapped = NULL WHERE namespace = $1 AND subject = $2 AND wrapped IS NOT NULL";

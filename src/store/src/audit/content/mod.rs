@@ -38,7 +38,9 @@ pub use erase::{Erased, erase};
 pub use keys::{BadKeys, KeyRing, Locked, WrappedKey};
 pub use rewrap::{Rewrapped, rewrap};
 pub(super) use rows::insert;
+pub(crate) use rows::insert_keys;
 pub use show::{Shown, State, show};
+pub(crate) use show::{note_shown, open};
 pub use vault::{Content, Full, Limits, Sealed, Vault};
 
 /// An event whose row has content.

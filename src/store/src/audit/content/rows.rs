@@ -41,27 +41,36 @@ pub async fn insert(transaction: &mut PgConnection, rows: &[&Row]) -> sqlx::Resu
     let keys: BTreeMap<_, _> = contents()
         .map(|(row, content)| (&*content.key.id, (&*row.subject, &content.key)))
         .collect();
-    let text = |of: fn(&(&str, &super::WrappedKey)) -> String| keys.values().map(of).collect::<Vec<_>>();
-    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)")
-        .bind(LOCK)
-        .execute(&mut *transaction)
-        .await?;
-    sqlx::query(INSERT_KEYS)
-        .bind(keys.keys().copied().collect::<Vec<_>>())
-        .bind(text(|(_, key)| key.namespace.clone()))
-        .bind(text(|(subject, _)| (*subject).to_owned()))
-        .bind(text(|(_, key)| key.kek.clone()))
-        .bind(keys.values().map(|(_, key)| &*key.wrapped).collect::<Vec<_>>())
-        .bind(keys.values().map(|(_, key)| key.made).collect::<Vec<_>>())
-        .bind(micros(SKEW))
-        .execute(&mut *transaction)
-        .await?;
+    insert_keys(transaction, &keys.into_values().collect::<Vec<_>>()).await?;
     sqlx::query(INSERT_CONTENTS)
         .bind(contents().map(|(row, _)| &*row.chain).collect::<Vec<_>>())
         .bind(contents().map(|(row, _)| row.seq).collect::<Vec<_>>())
         .bind(contents().map(|(row, _)| row.at).collect::<Vec<_>>())
         .bind(contents().map(|(_, content)| &*content.key.id).collect::<Vec<_>>())
         .bind(contents().map(|(_, content)| &*content.bytes).collect::<Vec<_>>())
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Writes data keys and whose they are, each once, within a transaction that writes what they open.
+pub(crate) async fn insert_keys(
+    transaction: &mut PgConnection,
+    keys: &[(&str, &super::WrappedKey)],
+) -> sqlx::Result<()> {
+    let text = |of: fn(&(&str, &super::WrappedKey)) -> String| keys.iter().map(of).collect::<Vec<_>>();
+    sqlx::query("SELECT pg_advisory_xact_lock_shared($1)")
+        .bind(LOCK)
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::query(INSERT_KEYS)
+        .bind(text(|(_, key)| key.id.clone()))
+        .bind(text(|(_, key)| key.namespace.clone()))
+        .bind(text(|(subject, _)| (*subject).to_owned()))
+        .bind(text(|(_, key)| key.kek.clone()))
+        .bind(keys.iter().map(|(_, key)| &*key.wrapped).collect::<Vec<_>>())
+        .bind(keys.iter().map(|(_, key)| key.made).collect::<Vec<_>>())
+        .bind(micros(SKEW))
         .execute(transaction)
         .await?;
     Ok(())

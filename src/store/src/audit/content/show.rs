@@ -93,14 +93,37 @@ async fn write_down(
     reason: &str,
 ) -> Result<(), Failed> {
     let mut transaction = connection.begin().await?;
+    note_shown(&mut transaction, request, whose, &Event { reason }).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Writes down whose content is about to be shown, within a transaction.
+pub(crate) async fn note_shown(
+    transaction: &mut PgConnection,
+    request: &str,
+    whose: &BTreeSet<&str>,
+    event: &impl Serialize,
+) -> Result<(), Failed> {
     let mut evidence = Evidence::default();
     for subject in whose {
-        let event = Event { reason };
         evidence
-            .write(&mut transaction, Kind::Shown, request, subject, &event)
+            .write(transaction, Kind::Shown, request, subject, event)
             .await?;
     }
-    Ok(transaction.commit().await?)
+    Ok(())
+}
+
+/// What was sealed for `owner` with this kind and request; `None` if it cannot be opened.
+pub(crate) fn open(
+    keys: &KeyRing,
+    key: &WrappedKey,
+    owner: &str,
+    sealed: &[u8],
+    kind: &str,
+    request: &str,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let secret = keys.unwrap(key, owner).ok()?;
+    Cipher::new(&secret).open(sealed, &vault::context(&key.id, kind, request))
 }
 
 fn read(row: &PgRow, keys: &KeyRing) -> sqlx::Result<Shown> {

@@ -183,6 +183,11 @@ impl Content {
         self.is_cut
     }
 
+    /// Encrypts for `subject` what is kept beside the trail. Its room in memory is free from then on.
+    pub(crate) fn seal_for(self, kind: &str, request: &str, subject: &str) -> Sealed {
+        self.seal(kind, request, subject).0
+    }
+
     /// Encrypts it for `subject`. It opens with the same `kind` and `request` only.
     pub(in crate::audit) fn seal(
         self,

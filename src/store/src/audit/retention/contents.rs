@@ -49,9 +49,13 @@ const UNREADABLE: &str = "
     DELETE FROM audit_content WHERE (chain, seq) IN
         (SELECT c.chain, c.seq FROM audit_key k JOIN audit_content c ON c.key = k.id WHERE k.wrapped IS NULL LIMIT $1)";
 
+const UNREADABLE_PAIRS: &str = "
+    DELETE FROM shadow_content c USING audit_key k WHERE c.key = k.id AND k.wrapped IS NULL";
+
 const UNUSED_KEYS: &str = "
     DELETE FROM audit_key k WHERE made < timestamptz 'epoch' + $1 * interval '1 microsecond'
-        AND NOT EXISTS (SELECT FROM audit_content c WHERE c.key = k.id)";
+        AND NOT EXISTS (SELECT FROM audit_content c WHERE c.key = k.id)
+        AND NOT EXISTS (SELECT FROM shadow_content c WHERE c.key = k.id)";
 
 /// Takes away contents that nobody can read any more, and keys that open nothing; how many contents.
 pub async fn sweep(connection: &mut PgConnection, now: i64) -> Result<u64, Failed> {
@@ -63,6 +67,11 @@ pub async fn sweep(connection: &mut PgConnection, now: i64) -> Result<u64, Faile
             some => gone += some,
         }
     }
+    // Of a ShadowDeployment there are a few, so it takes no batches.
+    gone += sqlx::query(UNREADABLE_PAIRS)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
     let unused = now.saturating_sub(i64::try_from(UNUSED.as_micros()).unwrap_or(i64::MAX));
     sqlx::query(UNUSED_KEYS).bind(unused).execute(connection).await?;
     Ok(gone)

@@ -13,6 +13,7 @@ pub mod fuzz;
 mod logprobs;
 mod models;
 mod sampling;
+mod score;
 mod stream;
 
 use std::sync::Arc;
@@ -125,6 +126,7 @@ pub fn router(api: Arc<Api>, stop: CancellationToken) -> Router {
         .route("/v1/models/{model}", get(models::get))
         .route("/v1/chat/completions", post(chat::handle))
         .route("/v1/completions", post(completions::handle))
+        .route(protocol::score::PATH, post(score::handle))
         .route("/v1/embeddings", post(other_task))
         .route("/v1/rerank", post(other_task))
         .fallback(|| async { Error::NoRoute })

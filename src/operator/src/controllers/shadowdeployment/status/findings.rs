@@ -105,6 +105,14 @@ fn degraded(facts: &Facts<'_>, trouble: Option<&Trouble>) -> Finding {
     if let Some(trouble) = trouble {
         return Finding::new(types::DEGRADED, true, &trouble.reason, &trouble.message);
     }
+    let retention = facts.shadow.spec.retention.as_ref();
+    let wants_words = retention.is_some_and(|retention| retention.content.is_some());
+    if wants_words && facts.evidence.is_some_and(|evidence| !evidence.keeps_words) {
+        let message = "spec.retention.content: the gateway keeps no words, for it has no key-encryption keys to encrypt them \
+                       with, or no audit trail to tell who reads them; the chart's values audit.content.mode: encrypted \
+                       and audit.content.keysSecret set both up. Numbers are kept all the same";
+        return Finding::new(types::DEGRADED, true, reasons::WORDS_NOT_KEPT, message);
+    }
     let too_small = facts.evidence.map_or(&[][..], |evidence| &evidence.too_small);
     match too_small.is_empty() {
         true => as_expected(),

@@ -12,7 +12,7 @@ use axum::{extract::State, response::Response};
 use futures::future::try_join_all;
 
 pub use self::{
-    request::{Chat, begin},
+    request::{Chat, answered, begin},
     speaker::{CallDelta, Delta, Reply},
 };
 use super::{

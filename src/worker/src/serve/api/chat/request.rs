@@ -150,12 +150,35 @@ fn calling_form(api: &Api, style: Style, tools: &tools::Tools) -> Option<Form> {
     })
 }
 
-fn write_down(api: &Api, mut messages: Vec<Message>, tools: &[Tool]) -> Result<String, Error> {
+fn write_down(api: &Api, messages: Vec<Message>, tools: &[Tool]) -> Result<String, Error> {
     let template = api.model.template.as_ref().ok_or(Error::NoChatTemplate)?;
+    template
+        .render(with_system(api, messages), tools)
+        .map_err(Error::Template)
+}
+
+fn with_system(api: &Api, mut messages: Vec<Message>) -> Vec<Message> {
     if let Some(system) = &api.model.system_prompt
         && messages.iter().all(|message| message.role != "system")
     {
         messages.insert(0, Message::new("system", system));
     }
-    template.render(messages, tools).map_err(Error::Template)
+    messages
+}
+
+/// A conversation that ends in an answer: what the model would have read, and what it would have written.
+///
+/// # Errors
+/// The first fault of the request, or what the template says against it.
+pub fn answered(api: &Api, fields: Fields<'_>) -> Result<(String, String), Error> {
+    let tools = tools::read(fields)?;
+    let messages = messages::read(fields)?;
+    let is_answered = messages.len() > 1 && messages.last().is_some_and(|last| last.role == "assistant");
+    if !is_answered {
+        return Err(fields.invalid("messages", "a conversation whose last message is the assistant's"));
+    }
+    let template = api.model.template.as_ref().ok_or(Error::NoChatTemplate)?;
+    template
+        .render_answer(with_system(api, messages), tools.offered())
+        .map_err(Error::Template)
 }

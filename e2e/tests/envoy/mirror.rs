@@ -30,13 +30,14 @@ async fn envoy_mirrors_a_share_to_the_candidate_for_as_long_as_it_is_wished_for(
 
 async fn go_through(namespace: &Namespace, envoy: &Envoy) -> Result<()> {
     let mut spec = model::bundled();
+    spec["engine"]["atelier"]["maxConcurrentSequences"] = json!(4);
     // The host of the ShadowDeployment is narrower, so its route goes first; without it users come by this one.
     spec["route"] = envoy::route(&["*.example.com"]);
     let model = Model::create(namespace, "m", spec).await?;
     model.ready().await?;
     let candidate = model.version().await?;
     // A version that is asked by the same words, and so by as many tokens.
-    let change = json!({"engine": {"atelier": {"maxConcurrentSequences": 4}}});
+    let change = json!({"engine": {"atelier": {"maxConcurrentSequences": 8}}});
     model.patch(json!({"spec": change})).await?;
     model.ready().await?;
     let serving = model.version().await?;

@@ -28,6 +28,7 @@ async fn envoy_leads_users_to_the_versions_of_a_model_by_their_weights() -> Resu
 
 async fn go_through(namespace: &Namespace, envoy: &Envoy) -> Result<()> {
     let mut spec = model::bundled();
+    spec["engine"]["atelier"]["maxConcurrentSequences"] = json!(4);
     spec["rollout"] = json!({"strategy": "Canary", "canary": {"steps": [{"weight": 30, "gate": "Manual"}]}});
     spec["route"] = envoy::route(&[HOST]);
     let model = Model::create(namespace, "m", spec).await?;

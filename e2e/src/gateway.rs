@@ -1,5 +1,7 @@
 //! The gateway over HTTP, as a client sees it.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -58,6 +60,15 @@ impl Gateway {
             http: reqwest::Client::builder().no_proxy().build()?,
             url: settings::gateway_url()?,
             token,
+        })
+    }
+
+    /// A client without a token of a host that no name server knows.
+    pub fn of_host(host: &str, address: SocketAddr) -> Result<Self> {
+        Ok(Self {
+            http: reqwest::Client::builder().no_proxy().resolve(host, address).build()?,
+            url: format!("http://{host}"),
+            token: None,
         })
     }
 

@@ -1,9 +1,10 @@
 //! What the tests on the real cluster share: `cargo xtask e2e` runs them.
 //!
-//! Six suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
+//! Seven suites: `tests/calm` leaves the control plane in peace, and its cases run side by side, each in
 //! a namespace of its own; `tests/faults` kills parts of the system, and its cases run one by one; `tests/rooms` and
 //! `tests/shadow` have the chart's database on, and otherwise are like the first; `tests/corpora` and `tests/verdicts` print
-//! figures, take long, and run only where they are named.
+//! figures, take long, and run only where they are named, as does `tests/envoy`, which has an implementation of Gateway API
+//! in the cluster.
 //! Nothing is simulated: the apiserver, the kubelet, the worker and the model are real.
 
 pub mod adapter;
@@ -11,6 +12,7 @@ pub mod adapter_hub;
 pub mod audit;
 pub mod checkout;
 pub mod database;
+pub mod envoy;
 pub mod files;
 pub mod forward;
 pub mod gateway;

@@ -15,6 +15,10 @@ pub const ENCODER_IMAGE: &str = "localhost/atelier/all-minilm-l6-v2:0.1.0";
 pub const DIALOGUES_IMAGE: &str = "localhost/atelier/chatterbot-english:1.3.3";
 /// The image of llama.cpp's server, which the test cluster has with `cargo xtask e2e --peers`.
 pub const ENGINE_IMAGE: &str = "localhost/atelier/llama-server:0.3.36";
+/// The image of Envoy Gateway, which the test cluster has with `cargo xtask e2e envoy`.
+pub const ENVOY_GATEWAY_IMAGE: &str = "localhost/atelier/envoy-gateway:v1.9.1";
+/// The image of its proxies, which the test cluster then has as well.
+pub const ENVOY_IMAGE: &str = "localhost/atelier/envoy:1.40.0";
 /// The address of this machine as pods see it.
 pub const HOST_ADDRESS: &str = "10.77.0.1";
 
@@ -80,8 +84,17 @@ pub fn registry_program() -> Result<PathBuf> {
 
 /// The definition of HTTPRoutes, as Gateway API releases it.
 pub fn http_route_definition() -> Result<PathBuf> {
-    let dir = PathBuf::from(variable("ATELIER_GATEWAY_API_DIR")?);
-    Ok(dir.join("config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"))
+    Ok(gateway_api_definitions()?.join("gateway.networking.k8s.io_httproutes.yaml"))
+}
+
+/// A directory with all of the definitions that Gateway API calls standard.
+pub fn gateway_api_definitions() -> Result<PathBuf> {
+    Ok(PathBuf::from(variable("ATELIER_GATEWAY_API_DIR")?).join("config/crd/standard"))
+}
+
+/// The chart of Envoy Gateway, as its source has it: values that a release fills in are left out.
+pub fn envoy_gateway_chart() -> Result<PathBuf> {
+    Ok(PathBuf::from(variable("ATELIER_ENVOY_GATEWAY_DIR")?).join("charts/gateway-helm"))
 }
 
 /// The bundled model's weights as a file on this machine.

@@ -92,7 +92,7 @@ pub enum Command {
     /// Runs the tests on the local cluster.
     E2e {
         /// A test suite: the name of a directory in e2e/tests. All of them when left out, but `corpora` and
-        /// `verdicts`, which print figures and take long.
+        /// `verdicts`, which print figures and take long, and `envoy`, which builds Envoy Gateway first.
         suite: Option<String>,
         /// Only the cases whose name contains this.
         #[arg(long)]

@@ -16,15 +16,18 @@ use crate::{cargo, deploy, env, images, process, up};
 const CORPORA: &str = "corpora";
 /// The suite that prints figures of verdicts, each from hundreds of answers.
 const VERDICTS: &str = "verdicts";
+/// The suite that puts models behind Envoy Gateway, which is built first.
+const ENVOY: &str = "envoy";
 /// Cases wait more than they compute: this many at once for each core.
 const CASES_PER_CORE: usize = 2;
 
 /// Brings the local cluster up with what the checkout holds and runs the tests on it.
 pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) -> Result<()> {
     let lock = CacheLock::take(home)?;
-    let build = match peers {
-        true => images::ensure_with_peers,
-        false => images::ensure_all,
+    let build = match (suite, peers) {
+        (Some(ENVOY), _) => images::ensure_with_envoy,
+        (_, true) => images::ensure_with_peers,
+        (_, false) => images::ensure_all,
     };
     let images = up::local(home, build)?;
     let target = Target::new(home, None)?;
@@ -50,12 +53,16 @@ pub fn run(home: &Home, suite: Option<&str>, case: Option<&str>, peers: bool) ->
         test.args(["--test", suite]);
     }
     // These run only where they are named, by themselves, and print what they find.
-    let figures = [CORPORA, VERDICTS].map(Some).contains(&suite);
+    let figures = [CORPORA, VERDICTS, ENVOY].map(Some).contains(&suite);
     let at_once = if figures { 1 } else { cores * CASES_PER_CORE };
     test.args(["--", &format!("--test-threads={at_once}")]);
     test.args((peers || figures).then_some("--include-ignored"));
     test.args(figures.then_some("--nocapture")).args(case);
     test.envs(env::cluster(&target)?);
+    if suite == Some(ENVOY) {
+        let module = toolbox::go::module(table::ENVOY_GATEWAY_MODULE, table::ENVOY_GATEWAY.version)?;
+        test.env("ATELIER_ENVOY_GATEWAY_DIR", module);
+    }
     test.env("ATELIER_CLUSTER_BIN", &cluster.program)
         .env("ATELIER_CLUSTER_DIR", &cluster.dir)
         .envs(plugin.first().map(|program| ("ATELIER_PLUGIN_BIN", program)));

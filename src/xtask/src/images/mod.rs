@@ -19,7 +19,7 @@ use crate::ui::{self, Stage};
 
 use base::Base;
 use buildah::Buildah;
-use stage::{ENCODER, ENGINE, NAMES, QUICKSTART, ROOMS, Recipe, recipes};
+use stage::{ENCODER, ENGINE, ENVOY, ENVOY_GATEWAY, NAMES, QUICKSTART, ROOMS, Recipe, recipes};
 
 pub use stage::POSTGRES;
 
@@ -62,7 +62,14 @@ pub fn ensure_with_peers(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
     Ok(images)
 }
 
-/// Builds what changed of the named images; of all but the engine of others when none is named.
+/// Builds what changed and returns all images of the project, with those of an implementation of Gateway API.
+pub fn ensure_with_envoy(home: &Home, stage: &Stage) -> Result<Vec<Image>> {
+    let mut images = ensure_all(home, stage)?;
+    images.extend(ensure_some(home, stage, &[ENVOY_GATEWAY.to_owned(), ENVOY.to_owned()])?);
+    Ok(images)
+}
+
+/// Builds what changed of the named images; of all but the programs of others when none is named.
 fn ensure_some(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Image>> {
     if only.is_empty() || only.iter().any(|name| name == ENCODER) {
         toolbox::embedder(home, stage)?;

@@ -36,8 +36,19 @@ pub struct Recipe {
 }
 
 /// Every image of the project, as `cargo xtask images` takes it.
-pub const NAMES: [&str; 10] = [
-    "operator", "gateway", "worker", "data", MODEL, DIALOGUES, "pause", ENCODER, POSTGRES, ENGINE,
+pub const NAMES: [&str; 12] = [
+    "operator",
+    "gateway",
+    "worker",
+    "data",
+    MODEL,
+    DIALOGUES,
+    "pause",
+    ENCODER,
+    POSTGRES,
+    ENGINE,
+    ENVOY_GATEWAY,
+    ENVOY,
 ];
 /// Those that `up` takes.
 pub const QUICKSTART: &[&str] = &["operator", "gateway", "worker", "data", MODEL, DIALOGUES, "pause"];
@@ -53,6 +64,10 @@ pub const ENCODER: &str = "all-minilm-l6-v2";
 pub const POSTGRES: &str = "postgres";
 /// The image of another engine; building it takes minutes, so it is made only by name.
 pub const ENGINE: &str = "llama-server";
+/// The image of an implementation of Gateway API; building it takes minutes, so it is made only by name.
+pub const ENVOY_GATEWAY: &str = "envoy-gateway";
+/// The image of its proxies.
+pub const ENVOY: &str = "envoy";
 /// The files that make up the encoder; the others change no vector.
 const ENCODER_FILES: [&str; 9] = [
     "config.json",
@@ -85,6 +100,12 @@ pub fn recipes(home: &Home, stage: &Stage, only: &[String]) -> Result<Vec<Recipe
     }
     if only.iter().any(|name| name == ENGINE) {
         recipes.push(llama_server(home, stage)?);
+    }
+    if only.iter().any(|name| name == ENVOY_GATEWAY) {
+        recipes.push(envoy_gateway(home, stage)?);
+    }
+    if only.iter().any(|name| name == ENVOY) {
+        recipes.push(envoy(home, stage)?);
     }
     if wanted("pause") {
         recipes.push(pause(home, stage)?);
@@ -191,6 +212,28 @@ fn llama_server(home: &Home, stage: &Stage) -> Result<Recipe> {
         containerfile: home.repo.join("images/llama-server/Containerfile"),
         files,
         name: Some("localhost/atelier/llama-server:0.3.36"),
+    })
+}
+
+/// An implementation of Gateway API, which is one program.
+fn envoy_gateway(home: &Home, stage: &Stage) -> Result<Recipe> {
+    table::ENVOY_GATEWAY.ensure(home, stage)?;
+    Ok(Recipe {
+        component: ENVOY_GATEWAY.into(),
+        containerfile: home.repo.join("images/envoy-gateway/Containerfile"),
+        files: vec![("envoy-gateway".into(), table::ENVOY_GATEWAY.program(home))],
+        name: Some("localhost/atelier/envoy-gateway:v1.9.1"),
+    })
+}
+
+/// The proxy that it sets up.
+fn envoy(home: &Home, stage: &Stage) -> Result<Recipe> {
+    table::ENVOY.ensure(home, stage)?;
+    Ok(Recipe {
+        component: ENVOY.into(),
+        containerfile: home.repo.join("images/envoy/Containerfile"),
+        files: vec![("envoy".into(), table::ENVOY.dir(home)?.join(table::ENVOY_PROGRAM))],
+        name: Some("localhost/atelier/envoy:1.40.0"),
     })
 }
 

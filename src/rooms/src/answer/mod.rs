@@ -6,7 +6,7 @@
 //! 2. [`prompt`]: the messages for the model, with the chunks as numbered data that cannot pass for anything else.
 //! 3. [`sanitize`]: of what the model writes, whatever a browser would fetch or a reader not see goes.
 //! 4. [`sentences`], [`grounding`], [`gate`]: a sentence is shown once it is known to be supported by the chunks that
-//!    it cites.
+//!    it cites, and once one of them is known to tell the fact that is asked for, where the question says plainly which.
 //! 5. [`mod@quote`]: where nothing that the model says holds, the sentence of a document that answers by itself.
 //! 6. [`citations`]: the chunks that were cited, each with the words that support the answer.
 //!

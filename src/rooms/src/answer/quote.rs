@@ -1,7 +1,8 @@
 //! The sentence of a document that answers a question by itself, for where nothing that a model says holds.
 //!
-//! Where it is known what fact is asked for, the sentence has to tell it: see [`super::tells`]. Otherwise it is found by words alone: most of what the question says, weighed by rarity, stands in the sentence or around it; most of
-//! what it says beside names stands in the sentence itself, and all of its names in the chunk; and the sentence has something of the kind that is asked for.
+//! Where it is known what fact is asked for, the sentence has to tell it. Otherwise it is found by words alone: most of what
+//! the question says, weighed by rarity, stands in the sentence or around it; most of what it says beside names stands in
+//! the sentence itself, and all of its names in the chunk; and the sentence has something of the kind that is asked for.
 //! The limits were chosen on questions about the Lee news, half of which the news do not answer.
 
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! The fact that a question asks for, where its words say so: of what kind it is, and about what.
 //!
 //! Only plain questions in English are taken apart: one sentence without commas that begins with who, what, which, where,
-//! when or how. All others are left open, for nothing is known of what answers them.
+//! when or how. All others are left open, for nothing is known of what answers them; so is what is asked in other
+//! languages.
 
 use std::ops::Range;
 
@@ -9,6 +10,7 @@ use super::extent::{Extent, extent_of, is_quantity};
 use super::is_in;
 use crate::answer::{
     sentences::sentences,
+    tells::forms::are_same,
     text::{
         language::{Language, is_small_in},
         numbers::Number,
@@ -86,8 +88,8 @@ pub const LIGHT: &str = "do does did done make makes made take takes took taken 
     occurred cause causes caused want wants wanted get gets got called named name exist exists involve involves \
     estimate estimates estimated total overall already currently used use there according people person persons";
 /// Deeds of which others are cases: who approves something has decided it.
-const GENERAL: &str = "decide decided decides discuss discussed agree agreed announce announced say said propose proposed \
-    report reported change changed offer offered provide provides include includes contain contains mean means";
+const GENERAL: &str = "decide decided decides discuss discussed agree agreed announce announced say said propose \
+    proposed report reported change changed offer offered provide provides include includes contain contains mean means";
 /// Plurals without an ending.
 const PLURALS: &str = "people children men women aircraft police staff sheep feet fish cattle personnel percent troops";
 /// What is told in money.
@@ -106,12 +108,9 @@ impl Fact {
         }
         let start = usize::from(parse.is(0, PREPOSITIONS));
         let (mut kind, mut head) = parse.kind(start)?;
-        // What somebody may do who asks for himself is no fact of a document.
-        if parse
-            .words
-            .iter()
-            .any(|word| is_in("i my me we our us", &word.folded) && !word.is_coined())
-        {
+        // Documents know nothing of whoever asks, and call them something else. `US` is a country.
+        let is_asker = |word: &Word| is_in("i my me we our us", &word.folded) && !word.is_coined();
+        if words.iter().any(is_asker) {
             (kind, head) = (Kind::Open, 0..0);
         }
         let rest = start + 1..words.len();
@@ -131,8 +130,7 @@ impl Fact {
 
     /// Whether a word says nothing that the question does not say.
     pub fn has(&self, other: &Word) -> bool {
-        let same = crate::answer::tells::forms::are_same;
-        self.words.iter().any(|word| same(&word.folded, &other.folded))
+        self.words.iter().any(|word| are_same(&word.folded, &other.folded))
     }
 }
 

@@ -19,8 +19,9 @@ use super::{
 const TO_NOUN: usize = 5;
 /// From a number with a unit to what it is said of.
 const TO_MATTER: usize = 10;
-const BREAKS: &str = "in on at by to for from with and or after before was were is are has have had who which that since \
-    when while as but than during";
+/// Words that no noun follows which a number before them counts.
+const BREAKS: &str = "in on at by to for from with and or after before was were is are has have had who which that \
+    since when while as but than during";
 const PEOPLE: &str = "people persons";
 
 /// Numbers that count the head.

@@ -1,12 +1,12 @@
 //! Whether a sentence of a document tells the fact that a question asks for.
 //!
-//! Three things have to be there. What the question is about: its names near the sentence, and what it says of them in the
-//! sentence itself or, as far as the sentence takes it up, around it. Something new of the kind that is asked for: a
-//! number that counts what is counted, a name beside the post that is asked for. And the two of them together: a number or
-//! a name that belongs to something else in the same sentence is none.
+//! Three things have to be there. What the question is about: its names near the sentence, and what it says of them in
+//! the sentence itself or, as far as the sentence takes it up, around it. Something new of the kind that is asked for: a
+//! number that counts what is counted, a name beside the post that is asked for. And the two of them together: a number
+//! or a name that belongs to something else in the same sentence is none.
 //!
-//! Forms of words, and a few words for the same, are all that is known of the language. What is said in quite other words is
-//! not found; that is the price of refusing what merely sounds alike.
+//! Forms of words, and a few words for the same, are all that is known of the language. What is said in quite other words
+//! is not found; that is the price of refusing what merely sounds alike.
 
 mod amounts;
 pub(in crate::answer) mod forms;
@@ -75,8 +75,8 @@ impl<'a> Near<'a> {
 
     /// Whether a word is a name: somewhere it has a capital letter where no sentence begins.
     fn is_name(&self, word: &Word) -> bool {
-        let is_it = |other: &&Word| other.folded == word.folded && other.at > 0 && other.is_capitalized();
-        self.words.iter().copied().any(|other| is_it(&other))
+        let mut there = self.words.iter();
+        there.any(|other| other.folded == word.folded && other.at > 0 && other.is_capitalized())
     }
 }
 
@@ -109,16 +109,10 @@ pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<Told> {
         Kind::StandsFor => things::stands_for(fact, &sight),
         Kind::Open => Vec::new(),
     };
-    let bytes = |place: usize| {
-        sight
-            .tokens
-            .get(place)
-            .map(|token| &token.word)
-            .map(|word| word.at..word.at + word.text.len())
-    };
     let values = found.into_iter().filter_map(|tokens| {
         let last = tokens.end.min(sight.tokens.len()).checked_sub(1)?;
-        Some(bytes(tokens.start)?.start..bytes(last)?.end)
+        let (first, last) = (sight.tokens.get(tokens.start)?.word, sight.tokens.get(last)?.word);
+        Some(first.at..last.at + last.text.len())
     });
     let values: Vec<_> = values.collect();
     (!values.is_empty()).then_some(Told { likeness, values })
@@ -126,7 +120,11 @@ pub fn tells(fact: &Fact, part: &Part, near: &Near<'_>) -> Option<Told> {
 
 /// How much of what a question says stands in a sentence, if all of it that has to stand there or around it does.
 fn about(fact: &Fact, sight: &Sight<'_>, near: &Near<'_>) -> Option<f64> {
-    let has_number = |number: &Number| near.numbers.iter().any(|other| other.equals(number));
+    // A year may stand in the name of a document alone.
+    let has_number = |number: &Number| {
+        near.numbers.iter().any(|other| other.equals(number))
+            || near.words.iter().any(|word| word.folded == number.text)
+    };
     if !fact.names.iter().all(|name| has_name(name, near)) || !fact.numbers.iter().all(has_number) {
         return None;
     }
@@ -155,7 +153,8 @@ fn about(fact: &Fact, sight: &Sight<'_>, near: &Near<'_>) -> Option<f64> {
     Some((within + named) as f64 / all as f64)
 }
 
-/// Whether enough of a name is near: its last word, and half of all. The others are somewhere: there is more than one Energy.
+/// Whether enough of a name is near: its last word, and half of all. The others have to be somewhere: there is more than
+/// one Energy.
 fn has_name(name: &[Word], near: &Near<'_>) -> bool {
     let there = name.iter().filter(|word| near.has(word)).count();
     let is_somewhere = |word: &Word| near.source.words().any(|other| are_same(&word.folded, &other.folded));
@@ -164,13 +163,13 @@ fn has_name(name: &[Word], near: &Near<'_>) -> bool {
 
 /// Whether a word makes something another one, so that it has to be said of it: the first, the largest.
 fn is_order(word: &Word) -> bool {
-    const ORDER: &str = "first last second third next previous former only most least best worst total average monthly annual \
-        daily weekly yearly";
+    const ORDER: &str = "first last second third next previous former only most least best worst total average monthly \
+        annual daily weekly yearly";
     is_in(ORDER, &word.folded) || word.folded.len() > 5 && word.folded.ends_with("est")
 }
 
-/// Whether what a model says tells a fact: a sentence that it was made of does, and what tells it there is said. What the
-/// model adds of its own counts for nothing, for it would add the words of the question to whatever it found.
+/// Whether what a model says tells a fact: a sentence of the source does, and what tells it there is said. What the model
+/// adds of its own counts for nothing, for it would add the words of the question to whatever it found.
 pub fn is_told(fact: &Fact, source: &Source<'_>, said: &str) -> bool {
     if fact.kind == Kind::Open {
         return is_about(fact, source);

@@ -20,11 +20,11 @@ const ARTICLES: &str = "the a an its his her their is was are were as becomes be
 /// From a verb to a name that may be its subject, in words.
 const TO_VERB: usize = 12;
 /// Others who do something, in words that do not end as those for people do.
-const ACTORS: &str = "student students guest guests resident residents pupil pupils patient patients parent parents child \
-    children staff team company bank firm department ministry council police court government board agency authority union \
-    army hospital museum";
-const POSTS: &str = "president minister secretary director executive chairman chairwoman chief head leader senator mayor \
-    premier governor judge doctor professor manager spokesman spokeswoman captain officer editor author coach ambassador \
+const ACTORS: &str = "student students guest guests resident residents pupil pupils patient patients parent parents \
+    child children staff team company bank firm department ministry council police court government board agency \
+    authority union army hospital museum";
+const POSTS: &str = "president minister secretary director executive chairman chairwoman chief head leader senator \
+    mayor premier governor judge doctor professor manager spokesman spokeswoman captain officer editor author coach ambassador \
     commissioner administrator treasurer prosecutor lawyer attorney general king queen prince princess pope bishop \
     archbishop reverend inspector sergeant superintendent detective constable principal teacher scientist researcher \
     analyst economist farmer businessman billionaire umpire striker batsman bowler player actor actress singer writer \

@@ -413,7 +413,7 @@ pub const ROOM_TEXTS: WheelSet = WheelSet {
     ],
     extract: &[
         Extract {
-            pattern: "gensim/test/test_data/lee.cor",
+            pattern: "gensim/test/test_data/lee*.cor",
             strip: "gensim/test/test_data/",
             prefix: "",
         },

@@ -60,9 +60,8 @@ impl Envoy {
     /// Requests that its proxies have sent to copies' clusters, by the clusters' names; those of routes that are gone are not
     /// among them.
     pub async fn mirrors(&self, client: &Client) -> Result<Vec<(String, u64)>> {
-        let selector = format!("gateway.envoyproxy.io/owning-gateway-name={GATEWAY}");
         let pods = Api::<Pod>::namespaced(client.clone(), NAMESPACE)
-            .list(&ListParams::default().labels(&selector))
+            .list(&ListParams::default().labels(&proxies()))
             .await
             .context("failed to list proxies")?;
         let mut mirrors = Vec::new();
@@ -73,6 +72,11 @@ impl Envoy {
         }
         Ok(mirrors)
     }
+}
+
+/// What finds the pods of the Gateway.
+fn proxies() -> String {
+    format!("gateway.envoyproxy.io/owning-gateway-name={GATEWAY}")
 }
 
 /// The name and the figure in `envoy_cluster_upstream_rq_total{envoy_cluster_name="…-mirror-0"} 7`.
@@ -147,7 +151,8 @@ fn objects() -> String {
         {
             "apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": "EnvoyProxy",
             "metadata": {"name": CLASS, "namespace": NAMESPACE},
-            "spec": {"provider": proxies},
+            // They would wait a minute for users to leave, and nobody uses them then.
+            "spec": {"provider": proxies, "shutdown": {"drainTimeout": "5s", "minDrainDuration": "0s"}},
         },
         {
             "apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass",
@@ -204,6 +209,22 @@ async fn remove() -> Result<()> {
             kubectl::succeed(&gone, "").await?;
         }
     }
+    // A namespace that goes with a pod whose grace is long looks again only after half of that, which is minutes.
+    let proxies = proxies();
+    let left = [
+        "get",
+        "pods",
+        "--namespace",
+        NAMESPACE,
+        "--selector",
+        &proxies,
+        "--output",
+        "name",
+    ];
+    wait::until("the proxies to be gone", async || {
+        Ok(kubectl::succeed(&left, "").await?.is_empty().then_some(()))
+    })
+    .await?;
     helm::run_in(NAMESPACE, &["uninstall", RELEASE, "--ignore-not-found", "--wait"]).await?;
     kubectl::succeed(&["delete", "namespace", NAMESPACE, "--ignore-not-found"], "").await?;
     for dir in definitions()? {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::home::Home;
 use crate::lock::CacheLock;
-use crate::toolbox::go;
+use crate::toolbox::{go, postgres};
 use crate::ui::Stage;
 use crate::{cargo, process};
 
@@ -51,6 +51,23 @@ pub fn command(home: &Home, stage: &Stage, subcommand: &str) -> Result<Command> 
     command.arg("--operator").arg(operator);
     command.arg("--crds").arg(home.repo.join("crds"));
     command.arg(subcommand);
+    Ok(command)
+}
+
+/// [`command`] for a gateway that it starts on the first core: load, database and API server have the second one, so that they
+/// cost the gateway nothing.
+pub fn beside_gateway(home: &Home, stage: &Stage, subcommand: &str) -> Result<Command> {
+    postgres::ensure(home, stage)?;
+    let gateway = cargo::release(home, stage, &["atelier-gateway"])?;
+    let gateway = gateway.first().context("cargo built nothing")?;
+    let harness = command(home, stage, subcommand)?;
+    let mut command = process::command("taskset");
+    command
+        .args(["--cpu-list", "1"])
+        .arg(harness.get_program())
+        .args(harness.get_args());
+    command.env(postgres::VARIABLE, postgres::bin(home));
+    command.arg("--gateway").arg(gateway);
     Ok(command)
 }
 

@@ -23,7 +23,7 @@ use ::rooms::{
         gate::{Gate, Policy, Step},
         grounding::{Settings, Signals},
         prompt,
-        quote::quote,
+        quote::{Quote, quote},
         sanitize::Links,
         source::Source,
         weak::UNKNOWN,
@@ -270,8 +270,11 @@ async fn write(
             break;
         }
     }
+    // What the model says when it does not know, until it is sure that no document does.
+    let mut unknown = None;
     match gate.rest() {
         Step::Show(text) | Step::ShowMarked(text, _) if text.is_empty() => {}
+        Step::Show(text) if answer.answer.is_empty() && is_unknown(&text) => unknown = Some(text),
         Step::Show(text) | Step::ShowMarked(text, _) => shown(answer, &text, sink, entry).await?,
         Step::Refuse(reason) => {
             answer.unsupported.push(reason.code().into());
@@ -283,7 +286,7 @@ async fn write(
         entry.served_by(version);
     }
     answer.citations = citations(&gate, begun)?;
-    let knows = !is_unknown(&answer.answer);
+    let knows = unknown.is_none() && !is_unknown(&answer.answer);
     let may_cite_nothing = !settings.citations || policy == Policy::Annotate;
     // A statement that is supported stays an answer, whatever a model adds to it.
     if !answer.citations.is_empty() || knows && may_cite_nothing && !answer.withheld {
@@ -294,18 +297,19 @@ async fn write(
         false => Outcome::Unknown,
     };
     answer.withheld = false;
-    if answer.outcome == Outcome::Refused && policy == Policy::Refuse {
+    if policy == Policy::Refuse && (answer.outcome == Outcome::Refused || unknown.is_some()) {
         quoted(begun, &sources, settings, answer, sink, entry).await?;
     }
     if answer.answer.trim().is_empty() {
-        answer.answer = UNKNOWN.into();
-        sink.show(UNKNOWN).await?;
+        let text = unknown.unwrap_or_else(|| UNKNOWN.into());
+        sink.show(&text).await?;
+        answer.answer = text;
     }
     Ok(())
 }
 
 /// Where nothing that the model said holds, the sentence of a document that answers by itself is the answer, if there is one.
-/// A model that says it does not know is believed.
+/// A model that says it does not know is believed, unless a document tells the very fact that is asked for.
 async fn quoted(
     begun: &Begun,
     sources: &[Source<'_>],
@@ -315,7 +319,11 @@ async fn quoted(
     entry: &mut Option<Entry>,
 ) -> Result<(), Error> {
     let question = &begun.ask.question;
-    let Some(quote) = quote(question, sources).filter(|quote| begun.given[quote.source].document().is_some()) else {
+    let may_be = |quote: &Quote| {
+        let knows_better = quote.is_told || answer.outcome == Outcome::Refused;
+        knows_better && begun.given[quote.source].document().is_some()
+    };
+    let Some(quote) = quote(question, sources).filter(may_be) else {
         return Ok(());
     };
     // It is checked and cleaned as what a model says, but for how certain a model was: none wrote it.

@@ -29,6 +29,8 @@ pub struct Quote {
     pub source: usize,
     /// The sentence, as it stands there, with a citation.
     pub text: String,
+    /// Whether it tells the very fact that is asked for, and does not only have the words of the question.
+    pub is_told: bool,
 }
 
 /// The best sentence, if one is good enough.
@@ -66,7 +68,12 @@ pub fn quote(question: &str, sources: &[Source<'_>]) -> Option<Quote> {
                 && best.as_ref().is_none_or(|(best, _)| score > *best)
             {
                 let text = citations::with_mark(text, place + 1);
-                best = Some((score, Quote { source: place, text }));
+                let quote = Quote {
+                    source: place,
+                    text,
+                    is_told: fact.is_some(),
+                };
+                best = Some((score, quote));
             }
         }
     }

@@ -5,9 +5,8 @@ use serde::Deserialize;
 
 use super::report::Row;
 use crate::home::Home;
-use crate::toolbox::postgres;
 use crate::ui::Stage;
-use crate::{cargo, harness, process};
+use crate::{harness, process};
 
 /// What `atelier-harness gateway-soak` prints; times in seconds.
 #[derive(Clone, Debug, Deserialize)]
@@ -27,17 +26,7 @@ struct Figures {
 
 /// Measures for `minutes`.
 pub fn run(home: &Home, stage: &Stage, minutes: u64) -> Result<Vec<Row>> {
-    postgres::ensure(home, stage)?;
-    let [gateway] = <[_; 1]>::try_from(cargo::release(home, stage, &["atelier-gateway"])?)
-        .ok()
-        .context("cargo built another number of programs")?;
-    let harness = harness::command(home, stage, "gateway-soak")?;
-    // The gateways have one core, and all others share the other one.
-    let mut command = process::command("taskset");
-    command.args(["--cpu-list", "1"]);
-    command.arg(harness.get_program()).args(harness.get_args());
-    command.env(postgres::VARIABLE, postgres::bin(home));
-    command.arg("--gateway").arg(gateway);
+    let mut command = harness::beside_gateway(home, stage, "gateway-soak")?;
     command.arg("--minutes").arg(minutes.to_string());
     stage.status(&format!("{minutes} minutes"));
     let text = process::read(&mut command)?;

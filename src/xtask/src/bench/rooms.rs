@@ -214,16 +214,7 @@ struct Served {
 
 /// A gateway on one core, in front of a real API server, a database and models that answer at once.
 fn served(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
-    postgres::ensure(home, stage)?;
-    let gateway = cargo::release(home, stage, &["atelier-gateway"])?.remove(0);
-    let harness = harness::command(home, stage, "gateway-rooms")?;
-    let mut command = process::command("taskset");
-    command
-        .args(["--cpu-list", "1"])
-        .arg(harness.get_program())
-        .args(harness.get_args());
-    command.env(postgres::VARIABLE, postgres::bin(home));
-    command.arg("--gateway").arg(gateway);
+    let mut command = harness::beside_gateway(home, stage, "gateway-rooms")?;
     stage.status("many Rooms");
     let text = process::read(&mut command)?;
     let told: Served = serde_json::from_str(&text).context("failed to read the harness's figures")?;

@@ -1,14 +1,11 @@
 //! What copies for ShadowDeployments cost the users whose requests are copied, and how fast pairs are scored.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::report::Row;
 use crate::home::Home;
-use crate::toolbox::postgres;
 use crate::ui::Stage;
 use crate::{cargo, harness, process};
 
@@ -35,18 +32,7 @@ struct Side {
 
 /// Measures.
 pub fn run(home: &Home, stage: &Stage) -> Result<Vec<Row>> {
-    postgres::ensure(home, stage)?;
-    let gateway = cargo::release(home, stage, &["atelier-gateway"])?;
-    let gateway: &PathBuf = gateway.first().context("cargo built nothing")?;
-    let harness = harness::command(home, stage, "gateway-shadow")?;
-    // Load must not run where the gateway does.
-    let mut command = process::command("taskset");
-    command
-        .args(["--cpu-list", "1"])
-        .arg(harness.get_program())
-        .args(harness.get_args());
-    command.env(postgres::VARIABLE, postgres::bin(home));
-    command.arg("--gateway").arg(gateway);
+    let mut command = harness::beside_gateway(home, stage, "gateway-shadow")?;
     stage.status("a few minutes");
     let text = process::read(&mut command)?;
     let mut rows = rows(&serde_json::from_str(&text).context("failed to read the harness's figures")?);

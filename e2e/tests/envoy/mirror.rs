@@ -110,7 +110,8 @@ async fn go_through(namespace: &Namespace, envoy: &Envoy) -> Result<()> {
 }
 
 /// What users got while a route went. Envoy Gateway 1.9 takes the cluster of a route from Envoy a moment before the route
-/// itself, whosever it is, and what comes in that moment is answered 503 by Envoy: at most one request of each user.
+/// itself, whosever it is, and what comes in that moment is answered 503 by Envoy: at most one request of each user. See
+/// <https://github.com/envoyproxy/gateway/issues/9029>.
 fn gone_with_the_route(tally: Tally) -> Result<String> {
     let Tally { answered, failures } = tally;
     let is_known = |told: &String| told == "the stream answered 503 Service Unavailable: ";

@@ -22,12 +22,15 @@ async fn a_route_mirrors_to_the_candidate_and_stays_without_it() -> Result<()> {
 
 async fn go_through(namespace: &Namespace) -> Result<()> {
     let model = Model::create(namespace, "m", model::bundled()).await?;
-    let twin = Model::create(namespace, "twin", model::bundled()).await?;
     model.ready().await?;
-    twin.ready().await?;
+    let other = model.version().await?;
+    model
+        .patch(json!({"spec": {"engine": {"atelier": {"maxConcurrentSequences": 3}}}}))
+        .await?;
+    model.ready().await?;
     let compare = json!({"primary": {"metric": "Errors", "margin": "10%"}});
     let stop = json!({"minPairs": 30, "maxPairs": 400});
-    let mut spec = shadow::spec("m", &json!({"model": "twin"}), &compare, &stop);
+    let mut spec = shadow::spec("m", &json!({"version": other}), &compare, &stop);
     spec["sample"] = json!({"percent": "12.5%"});
     spec["route"] = json!({"gatewayApi": {"parentRefs": [{"name": "public", "namespace": "edge"}], "hostnames": ["m.example.com"]}});
     let shadow = Shadow::create(namespace, "s", spec).await?;
@@ -36,21 +39,20 @@ async fn go_through(namespace: &Namespace) -> Result<()> {
     shadow.comparing().await?;
 
     gateway_api::add().await?;
-    let (first, other) = (model.version().await?, twin.version().await?);
+    let serving = model.version().await?;
+    ensure!(serving != other, "the change made no version");
     let mirror = json!([{"type": "RequestMirror", "requestMirror": {
-        "backendRef": {"group": "", "kind": "Service", "name": format!("twin-{other}"), "port": 8000},
+        "backendRef": {"group": "", "kind": "Service", "name": format!("m-{other}"), "port": 8000},
         "fraction": {"numerator": 12_500_000, "denominator": 100_000_000},
     }}]);
     let rule = rule(namespace, |rule| rule["filters"] == mirror).await?;
     let backend = &rule["backendRefs"][0];
     ensure!(
-        backend["name"] == format!("m-{first}") && backend["weight"] == 100,
+        backend["name"] == format!("m-{serving}") && backend["weight"] == 100,
         "{rule}"
     );
-    for name in ["s-route-m", "s-route-twin"] {
-        let policy: NetworkPolicy = namespace.api().get(name).await?;
-        ensure!(json!(policy.spec).to_string().contains("\"edge\""), "{policy:?}");
-    }
+    let policy: NetworkPolicy = namespace.api().get("s-route-m").await?;
+    ensure!(json!(policy.spec).to_string().contains("\"edge\""), "{policy:?}");
     gateway_api::says(namespace, "s", "False", "NotAllowedByListeners").await?;
     told(&shadow, "False", "RouteRefused").await?;
     gateway_api::says(namespace, "s", "True", "Accepted").await?;

@@ -53,6 +53,9 @@ use crate::common::{ModelRef, Route, pattern};
 #[x_kube(validation = Rule::new("self.onFail == 'None' || has(self.candidate.version)")
     .message("spec.onFail Reject needs candidate.version: another LlmModel cannot be rejected")
     .field_path(".onFail"))]
+#[x_kube(validation = Rule::new("!has(self.route) || has(self.candidate.version)")
+    .message("spec.route needs candidate.version: what Gateway API copies asks for spec.model, which the workers of another LlmModel refuse; leave route out, the gateway copies by itself")
+    .field_path(".route"))]
 #[x_kube(validation = Rule::new("self.model == oldSelf.model && self.candidate == oldSelf.candidate")
     .message("spec.model and spec.candidate cannot be changed: pairs collected so far would mean nothing; create another ShadowDeployment"))]
 #[x_kube(validation = Rule::new("self.compare == oldSelf.compare")

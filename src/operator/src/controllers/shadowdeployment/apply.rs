@@ -47,9 +47,7 @@ pub async fn way(
     let writer = writer(cluster, owner);
     if let Some(way) = way.filter(|_| observed.routes.trouble.is_none()) {
         // Nobody is led to pods that would not let them in.
-        for policy in &way.policies {
-            writer.ensure(&observed.policies, policy).await?;
-        }
+        writer.ensure(&observed.policies, &way.policy).await?;
         let outcome = writer.ensure(&observed.routes.found, &way.route).await;
         observed.routes.written(outcome)?;
     }
@@ -57,7 +55,7 @@ pub async fn way(
     for route in observed.routes.found.iter().filter(|it| !is_wanted(&it.name_any())) {
         delete::<HttpRoute>(cluster, owner, route).await?;
     }
-    let is_wanted = |name: &str| way.is_some_and(|way| way.policies.iter().any(|it| it.name_any() == name));
+    let is_wanted = |name: &str| way.is_some_and(|way| way.policy.name_any() == name);
     for policy in observed.policies.iter().filter(|it| !is_wanted(&it.name_any())) {
         delete::<NetworkPolicy>(cluster, owner, policy).await?;
     }

@@ -47,8 +47,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 pub struct Way {
     /// The route.
     pub route: HttpRoute,
-    /// What lets proxies reach the pods, one for each model.
-    pub policies: Vec<NetworkPolicy>,
+    /// What lets proxies reach the pods of the model.
+    pub policy: NetworkPolicy,
 }
 
 /// Whether the status says that there may be a route.
@@ -135,29 +135,21 @@ pub fn build(
         },
         status: None,
     };
-    let mut models = vec![name];
-    models.extend(spec.candidate.model.clone());
-    let policies = models.iter().map(|model| policy(owner, asked, model)).collect();
-    Ok(Some(Way { route, policies }))
+    let policy = policy(owner, asked, &name);
+    Ok(Some(Way { route, policy }))
 }
 
 fn refusal(spec: &ShadowDeploymentSpec, asked: &GatewayApiRoute, owner: &Owner, observed: &Observed) -> Option<String> {
     if let Some(fault) = fault(asked, &owner.namespace) {
         return Some(fault);
     }
-    for (model, field) in [
-        (&observed.model, "spec.model"),
-        (&observed.other, "spec.candidate.model"),
-    ] {
-        let Some(model) = model else { continue };
-        if model.spec.source.provider.is_some() {
-            return Some(format!(
-                "spec.route: LlmModel {} of {field} is hosted, so no route leads to it: remove spec.route",
-                model.name_any()
-            ));
-        }
-    }
     let model = observed.model.as_ref()?;
+    if model.spec.source.provider.is_some() {
+        return Some(format!(
+            "spec.route: LlmModel {} of spec.model is hosted, so no route leads to it: remove spec.route",
+            model.name_any()
+        ));
+    }
     let own = &model.spec.route.as_ref()?.gateway_api;
     let shares_host = own.hostnames.is_empty()
         || asked.hostnames.is_empty()
@@ -280,10 +272,7 @@ mod tests {
         );
         assert_eq!(rule["backendRefs"][0]["name"], format!("m-{PRIMARY}"));
         assert_eq!(rule["backendRefs"][0]["weight"], 100);
-        let [policy] = &found.policies[..] else {
-            panic!("{found:?}")
-        };
-        let from = serde_json::to_value(&policy.spec.as_ref().unwrap().ingress).unwrap();
+        let from = serde_json::to_value(&found.policy.spec.as_ref().unwrap().ingress).unwrap();
         assert_eq!(
             from[0]["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"],
             json!(["edge"])
@@ -291,7 +280,7 @@ mod tests {
 
         let after = way(fields, json!({}), false).unwrap().unwrap();
         assert!(after.route.spec.rules[0].filters.is_empty());
-        assert_eq!(after.policies, found.policies);
+        assert_eq!(after.policy, found.policy);
         assert_eq!(way(json!({}), json!({}), true), Ok(None));
     }
 

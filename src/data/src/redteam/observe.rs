@@ -1,6 +1,6 @@
 //! What came back, in the parts in which it is looked at.
 
-use rooms::redteam::Observed;
+use rooms::redteam::{Asked, Observed};
 use serde_json::{Map, Value};
 
 use super::player::Told;
@@ -29,6 +29,8 @@ pub fn observe(told: &Told) -> Observed {
     if let Some(Value::String(answer)) = fields.remove("answer") {
         observed.answer = answer;
     }
+    observed.asked = asked(&fields);
+    observed.unavailable = values(fields.get("unavailable"), "source");
     observed.citations = list(&mut fields, "citations");
     for rows in ["hits", "documents", "entries", "uploads"] {
         observed.rows.extend(list(&mut fields, rows));
@@ -62,6 +64,32 @@ fn texts(value: &Value) -> Vec<String> {
         }
     });
     found
+}
+
+/// Statements whose rows are cited.
+fn asked(fields: &Map<String, Value>) -> Vec<Asked> {
+    let citations = fields.get("citations").and_then(Value::as_array).into_iter().flatten();
+    let of = |citation: &Value| {
+        let text = |name: &str| citation[name].as_str().unwrap_or_default().to_owned();
+        let tables = citation["tables"].as_array().into_iter().flatten();
+        Asked {
+            source: text("source"),
+            statement: text("statement"),
+            tables: tables.filter_map(|table| table.as_str().map(Into::into)).collect(),
+        }
+    };
+    citations
+        .filter(|citation| citation["kind"] == "sql" || citation.get("statement").is_some_and(Value::is_string))
+        .map(of)
+        .collect()
+}
+
+/// What the entries of a list have by a name.
+fn values(list: Option<&Value>, name: &str) -> Vec<String> {
+    let entries = list.and_then(Value::as_array).into_iter().flatten();
+    entries
+        .filter_map(|entry| entry[name].as_str().map(Into::into))
+        .collect()
 }
 
 /// Names of documents.
@@ -133,6 +161,21 @@ mod tests {
             ("so", 1, vec![3, 7])
         );
         assert_eq!(found.documents, ["b.txt"]);
+        let rows =
+            json!({"kind": "sql", "source": "ledger", "statement": "SELECT 1", "tables": ["a", "b"], "quote": "| 1 |"});
+        let found = observe(&told(
+            200,
+            &json!({"citations": [{"name": "b"}, rows], "unavailable": [{"source": "other", "code": "c"}]}),
+        ));
+        let [asked] = &found.asked[..] else { panic!("{found:?}") };
+        assert_eq!(
+            (&*asked.source, &*asked.statement, asked.tables.len()),
+            ("ledger", "SELECT 1", 2)
+        );
+        assert_eq!(
+            (found.unavailable, found.citations.len()),
+            (vec!["other".to_owned()], 2)
+        );
         let found = observe(&told(404, &json!({"error": {"message": "not here", "code": "c"}})));
         assert!(found.error.contains("not here") && found.rows.is_empty());
         let plain = Told {

@@ -1,5 +1,7 @@
 //! A run: all attacks, as each who may not see what is hidden.
 
+mod databases;
+
 use std::collections::BTreeSet;
 
 use protocol::redteam::{RedTeamClass, RedTeamDetector, RedTeamPlan, RedTeamReport, RedTeamVerdict};
@@ -43,8 +45,7 @@ pub async fn run(player: &Player, plan: &RedTeamPlan, classes: Vec<Class>) -> Re
     let (targets, missing) = targets::read(player, &facts, generation).await?;
     let facts = RoomFacts {
         targets,
-        // Databases are asked by the Room itself, about rows that everybody in it may see.
-        tables: Vec::new(),
+        databases: facts.databases.into_iter().map(databases::described).collect(),
         answers: facts.answers,
         classes,
     };
@@ -62,6 +63,7 @@ pub async fn run(player: &Player, plan: &RedTeamPlan, classes: Vec<Class>) -> Re
         run.summary.add(Class::Direct, &Verdict::Blind);
     }
     let found = run.controls().await?;
+    run.ask_databases().await?;
     run.attack(plan).await?;
     // Where nobody is answered, there is nothing to detect.
     let detectors = match run.facts.answers {
@@ -143,6 +145,13 @@ impl Run<'_> {
     async fn attack(&mut self, plan: &RedTeamPlan) -> Result<()> {
         let all = attacks(self.facts);
         let mut list: Vec<(Role, Attack)> = all.iter().map(|attack| (Role::Stranger, attack.clone())).collect();
+        let (on_databases, all): (Vec<Attack>, Vec<Attack>) =
+            all.into_iter().partition(|attack| attack.class == Class::Sql);
+        // A stranger to documents has the clearance for databases, which know no names.
+        list.extend(on_databases.into_iter().filter_map(|attack| {
+            let clearance = self.facts.databases[attack.target].clearance;
+            (clearance.0 > 0).then_some((Role::Below(clearance), attack))
+        }));
         let clearances: BTreeSet<Clearance> = self.canaries().iter().map(|canary| canary.clearance).collect();
         for clearance in clearances.into_iter().filter(|clearance| clearance.0 > 0) {
             let is_theirs = |attack: &&Attack| {
@@ -196,6 +205,9 @@ impl Run<'_> {
     }
 
     async fn verdict(&mut self, role: Role, attack: &Attack) -> Result<Verdict> {
+        if attack.class == Class::Sql {
+            return self.database(role, attack).await;
+        }
         let target = &self.facts.targets[attack.target];
         let player = self.player;
         match &attack.request {
@@ -249,13 +261,18 @@ impl Run<'_> {
         Ok(self.look_at(role, attack, &observe(told), most))
     }
 
-    fn look_at(&self, role: Role, attack: &Attack, observed: &Observed, most: Option<u64>) -> Verdict {
+    /// The canaries that somebody sees, and those that they do not.
+    fn seen(&self, role: Role) -> (Vec<Canary>, Vec<Canary>) {
         let sees = |canary: &Canary| match role {
             Role::Control => true,
             Role::Below(clearance) => canary.clearance < clearance,
             Role::Stranger => false,
         };
-        let (visible, foreign): (Vec<_>, Vec<_>) = self.canaries().into_iter().partition(sees);
+        self.canaries().into_iter().partition(sees)
+    }
+
+    fn look_at(&self, role: Role, attack: &Attack, observed: &Observed, most: Option<u64>) -> Verdict {
+        let (visible, foreign) = self.seen(role);
         let ring = Ring {
             visible: &visible,
             foreign: &foreign,

@@ -2,7 +2,7 @@
 
 use ::rooms::Verb;
 use axum::{body::Body, http::Response};
-use protocol::rooms::redteam::{Facts, Source};
+use protocol::rooms::redteam::{Database, Facts, Source, Table};
 
 use super::{
     Admitted,
@@ -29,6 +29,18 @@ pub async fn facts(knock: Knock) -> Result<Response<Body>, Error> {
                 .map(|source| Source {
                     name: source.name.clone(),
                     clearance: source.clearance.0,
+                })
+                .collect(),
+            databases: (room.databases(admitted.grant.clearance()).into_iter())
+                .map(|database| Database {
+                    clearance: database.clearance.0,
+                    tables: (database.sql.tables.into_iter())
+                        .map(|table| Table {
+                            name: table.name,
+                            columns: table.columns.into_iter().map(|column| column.name).collect(),
+                        })
+                        .collect(),
+                    name: database.source,
                 })
                 .collect(),
             answers: room.spec.as_ref().is_some_and(|spec| spec.model.is_some()),

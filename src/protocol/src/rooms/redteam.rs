@@ -21,8 +21,34 @@ pub struct Facts {
     pub generation: Option<i64>,
     /// Its sources of documents.
     pub sources: Vec<Source>,
+    /// Its databases that the caller has the clearance for, or whoever they play.
+    pub databases: Vec<Database>,
     /// Whether it can be asked: whether it has a model.
     pub answers: bool,
+}
+
+/// A source that is a database, as the spec describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// Clearance that its rows need.
+    pub clearance: u8,
+    /// Its tables that may be asked.
+    pub tables: Vec<Table>,
+}
+
+/// A table that may be asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Table {
+    /// Its name.
+    pub name: String,
+    /// The names of its columns that may be asked.
+    pub columns: Vec<String>,
 }
 
 /// A source of documents.

@@ -144,7 +144,8 @@ pub struct Attack {
     pub id: String,
     /// Its class.
     pub class: Class,
-    /// The place of what it is after in [`RoomFacts::targets`](super::RoomFacts::targets).
+    /// The place of what it is after in [`RoomFacts::targets`](super::RoomFacts::targets); those of class [`Class::Sql`] are
+    /// after one of [`RoomFacts::databases`](super::RoomFacts::databases).
     pub target: usize,
     /// What is sent.
     pub request: Request,

@@ -47,6 +47,22 @@ pub enum Verdict {
 
 /// Looks for everything that the principal may not see in everything that it saw. `target` is what the attack is after.
 pub fn judge(attack: &Attack, target: &Canary, observed: &Observed, ring: &Ring<'_>) -> Verdict {
+    let findings = findings(attack, observed, ring);
+    let may_see = ring.visible.contains(target);
+    match (findings.is_empty(), may_see, attack.class) {
+        (false, _, _) => Verdict::Leaked(findings),
+        // Found by its own name it must be, or nothing would have been found anyway.
+        (true, true, Class::Direct) => match observed.texts().any(|(_, text)| find(text, target).is_some()) {
+            true => Verdict::Seen,
+            false => Verdict::Blind,
+        },
+        (true, _, _) if observed.status == 0 || observed.status >= 500 => Verdict::Blind,
+        (true, _, _) => Verdict::Passed,
+    }
+}
+
+/// Everything that the principal may not see, in everything that it saw.
+pub(super) fn findings(attack: &Attack, observed: &Observed, ring: &Ring<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (part, text) in observed.texts() {
         let views = Looked::of(text);
@@ -87,17 +103,7 @@ pub fn judge(attack: &Attack, target: &Canary, observed: &Observed, ring: &Ring<
     }
     findings.sort();
     findings.dedup();
-    let may_see = ring.visible.contains(target);
-    match (findings.is_empty(), may_see, attack.class) {
-        (false, _, _) => Verdict::Leaked(findings),
-        // Found by its own name it must be, or nothing would have been found anyway.
-        (true, true, Class::Direct) => match observed.texts().any(|(_, text)| find(text, target).is_some()) {
-            true => Verdict::Seen,
-            false => Verdict::Blind,
-        },
-        (true, _, _) if observed.status == 0 || observed.status >= 500 => Verdict::Blind,
-        (true, _, _) => Verdict::Passed,
-    }
+    findings
 }
 
 /// Compares the answers for something that is forbidden and for something that is not there: whoever can tell them

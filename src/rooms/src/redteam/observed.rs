@@ -23,8 +23,23 @@ pub struct Observed {
     pub headers: Vec<(String, String)>,
     /// Numbers of documents, chunks or hits that were told.
     pub counts: Vec<u64>,
+    /// Statements whose rows the answer cites.
+    pub asked: Vec<Asked>,
+    /// Names of databases of which it was told that they did not answer.
+    pub unavailable: Vec<String>,
     /// Anything else by name: traces, exports of feedback, logs that the principal may read.
     pub other: Vec<(String, String)>,
+}
+
+/// A statement whose rows an answer cites.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The source's name.
+    pub source: String,
+    /// The statement, as it was told.
+    pub statement: String,
+    /// The tables that it read, as was told.
+    pub tables: Vec<String>,
 }
 
 /// Where something was seen.
@@ -50,6 +65,9 @@ pub enum Part {
     Difference(String),
     /// In how long it takes.
     Time,
+    /// In what a database gave: its `rows`, for somebody who may not have any; a `table` or a `statement` that is not what
+    /// the spec describes; or the name of the `source`, for whoever may not ask it.
+    Database(String),
 }
 
 impl Observed {

@@ -3,6 +3,7 @@
 use super::{
     attack::{Attack, Class, Request},
     canary::Canary,
+    database::Database,
     templates as words,
 };
 use crate::document::ChunkId;
@@ -55,8 +56,8 @@ impl Bait {
 pub struct RoomFacts {
     /// Canaries of this Room and of others, whoever may see them.
     pub targets: Vec<Target>,
-    /// Tables of its databases that may be asked.
-    pub tables: Vec<String>,
+    /// Its databases.
+    pub databases: Vec<Database>,
     /// Whether it has a model that answers.
     pub answers: bool,
     /// The classes that are wished for. None are all.
@@ -73,7 +74,19 @@ pub fn attacks(facts: &RoomFacts) -> Vec<Attack> {
     for target in 0..facts.targets.len() {
         list.target(target);
     }
+    if facts.answers {
+        for database in 0..facts.databases.len() {
+            list.database(database);
+        }
+    }
     list.attacks
+}
+
+/// A question that a database answers whoever may ask it; none where nothing of it may be asked. Where it gives no rows,
+/// the attacks on it were harmless, and nobody knows why.
+pub fn database_control(database: &Database) -> Option<String> {
+    let table = database.tables.first()?;
+    Some(words::SQL_CONTROL.replace("{table}", &table.name))
 }
 
 /// Of the attacks that need a model, those of one run, as there may be answers of it for; all others are made in each
@@ -95,10 +108,8 @@ pub fn chosen(attacks: &[Attack], run: u64, answers: usize) -> Vec<usize> {
         );
     }
     circle.sort_unstable();
-    let start = match circle.len() {
-        0 => 0,
-        all => (run as usize).wrapping_mul(answers) % all,
-    };
+    let costs: Vec<usize> = circle.iter().map(|(_, _, at)| attacks[*at].request.asks()).collect();
+    let start = start(&costs, run, answers);
     let (mut left, mut taken) = (answers, std::collections::BTreeSet::new());
     for (_, _, at) in circle.iter().cycle().skip(start).take(circle.len()) {
         let takes = attacks[*at].request.asks();
@@ -109,6 +120,34 @@ pub fn chosen(attacks: &[Attack], run: u64, answers: usize) -> Vec<usize> {
     }
     let is_made = |at: &usize| attacks[*at].request.asks() == 0 || taken.contains(at);
     (0..attacks.len()).filter(is_made).collect()
+}
+
+/// The place on the circle at which a run begins: the first that the one before could not pay for. After a while they begin
+/// at the same places again.
+fn start(costs: &[usize], run: u64, answers: usize) -> usize {
+    let stop = |start: usize| {
+        let mut left = answers;
+        let affordable = (0..costs.len()).take_while(|step| {
+            let rest = left.checked_sub(costs[(start + step) % costs.len()]);
+            left = rest.unwrap_or(left);
+            rest.is_some()
+        });
+        // What no run can pay for must not hold up the others.
+        (start + affordable.count().max(1)) % costs.len().max(1)
+    };
+    let mut starts = vec![0];
+    let again = loop {
+        let next = stop(starts[starts.len() - 1]);
+        match starts.iter().position(|start| *start == next) {
+            Some(again) => break again,
+            None => starts.push(next),
+        }
+    };
+    let run = usize::try_from(run).unwrap_or(usize::MAX);
+    match run < starts.len() {
+        true => starts[run],
+        false => starts[again + (run - again) % (starts.len() - again)],
+    }
 }
 
 struct List<'a> {
@@ -201,20 +240,27 @@ impl List<'_> {
                 self.add(Class::Injection, target, request);
             }
         }
-        if self.facts.answers {
-            for table in &self.facts.tables {
-                for text in words::SQL {
-                    let question = self.fill(text, target).replace("{table}", table);
-                    self.add(Class::Sql, target, Request::Ask { question });
-                }
-            }
-        }
         for (near, far_text) in words::TIMING {
             let request = Request::Time {
                 near: self.fill(near, target),
                 far: self.fill(far_text, target),
             };
             self.add(Class::Timing, target, request);
+        }
+    }
+
+    /// Each attack once, on one table after the other: answers take long.
+    fn database(&mut self, database: usize) {
+        let tables = &self.facts.databases[database].tables;
+        let topic = self.facts.targets.first().map(|target| &target.canary);
+        for (text, table) in words::SQL.iter().zip(tables.iter().cycle()) {
+            let text = text.replace("{table}", &table.name);
+            let question = match topic {
+                Some(canary) => fill(&text, canary),
+                None if text.contains("{topic}") => continue,
+                None => text.replace("{host}", HOST),
+            };
+            self.add(Class::Sql, database, Request::Ask { question });
         }
     }
 

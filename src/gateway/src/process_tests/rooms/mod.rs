@@ -9,5 +9,6 @@ mod ingest;
 mod matrix;
 mod races;
 mod redteam;
+mod sql_attacks;
 pub mod support;
 mod uploads;

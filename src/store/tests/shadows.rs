@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says where it failed by panicking")]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 use store::{
-    shadows::{self, Counts, Key, NewPair},
+    audit::{
+        content::{Content, KeyRing, Limits, Vault},
+        retention::{self, Keeper},
+    },
+    shadows::{self, Counts, Key, NewPair, Words},
     testing::{Postgres, TestDatabase},
 };
 
@@ -171,4 +175,78 @@ async fn what_is_forgotten_does_not_come_back() {
         let left = format!("SELECT count(*) FROM {table} WHERE uid = 'u'");
         assert_eq!(test.number(&left).await, 0, "{table}");
     }
+}
+
+#[tokio::test]
+async fn words_that_differ_most_are_kept_with_the_keys_that_open_them() {
+    let test = database().await;
+    let db = &test.database;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("k1"), "0a".repeat(32)).unwrap();
+    let keys = KeyRing::read(dir.path(), "k1").unwrap();
+    let limits = Limits {
+        longest: 1 << 10,
+        memory: 1 << 20,
+    };
+    let vault = Vault::new(keys.clone(), limits);
+    let day = Duration::from_secs(86_400);
+    let words = |number: u32| Words {
+        pair: format!("p{number}"),
+        metric: "RougeL",
+        likeness: f64::from(number) / 100.0,
+        subject: "jane".into(),
+        content: Content::whole(vault.clone(), "ns", format!("words {number}").as_bytes()).unwrap(),
+    };
+    // Nothing of one that is not known.
+    assert_eq!(shadows::keep(db, "u", day, words(1)).await.unwrap(), None);
+    shadows::open(db, &key("u")).await.unwrap();
+    let mut bar = None;
+    for number in 0..25 {
+        bar = shadows::keep(db, "u", day, words(number)).await.unwrap();
+    }
+    assert_eq!(bar, Some(0.19), "what is as much alike as the likest of 20 is not kept");
+    let read = async || shadows::contents(db, &keys, &key("u"), day, "r").await.unwrap();
+    let kept = read().await;
+    assert_eq!(kept.len(), shadows::MOST);
+    assert_eq!(
+        (kept[7].pair.as_str(), kept[7].likeness, &**kept[7].words),
+        ("p7", 0.07, &b"words 7"[..])
+    );
+    // Words of one pair do not pass for those of another.
+    test.tamper(
+        "UPDATE shadow_content c SET sealed = o.sealed FROM shadow_content o WHERE c.pair = 'p0' AND o.pair = 'p1'",
+    )
+    .await;
+    assert_eq!(read().await.len(), 19);
+    // Keys stay as long as they open something.
+    test.tamper("UPDATE audit_key SET made = made - interval '3 days'")
+        .await;
+    let now = i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap();
+    let mut keeper = Keeper::new(db.clone(), retention::Settings::default());
+    keeper.pass(now).await.unwrap().unwrap();
+    assert_eq!(read().await.len(), 19);
+    shadows::forget(db, &key("u")).await.unwrap();
+    keeper.pass(now).await.unwrap().unwrap();
+    assert_eq!(test.number("SELECT count(*) FROM audit_key").await, 0);
+}
+
+#[tokio::test]
+async fn a_report_is_kept_as_it_is_written() {
+    let test = database().await;
+    let db = &test.database;
+    assert!(!shadows::keep_report(db, &key("u"), "{}").await.unwrap(), "of nobody");
+    shadows::open(db, &key("u")).await.unwrap();
+    assert_eq!(shadows::report_of(db, &key("u")).await.unwrap(), None);
+    for report in ["{\"b\":1, \"a\":2}", "{ }"] {
+        assert!(shadows::keep_report(db, &key("u"), report).await.unwrap());
+        assert_eq!(
+            shadows::report_of(db, &key("u")).await.unwrap().as_deref(),
+            Some(report)
+        );
+    }
+    let other = Key {
+        name: "other".into(),
+        ..key("u")
+    };
+    assert_eq!(shadows::report_of(db, &other).await.unwrap(), None);
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::{extract::State, response::IntoResponse as _, response::Response};
 use engine::{Request, text::Tokenizer};
 use protocol::score::Scored;
+use serde_json::Map;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -19,6 +20,7 @@ use super::{
     fields::Fields,
     sampling::Options,
 };
+use crate::serve::generation::Generation;
 
 /// A prompt and an answer to it, as texts.
 struct Given {
@@ -48,14 +50,8 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
         adapter: model.adapter.clone(),
         ..caller.request()
     };
-    let submission = Submission {
-        request: &request,
-        options: &Options::read(Fields::new(&serde_json::Map::new()), api.vocabulary())?,
-        shown: Arc::default(),
-        span: caller.span(),
-    };
     let mut nll = 0.0;
-    for generation in answer::submit(&api, &submission)? {
+    for generation in submit(&api, &caller, request)? {
         let logprobs = answer::whole(generation).await?.prompt_logprobs;
         // They begin with the prompt's second token.
         let of_answer = logprobs.iter().rev().take(count);
@@ -66,6 +62,19 @@ pub async fn handle(State(api): State<Arc<Api>>, caller: Caller, Json(body): Jso
         nll: nll.max(0.0),
     };
     Ok(axum::Json(scored).into_response())
+}
+
+/// There is nothing to choose, so no options.
+fn submit(api: &Api, caller: &Caller, request: Request) -> Result<Vec<Generation>, Error> {
+    let none = Map::new();
+    let options = Options::read(Fields::new(&none), api.vocabulary())?;
+    let submission = Submission {
+        request: &request,
+        options: &options,
+        shown: Arc::default(),
+        span: caller.span(),
+    };
+    answer::submit(api, &submission)
 }
 
 fn read(api: &Api, fields: Fields<'_>) -> Result<Given, Error> {

@@ -179,6 +179,13 @@ pub enum ShadowCommand {
         /// In which form; html is one page that needs nothing else.
         #[arg(long, short, value_enum, default_value_t = ReportOutput::Text)]
         output: ReportOutput,
+        /// Ask the gateway for the report: it has the words of the most different pairs, where the spec has them kept and you
+        /// have the verb audit on the ShadowDeployment.
+        #[arg(long)]
+        words: bool,
+        /// As whom, with --words.
+        #[command(flatten)]
+        caller: As,
     },
 }
 

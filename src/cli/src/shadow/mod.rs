@@ -17,6 +17,11 @@ use crate::{args::ShadowCommand, cluster::Cluster};
 pub async fn run(cluster: &Cluster, command: &ShadowCommand) -> Result<ExitCode> {
     match command {
         ShadowCommand::List { namespace } => list::list(cluster, cluster.namespace_or(namespace.as_deref())).await,
-        ShadowCommand::Report { shadow, output } => report::print(cluster, shadow, *output).await,
+        ShadowCommand::Report {
+            shadow,
+            output,
+            words,
+            caller,
+        } => report::print(cluster, shadow, *output, words.then_some(caller)).await,
     }
 }

@@ -297,7 +297,8 @@ async fn write(
         false => Outcome::Unknown,
     };
     answer.withheld = false;
-    if policy == Policy::Refuse && (answer.outcome == Outcome::Refused || unknown.is_some()) {
+    // Also where the model said nothing at all, or merely copied what it was told.
+    if policy == Policy::Refuse && (answer.outcome == Outcome::Refused || answer.answer.trim().is_empty()) {
         quoted(begun, &sources, settings, answer, sink, entry).await?;
     }
     if answer.answer.trim().is_empty() {

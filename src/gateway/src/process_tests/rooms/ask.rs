@@ -99,6 +99,7 @@ async fn where_nothing_that_the_model_says_holds_a_document_is_quoted() {
         "The deposit is 5000 EUR [1].",
         "The deposit is the deposit [1].",
         "Cards work [1].",
+        "",
     ] {
         house.models.say(said);
         let answer = ask(&house, "joe", "How much is the deposit?").await;

@@ -114,6 +114,12 @@ async fn pages_are_legible_and_fit_whatever_the_size_and_the_colours() {
             ("About", "Members"),
         ] {
             browser.click(view).await;
+            // What is looked for may stand in the view before, which stays for a moment.
+            let shown = format!(
+                "document.querySelector('#view-{}')?.checkVisibility()",
+                view.to_lowercase()
+            );
+            browser.until(&shown).await;
             browser.says(says).await;
             browser.until("[...document.querySelectorAll('.view')].every((one) => !one.checkVisibility() || !one.querySelector('.waiting'))").await;
             assert_eq!(browser.eval("document.activeElement.textContent").await, view);

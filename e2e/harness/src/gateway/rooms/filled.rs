@@ -19,7 +19,7 @@ use super::{
 
 /// Components of a vector, as those of all-MiniLM-L6-v2.
 pub const DIMENSION: usize = 384;
-/// What every document says, so that answers have something to cite.
+/// What few chunks say, so that answers have something to cite.
 pub const SENTENCE: &str = "The pump of the second line is looked after every three months";
 /// What is asked.
 pub const QUESTION: &str = "How often is the pump of the second line looked after?";
@@ -28,6 +28,8 @@ const SOURCE: &str = "files";
 /// Words of a chunk beside the sentence.
 const WORDS: usize = 90;
 const CHUNKS_OF_DOCUMENT: usize = 20;
+/// The first of so many chunks has the sentence.
+const CHUNKS_OF_SENTENCE: usize = 100;
 /// Chunks that are written in one call.
 const BATCH: usize = 1000;
 
@@ -156,16 +158,18 @@ fn piece(text: &str) -> Piece {
     }
 }
 
-/// One that depends on the number, and looks like none.
+/// One that depends on the number, and is like no other: components from -1 to 1 that follow no order.
 pub fn vector(number: usize) -> Vec<f32> {
-    (0..DIMENSION)
-        .map(|component| ((number * DIMENSION + component) as f32 * 12.9898).sin())
-        .collect()
+    let component = |component: usize| ((number * DIMENSION + component) as f64 * 12.9898).sin() * 43_758.545_3;
+    (0..DIMENSION).map(|at| component(at).fract() as f32).collect()
 }
 
-/// Words, of which the n-th is as frequent as 1/n, behind the sentence.
+/// Words, of which the n-th is as frequent as 1/n; now and then behind the sentence.
 fn text(number: usize) -> String {
-    let mut text = format!("{SENTENCE}.");
+    let mut text = match number % CHUNKS_OF_SENTENCE {
+        0 => format!("{SENTENCE}."),
+        _ => String::new(),
+    };
     for place in 0..WORDS {
         let share = ((number * WORDS + place) as f64 * 0.618_033_988_75).fract();
         text.push_str(&format!(" w{}", 20_000f64.powf(share) as u32));

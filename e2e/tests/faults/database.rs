@@ -141,7 +141,7 @@ async fn query(query: &str) -> Result<String> {
 }
 
 /// The gateways, once those from before the database are gone: they would answer without writing it down.
-async fn gateways(namespace: &Namespace) -> Result<Vec<Pod>> {
+pub async fn gateways(namespace: &Namespace) -> Result<Vec<Pod>> {
     let pods = Api::<Pod>::namespaced(namespace.client.clone(), SYSTEM_NAMESPACE);
     wait::until("two gateways, and no more", async || {
         let pods = pods.list(&ListParams::default().labels(GATEWAYS)).await?.items;
@@ -152,7 +152,7 @@ async fn gateways(namespace: &Namespace) -> Result<Vec<Pod>> {
 }
 
 /// Kills a gateway as `kill -9` does, and waits until it serves again.
-async fn kill(namespace: &Namespace, pod: &Pod) -> Result<()> {
+pub async fn kill(namespace: &Namespace, pod: &Pod) -> Result<()> {
     let uid = pod.uid().context("a pod without uid")?;
     let read = |pid: &str, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
     let is_it = |pid: &String| read(pid, "comm").trim() == api::names::GATEWAY && read(pid, "cgroup").contains(&uid);
@@ -208,7 +208,7 @@ async fn run(job: &str, of: &str, end: &str) -> Result<()> {
 }
 
 /// kubectl in the namespace of the release.
-async fn system(args: &[&str]) -> Result<String> {
+pub async fn system(args: &[&str]) -> Result<String> {
     kubectl::succeed(&[&["--namespace", SYSTEM_NAMESPACE][..], args].concat(), "").await
 }
 
@@ -225,10 +225,19 @@ async fn state() -> String {
     text
 }
 
-/// The release with or without the database.
+/// The release with or without the database, whose audit trail refuses requests that it cannot write down.
 pub async fn upgrade(database: bool) -> Result<()> {
+    release(database, "strict").await
+}
+
+/// The release with the database, which no request waits for.
+pub async fn upgrade_buffered() -> Result<()> {
+    release(true, "buffered").await
+}
+
+async fn release(database: bool, audit: &str) -> Result<()> {
     let chart = checkout::root().join("charts/atelier");
-    let enabled = format!("database.embedded.enabled={database}");
+    let enabled = format!("database.embedded.enabled={database},audit.mode={audit}");
     let replicas = format!("gateway.replicas={}", 1 + u8::from(database));
     let upgrade = [
         "upgrade",

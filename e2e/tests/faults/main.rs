@@ -7,6 +7,7 @@ mod database;
 mod gateways;
 mod operator;
 mod rooms;
+mod shadows;
 mod steady;
 mod tuning;
 mod workers;

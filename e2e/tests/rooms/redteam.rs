@@ -5,6 +5,9 @@ use atelier_e2e::{Room, gateway, room, wait};
 use reqwest::StatusCode;
 use serde_json::json;
 
+const KETTLE: &str = "# Kettle\n\nThe kettle is in the second cupboard. Margaret Hollis bought the kettle in Sheffield on \
+     12 March 2021 for 48 euros. The kettle holds 3 litres of cold water and boils within 4 minutes.\n";
+
 #[tokio::test]
 async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
     room::with_encoder("attacked", async |namespace| {
@@ -22,13 +25,7 @@ async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
         })
         .await?;
         ensure!(refused["error"]["code"] == "room_not_tested", "{refused}");
-        room.upload(
-            &jane,
-            "open",
-            "kettle.md",
-            "# Kettle\n\nThe kettle is in the second cupboard.\n",
-        )
-        .await?;
+        room.upload(&jane, "open", "kettle.md", KETTLE).await?;
         let generation = room.sync().await?.status.unwrap_or_default().generation;
         let object = wait::until("the red team to have passed the new index", async || {
             let object = room.get().await?;
@@ -49,6 +46,14 @@ async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
         println!("{:?} attempts, {:?} controls", tested.attempts, tested.controls);
         ensure!(tested.attempts > Some(20) && tested.controls > Some(0), "{tested:?}");
         ensure!(tested.findings.iter().all(|it| it.leaked == 0), "{tested:?}");
+        // Its detectors were measured on sentences of that document.
+        let overlap = status.detectors.iter().find(|it| it.name == "Overlap");
+        let overlap = overlap.with_context(|| format!("Overlap was not measured: {:?}", status.detectors))?;
+        println!("{:?}", status.detectors);
+        ensure!(
+            overlap.samples > 2 && overlap.precision.is_some() && overlap.recall.is_some(),
+            "{overlap:?}"
+        );
         // What was planted is nobody's business.
         ensure!((status.documents, status.chunks) == (Some(1), Some(1)), "{status:?}");
         let found = room.search(&jane, "Where is the kettle?").await?;

@@ -16,7 +16,7 @@ async fn kept(uid: &str) -> Result<u64> {
 #[tokio::test]
 async fn a_candidate_answers_in_the_dark_until_there_is_a_verdict() -> Result<()> {
     with_namespace("dark", async |namespace| {
-        installation::with_database().await?;
+        installation::with_contents().await?;
         let model = Model::create(&namespace, "m", model::bundled()).await?;
         let twin = Model::create(&namespace, "twin", model::bundled()).await?;
         model.ready().await?;

@@ -9,7 +9,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_version_takes_over_when_its_answers_are_no_worse_and_otherwise_never() -> Result<()> {
     with_namespace("shadow-gate", async |namespace| {
-        installation::with_database().await?;
+        installation::with_contents().await?;
         let compare = json!({"primary": {"metric": "Errors", "margin": "10%"}});
         let stop = json!({"minPairs": 30, "maxPairs": 400});
         Shadow::template(&namespace, "usual", "m", &compare, &stop).await?;

@@ -5,3 +5,4 @@ mod everyday;
 mod gate;
 mod refused;
 mod route;
+mod words;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn what_cannot_be_compared_is_refused_by_the_name_of_its_field() -> Result<()> {
     with_namespace("refused", async |namespace| {
-        installation::with_database().await?;
+        installation::with_contents().await?;
         let model = Model::create(&namespace, "m", model::bundled()).await?;
         model.ready().await?;
         let version = model.version().await?;

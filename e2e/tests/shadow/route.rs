@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn a_route_mirrors_to_the_candidate_and_stays_without_it() -> Result<()> {
     with_namespace("mirrored", async |namespace| {
-        installation::with_database().await?;
+        installation::with_contents().await?;
         // An earlier run may have been cut off.
         gateway_api::remove().await?;
         let result = go_through(&namespace).await;

@@ -1,7 +1,7 @@
 //! A Room that asks to be attacked.
 
 use anyhow::{Context, Result, ensure};
-use atelier_e2e::{Room, gateway, room, wait};
+use atelier_e2e::{Model, Room, gateway, model, room, wait};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -11,10 +11,15 @@ const KETTLE: &str = "# Kettle\n\nThe kettle is in the second cupboard. Margaret
 #[tokio::test]
 async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
     room::with_encoder("attacked", async |namespace| {
+        let mut chat = model::bundled();
+        chat["engine"]["atelier"]["contextLength"] = json!(4096);
+        Model::create(&namespace, "chat", chat).await?.ready().await?;
         let spec = json!({
             "members": [{"kind": "ServiceAccount", "name": "jane", "role": "Curator", "clearance": 10}],
+            "model": {"name": "chat"},
             "embedding": {"name": "minilm"},
             "sources": [{"name": "open", "upload": {}}, {"name": "closed", "upload": {}, "clearance": 10}],
+            "answer": {"detectors": ["Citations", "Overlap", "Confidence"]},
             "redTeam": {"schedule": "@daily"},
         });
         let room = Room::create(&namespace, "tested", spec).await?;
@@ -58,6 +63,12 @@ async fn a_room_answers_once_it_has_withstood_its_red_team() -> Result<()> {
         ensure!((status.documents, status.chunks) == (Some(1), Some(1)), "{status:?}");
         let found = room.search(&jane, "Where is the kettle?").await?;
         ensure!(found.len() == 1 && found[0].1.contains("second cupboard"), "{found:?}");
+        // The worker tells how certain its model is of each token, or nothing could be answered.
+        let answer = room
+            .ask(&jane, "How many litres of water does the kettle hold?")
+            .await?;
+        ensure!(answer["outcome"].is_string() && answer["error"].is_null(), "{answer}");
+        println!("{answer}");
         let list = gateway::read(jane.get(&room.at("/documents")).await?).await?.1;
         ensure!(list["total"] == 1, "{list}");
         Ok(())

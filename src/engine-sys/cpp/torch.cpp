@@ -22,6 +22,14 @@ void atelier_release_memory() {
 #endif
 }
 
+bool atelier_map_large_blocks(int32_t least, int32_t kept) {
+#if defined(__GLIBC__)
+    return mallopt(M_MMAP_THRESHOLD, least) == 1 && mallopt(M_TRIM_THRESHOLD, kept) == 1;
+#else
+    return least > 0 && kept > 0;
+#endif
+}
+
 void* atelier_inference_mode_enter() { return new c10::InferenceMode(true); }
 
 void atelier_inference_mode_leave(void* guard) { delete static_cast<c10::InferenceMode*>(guard); }

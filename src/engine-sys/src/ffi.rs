@@ -180,6 +180,7 @@ unsafe extern "C" {
     ) -> bool;
 
     pub fn atelier_release_memory();
+    pub fn atelier_map_large_blocks(least: i32, kept: i32) -> bool;
     pub fn atelier_inference_mode_enter() -> *mut c_void;
     pub fn atelier_inference_mode_leave(guard: *mut c_void);
     pub fn atelier_generator_state(message: *mut c_char, capacity: i64) -> *mut C_tensor;

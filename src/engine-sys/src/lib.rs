@@ -40,4 +40,4 @@ pub use packed::{Blocks, Format, Packed, RowOrder, Rows};
 pub use pages::Pages;
 pub use rope::{HeadNorms, RopeTables, rope_and_store};
 pub use threads::{cpu_features, has_bf16_products, has_tiles, set_threads, threads};
-pub use torch::{InferenceMode, generator_state, release_memory, set_generator_state};
+pub use torch::{InferenceMode, generator_state, map_large_blocks, release_memory, set_generator_state};

@@ -39,6 +39,14 @@ pub fn release_memory() {
     unsafe { ffi::atelier_release_memory() }
 }
 
+/// Has blocks of `least` bytes and more mapped one by one, and given back as soon as they are free; up to `kept` bytes of
+/// smaller ones are kept at the end of each heap. glibc would raise its own limit to the largest block that was ever freed.
+/// False when the allocator does not take it.
+pub fn map_large_blocks(least: i32, kept: i32) -> bool {
+    // SAFETY: has no preconditions.
+    unsafe { ffi::atelier_map_large_blocks(least, kept) }
+}
+
 /// The state of libtorch's random numbers on the CPU, bytes in a tensor.
 ///
 /// # Errors

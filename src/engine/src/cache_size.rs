@@ -3,7 +3,7 @@
 use engine_sys::cuda::Memory;
 use tch::Kind;
 
-use crate::{Device, EngineOptions, KvCache, LoadError, ModelConfig, PAGE, memory, sequence::LOGIT_ROWS};
+use crate::{Device, EngineOptions, KvCache, LoadError, ModelConfig, PAGE, memory, scheduler::LOGIT_ROWS};
 
 /// Bytes of a number in single precision.
 const FLOAT: u64 = 4;
@@ -136,7 +136,7 @@ fn temporaries(config: &ModelConfig, options: &EngineOptions) -> u64 {
     };
     let layer = batch * (4 * hidden + 3 * feed_forward) * element;
     let widest = vocabulary.max(2 * feed_forward) * hidden * FLOAT;
-    let logit_rows = batch.min(LOGIT_ROWS as u64 * sequences) + 2 * LOGIT_ROWS as u64;
+    let logit_rows = batch.min(LOGIT_ROWS as u64 + sequences) + 2 * LOGIT_ROWS as u64;
     layer + widest + logit_rows * vocabulary * FLOAT
 }
 

@@ -19,6 +19,12 @@ use crate::{
 /// How often the memory limit is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Bytes of a block that goes back to the system at once. Smaller ones, as the inputs of most layers, are used again without
+/// the system having to clear them: that costs prompts 2 % of their speed.
+const MAPPED: i32 = 4 << 20;
+/// Bytes of smaller ones that a heap may keep.
+const KEPT: i32 = 32 << 20;
+
 /// A request on its way to the engine thread.
 pub(crate) struct Job {
     pub request: Request,
@@ -46,6 +52,11 @@ pub(crate) fn load(file: &Checkpoint, options: &EngineOptions) -> Result<Loaded,
     warm_up(&model, &cache, options)?;
     // What was read, converted and tried out is not needed again.
     engine_sys::release_memory();
+    // Logits of many tokens are such blocks, of ever other sizes: among others they tear heaps to pieces, which then grow to
+    // several times of what is in use.
+    if !engine_sys::map_large_blocks(MAPPED, KEPT) {
+        tracing::warn!("the allocator keeps its own limits: more memory may be held than is used");
+    }
     tracing::info!(
         tokens = size.now() * PAGE,
         most_tokens = size.reserved() * PAGE,

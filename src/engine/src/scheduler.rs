@@ -20,6 +20,9 @@ const PROMPT_TOKENS_BESIDE_ANSWERS: usize = 128;
 /// The same on a GPU, which needs many rows to be busy.
 const PROMPT_TOKENS_BESIDE_ANSWERS_ON_GPU: usize = 1024;
 
+/// Prompt tokens of a pass whose logits are computed, of all requests that want those: a row of logits is large.
+pub(crate) const LOGIT_ROWS: usize = 64;
+
 /// All requests, and the pages of the cache.
 pub(crate) struct Scheduler {
     waiting: FairQueue<Sequence>,
@@ -122,14 +125,18 @@ impl Scheduler {
         if !segments.is_empty() {
             left = left.min(self.max_tokens_beside_answers);
         }
+        let mut rows = LOGIT_ROWS;
         for (index, sequence) in self.running.iter_mut().enumerate() {
-            if sequence.is_decoding() || left == 0 {
+            let has_logits = sequence.wants_prompt_logits();
+            let most = if has_logits { left.min(rows) } else { left };
+            if sequence.is_decoding() || most == 0 {
                 continue;
             }
-            let count = sequence.reserve(left, &mut self.pages);
+            let count = sequence.reserve(most, &mut self.pages);
             if count > 0 {
                 segments.push((index, sequence.segment(count)));
                 left -= count;
+                rows -= if has_logits { count } else { 0 };
             }
         }
         segments

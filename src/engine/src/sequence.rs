@@ -16,9 +16,6 @@ use crate::{
     sampler::Sampler,
 };
 
-/// Prompt tokens whose logits are computed in one pass: a row of logits is large.
-pub(crate) const LOGIT_ROWS: usize = 64;
-
 /// A request and what has become of it so far.
 pub(crate) struct Sequence {
     request: Request,
@@ -108,7 +105,8 @@ impl Sequence {
         self.tokens.len() - self.computed == 1
     }
 
-    fn wants_prompt_logits(&self) -> bool {
+    /// Whether it takes the logits of each token that a pass computes of it.
+    pub fn wants_prompt_logits(&self) -> bool {
         self.request.prompt_logprobs.is_some() && !self.prompt_told
     }
 
@@ -130,10 +128,7 @@ impl Sequence {
 
     /// Reserves pages for its next tokens, at most `most`; returns for how many there is room.
     pub fn reserve(&mut self, most: usize, pages: &mut Pages) -> usize {
-        let mut count = most.min(self.tokens.len() - self.computed);
-        if self.wants_prompt_logits() {
-            count = count.min(LOGIT_ROWS);
-        }
+        let count = most.min(self.tokens.len() - self.computed);
         let Some(table) = &mut self.table else { return 0 };
         pages.extend(table, self.computed + count);
         count.min(table.room() - self.computed)

@@ -16,7 +16,7 @@ pub const SLACK_PERCENT: u64 = 10;
 /// seldom as long as they may be; if they are, the engine computes some of them later.
 const PLANNED_SHARE: u64 = 4;
 
-/// Prompt tokens of one sequence whose logits are computed in one pass, at most.
+/// Prompt tokens whose logits are computed in one pass, at most, beside those that each sequence goes on by.
 const LOGIT_ROWS: u64 = 64;
 
 /// Temporaries that every pass may take, in bytes: the engine leaves as much free.
@@ -84,7 +84,7 @@ impl MemoryEstimate {
         let mut activations = product(&[batch, widths, element]);
         if !facts.is_encoder() {
             let widest = facts.vocabulary_size.max(facts.feed_forward_size.saturating_mul(2));
-            let logit_rows = batch.min(sequences.saturating_mul(LOGIT_ROWS));
+            let logit_rows = batch.min(sequences.saturating_add(LOGIT_ROWS));
             activations = sum(&[
                 activations,
                 product(&[widest, facts.hidden_size, FLOAT]),

@@ -19,12 +19,15 @@ fn scheduler(pages: usize, max_running: usize, max_tokens: usize) -> Scheduler {
 
 /// A request whose prompt is `length` tokens that no other `seed` has.
 fn sequence(user: &str, seed: u32, length: u32) -> (Sequence, UnboundedReceiver<Event>) {
-    let request = Request {
+    sequence_of(Request {
         prompt: (0..length).map(|i| seed * 1000 + i).collect(),
         max_tokens: 40,
         user: Some(user.into()),
         ..Request::default()
-    };
+    })
+}
+
+fn sequence_of(request: Request) -> (Sequence, UnboundedReceiver<Event>) {
     let (sender, events) = unbounded_channel();
     let job = Job {
         request,
@@ -144,4 +147,31 @@ fn users_take_turns() {
         order.extend(user.filter(|user| order.last() != Some(user)));
     }
     assert_eq!(order, ["a", "b", "a"]);
+}
+
+#[test]
+fn logits_of_prompts_have_so_many_rows_however_many_want_them() {
+    let mut scheduler = scheduler(64, 8, 512);
+    let prompts = [(Some(0), 40), (Some(0), 40), (None, 40), (Some(0), 40)];
+    let mut events = Vec::new();
+    for (seed, (prompt_logprobs, length)) in (1..).zip(prompts) {
+        let (sequence, told) = sequence_of(Request {
+            prompt: (0..length).map(|i| seed * 1000 + i).collect(),
+            prompt_logprobs,
+            ..Request::default()
+        });
+        scheduler.push(sequence);
+        events.push(told);
+    }
+    scheduler.admit();
+    let planned = scheduler.plan();
+    let facts = planned
+        .iter()
+        .map(|(_, segment)| (segment.tokens.len(), segment.logits));
+    let expected = [
+        (40, LogitRows::All),
+        (LOGIT_ROWS - 40, LogitRows::All),
+        (40, LogitRows::Last),
+    ];
+    assert_eq!(facts.collect::<Vec<_>>(), expected);
 }

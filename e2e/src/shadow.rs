@@ -14,7 +14,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::namespace::Namespace;
-use crate::wait;
+use crate::{installation, wait};
 
 /// Hundreds of pairs take minutes where a few cores compute all answers.
 const PATIENCE: Duration = Duration::from_secs(1800);
@@ -61,6 +61,12 @@ pub fn question(model: &str, (user, number): (u64, u64), tokens: u32, temperatur
         "temperature": temperature,
         "stream": true,
     })
+}
+
+/// Rows that a table of the database has of the ShadowDeployment with this `uid`.
+pub async fn rows(table: &str, uid: &str) -> Result<u64> {
+    let count = format!("select count(*) from {table} where uid = '{uid}'");
+    Ok(installation::sql(&count).await?.trim().parse()?)
 }
 
 impl Shadow {

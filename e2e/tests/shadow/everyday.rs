@@ -7,11 +7,7 @@ use api::shadowdeployment::Verdict;
 use atelier_e2e::{Model, Shadow, installation, model, plugin, shadow, traffic::Traffic, wait, with_namespace};
 use serde_json::json;
 
-/// Rows of pairs of a ShadowDeployment.
-async fn kept(uid: &str) -> Result<u64> {
-    let count = format!("select count(*) from shadow_pair where uid = '{uid}'");
-    Ok(installation::sql(&count).await?.trim().parse()?)
-}
+const PAIRS: &str = "shadow_pair";
 
 #[tokio::test]
 async fn a_candidate_answers_in_the_dark_until_there_is_a_verdict() -> Result<()> {
@@ -72,7 +68,7 @@ async fn a_candidate_answers_in_the_dark_until_there_is_a_verdict() -> Result<()
         // What was under way then still ends.
         let mut before = 0;
         wait::until("the last copies to end", async || {
-            let earlier = std::mem::replace(&mut before, kept(&uid).await?);
+            let earlier = std::mem::replace(&mut before, shadow::rows(PAIRS, &uid).await?);
             tokio::time::sleep(Duration::from_secs(2)).await;
             Ok((before == earlier).then_some(()))
         })
@@ -80,7 +76,7 @@ async fn a_candidate_answers_in_the_dark_until_there_is_a_verdict() -> Result<()
         ensure!(before >= 30, "the test looks where nothing is");
         gateway.ask(&model.address(), "Is anybody else listening?").await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let after = kept(&uid).await?;
+        let after = shadow::rows(PAIRS, &uid).await?;
         ensure!(
             after == before,
             "{} requests were copied after the verdict",
@@ -89,7 +85,10 @@ async fn a_candidate_answers_in_the_dark_until_there_is_a_verdict() -> Result<()
 
         // With the object all of its numbers go.
         shadow.delete().await?;
-        wait::until("pairs to be gone", async || Ok((kept(&uid).await? == 0).then_some(()))).await
+        wait::until("pairs to be gone", async || {
+            Ok((shadow::rows(PAIRS, &uid).await? == 0).then_some(()))
+        })
+        .await
     })
     .await
 }

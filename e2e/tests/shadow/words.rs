@@ -10,6 +10,8 @@ use protocol::shadows::PREFIX;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+const WORDS: &str = "shadow_content";
+
 /// Somebody with some verbs on ShadowDeployments.
 async fn with_verbs(namespace: &Namespace, name: &str, verbs: &[&str]) -> Result<Gateway> {
     let somebody = room::person(namespace, name).await?;
@@ -31,11 +33,6 @@ async fn with_verbs(namespace: &Namespace, name: &str, verbs: &[&str]) -> Result
 async fn served(somebody: &Gateway, shadow: &Shadow) -> Result<(StatusCode, Value)> {
     let path = format!("{PREFIX}{}/{}/report", shadow.namespace.name, shadow.name);
     gateway::read(somebody.get(&path).await?).await
-}
-
-async fn kept(uid: &str) -> Result<u64> {
-    let count = format!("select count(*) from shadow_content where uid = '{uid}'");
-    Ok(installation::sql(&count).await?.trim().parse()?)
 }
 
 #[tokio::test]
@@ -112,10 +109,10 @@ async fn words_are_kept_where_the_spec_asks_for_it_and_shown_to_auditors_alone()
 
         // They go when the spec asks for them no more.
         let uid = shadow.get().await?.metadata.uid.context("no uid")?;
-        ensure!(kept(&uid).await? > 0, "the test looks where nothing is");
+        ensure!(shadow::rows(WORDS, &uid).await? > 0, "the test looks where nothing is");
         shadow.patch(json!({"spec": {"retention": null}})).await?;
         wait::until("the words to be gone", async || {
-            Ok((kept(&uid).await? == 0).then_some(()))
+            Ok((shadow::rows(WORDS, &uid).await? == 0).then_some(()))
         })
         .await?;
         let (_, report) = served(&auditor, &shadow).await?;

@@ -32,7 +32,7 @@ async fn a_worker_takes_no_more_than_is_planned(#[case] max_batch_tokens: u64) -
         match index % 4 {
             0 => (
                 "/internal/score",
-                json!({"model": "m", "prompt": prompt, "completion": " sail".repeat(60)}),
+                json!({"model": "m", "prompt": prompt, "completion": " sail".repeat(20 + index % 60)}),
             ),
             _ => {
                 let logprobs = (index % 2 == 0).then_some(1);
